@@ -1,0 +1,41 @@
+"""Files that are either the old version or the new one, never half of either."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Write to a neighbor of `path` that takes its place, all at once, when the block ends.
+
+    The neighbor is flushed to disk before the rename and the folder after it, so that a crash or a
+    `kill -9` at any moment leaves the old file or the new one. An exception leaves the old one and
+    removes the neighbor; what a killed process left behind is overwritten by the next.
+
+    Args:
+        path: The file to create or replace; missing folders are made.
+
+    Yields:
+        The neighbor's path, in the same folder and with the same suffix.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".partial-{path.name}")
+    try:
+        yield partial
+        _flush(partial)
+        partial.replace(path)
+        _flush(path.parent)
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
