@@ -1,0 +1,70 @@
+"""Folders of images, one for each class."""
+
+import logging
+import os
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from gradscape.data.pixels import decode_file
+from gradscape.data.source import Source
+
+__all__ = ["class_folders", "folder_images", "image_files"]
+
+_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+_log = logging.getLogger(__name__)
+
+
+def folder_images(path: str, split: str) -> Source:
+    """`path`/`split`/class folders with images; without `test`, `val` is taken.
+
+    The classes are those of the training folder where there is one, so that both splits number them alike.
+    """
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise FileNotFoundError(f"`folder:{path}`: there is no folder {root.absolute()}")
+    folder = root / split
+    if split == "test" and not folder.is_dir() and (root / "val").is_dir():
+        folder = root / "val"
+        _log.warning("`folder:%s` has no folder test: val is taken", path)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"`folder:{path}`: there is no folder {folder.absolute()} with the {split} images")
+    return class_folders(folder, root / "train")
+
+
+def class_folders(folder: Path, train: Path) -> Source:
+    """Images of the class folders in `folder`, numbered as in `train` where that exists; more classes are refused."""
+    classes = _subfolders(folder)
+    if train.is_dir() and folder != train:
+        known = _subfolders(train)
+        if unknown := sorted(set(classes) - set(known)):
+            raise ValueError(f"`{folder}` must have no class that {train} lacks, but has {', '.join(unknown)}")
+        classes = known
+    return image_files(folder, classes)
+
+
+def image_files(folder: Path, classes: tuple[str, ...]) -> Source:
+    """Images under `folder`/CLASS, at any depth, sorted by path within each class; a class may be absent."""
+    paths: list[str] = []
+    labels: list[int] = []
+    for label, name in enumerate(classes):
+        if not (folder / name).is_dir():
+            continue
+        found = sorted(
+            str(Path(place, file))
+            for place, _, files in os.walk(folder / name, followlinks=True)
+            for file in files
+            if Path(file).suffix.lower() in _SUFFIXES and not file.startswith(".")
+        )
+        if not found:
+            raise ValueError(f"the class folder `{folder / name}` holds no image; fill or remove it")
+        paths += found
+        labels += [label] * len(found)
+    if not paths:
+        raise ValueError(f"`{folder}` must hold one folder of images for each class, but has no such folder")
+    return Source(partial(decode_file, tuple(paths)), np.array(labels, dtype=np.int64), classes, threads=True)
+
+
+def _subfolders(folder: Path) -> tuple[str, ...]:
+    return tuple(sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith(".")))

@@ -1,0 +1,101 @@
+"""The front door: a data set's name to its batches."""
+
+import os
+from pathlib import Path
+
+from gradscape._names import is_function_name, unknown_name
+from gradscape.data.archives import ARCHIVES
+from gradscape.data.arrays import npz_images
+from gradscape.data.embedded import digits, noise
+from gradscape.data.folders import folder_images
+from gradscape.data.functions import function_images
+from gradscape.data.source import Source
+from gradscape.data.split import Split
+
+__all__ = ["load_split"]
+
+_SPLITS = ("train", "test")
+_KINDS = ("digits", *ARCHIVES, "folder:PATH", "npz:PATH", "noise:N", "package.module:function")
+
+# Where the native size is too small, differs between images, or does not exist.
+_DEFAULT_SIZES = {"digits": 16, "noise": 32, "food101": 224, "imagenet": 224}
+
+
+def load_split(
+    name: str,
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None = None,
+    image_size: int | None = None,
+    batch_size: int = 256,
+    limit: int | None = None,
+    seed: int = 0,
+    download: bool = False,
+) -> Split:
+    """Load one split of a data set by its name.
+
+    - `digits` (scikit-learn; every fifth image of a class is test), `cifar10`, `cifar100`, `fashion_mnist`,
+      `tiny_imagenet` and `imagenet` (test is their `val`), `food101`;
+    - `folder:PATH`: PATH/train and PATH/test with a folder of images for each class; `val` serves where there is
+      no `test`;
+    - `npz:PATH`: arrays `images`, uint8 or floating point in [0, 1], (N, H, W), (N, H, W, 1) or (N, H, W, 3),
+      `labels` (N,) and, if wanted, `classes`; every split is the whole file;
+    - `noise:N`: N images of standard normal noise, which is not in [0, 1];
+    - `package.module:function`: called with `split` and `image_size`; returns a map-style data set of (image,
+      label) or a pair (images, labels). This runs the function's module.
+
+    Args:
+        name: One of the above.
+        split: "train" or "test".
+        root: Folder of the published data sets; None: the environment's GRADSCAPE_DATA_ROOT, else `data`.
+        image_size: Side of the images in pixels: the shorter side is resized to it (bilinear, antialiased) and
+            the center square is cut out. None: native and not cut, but 16 for `digits`, 32 for `noise`, 224
+            for `food101` and `imagenet`.
+        batch_size: Images in a batch.
+        limit: Take a class-balanced subset of so many images, in balanced order; a smaller one is the beginning
+            of a larger one with the same seed. None: all images, in the data set's own order.
+        seed: Chooses the subset, and the noise.
+        download: Whether a published data set that is not there may be fetched.
+
+    Returns:
+        The batches, with names, counts and statistics.
+
+    Raises:
+        ValueError: An unknown name (near matches are told) or split, a number below 1, or data that are not as
+            they should be, with the file's name.
+        FileNotFoundError: The data are not where they were looked for.
+    """
+    _check(split, image_size=image_size, batch_size=batch_size, limit=limit, seed=seed)
+    size = image_size or _DEFAULT_SIZES.get(name.partition(":")[0])
+    if name in ARCHIVES:
+        folder = Path(root or os.environ.get("GRADSCAPE_DATA_ROOT") or "data").expanduser()
+        source = ARCHIVES[name](folder, split, download=download)
+    else:
+        source = _local_source(name, split, image_size=size, seed=seed)
+    return Split(source, name=name, split=split, image_size=size, batch_size=batch_size, limit=limit, seed=seed)
+
+
+def _local_source(name: str, split: str, *, image_size: int | None, seed: int) -> Source:
+    kind, _, rest = name.partition(":")
+    if name == "digits":
+        return digits(split)
+    if kind == "noise" and image_size is not None:
+        return noise(rest, split=split, image_size=image_size, seed=seed)
+    if kind == "folder" and rest:
+        return folder_images(rest, split)
+    if kind == "npz" and rest:
+        return npz_images(rest)
+    if is_function_name(name):
+        return function_images(name, split, image_size)
+    known = ", ".join(_KINDS)
+    raise ValueError(f"{unknown_name('name', kind, [one.partition(':')[0] for one in _KINDS])}; known: {known}")
+
+
+def _check(split: str, *, image_size: int | None, batch_size: int, limit: int | None, seed: int) -> None:
+    if split not in _SPLITS:
+        raise ValueError(f"`split` must be one of {', '.join(_SPLITS)}, but came as {split!r}")
+    for argument, value in (("image_size", image_size), ("batch_size", batch_size), ("limit", limit)):
+        if value is not None and value < 1:
+            raise ValueError(f"`{argument}` must be at least 1, but came as {value}")
+    if seed < 0:
+        raise ValueError(f"`seed` must not be negative, but came as {seed}")

@@ -1,0 +1,64 @@
+"""Single images: decoding a file, resizing, and the way to float32 in [0, 1]."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from PIL import Image
+from torch import Tensor
+from torchvision.transforms.v2 import functional as transforms
+
+__all__ = ["decode_file", "pick_image", "resize_image", "to_unit_range"]
+
+# Pillow clips these modes to 8 bits when it makes them RGB: the picture would come out white or black.
+_DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
+
+
+def decode_file(paths: tuple[str, ...], index: int) -> Shaped[Tensor, "3 height width"]:
+    """Decode `paths[index]` to uint8 RGB; gray becomes three equal channels, transparency is dropped.
+
+    Raises:
+        ValueError: The file is no image, is cut off, or has more than 8 bits per channel.
+    """
+    path = paths[index]
+    try:
+        with Image.open(path) as image:
+            mode = image.mode
+            # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
+            rgb = image.convert("RGBA").convert("RGB") if "transparency" in image.info else image.convert("RGB")
+    except FileNotFoundError:
+        raise
+    except Exception as error:  # Pillow's decoders raise nearly every type on corrupt bytes
+        reason = " ".join(str(error).split())
+        raise ValueError(f"`{path}` cannot be decoded as an image: {reason}; replace or remove the file") from error
+    if mode in _DEEP_MODES:
+        raise ValueError(f"`{path}` must have 8 bits per channel, but has Pillow's mode {mode}; convert the file")
+    return transforms.pil_to_tensor(rgb)
+
+
+def pick_image(images: np.ndarray | Tensor, index: int) -> Shaped[Tensor, "3 height width"]:
+    """Take one image of (N, H, W), (N, H, W, 1) or (N, H, W, 3) as three channels."""
+    image = torch.as_tensor(images[index])
+    if image.ndim == 2:
+        image = image[..., None]
+    return image.permute(2, 0, 1).expand(3, -1, -1)
+
+
+def resize_image(
+    image: Shaped[Tensor, "3 height width"], image_size: int | None
+) -> Shaped[Tensor, "3 new_height new_width"]:
+    """Bring the shorter side to `image_size` (bilinear, antialiased) and cut out the center square.
+
+    8-bit images go through Pillow, whose integer arithmetic gives the same bytes on every processor.
+    """
+    if image_size is None or image.shape[1:] == (image_size, image_size):
+        return image
+    if image.dtype != torch.uint8:
+        return transforms.center_crop(transforms.resize(image, [image_size], antialias=True), [image_size])
+    resized = transforms.resize(transforms.to_pil_image(image), [image_size], antialias=True)
+    return transforms.pil_to_tensor(transforms.center_crop(resized, [image_size]))
+
+
+def to_unit_range(images: Shaped[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Copy to float32, 8-bit values divided by 255."""
+    copied = images.to(torch.float32, copy=True)
+    return copied.div_(255) if images.dtype == torch.uint8 else copied

@@ -1,0 +1,122 @@
+"""One split of a data set: re-iterable batches, always in the same order."""
+
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from gradscape.data.images import Images
+from gradscape.data.source import Source, Triple
+
+__all__ = ["Split", "balanced_order"]
+
+
+@final
+class Split:
+    """Batches of (images float32 (B, 3, H, W) in [0, 1], labels int64 (B,)), the same at every iteration.
+
+    Made by `load_split`. The last batch may be smaller. `dataset` has the same images one by one, in the same
+    order, for training loops which shuffle and augment.
+
+    Args:
+        source: All images of the split.
+        name: The data set's name.
+        split: "train" or "test".
+        image_size: Side of the images in pixels; None: native.
+        batch_size: Images in a batch.
+        limit: Size of the class-balanced subset; None: all images in the data set's own order.
+        seed: Chooses the subset.
+
+    Attributes:
+        classes: Class names; a label is an index into them.
+        num_images: Images in these batches.
+        population: Images of the whole split, before `limit`.
+        image_size: Side of the images in pixels; (height, width) where they are not square.
+        dataset: Map-style `torch.utils.data.Dataset` of (image float32 (3, H, W), label int).
+    """
+
+    def __init__(
+        self,
+        source: Source,
+        *,
+        name: str,
+        split: str,
+        image_size: int | None,
+        batch_size: int,
+        limit: int | None,
+        seed: int,
+    ) -> None:
+        self.population = len(source.labels)
+        order = np.arange(self.population) if limit is None else balanced_order(source.labels, seed)[:limit]
+        self.name = name
+        self.split = split
+        self.classes = source.classes
+        self.num_images = len(order)
+        self.batch_size = batch_size
+        self.dataset = Images(source, order, image_size)
+        height, width = self.dataset.height_and_width
+        self.image_size: int | tuple[int, int] = height if height == width else (height, width)
+        self._published = source.statistics
+
+    def __len__(self) -> int:
+        return -(-self.num_images // self.batch_size)
+
+    def __iter__(self) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
+        for start in range(0, self.num_images, self.batch_size):
+            yield self.dataset.batch(start, start + self.batch_size)
+
+    def __repr__(self) -> str:
+        return (
+            f"Split({self.name!r}, {self.split!r}: {self.num_images} of {self.population} images, "
+            f"{len(self.classes)} classes, image_size={self.image_size}, batch_size={self.batch_size})"
+        )
+
+    def channel_statistics(self) -> tuple[Triple, Triple]:
+        """Mean and standard deviation of each channel: what a model's normalization subtracts and divides by.
+
+        The published numbers where a data set has them, else computed over every pixel of these images. A
+        constant channel gets the standard deviation 1, by which it can be divided.
+
+        Returns:
+            (mean, std), each with one number for red, green and blue, in units of the images.
+        """
+        if self._published is not None:
+            return self._published
+        total, squares, pixels = torch.zeros(3, dtype=torch.float64), torch.zeros(3, dtype=torch.float64), 0
+        for images, _ in self:
+            values = images.double()
+            total += values.sum((0, 2, 3))
+            squares += values.square().sum((0, 2, 3))
+            pixels += values[:, 0].numel()
+        mean = total / pixels
+        std = (squares / pixels - mean**2).clamp(min=0).sqrt()
+        std[std < 1e-6] = 1
+        return _triple(mean), _triple(std)
+
+
+def balanced_order(labels: np.ndarray, seed: int) -> np.ndarray:
+    """All indices, dealt out class by class in turn; each class in its own seeded random order.
+
+    Any beginning of it is as balanced as the data allow, and a shorter one is the beginning of a longer one. A
+    class that runs out is skipped.
+
+    Args:
+        labels: int64 (N,).
+        seed: Not negative.
+
+    Returns:
+        int64 (N,), a permutation of 0 to N - 1.
+    """
+    turn = np.empty(len(labels), dtype=np.int64)
+    for label in np.unique(labels):
+        members = np.flatnonzero(labels == label)
+        turn[members] = np.random.default_rng((seed, int(label))).permutation(len(members))
+    return np.lexsort((labels, turn))
+
+
+def _triple(values: Tensor) -> Triple:
+    red, green, blue = values.tolist()
+    return red, green, blue
