@@ -1,1 +1,41 @@
-"""landscape."""
+"""Loss and error landscapes: directions, span, evaluation, surfaces and lines."""
+
+from gradscape.landscape.directions import (
+    Direction,
+    DirectionSummary,
+    difference_direction,
+    random_directions,
+    summarize_direction,
+)
+from gradscape.landscape.engine import Progress
+from gradscape.landscape.evaluate import evaluate_line, evaluate_surface
+from gradscape.landscape.export import FORMATS, save_csv, save_npz
+from gradscape.landscape.goldstein import load_directions, save_directions
+from gradscape.landscape.line import Line
+from gradscape.landscape.span import SpanSearch, Trial, find_span
+from gradscape.landscape.surface import Difference, Surface
+from gradscape.landscape.task import cross_entropy, top1
+
+__all__ = [
+    "FORMATS",
+    "Difference",
+    "Direction",
+    "DirectionSummary",
+    "Line",
+    "Progress",
+    "SpanSearch",
+    "Surface",
+    "Trial",
+    "cross_entropy",
+    "difference_direction",
+    "evaluate_line",
+    "evaluate_surface",
+    "find_span",
+    "load_directions",
+    "random_directions",
+    "save_csv",
+    "save_directions",
+    "save_npz",
+    "summarize_direction",
+    "top1",
+]

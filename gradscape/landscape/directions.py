@@ -1,0 +1,213 @@
+"""Directions in parameter space: random ones, normalized per filter, and the straight way to another network."""
+
+import fnmatch
+import hashlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+Direction = dict[str, Tensor]
+Normalize = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
+Ignore = Literal["biasbn", "none"]
+Space = Literal["weights", "states"]
+TransposedFilters = Literal["output", "input"]
+
+_NORMALIZATIONS = ("filter", "layer", "weight", "dfilter", "dlayer", "none")
+_WRAPPERS = ("module.", "_orig_mod.", "network.")
+_EPSILON = 1e-10
+
+logger = logging.getLogger(__name__)
+
+
+def random_directions(
+    model: nn.Module,
+    *,
+    seed: int,
+    normalize: Normalize = "filter",
+    ignore: Ignore = "biasbn",
+    space: Space = "weights",
+    parameters: str = "*",
+    transposed_filters: TransposedFilters = "output",
+) -> tuple[Direction, Direction]:
+    """Two independent Gaussian directions, scaled to the model's own weights.
+
+    A filter is one output channel of a convolution or one row of a matrix; "filter" rescales each to the
+    norm of the model's: d_i ← d_i · ‖w_i‖/(‖d_i‖ + 1e-10). Tensors with fewer than two dimensions (biases,
+    batch-norm scales and shifts, running statistics) have no filters: they stay in place (`ignore="biasbn"`)
+    or move along themselves, d = w (`ignore="none"`).
+
+    Args:
+        model: The network; it is only read.
+        seed: Chooses the pair. Each tensor draws from (seed, its name), so that neither torch's global random
+            state, nor the device, nor the order in which modules were built matters.
+        normalize: "filter" and "layer" give the norm of the filter or tensor, "weight" multiplies by the weights,
+            "dfilter" and "dlayer" give norm 1, "none" leaves the Gaussian as drawn.
+        ignore: What happens to tensors with fewer than two dimensions.
+        space: "weights" moves parameters only; "states" also batch-norm running statistics.
+        parameters: Shell pattern; tensors whose name does not match stay in place.
+        transposed_filters: Transposed convolutions store their input channels first. "output" still takes one
+            filter per output channel; "input" takes dimension 0, as the original tool does.
+
+    Returns:
+        (d_alpha, d_beta): for each moving tensor its direction, of the tensor's shape, type and device.
+
+    Raises:
+        ValueError: An option is unknown, or `parameters` matches nothing.
+
+    Source: Li et al., Visualizing the Loss Landscape of Neural Nets (2018), section 4.
+    """
+    _check_options(normalize, ignore, space, transposed_filters)
+    moving = dict(moving_tensors(model, space))
+    chosen = {name: tensor for name, tensor in moving.items() if fnmatch.fnmatchcase(name, parameters)}
+    if not chosen:
+        raise ValueError(f"`parameters` must match a tensor of the model, but {parameters!r} matches none")
+    groups = _output_first_groups(model, transposed_filters)
+    pair = []
+    for axis in ("alpha", "beta"):
+        direction = {name: torch.zeros_like(tensor) for name, tensor in moving.items()}
+        for name, weight in chosen.items():
+            if weight.dim() > 1:
+                drawn = _gaussian(weight, seed, axis, name)
+                direction[name] = _normalized(drawn, weight, normalize, groups.get(name)).to(weight)
+            elif ignore == "none":
+                direction[name] = weight.clone()
+        pair.append(direction)
+    report = summarize_direction(model, pair[0])
+    logger.info("%s", report)
+    return pair[0], pair[1]
+
+
+def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "states") -> Direction:
+    """The straight way from one network to another: θ + 1·d is `other`. Never normalized, never masked.
+
+    Args:
+        model: Where alpha is 0.
+        other: Where alpha is 1; the same architecture.
+        space: "states" (the default, so that alpha = 1 is exactly the other network) takes running statistics
+            along, "weights" leaves those of `model`.
+
+    Raises:
+        ValueError: The networks do not have the same tensors.
+    """
+    first, second = dict(moving_tensors(model, space)), dict(moving_tensors(other, space))
+    shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (first, second)]
+    if shapes[0] != shapes[1]:
+        unlike = sorted(name for name, _ in shapes[0].items() ^ shapes[1].items())
+        raise ValueError(f"`other` must have the tensors of `model`; these differ: {', '.join(unlike[:5])}")
+    return {name: second[name].to(tensor) - tensor for name, tensor in first.items()}
+
+
+def moving_tensors(model: nn.Module, space: Space) -> Iterator[tuple[str, Tensor]]:
+    """The tensors that move: parameters, and in "states" also floating-point buffers of the state dict."""
+    for name, parameter in model.named_parameters():
+        yield name, parameter.detach()
+    if space == "states":
+        stored = model.state_dict(keep_vars=True)
+        for name, buffer in model.named_buffers():
+            if name in stored and buffer.is_floating_point():
+                yield name, buffer.detach()
+
+
+@dataclass(frozen=True)
+class DirectionSummary:
+    """What a direction moves and what it leaves.
+
+    Attributes:
+        moved: Number of scalars that move.
+        total: Number of scalars in the tensors of the direction.
+        still: Names of tensors that stay in place.
+        one_element_filters: Names of moved tensors whose filters have one element, so that filter
+            normalization leaves only a sign to chance.
+    """
+
+    moved: int
+    total: int
+    still: tuple[str, ...]
+    one_element_filters: tuple[str, ...]
+
+    def __str__(self) -> str:
+        text = f"{self.moved:,} of {self.total:,} values move; {len(self.still)} tensors stay in place"
+        if self.one_element_filters:
+            text += f"; filters of one element, which keep their size: {', '.join(self.one_element_filters)}"
+        return text
+
+
+def summarize_direction(model: nn.Module, direction: Direction) -> DirectionSummary:
+    """Tell what a direction moves in this model."""
+    moved = {name: tensor for name, tensor in direction.items() if bool(tensor.any())}
+    groups = _output_first_groups(model, "output")
+    single = (
+        name
+        for name, tensor in moved.items()
+        if tensor.dim() > 1 and _filter_norms(tensor, groups.get(name)).numel() == tensor.numel()
+    )
+    return DirectionSummary(
+        moved=sum(tensor.numel() for tensor in moved.values()),
+        total=sum(tensor.numel() for tensor in direction.values()),
+        still=tuple(name for name in direction if name not in moved),
+        one_element_filters=tuple(single),
+    )
+
+
+def _check_options(normalize: str, ignore: str, space: str, transposed_filters: str) -> None:
+    allowed = {
+        "normalize": (normalize, _NORMALIZATIONS),
+        "ignore": (ignore, ("biasbn", "none")),
+        "space": (space, ("weights", "states")),
+        "transposed_filters": (transposed_filters, ("output", "input")),
+    }
+    for argument, (value, values) in allowed.items():
+        if value not in values:
+            raise ValueError(f"`{argument}` must be one of {', '.join(values)}, got {value!r}")
+
+
+def _gaussian(weight: Tensor, seed: int, axis: str, name: str) -> Tensor:
+    for wrapper in _WRAPPERS:
+        name = name.removeprefix(wrapper)
+    key = hashlib.sha256(f"{seed} {axis} {name}".encode()).digest()
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16])))
+    return torch.from_numpy(generator.standard_normal(weight.shape, dtype=np.float32)).to(weight.device).double()
+
+
+def _normalized(drawn: Tensor, weight: Tensor, normalize: Normalize, groups: int | None) -> Tensor:
+    weight = weight.double()
+    if normalize == "none":
+        return drawn
+    if normalize == "weight":
+        return drawn * weight
+    if normalize == "layer":
+        return drawn * weight.norm() / drawn.norm()
+    if normalize == "dlayer":
+        return drawn / drawn.norm()
+    filters, drawn_norms = _filters_first(drawn, groups), _filter_norms(drawn, groups)
+    wanted = _filter_norms(weight, groups) if normalize == "filter" else 1.0
+    return _filters_last(filters * wanted / (drawn_norms + _EPSILON), groups)
+
+
+def _output_first_groups(model: nn.Module, transposed_filters: TransposedFilters) -> dict[str, int]:
+    """Groups of each transposed convolution's weight by name, where filters are taken by output channel."""
+    transposed = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+    if transposed_filters == "input":
+        return {}
+    modules = ((name, module) for name, module in model.named_modules() if isinstance(module, transposed))
+    return {f"{name}.weight".removeprefix("."): module.groups for name, module in modules}
+
+
+def _filters_first(tensor: Tensor, groups: int | None) -> Tensor:
+    """Filter dimensions to the front; a transposed convolution's (in, out/groups, …) becomes (groups, out, in, …)."""
+    return tensor if groups is None else tensor.unflatten(0, (groups, -1)).transpose(1, 2)
+
+
+def _filters_last(tensor: Tensor, groups: int | None) -> Tensor:
+    return tensor if groups is None else tensor.transpose(1, 2).flatten(0, 1)
+
+
+def _filter_norms(tensor: Tensor, groups: int | None) -> Tensor:
+    filters = _filters_first(tensor, groups)
+    inner = tuple(range(1 if groups is None else 2, filters.dim()))
+    return torch.linalg.vector_norm(filters, dim=inner, keepdim=True)

@@ -1,0 +1,118 @@
+"""Surfaces for other programs: tables, arrays, meshes, and the original tool's files."""
+
+import csv
+import json
+import os
+from collections.abc import Callable, Mapping
+
+import h5py
+import numpy as np
+
+from gradscape._files import replacing
+from gradscape.landscape.line import Line
+from gradscape.landscape.surface import Surface
+
+Path = str | os.PathLike[str]
+
+_VALUES = ("loss", "loss_stderr", "error", "count", "nonfinite")
+
+
+def save_csv(result: Surface | Line, path: Path) -> None:
+    """One row a point: coordinates, loss, its standard error, error, images, non-finite losses; beta varies slowest."""
+    axes = _coordinates(result)
+    columns = {**axes, **{name: getattr(result, name).ravel() for name in _VALUES}}
+    with replacing(path) as partial, partial.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(columns)
+        writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
+
+
+def save_npz(result: Surface | Line, path: Path) -> None:
+    """Coordinates and values as arrays, the provenance as JSON in `meta`."""
+    axes = {name: getattr(result, name) for name in ("alphas", "betas") if hasattr(result, name)}
+    values = {name: getattr(result, name) for name in _VALUES}
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, **axes, **values, meta=np.array(json.dumps(dict(result.meta))))
+
+
+def save_vtp(result: Surface, path: Path) -> None:
+    """A mesh for ParaView: points (alpha, beta, loss), one quad a cell, the loss as point data `zvalue`.
+
+    Cells with a corner that is not finite are left out. ASCII PolyData.
+    """
+    finite = np.isfinite(result.loss)
+    heights = np.where(finite, result.loss, 0.0)
+    alphas, betas = np.meshgrid(result.alphas, result.betas)
+    corners = _quads(*heights.shape)
+    quads = corners[finite.ravel()[corners].all(axis=1)]
+    arrays = {
+        "points": "\n".join(f"{a!r} {b!r} {z!r}" for a, b, z in _rows(alphas, betas, heights)),
+        "values": "\n".join(map(repr, heights.ravel().tolist())),
+        "quads": "\n".join(" ".join(map(str, quad)) for quad in quads.tolist()),
+        "offsets": " ".join(map(str, range(4, 4 * len(quads) + 1, 4))),
+    }
+    with replacing(path) as partial:
+        partial.write_text(_VTP.format(point_count=heights.size, quad_count=len(quads), **arrays))
+
+
+def save_goldstein(result: Surface, path: Path) -> None:
+    """Only what the original tool writes itself: coordinates, loss, accuracy in percent; −1 where not evaluated."""
+    split = "test" if result.meta.get("split") == "test" else "train"
+    filled = result.count > 0
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        file["dir_file"] = ""
+        file["xcoordinates"], file["ycoordinates"] = result.alphas, result.betas
+        file[f"{split}_loss"] = np.where(filled, result.loss, -1.0)
+        file[f"{split}_acc"] = np.where(filled, 100 * (1 - result.error), -1.0)
+
+
+FORMATS: Mapping[str, tuple[str, Callable[[Surface, Path], None]]] = {
+    "csv": (".csv", save_csv),
+    "npz": (".npz", save_npz),
+    "vtp": (".vtp", save_vtp),
+    "goldstein": (".goldstein.h5", save_goldstein),
+}
+
+_VTP = """<?xml version="1.0"?>
+<VTKFile type="PolyData" version="0.1" byte_order="LittleEndian">
+<PolyData>
+<Piece NumberOfPoints="{point_count}" NumberOfPolys="{quad_count}">
+<PointData Scalars="zvalue">
+<DataArray type="Float64" Name="zvalue" NumberOfComponents="1" format="ascii">
+{values}
+</DataArray>
+</PointData>
+<Points>
+<DataArray type="Float64" Name="Points" NumberOfComponents="3" format="ascii">
+{points}
+</DataArray>
+</Points>
+<Polys>
+<DataArray type="Int64" Name="connectivity" format="ascii">
+{quads}
+</DataArray>
+<DataArray type="Int64" Name="offsets" format="ascii">
+{offsets}
+</DataArray>
+</Polys>
+</Piece>
+</PolyData>
+</VTKFile>
+"""
+
+
+def _coordinates(result: Surface | Line) -> dict[str, np.ndarray]:
+    if isinstance(result, Line):
+        return {"alpha": result.alphas}
+    alphas, betas = np.meshgrid(result.alphas, result.betas)
+    return {"alpha": alphas.ravel(), "beta": betas.ravel()}
+
+
+def _rows(*columns: np.ndarray) -> list[tuple[float, ...]]:
+    return list(zip(*(column.ravel().tolist() for column in columns), strict=True))
+
+
+def _quads(rows: int, columns: int) -> np.ndarray:
+    """Numbers of the four corners of every cell, counter-clockwise."""
+    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    return np.stack([first, first + 1, first + 1 + columns, first + columns], axis=1)

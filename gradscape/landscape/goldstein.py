@@ -1,0 +1,89 @@
+"""Direction files of Li et al.'s original tool: HDF5, tensors numbered in the order of the model."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from gradscape._files import replacing
+from gradscape.landscape.directions import Direction
+
+_AXES = ("xdirection", "ydirection")
+
+
+def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[Direction, ...]:
+    """Read one or two directions for a model.
+
+    A file with as many tensors as the model has parameters moves the parameters; one with as many as its
+    state dict moves running statistics too (counters, which are no numbers to interpolate, stay).
+
+    Args:
+        path: HDF5 file with the groups `xdirection` and, for a surface, `ydirection`, each with datasets
+            "0" … "n−1", float32, in the order of `parameters()` or of `state_dict()`.
+        model: The network that the directions belong to; it is only read.
+
+    Returns:
+        One direction or two.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is something else, or does not fit the model.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no direction file at {path}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as problem:
+        raise ValueError(f"{path} is not an HDF5 file") from problem
+    with file:
+        groups = [file[axis] for axis in _AXES if axis in file]
+        if not groups or _AXES[0] not in file:
+            raise ValueError(f"{path} holds no `xdirection`: it is not a direction file")
+        return tuple(_read_direction(group, model) for group in groups)
+
+
+def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction], model: nn.Module) -> None:
+    """Write one or two directions so that the original tool and `load_directions` can read them.
+
+    Args:
+        path: The HDF5 file, replaced atomically.
+        directions: One direction or two; tensors that a direction lacks are written as zeros.
+        model: Gives the order of the tensors.
+    """
+    if not 1 <= len(directions) <= len(_AXES):
+        raise ValueError(f"`directions` must be one or two, got {len(directions)}")
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    states = any(name not in parameters for direction in directions for name in direction)
+    order = model.state_dict() if states else parameters
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        for axis, direction in zip(_AXES, directions, strict=False):
+            for index, (name, tensor) in enumerate(order.items()):
+                values = direction.get(name, torch.zeros(tensor.shape))
+                file[f"{axis}/{index}"] = values.cpu().numpy().astype(np.float32)
+
+
+def _read_direction(group: h5py.Group, model: nn.Module) -> Direction:
+    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    state = model.state_dict()
+    order = next((tensors for tensors in (parameters, state) if len(tensors) == len(group)), None)
+    if order is None:
+        raise ValueError(
+            f"{group.file.filename} has {len(group)} tensors in {group.name}, "
+            f"but the model has {len(parameters)} parameters and {len(state)} states"
+        )
+    direction = {}
+    for index, (name, tensor) in enumerate(order.items()):
+        values = torch.from_numpy(np.asarray(group[str(index)]))
+        if values.shape != tensor.shape:
+            raise ValueError(
+                f"{group.file.filename} has the shape {tuple(values.shape)} for tensor {index}, "
+                f"but the model's {name} has {tuple(tensor.shape)}"
+            )
+        if tensor.is_floating_point():
+            direction[name] = values.to(tensor)
+    return direction

@@ -1,0 +1,123 @@
+"""Batches of any size in, fixed blocks of images out, each with a digest."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradscape._digest import digest_tensors
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """A fixed run of consecutive images.
+
+    Attributes:
+        inputs: What the model takes: a tensor (count, …), or dicts, lists and tuples of such tensors.
+        labels: What the loss takes beside the output, likewise.
+        count: Number of images.
+        digest: Name for the exact bits of inputs and labels.
+    """
+
+    inputs: Any
+    labels: Any
+    count: int
+    digest: str
+
+    def to(self, device: torch.device) -> "Block":
+        """The same block on a device."""
+        inputs, labels = (_map(lambda tensor: tensor.to(device), part) for part in (self.inputs, self.labels))
+        return Block(inputs, labels, self.count, self.digest)
+
+    def part(self, start: int, stop: int) -> "Block":
+        """The images from `start` up to `stop`, as a block of their own."""
+        return _block([_map(lambda tensor: tensor[start:stop], (self.inputs, self.labels))], stop - start)
+
+
+def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
+    """Cut batches into blocks of `size` images, the last one smaller; the batches' own sizes leave no trace.
+
+    Args:
+        batches: Pairs (inputs, labels).
+        size: Images in a block.
+
+    Raises:
+        TypeError: A batch is not a pair of tensors (or dicts, lists, tuples of tensors).
+        ValueError: Inputs and labels have different lengths, or there are no images.
+    """
+    pieces: list[Any] = []
+    held = images = 0
+    for batch in batches:
+        length, start = _length(batch), 0
+        images += length
+        while start < length:
+            stop = min(length, start + size - held)
+            pieces.append(_map(lambda tensor, a=start, b=stop: tensor[a:b], batch))
+            held += stop - start
+            start = stop
+            if held == size:
+                yield _block(pieces, held)
+                pieces, held = [], 0
+    if held:
+        yield _block(pieces, held)
+    if not images:
+        raise ValueError("`batches` must hold at least one image, but there is none")
+
+
+def cut_chunks(batches: Iterable[Any], size: int, images: int) -> Iterator[list[Block]]:
+    """Blocks in lists of at most `images` images (at least one block each), so that long data need not fit at once."""
+    chunk: list[Block] = []
+    for block in cut_blocks(batches, size):
+        chunk.append(block)
+        if sum(one.count for one in chunk) + size > images:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _block(pieces: list[Any], count: int) -> Block:
+    inputs, labels = (_join([piece[part] for piece in pieces]) for part in (0, 1))
+    digest = digest_tensors((str(index), tensor) for index, tensor in enumerate(_tensors((inputs, labels))))
+    return Block(inputs, labels, count, digest)
+
+
+def _length(batch: Any) -> int:
+    if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
+        raise TypeError(f"`batches` must give pairs (inputs, labels), got {type(batch).__name__}")
+    lengths = {len(tensor) for tensor in _tensors(batch)}
+    if len(lengths) != 1:
+        raise ValueError(f"`batches` must give as many labels as inputs, got the lengths {sorted(lengths)}")
+    return lengths.pop()
+
+
+def _tensors(tree: Any) -> Iterator[Tensor]:
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, dict):
+        for value in tree.values():
+            yield from _tensors(value)
+    elif isinstance(tree, (tuple, list)):
+        for value in tree:
+            yield from _tensors(value)
+    else:
+        raise TypeError(f"`batches` must hold tensors, or dicts, lists and tuples of them, got {type(tree).__name__}")
+
+
+def _map(function: Callable[..., Tensor], tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: _map(function, value) for key, value in tree.items()}
+    return type(tree)(_map(function, value) for value in tree)
+
+
+def _join(trees: list[Any]) -> Any:
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return torch.cat(trees) if len(trees) > 1 else first
+    if isinstance(first, dict):
+        return {key: _join([tree[key] for tree in trees]) for key in first}
+    return type(first)(_join(list(values)) for values in zip(*trees, strict=True))

@@ -1,0 +1,150 @@
+"""What surfaces and lines have in common: the measured values, and the HDF5 file that holds them."""
+
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from gradscape._files import replacing
+from gradscape.landscape.blocks import BlockStatistics, Bools, Floats, Ints
+
+_GROUP = "gradscape"
+_FORMAT = 1
+_UNFILLED = -1.0
+
+
+@dataclass(frozen=True, eq=False)
+class Measured(ABC):
+    """Loss and error on a grid of points in parameter space.
+
+    Attributes:
+        blocks: The sums over blocks of images that all values follow from, (blocks, *grid).
+        origin: The same at the trained network itself, always evaluated, also where the grid misses it.
+        meta: Provenance: model, data, seed, plan, digests, versions.
+    """
+
+    blocks: BlockStatistics
+    origin: BlockStatistics
+    meta: Mapping[str, Any]
+
+    @property
+    def loss(self) -> Floats:
+        """Mean loss; NaN where not evaluated, non-finite where an image's loss is."""
+        return self.blocks.loss
+
+    @property
+    def loss_stderr(self) -> Floats:
+        """Standard error of `loss`, finite-population corrected."""
+        return self.blocks.stderr
+
+    @property
+    def error(self) -> Floats:
+        """Top-1 error (or the metric's), in [0, 1]."""
+        return self.blocks.error
+
+    @property
+    def count(self) -> Ints:
+        """Images evaluated at each point."""
+        return self.blocks.images
+
+    @property
+    def nonfinite(self) -> Ints:
+        """Images with a NaN or infinite loss at each point."""
+        return self.blocks.nonfinite.sum(axis=0)
+
+    @property
+    def reliable(self) -> Bools:
+        """Where `interval` can be trusted: enough images carry the loss."""
+        return self.blocks.reliable
+
+    def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
+        """Lower and upper end of the confidence interval of `loss` at each point."""
+        return self.blocks.interval(level)
+
+    @abstractmethod
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write to an HDF5 file, atomically."""
+
+
+def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mapping[str, np.ndarray]) -> None:
+    """Write atomically: goldstein's datasets at the root, blocks and provenance in a group of our own.
+
+    Args:
+        path: The `.h5` file.
+        measured: What to store.
+        axes: Coordinates by goldstein's names (`xcoordinates`, `ycoordinates`).
+    """
+    split = "test" if measured.meta.get("split") == "test" else "train"
+    filled = measured.count > 0
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        for name, values in axes.items():
+            file[name] = values
+        file[f"{split}_loss"] = np.where(filled, measured.loss, _UNFILLED)
+        file[f"{split}_acc"] = np.where(filled, 100 * (1 - measured.error), _UNFILLED)
+        group = file.create_group(_GROUP)
+        group.attrs.update(format=_FORMAT, population=measured.blocks.population, meta=json.dumps(dict(measured.meta)))
+        for place in ("blocks", "origin"):
+            for name in BlockStatistics.arrays():
+                group[f"{place}/{name}"] = getattr(getattr(measured, place), name)
+
+
+def read_measured(path: str | os.PathLike[str], axes: tuple[str, ...]) -> tuple[list[np.ndarray], dict[str, Any]]:
+    """Read what `write_measured` wrote, or a file of goldstein's own tool.
+
+    Returns:
+        The coordinates in the order of `axes`, and the fields of `Measured`.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is no HDF5 file, or holds something else.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no landscape file at {path}")
+    try:
+        file = h5py.File(path, "r")
+    except OSError as problem:
+        raise ValueError(f"{path} is not an HDF5 file") from problem
+    with file:
+        present = [name for name in ("xcoordinates", "ycoordinates") if name in file]
+        if present != list(axes):
+            raise ValueError(f"{path} has the axes {present}, but {list(axes)} are needed: is it a line or a surface?")
+        coordinates = [np.asarray(file[name], dtype=float) for name in axes]
+        return coordinates, _own_fields(file[_GROUP]) if _GROUP in file else _foreign_fields(file)
+
+
+def _own_fields(group: h5py.Group) -> dict[str, Any]:
+    if group.attrs["format"] != _FORMAT:
+        raise ValueError(f"{group.file.filename} has format {group.attrs['format']}, this version reads {_FORMAT}")
+    population = int(group.attrs["population"])
+    blocks, origin = (
+        BlockStatistics(**{name: group[place][name][()] for name in BlockStatistics.arrays()}, population=population)
+        for place in ("blocks", "origin")
+    )
+    return {"blocks": blocks, "origin": origin, "meta": json.loads(group.attrs["meta"])}
+
+
+def _foreign_fields(file: h5py.File) -> dict[str, Any]:
+    """Values without blocks: one 'image' each, so that no standard error can be claimed."""
+    split = "train" if "train_loss" in file else "test"
+    if f"{split}_loss" not in file:
+        raise ValueError(f"{file.filename} holds neither `train_loss` nor `test_loss`")
+    loss = np.asarray(file[f"{split}_loss"], dtype=float)
+    accuracy = np.asarray(file[f"{split}_acc"], dtype=float) if f"{split}_acc" in file else np.full_like(loss, np.nan)
+    filled = loss != _UNFILLED
+    blocks = BlockStatistics(
+        count=filled.astype(np.int64)[None],
+        mean=np.where(filled, loss, np.nan)[None],
+        m2=np.where(filled, 0.0, np.nan)[None],
+        right=np.where(filled, accuracy / 100, np.nan)[None],
+        nonfinite=(filled & ~np.isfinite(loss)).astype(np.int64)[None],
+        population=1,
+    )
+    origin = BlockStatistics.empty(1, (), population=1)
+    return {"blocks": blocks, "origin": origin, "meta": {"source": "goldstein", "split": split}}

@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+import torch
+
+from gradscape.landscape import load_directions, random_directions, save_directions
+from tests.landscape.networks import small_net
+
+
+@pytest.mark.parametrize("space", ["weights", "states"])
+def test_directions_survive_the_file(tmp_path: Path, space: str) -> None:
+    net = small_net()
+    directions = random_directions(net, seed=1, space=space, ignore="none")  # type: ignore[arg-type]
+    save_directions(tmp_path / "d.h5", directions, net)
+    loaded = load_directions(tmp_path / "d.h5", net)
+    assert len(loaded) == 2
+    for one, other in zip(directions, loaded, strict=True):
+        assert one.keys() == other.keys()
+        assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_the_file_numbers_tensors_in_the_models_order(tmp_path: Path) -> None:
+    net = small_net()
+    directions = random_directions(net, seed=1)
+    save_directions(tmp_path / "d.h5", directions[:1], net)
+    with h5py.File(tmp_path / "d.h5") as file:
+        assert list(file) == ["xdirection"]
+        for index, (name, _) in enumerate(net.named_parameters()):
+            values = file[f"xdirection/{index}"][()]
+            assert values.dtype == np.float32
+            np.testing.assert_array_equal(values, directions[0][name].numpy())
+
+
+def test_the_original_tools_file_fits_its_network(test_data: Path) -> None:
+    from gradscape.models import create_model
+
+    net = create_model("resnet56_projection", num_classes=10, image_size=32)
+    pair = load_directions(test_data / "goldstein" / "resnet56_directions.h5", net)
+    assert [len(direction) for direction in pair] == [len(list(net.parameters()))] * 2
+    assert not pair[0]["bn1.weight"].any()
+    assert pair[0]["conv1.weight"].any()
+
+
+def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    net = small_net()
+    with pytest.raises(FileNotFoundError, match="no direction file"):
+        load_directions(tmp_path / "none.h5", net)
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(ValueError, match="not an HDF5 file"):
+        load_directions(tmp_path / "text.h5", net)
+    save_directions(tmp_path / "d.h5", random_directions(net, seed=1), net)
+    with pytest.raises(ValueError, match=r"shape \(5, 4\) for tensor 6, but the model's 7.weight has \(9, 4\)"):
+        load_directions(tmp_path / "d.h5", small_net(classes=9))
+    with pytest.raises(ValueError, match="8 tensors in /xdirection, but the model has 2 parameters"):
+        load_directions(tmp_path / "d.h5", torch.nn.Linear(2, 2))
+    with h5py.File(tmp_path / "other.h5", "w") as file:
+        file["something"] = 1
+    with pytest.raises(ValueError, match="no `xdirection`"):
+        load_directions(tmp_path / "other.h5", net)

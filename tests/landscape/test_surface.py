@@ -1,0 +1,198 @@
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.preprocessing import MinMaxScaler
+
+from gradscape.landscape import FORMATS, Line, Surface, evaluate_line, evaluate_surface, random_directions
+from gradscape.landscape.blocks import BlockStatistics
+from tests.landscape.networks import images_and_labels, small_net
+
+ALPHAS, BETAS = np.array([-1.0, 0.0, 0.5, 2.0]), np.array([-0.5, 0.0, 3.0])
+
+
+def surface_of(loss: np.ndarray) -> Surface:
+    """A surface with these losses, measured on one block of ten images without spread."""
+    count = np.full((1, *loss.shape), 10)
+    blocks = BlockStatistics(
+        count, loss[None], np.zeros((1, *loss.shape)), count / 2, (~np.isfinite(loss[None])).astype(int), 10
+    )
+    betas, alphas = (np.arange(float(length)) for length in loss.shape)
+    return Surface(alphas=alphas, betas=betas, blocks=blocks, origin=BlockStatistics.empty(1, (), 10), meta={})
+
+
+def measured(seed: int = 0, *, images: int = 50, population: int | None = 400, first: int = 1) -> Surface:
+    net, (inputs, labels) = small_net(), images_and_labels(images, seed=first)
+    directions = random_directions(net, seed=seed)
+    return evaluate_surface(
+        net,
+        [(inputs, labels)],
+        directions,
+        ALPHAS,
+        BETAS,
+        batch_size=16,
+        population=population,
+        meta={"model": "small"},
+    )
+
+
+@given(
+    losses=st.lists(st.floats(0, 1e3, allow_nan=False), min_size=2, max_size=60),
+    size=st.integers(1, 17),
+    population=st.integers(60, 500),
+)
+@settings(max_examples=60, deadline=None)
+def test_blocks_give_mean_variance_and_standard_error_of_the_images(
+    losses: list[float], size: int, population: int
+) -> None:
+    blocks = [np.array(losses[start : start + size]) for start in range(0, len(losses), size)]
+    rows = [
+        np.array([[statistic(block)] for block in blocks]) for statistic in (len, np.mean, lambda b: b.var() * len(b))
+    ]
+    zeros = np.zeros((len(blocks), 1))
+    statistics = BlockStatistics(rows[0], rows[1], rows[2], zeros, zeros.astype(int), population)
+    n = len(losses)
+    assert statistics.loss[0] == pytest.approx(np.mean(losses), rel=1e-9, abs=1e-12)
+    assert statistics.variance[0] == pytest.approx(np.var(losses, ddof=1), rel=1e-6, abs=1e-9)
+    expected = np.sqrt(np.var(losses, ddof=1) / n * (1 - n / population))
+    assert statistics.stderr[0] == pytest.approx(expected, rel=1e-6, abs=1e-9)
+
+
+def test_a_constant_loss_has_no_error_and_is_reliable() -> None:
+    surface = surface_of(np.full((3, 4), 2.5))
+    part = BlockStatistics(**{name: getattr(surface.blocks, name) for name in BlockStatistics.arrays()}, population=99)
+    np.testing.assert_array_equal(part.stderr, 0)
+    assert part.reliable.all()
+    np.testing.assert_array_equal(surface.minmax(), 0)
+
+
+def test_a_loss_carried_by_few_images_is_marked() -> None:
+    losses = np.zeros(200)
+    losses[:3] = 9.0
+    statistics = BlockStatistics(
+        np.array([[200]]),
+        np.array([[losses.mean()]]),
+        np.array([[losses.var() * 200]]),
+        np.array([[0.0]]),
+        np.array([[0]]),
+        5000,
+    )
+    assert statistics.effective_images[0] == pytest.approx(3)
+    assert not statistics.reliable[0]
+
+
+def test_scaling_is_scikit_learns_by_surface_and_by_column() -> None:
+    loss = np.random.default_rng(0).lognormal(size=(5, 3))
+    surface = surface_of(loss)
+    np.testing.assert_allclose(surface.minmax(), MinMaxScaler().fit_transform(loss.reshape(-1, 1)).reshape(5, 3))
+    np.testing.assert_allclose(surface.minmax("column"), MinMaxScaler().fit_transform(loss))
+
+
+def test_scaling_leaves_non_finite_values_out_and_as_they_are() -> None:
+    loss = np.array([[1.0, np.nan, 3.0], [5.0, np.inf, 2.0]])
+    np.testing.assert_array_equal(surface_of(loss).minmax(), [[0, np.nan, 0.5], [1, np.inf, 0.25]])
+    np.testing.assert_array_equal(surface_of(loss).minmax("column"), [[0, np.nan, 1], [1, np.inf, 0]])
+
+
+def test_a_surface_survives_its_file(tmp_path: Path) -> None:
+    surface = measured()
+    surface.save(tmp_path / "s.h5")
+    loaded = Surface.load(tmp_path / "s.h5")
+    for name in ("alphas", "betas", "loss", "loss_stderr", "error", "count", "nonfinite", "reliable"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(surface, name))
+    assert loaded.origin.loss == surface.origin.loss
+    assert loaded.meta == surface.meta
+    assert [path.name for path in tmp_path.iterdir()] == ["s.h5"]
+
+
+def test_the_original_tool_can_read_the_file(tmp_path: Path) -> None:
+    surface = measured()
+    surface.save(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5") as file:
+        np.testing.assert_array_equal(file["xcoordinates"][()], ALPHAS)
+        np.testing.assert_array_equal(file["ycoordinates"][()], BETAS)
+        assert file["train_loss"].shape == (3, 4)
+        np.testing.assert_array_equal(file["train_loss"][()], surface.loss)
+        np.testing.assert_allclose(file["train_acc"][()], 100 * (1 - surface.error))
+
+
+def test_the_original_tools_file_is_read_without_claiming_errors(test_data: Path) -> None:
+    surface = Surface.load(test_data / "goldstein" / "resnet56_surface_5x5.h5")
+    with h5py.File(test_data / "goldstein" / "resnet56_surface_5x5.h5") as file:
+        np.testing.assert_array_equal(surface.loss, file["train_loss"][()])
+        np.testing.assert_allclose(100 * (1 - surface.error), file["train_acc"][()])
+    assert np.isnan(surface.loss_stderr).all()
+    assert not surface.reliable.any()
+
+
+def test_a_line_survives_its_file_and_is_no_surface(tmp_path: Path) -> None:
+    net = small_net()
+    direction = random_directions(net, seed=0)[0]
+    line = evaluate_line(net, [images_and_labels()], direction, ALPHAS, path=tmp_path / "l.h5")
+    np.testing.assert_array_equal(Line.load(tmp_path / "l.h5").loss, line.loss)
+    with pytest.raises(ValueError, match="is it a line or a surface"):
+        Surface.load(tmp_path / "l.h5")
+
+
+def test_the_paired_error_of_a_difference_is_that_of_the_images_differences() -> None:
+    first, second = measured(0, images=320), measured(1, images=320)
+    difference = first.difference(second)
+    np.testing.assert_allclose(difference.loss, first.loss - second.loss, atol=1e-12)
+    deltas = first.blocks.mean - second.blocks.mean  # 20 blocks of 16
+    expected = deltas.std(axis=0, ddof=1) / np.sqrt(20) * np.sqrt(1 - 320 / 400)
+    np.testing.assert_allclose(difference.loss_stderr, expected, rtol=1e-9)
+
+
+def test_a_difference_needs_the_same_images_and_grid() -> None:
+    with pytest.raises(ValueError, match="same images"):
+        measured().difference(measured(first=2))
+    with pytest.raises(ValueError, match="same alphas and betas"):
+        measured().difference(surface_of(np.ones((3, 4))))
+
+
+def test_tables_and_arrays_hold_every_point(tmp_path: Path) -> None:
+    surface = measured()
+    FORMATS["csv"][1](surface, tmp_path / "s.csv")
+    table = np.genfromtxt(tmp_path / "s.csv", delimiter=",", names=True)
+    assert len(table) == 12
+    np.testing.assert_array_equal(table["loss"].reshape(3, 4), surface.loss)
+    np.testing.assert_array_equal(table["alpha"][:4], ALPHAS)
+    FORMATS["npz"][1](surface, tmp_path / "s.npz")
+    with np.load(tmp_path / "s.npz") as arrays:
+        np.testing.assert_array_equal(arrays["error"], surface.error)
+        assert json.loads(str(arrays["meta"]))["model"] == "small"
+
+
+def test_a_mesh_has_a_quad_for_every_finite_cell(tmp_path: Path) -> None:
+    import xml.etree.ElementTree as ElementTree
+
+    loss = np.arange(12.0).reshape(3, 4)
+    loss[0, 0] = np.nan
+    FORMATS["vtp"][1](surface_of(loss), tmp_path / "s.vtp")
+    piece = ElementTree.parse(tmp_path / "s.vtp").find(".//Piece")
+    assert piece is not None
+    assert (piece.get("NumberOfPoints"), piece.get("NumberOfPolys")) == ("12", "5")
+    points = np.array((piece.findtext("Points/DataArray") or "").split(), dtype=float).reshape(-1, 3)
+    np.testing.assert_array_equal(points[6], [2.0, 1.0, 6.0])
+    quads = np.array((piece.findtext("Polys/DataArray") or "").split(), dtype=int).reshape(-1, 4)
+    assert quads.tolist()[0] == [1, 2, 6, 5]
+
+
+def test_the_originals_own_format_is_read_back(tmp_path: Path) -> None:
+    surface = measured()
+    FORMATS["goldstein"][1](surface, tmp_path / "g.h5")
+    with h5py.File(tmp_path / "g.h5") as file:
+        assert set(file) == {"dir_file", "xcoordinates", "ycoordinates", "train_loss", "train_acc"}
+    np.testing.assert_array_equal(Surface.load(tmp_path / "g.h5").loss, surface.loss)
+
+
+def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="no landscape file"):
+        Surface.load(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("x")
+    with pytest.raises(ValueError, match="not an HDF5 file"):
+        Surface.load(tmp_path / "text.h5")
