@@ -1,0 +1,222 @@
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from gradscape._checkpoint import Classifier, read_checkpoint, read_foreign_state, save_checkpoint
+
+META: dict[str, Any] = {
+    "name": "resnet20",
+    "num_classes": 4,
+    "image_size": 8,
+    "mean": (0.5, 0.25, 0.125),
+    "std": (0.5, 1.0, 2.0),
+}
+
+
+def _network() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5))
+
+
+def test_checkpoint_gives_back_the_state_and_the_description(tmp_path: Path) -> None:
+    network = _network()
+    path = tmp_path / "deep" / "model.safetensors"
+    save_checkpoint(path, network, **META, labels=["a", "b", "c", "d"], scores={"error": 0.25}, recipe="upanets")
+    state, meta = read_checkpoint(path)
+    assert state.keys() == network.state_dict().keys()
+    assert all(torch.equal(state[key], tensor) for key, tensor in network.state_dict().items())
+    assert meta == {
+        **META,
+        "mean": [0.5, 0.25, 0.125],
+        "std": [0.5, 1.0, 2.0],
+        "labels": ["a", "b", "c", "d"],
+        "scores": {"error": 0.25},
+        "recipe": "upanets",
+    }
+
+
+def test_checkpoint_is_one_safetensors_file_with_json_metadata(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "model.safetensors", _network(), **META)
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+    assert load_file(tmp_path / "model.safetensors")["0.weight"].shape == (5, 3, 3, 3)
+    with safe_open(tmp_path / "model.safetensors", framework="pt") as file:
+        assert json.loads(file.metadata()["gradscape"])["num_classes"] == 4
+
+
+def test_saving_twice_gives_the_same_bytes(tmp_path: Path) -> None:
+    network = _network()
+    for name in ("a", "b"):
+        save_checkpoint(tmp_path / f"{name}.safetensors", network, **META, seed=3)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+
+
+def test_classifier_normalizes_and_only_its_network_is_saved(tmp_path: Path) -> None:
+    network = _network().eval()
+    classifier = Classifier(network, {**META, "labels": None})
+    images = torch.rand(2, 3, 8, 6)
+    expected = network(
+        (images - torch.tensor([0.5, 0.25, 0.125]).view(3, 1, 1)) / torch.tensor([0.5, 1, 2]).view(3, 1, 1)
+    )
+    torch.testing.assert_close(classifier(images), expected)
+    assert set(classifier.state_dict()) == {f"network.{key}" for key in network.state_dict()}
+    save_checkpoint(tmp_path / "model.safetensors", classifier, **META)
+    assert read_checkpoint(tmp_path / "model.safetensors")[0].keys() == network.state_dict().keys()
+
+
+def test_classifier_refuses_integer_images() -> None:
+    classifier = Classifier(_network(), {**META, "labels": None})
+    with pytest.raises(TypeError, match=r"`images` must be floating point in \[0, 1\], got torch.uint8; divide by 255"):
+        classifier(torch.zeros(2, 3, 8, 6, dtype=torch.uint8))
+
+
+def test_tied_and_channels_last_tensors_survive(tmp_path: Path) -> None:
+    network = nn.Sequential(nn.Conv2d(3, 3, 3), nn.Conv2d(3, 3, 3)).to(memory_format=torch.channels_last)
+    network[1].weight = network[0].weight
+    save_checkpoint(tmp_path / "model.safetensors", network, **META)
+    state, _ = read_checkpoint(tmp_path / "model.safetensors")
+    network.load_state_dict(state, strict=True)
+    assert torch.equal(state["1.weight"], network.get_parameter("0.weight"))
+    assert network[1].weight is network[0].weight
+
+
+def test_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, _network(), **META)
+    before = path.read_bytes()
+    with pytest.raises(TypeError, match=r"`meta` must be what JSON can hold: .*Tensor.*"):
+        save_checkpoint(path, _network(), **META, scores=torch.zeros(3))
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"num_classes": 0}, "`num_classes` must be a positive integer, got 0"),
+        ({"image_size": -8}, "`image_size` must be a positive integer, got -8"),
+        ({"mean": (0.5, 0.5)}, "`mean` must be three finite numbers, one for each color, got .*"),
+        ({"std": (1.0, float("nan"), 1.0)}, "`std` must be three finite numbers, one for each color, got .*"),
+        ({"std": (1.0, 0.0, 1.0)}, "`std` must be positive, got .*"),
+        ({"labels": ["a"]}, "`labels` must name each of the 4 classes, got 1 names"),
+    ],
+)
+def test_wrong_description_is_refused(tmp_path: Path, change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        save_checkpoint(tmp_path / "model.safetensors", _network(), **{**META, **change})
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_suffixes_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"`path` must end in .safetensors, got model.pth"):
+        save_checkpoint(tmp_path / "model.pth", _network(), **META)
+
+
+def test_foreign_files_are_no_checkpoints_and_say_how_to_import(tmp_path: Path) -> None:
+    torch.save(_network().state_dict(), tmp_path / "model.pth")
+    save_file(_network().state_dict(), tmp_path / "model.safetensors")
+    for name in ("model.pth", "model.safetensors"):
+        with pytest.raises(
+            ValueError, match=rf"{name} is not a checkpoint of gradscape; run `gradscape import .*{name}"
+        ):
+            read_checkpoint(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["absent.safetensors", "absent.pth"])
+def test_missing_files_are_said_to_be_missing(tmp_path: Path, name: str) -> None:
+    for read in (read_checkpoint, read_foreign_state):
+        with pytest.raises(FileNotFoundError, match=f"there is no file .*{name}"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("text", ["[]", "{", '{"name": "resnet20"}', '{"name": 3}'])
+def test_damaged_metadata_is_told_in_one_line(tmp_path: Path, text: str) -> None:
+    save_file(_network().state_dict(), tmp_path / "model.safetensors", metadata={"gradscape": text})
+    with pytest.raises(ValueError, match=r"^.*model.safetensors is a damaged checkpoint: .*$"):
+        read_checkpoint(tmp_path / "model.safetensors")
+
+
+@pytest.mark.parametrize("wrap", ["state_dict", "model", "net", None])
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_foreign_states_are_unwrapped(tmp_path: Path, wrap: str | None, prefix: str) -> None:
+    expected = _network().state_dict()
+    state = {prefix + key: tensor for key, tensor in expected.items()}
+    torch.save({wrap: state, "epoch": 3} if wrap else state, tmp_path / "model.th")
+    found = read_foreign_state(tmp_path / "model.th")
+    assert list(found) == list(expected)
+    assert all(torch.equal(found[key], expected[key]) for key in expected)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th", ".t7", ".pkl", ".safetensors"])
+def test_foreign_states_are_read_from_every_suffix(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    if suffix == ".safetensors":
+        save_file(_network().state_dict(), path)
+    else:
+        torch.save(_network().state_dict(), path)
+    assert read_foreign_state(path).keys() == _network().state_dict().keys()
+
+
+def test_one_key_named_module_is_no_prefix(tmp_path: Path) -> None:
+    torch.save({"module.weight": torch.zeros(2), "bias": torch.zeros(2)}, tmp_path / "model.pt")
+    assert set(read_foreign_state(tmp_path / "model.pt")) == {"module.weight", "bias"}
+
+
+class _CreatesFile:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th", ".t7", ".pkl"])
+def test_malicious_pickle_is_refused_and_nothing_in_it_runs(tmp_path: Path, suffix: str) -> None:
+    trap, path = tmp_path / "trap", tmp_path / f"model{suffix}"
+    torch.save({"state_dict": _CreatesFile(trap)}, path)
+    plain = tmp_path / f"plain{suffix}"
+    plain.write_bytes(pickle.dumps(_CreatesFile(trap)))
+    for file in (path, plain):
+        with pytest.raises(ValueError, match=r"^.*must be a state dict saved by torch, and is not: .*$"):
+            read_foreign_state(file)
+    assert not trap.exists()
+    pickle.loads(plain.read_bytes())
+    assert trap.exists(), "the trap itself must work"
+
+
+@pytest.mark.parametrize("content", [b"", b"hello\nworld\n", b"\x80\x02", b"PK\x03\x04broken", bytes(range(256))])
+@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
+def test_files_that_are_something_else_are_refused_in_one_line(tmp_path: Path, content: bytes, suffix: str) -> None:
+    path = tmp_path / f"model{suffix}"
+    path.write_bytes(content)
+    with pytest.raises(
+        ValueError, match=r"^.*(must be a state dict saved by torch|is not a valid safetensors file).*$"
+    ):
+        read_foreign_state(path)
+
+
+def test_truncated_files_are_refused(tmp_path: Path) -> None:
+    for name in ("model.pt", "model.safetensors"):
+        path = tmp_path / name
+        (save_file if name.endswith("s") else torch.save)(_network().state_dict(), path)
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(ValueError, match=name):
+            read_foreign_state(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([1, 2], r"must hold a state dict \(tensors by name\), got list"),
+        ({}, r"must hold a state dict \(tensors by name\), got dict"),
+        ({"a": 1, "b": torch.zeros(2)}, r"must hold a state dict .*, but these are no tensors: a"),
+    ],
+)
+def test_files_without_a_state_are_refused(tmp_path: Path, content: object, message: str) -> None:
+    torch.save(content, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=message):
+        read_foreign_state(tmp_path / "model.pt")
