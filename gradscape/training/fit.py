@@ -1,0 +1,189 @@
+"""One training run: a network, its data and a recipe become checkpoints and metrics."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import RichProgressBar
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
+from gradscape.training.classification import Batch, Classification
+from gradscape.training.history import Rows
+from gradscape.training.isolation import in_training_mode, isolated_trainer
+from gradscape.training.recipes import Recipe
+from gradscape.training.recorder import BEST, LAST, STATE, AtomicFiles, Recorder, Save, gave_up
+from gradscape.training.resumption import describe_training, read_state
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """What a training run left behind.
+
+    Attributes:
+        checkpoint: Weights after the last epoch, chosen without a look at the test images.
+        best_checkpoint: Weights after the epoch with the highest test accuracy, the first of equals.
+        metrics: Column of metrics.csv -> float64 array, one number an epoch. Accuracies are in [0, 1]; `train_loss`
+            and `train_accuracy` are those of the training steps: augmented images, weights on the move.
+    """
+
+    checkpoint: Path
+    best_checkpoint: Path
+    metrics: dict[str, np.ndarray]
+
+    @property
+    def final_accuracy(self) -> float:
+        """Test accuracy after the last epoch, in [0, 1]."""
+        return float(self.metrics["test_accuracy"][-1])
+
+    @property
+    def best_accuracy(self) -> float:
+        """Highest test accuracy of any epoch, in [0, 1]: what most papers print, selected on the test images."""
+        return float(self.metrics["test_accuracy"].max())
+
+
+def train_model(
+    network: nn.Module,
+    train: Dataset[Item],
+    test: Iterable[Batch],
+    *,
+    recipe: Recipe,
+    mean: Sequence[float],
+    std: Sequence[float],
+    output: str | os.PathLike[str],
+    save: Save,
+    seed: int = 0,
+    early_stopping: int | None = None,
+    device: str = "auto",
+    precision: str = "32-true",
+    workers: int = 0,
+    progress: bool = True,
+    resume: bool = True,
+) -> TrainingRun:
+    """Train a classifier, in place; write its files after every epoch; go on where a stopped run stopped.
+
+    The order of the images, their augmentation and the network's own randomness (dropout) in an epoch follow from
+    `seed` and the epoch's number alone: on one machine a run that was killed and started again ends in bitwise the
+    same weights. The network's first weights are the caller's: seed them.
+
+    Args:
+        network: Takes normalized images (N, 3, H, W), gives logits (N, classes).
+        train: Map-style data set of (image float32 (3, H, W) in [0, 1], label). An epoch whose last batch would be
+            a single image leaves it out, another one each time.
+        test: Batches of (images, labels), iterated once an epoch.
+        recipe: Optimizer, schedule and augmentation.
+        mean: Of the three channels, to normalize with.
+        std: Of the three channels, to normalize with.
+        output: Folder for model.safetensors (last epoch), best.safetensors (highest test accuracy), metrics.csv and
+            state.ckpt (to go on from). All are replaced at once: each is always whole.
+        save: Called as save(path, network, scores) to write a `.safetensors` file; scores is a row of metrics.csv
+            and the seed.
+        seed: Of everything random in the epochs, from 0.
+        early_stopping: Stop after so many epochs without a higher test accuracy; None for never.
+        device: auto, or as torch names it: cpu, cuda, cuda:1, mps.
+        precision: As Lightning's Trainer names it: 32-true, bf16-mixed, 16-mixed.
+        workers: Processes that augment images; the images are the same with any number.
+        progress: Whether to draw a progress bar.
+        resume: Go on with the run in `output`, if there is one; False starts anew.
+
+    Returns:
+        Paths and metrics; of a run that was finished before, without training.
+
+    Raises:
+        TypeError: `train` or `test` cannot be iterated again, or images are of the wrong kind.
+        ValueError: Images, labels, logits or an option do not fit, or `output` holds another run.
+        RuntimeError: The loss is no longer finite; the epochs before are kept.
+        OSError: A file cannot be written.
+    """
+    _check_options(test, seed=seed, early_stopping=early_stopping)
+    plan = {
+        **asdict(recipe),
+        "seed": seed,
+        "mean": [float(value) for value in mean],
+        "std": [float(value) for value in std],
+        "early_stopping": early_stopping,
+        "precision": precision,
+        **describe_training(network, train),
+    }
+    folder = Path(output)
+    folder.mkdir(parents=True, exist_ok=True)
+    state = read_state(folder / STATE, plan, resume=resume)
+    rows: Rows = state["gradscape"]["rows"] if state else []
+    module = Classification(network, recipe, mean=mean, std=std, seed=seed)
+    if len(rows) == recipe.epochs or gave_up(rows, early_stopping):
+        module.load_state_dict(state["state_dict"])
+    else:
+        loader = _loader(train, recipe, seed=seed, epoch=len(rows), workers=workers)
+        recorder = Recorder(folder, module, save, plan=plan, rows=rows)
+        with isolated_trainer(), in_training_mode(network):
+            trainer = _create_trainer(recorder, recipe.epochs, device=device, precision=precision, progress=progress)
+            start = folder / STATE if rows else None
+            trainer.fit(module, loader, _OneLoader(test), ckpt_path=start, weights_only=True)
+    metrics = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    return TrainingRun(folder / LAST, folder / BEST, metrics)
+
+
+class _OneLoader:
+    """Any iterable of batches as one loader: of a bare list Lightning makes one loader per entry."""
+
+    def __init__(self, batches: Iterable[Batch]) -> None:
+        self.batches = batches
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(self.batches)
+
+
+def _check_options(test: object, *, seed: int, early_stopping: int | None) -> None:
+    if not isinstance(test, Iterable) or iter(test) is test:
+        kind = type(test).__name__
+        raise TypeError(
+            f"`test` must be batches that can be iterated every epoch, got a {kind}; pass a list or a loader"
+        )
+    if seed < 0:
+        raise ValueError(f"`seed` must be 0 or more, got {seed}; choose another")
+    if early_stopping is not None and early_stopping < 1:
+        raise ValueError(f"`early_stopping` must be at least 1 epoch, got {early_stopping}; None never stops early")
+
+
+def _loader(train: Dataset[Item], recipe: Recipe, *, seed: int, epoch: int, workers: int) -> DataLoader[Item]:
+    images = AugmentedImages(train, recipe)
+    return DataLoader(
+        images,
+        recipe.batch_size,
+        sampler=EpochOrder(len(images), seed=seed, epoch=epoch, batch_size=recipe.batch_size),
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        # The loader draws a number when it starts: from a generator of its own, that of the epoch stays in place.
+        generator=torch.Generator(),
+    )
+
+
+def _create_trainer(recorder: Recorder, epochs: int, *, device: str, precision: str, progress: bool) -> Trainer:
+    accelerator, _, index = device.partition(":")
+    try:
+        return Trainer(
+            accelerator=accelerator,
+            devices=[int(index)] if index else 1,
+            precision=precision,  # type: ignore[arg-type]
+            max_epochs=epochs,
+            callbacks=[recorder, RichProgressBar()] if progress else [recorder],
+            plugins=[AtomicFiles()],
+            default_root_dir=recorder.folder,
+            deterministic="warn",
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=progress,
+            num_sanity_val_steps=0,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"`device` and `precision` must fit this machine, got {device}, {precision}: {reason}"
+        ) from error

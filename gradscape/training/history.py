@@ -1,0 +1,48 @@
+"""metrics.csv: one row an epoch."""
+
+import csv
+import os
+from pathlib import Path
+
+import numpy as np
+
+from gradscape._files import replacing
+
+Row = dict[str, int | float]
+Rows = list[Row]
+
+
+def save_metrics(path: str | os.PathLike[str], rows: Rows) -> None:
+    """Write one line an epoch, all at once; floats keep every digit.
+
+    Args:
+        path: The csv file to create or replace.
+        rows: Per epoch, a number for every column; the columns' order is that of the first row.
+    """
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Read metrics.csv or summary.csv.
+
+    Args:
+        path: A file that training wrote.
+
+    Returns:
+        Column name -> float64 array, one number an epoch.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is not a table of numbers.
+    """
+    path = Path(path)
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    try:
+        names, numbers = rows[0], np.array([[float(cell) for cell in row] for row in rows[1:]])
+        return {name: numbers[:, column] for column, name in enumerate(names)}
+    except (IndexError, ValueError) as error:
+        raise ValueError(f"`path` must be a csv of numbers below a row of names, got {path}; train again") from error

@@ -1,0 +1,89 @@
+"""What an epoch leaves on disk: weights, metrics, and the state to go on from."""
+
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.pytorch import Callback, LightningModule, Trainer
+from torch import nn
+
+from gradscape._files import replacing
+from gradscape.training.classification import Classification
+from gradscape.training.history import Row, Rows, save_metrics
+
+Save = Callable[[Path, nn.Module, Row], object]
+LAST, BEST, METRICS, STATE = "model.safetensors", "best.safetensors", "metrics.csv", "state.ckpt"
+
+_log = logging.getLogger(__name__)
+
+
+class AtomicFiles(TorchCheckpointIO):
+    """Lightning's state files, replaced all at once: its own writer may copy from one file system to another."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a state file."""
+        with replacing(path) as partial:
+            torch.save(checkpoint, partial)
+
+
+class Recorder(Callback):
+    """Writes every epoch's files, the state last.
+
+    So the state never knows of an epoch whose files are missing, whenever a run is killed: an epoch that is not in
+    the state is done again, and writes the same files again.
+
+    Args:
+        folder: Where the files go.
+        module: The network in training.
+        save: Called as save(path, network, scores) to write weights.
+        plan: What defines the run, kept in the state; its `early_stopping` is obeyed.
+        rows: Metrics of the epochs already done; grows.
+    """
+
+    def __init__(self, folder: Path, module: Classification, save: Save, *, plan: dict[str, Any], rows: Rows) -> None:
+        self.folder = folder
+        self.module = module
+        self.save = save
+        self.plan = plan
+        self.rows = rows
+        self.started = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Start the clock."""
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Write the files; Lightning has evaluated the test images by now."""
+        row: Row = {
+            "epoch": trainer.current_epoch,
+            **self.module.scores(),
+            "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
+            "seconds": round(time.perf_counter() - self.started, 3),
+        }
+        self.rows.append(row)
+        for name in [LAST, BEST] if best_epoch(self.rows) == row["epoch"] else [LAST]:
+            with replacing(self.folder / name) as partial:
+                self.save(partial, self.module.network, {**row, "seed": self.plan["seed"]})
+        save_metrics(self.folder / METRICS, self.rows)
+        # Lightning means by it that the optimizer shall be left out.
+        trainer.save_checkpoint(self.folder / STATE, weights_only=False)
+        _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+        trainer.should_stop = gave_up(self.rows, self.plan["early_stopping"])
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        """Add the run's definition and history to Lightning's state."""
+        checkpoint["gradscape"] = {"plan": self.plan, "rows": self.rows}
+
+
+def best_epoch(rows: Rows) -> int:
+    """The epoch, from 0, with the highest test accuracy; the first of equals."""
+    return max(range(len(rows)), key=lambda epoch: rows[epoch]["test_accuracy"])
+
+
+def gave_up(rows: Rows, patience: int | None) -> bool:
+    """Whether the best epoch lies at least `patience` epochs back."""
+    return patience is not None and bool(rows) and len(rows) - 1 - best_epoch(rows) >= patience

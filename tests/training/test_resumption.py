@@ -1,0 +1,148 @@
+import multiprocessing
+import os
+import random
+import signal
+import time
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import nn
+
+from gradscape.training import load_metrics
+from tests.training.toy import save_weights, toy_network, toy_recipe, train_toy
+
+# Preloading makes a start take milliseconds; plain forking is unsafe once torch has threads.
+PROCESSES = multiprocessing.get_context("forkserver")
+PROCESSES.set_forkserver_preload(["gradscape.training", "tests.training.toy"])
+EPOCHS = 16
+
+
+def kill_self() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+class Dying:
+    """Writes weights, and in the chosen call kills the process with half of the file written."""
+
+    def __init__(self, call: int) -> None:
+        self.call = call
+
+    def __call__(self, path: Path, network: nn.Module, scores: dict[str, float]) -> None:
+        save_weights(path, network, scores)
+        self.call -= 1
+        if self.call == 0:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+            kill_self()
+
+
+def train(folder: Path, *, die_in_save: int = 0, die_at_state: int = 0, half: bool = False) -> None:
+    """Train in this process; die in the n-th call of `save` or of torch.save, there before or amid the writing."""
+    torch.set_num_threads(1)
+    write, calls = torch.save, 0
+
+    def write_or_die(content: Any, path: Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == die_at_state and not half:
+            kill_self()
+        write(content, path)
+        if calls == die_at_state:
+            os.truncate(path, path.stat().st_size // 2)
+            kill_self()
+
+    torch.save = write_or_die  # type: ignore[assignment]
+    train_toy(folder, toy_network(), recipe=toy_recipe(epochs=EPOCHS), save=Dying(die_in_save))
+
+
+def start(folder: Path, **options: Any) -> BaseProcess:
+    process = PROCESSES.Process(target=train, args=(folder,), kwargs=options)
+    process.start()
+    return process
+
+
+def check_files_read(folder: Path) -> int:
+    """Every file that is there is whole; the finished epochs."""
+    for name in ("model.safetensors", "best.safetensors"):
+        if (folder / name).exists():
+            assert len(load_file(folder / name)) == len(toy_network().state_dict())
+    if not (folder / "state.ckpt").exists():
+        return 0
+    done = len(torch.load(folder / "state.ckpt", weights_only=True)["gradscape"]["rows"])
+    rows = load_metrics(folder / "metrics.csv")["epoch"].tolist()
+    # The csv is written before the state: it may be one epoch ahead.
+    assert rows in (list(range(done)), list(range(done + 1)))
+    return done
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    process = start(folder)
+    process.join()
+    assert process.exitcode == 0
+    return folder
+
+
+def check_equal_to(whole: Path, folder: Path) -> None:
+    for name in ("model.safetensors", "best.safetensors"):
+        expected, weights = load_file(whole / name), load_file(folder / name)
+        assert all(torch.equal(weights[key], value) for key, value in expected.items())
+    expected_rows, rows = load_metrics(whole / "metrics.csv"), load_metrics(folder / "metrics.csv")
+    for column in set(rows) - {"seconds"}:
+        assert rows[column].tolist() == expected_rows[column].tolist()
+
+
+@pytest.mark.parametrize(
+    "death",
+    [
+        {"die_in_save": 1},
+        {"die_in_save": 2},
+        {"die_in_save": 12},
+        {"die_at_state": 1},
+        {"die_at_state": 1, "half": True},
+        {"die_at_state": 9},
+        {"die_at_state": 9, "half": True},
+    ],
+    ids=str,
+)
+def test_a_run_killed_while_it_writes_goes_on_to_bitwise_the_same_weights(
+    tmp_path: Path, whole: Path, death: dict[str, Any]
+) -> None:
+    process = start(tmp_path, **death)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    assert check_files_read(tmp_path) < EPOCHS
+    process = start(tmp_path)
+    process.join()
+    assert process.exitcode == 0
+    check_equal_to(whole, tmp_path)
+    assert [path for path in tmp_path.iterdir() if path.name.startswith(".partial")] == []
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_a_run_killed_at_random_moments_ends_in_bitwise_the_same_weights(
+    tmp_path: Path, whole: Path, seed: int
+) -> None:
+    moments = random.Random(seed)
+    epoch = float(np.median(load_metrics(whole / "metrics.csv")["seconds"]))
+    kills_in_training, done = 0, 0
+    for _ in range(60):
+        process = start(tmp_path)
+        # The wait begins when the first epoch of this start has been written.
+        while process.is_alive() and check_files_read(tmp_path) == done:
+            time.sleep(0.005)
+        process.join(moments.uniform(0, 5 * epoch))
+        process.kill()
+        process.join()
+        done = check_files_read(tmp_path)
+        if process.exitcode == 0:
+            break
+        kills_in_training += 0 < done < EPOCHS
+    assert done == EPOCHS
+    assert kills_in_training >= 2
+    check_equal_to(whole, tmp_path)
