@@ -10,7 +10,7 @@ __version__ = "0.1.0"
 
 _SUBPACKAGES = ("data", "figures", "landscape", "models", "studies", "training")
 
-__all__ = ["__version__", *_SUBPACKAGES]  # noqa: PLE0604
+__all__ = ["__version__", *_SUBPACKAGES]
 
 
 def __getattr__(name: str) -> ModuleType:

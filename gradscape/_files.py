@@ -19,6 +19,9 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     Yields:
         The neighbor's path, in the same folder and with the same suffix.
+
+    Raises:
+        OSError: The file cannot be written (no space left, say); the error names `path`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -28,8 +31,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         _flush(partial)
         partial.replace(path)
         _flush(path.parent)
-    except BaseException:
+    except BaseException as problem:
         partial.unlink(missing_ok=True)
+        if isinstance(problem, OSError) and problem.errno:
+            raise OSError(problem.errno, os.strerror(problem.errno), str(path)) from problem
         raise
 
 

@@ -1,1 +1,5 @@
-"""cli."""
+"""The command line: one file a command, thin; heavy imports inside the commands."""
+
+from gradscape.cli.app import main
+
+__all__ = ["main"]

@@ -1,1 +1,25 @@
-"""figures."""
+"""The only drawing code: surfaces, lines and training curves, for paper and for the browser."""
+
+from gradscape.figures.interactive import interactive_surface
+from gradscape.figures.maps import plot_contour, plot_filled, plot_heat
+from gradscape.figures.pages import figure_comparison, figure_landscape, figure_scaled
+from gradscape.figures.profiles import figure_line, plot_line
+from gradscape.figures.relief import plot_surface
+from gradscape.figures.style import save_figure
+from gradscape.figures.training import figure_training, plot_training
+
+__all__ = [
+    "figure_comparison",
+    "figure_landscape",
+    "figure_line",
+    "figure_scaled",
+    "figure_training",
+    "interactive_surface",
+    "plot_contour",
+    "plot_filled",
+    "plot_heat",
+    "plot_line",
+    "plot_surface",
+    "plot_training",
+    "save_figure",
+]

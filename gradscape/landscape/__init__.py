@@ -13,7 +13,7 @@ from gradscape.landscape.export import FORMATS, save_csv, save_npz
 from gradscape.landscape.goldstein import load_directions, save_directions
 from gradscape.landscape.line import Line
 from gradscape.landscape.span import SpanSearch, Trial, find_span
-from gradscape.landscape.surface import Difference, Surface
+from gradscape.landscape.surface import Difference, Surface, Value
 from gradscape.landscape.task import cross_entropy, top1
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "SpanSearch",
     "Surface",
     "Trial",
+    "Value",
     "cross_entropy",
     "difference_direction",
     "evaluate_line",

@@ -1,15 +1,20 @@
 """What was measured: sums over fixed blocks of images, from which every printed value and its error follow."""
 
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy import stats
 
-# At a single point, the origin, values are numpy scalars.
-Floats = Float[np.ndarray, "*grid"] | np.float64
-Ints = Int[np.ndarray, "*grid"] | np.int64
-Bools = Bool[np.ndarray, "*grid"] | np.bool_
+if TYPE_CHECKING:
+    Floats = np.ndarray
+    Ints = np.ndarray
+    Bools = np.ndarray
+else:  # at a single point, the origin, values are numpy scalars, which know all that arrays do
+    Floats = Float[np.ndarray, "*grid"] | np.float64
+    Ints = Int[np.ndarray, "*grid"] | np.int64
+    Bools = Bool[np.ndarray, "*grid"] | np.bool_
 
 # Below this many images' worth of loss the normal approximation fails: see `BlockStatistics.reliable`.
 _RELIABLE_EFFECTIVE_IMAGES = 40

@@ -209,7 +209,7 @@ def _resume(
         raise ValueError(f"`path` holds another run (other {', '.join(differing)}): choose another output or delete it")
     then = stored.meta["plan"]
     changes = [f"{name}: {then.get(name)} → {value}" for name, value in now["plan"].items() if then.get(name) != value]
-    mixed = any(then[name] != now["plan"][name] for name in ("precision", "batch_size"))
+    mixed = any(then[name] != now["plan"][name] for name in ("precision", "batch_size", "memory_format"))
     if mixed or (changes and not allow_plan_change):
         raise ValueError(
             f"`path` was begun under another plan ({'; '.join(changes)}): choose another output, or allow the change "

@@ -21,6 +21,7 @@ class ExecutionPlan:
         threads: Threads of torch's operators on the CPU.
         precision: "fp32" or "bf16" (matrix products and convolutions; weights, loss and sums stay in fp32 or more).
         batch_size: Images in a forward pass, which is also the size of a block.
+        memory_format: "channels_last" if the model's convolutions are, else "contiguous".
         torch: Version of torch.
         instructions: Vector instructions that torch uses on the CPU.
     """
@@ -29,6 +30,7 @@ class ExecutionPlan:
     threads: int
     precision: str
     batch_size: int
+    memory_format: str
     torch: str
     instructions: str
 
@@ -60,6 +62,7 @@ def make_plan(model: nn.Module, *, precision: Precision, batch_size: int) -> Exe
         threads=torch.get_num_threads(),
         precision="fp32" if precision == "auto" else precision,
         batch_size=batch_size,
+        memory_format="channels_last" if any(map(_is_channels_last, model.parameters())) else "contiguous",
         torch=torch.__version__,
         instructions=torch.backends.cpu.get_cpu_capability(),
     )
@@ -69,3 +72,7 @@ def model_device(model: nn.Module) -> torch.device:
     """Where the model's first tensor is."""
     tensors = (*model.parameters(), *model.buffers())
     return tensors[0].device if tensors else torch.device("cpu")
+
+
+def _is_channels_last(tensor: torch.Tensor) -> bool:
+    return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,91 @@
+"""What commands print, and the process they run in."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from gradscape.landscape import Progress
+
+errors = Console(stderr=True)
+_output = Console()
+
+
+def say(text: str) -> None:
+    """Print text for the user, as it is."""
+    _output.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_written(paths: Iterable[Path]) -> None:
+    """Print what was written."""
+    for path in paths:
+        say(f"wrote {path}")
+
+
+def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table; headings that end in a space belong to columns of numbers."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading.strip(), justify="right" if heading.endswith(" ") else "left")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    _output.print(table)
+
+
+def tuned_process(device: str) -> str:
+    """Prepare the process for long evaluations; resolve the device.
+
+    Args:
+        device: "auto", or what torch takes ("cpu", "cuda", "cuda:1").
+
+    Raises:
+        ValueError: torch cannot use that device.
+    """
+    import torch
+
+    from gradscape._allocator import keep_freed_memory
+
+    keep_freed_memory()
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as problem:
+        raise ValueError(f"`--device` {device} cannot be used here; try cpu") from problem
+    return device
+
+
+@contextmanager
+def progress_bar(*, quiet: bool) -> Iterator["Callable[[str, Progress], None]"]:
+    """A bar for each job: points, points a second, time left, median standard error."""
+    from rich import progress as rich_progress
+    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed:.0f}/{task.total} points"),
+        TextColumn("{task.fields[rate]:.1f}/s"),
+        TimeRemainingColumn(),
+        TextColumn("median standard error {task.fields[stderr]:.2g}"),
+    )
+    tasks: dict[str, rich_progress.TaskID] = {}
+    with rich_progress.Progress(*columns, console=errors, disable=quiet) as bar:
+
+        def report(job: str, progress: "Progress") -> None:
+            if job not in tasks:
+                tasks[job] = bar.add_task(job, total=progress.total, rate=0.0, stderr=0.0)
+            bar.update(
+                tasks[job],
+                completed=progress.done,
+                rate=progress.points_per_second,
+                stderr=progress.median_stderr,
+            )
+
+        yield report

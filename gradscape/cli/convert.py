@@ -1,0 +1,30 @@
+"""gradscape convert."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradscape.cli import options
+from gradscape.cli.console import say_written
+
+
+def convert(
+    surface: Annotated[Path, typer.Argument(metavar="SURFACE.h5")],
+    *,
+    to: Annotated[str, typer.Option(help="vtp (ParaView), csv, npz or goldstein.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file; beside the surface by default.")
+    ] = None,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a surface for other programs."""
+    from gradscape.landscape import FORMATS, Surface
+
+    if to not in FORMATS:
+        raise ValueError(f"`--to` must be one of {', '.join(FORMATS)}, got {to!r}")
+    suffix, save = FORMATS[to]
+    path = output or surface.with_suffix(suffix)
+    save(Surface.load(surface), path)
+    if not quiet:
+        say_written([path])

@@ -1,0 +1,26 @@
+"""gradscape demo."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradscape.cli import options
+from gradscape.cli.console import progress_bar, say, tuned_process
+
+
+def demo(
+    *,
+    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write.")] = Path("gradscape-demo"),
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Train two small networks on digits, compare their landscapes, and write every picture and a page of them."""
+    device = tuned_process(device)
+    from gradscape.studies.demo import run_demo
+
+    with progress_bar(quiet=quiet) as report:
+        page = run_demo(output, seed=seed, device=device, report=report)
+    if not quiet:
+        say(f"open {page}")

@@ -1,0 +1,106 @@
+"""gradscape landscape."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gradscape.cli import options
+from gradscape.cli.console import progress_bar, say, say_written, tuned_process
+
+if TYPE_CHECKING:
+    from gradscape.studies.landscape import Axes
+
+
+def landscape(
+    checkpoints: options.Checkpoints,
+    *,
+    data: options.Data,
+    output: options.Output,
+    split: options.SplitName = "train",
+    limit: options.Limit = None,
+    span: Annotated[str, typer.Option(help="auto, or the half-width of the grid.")] = "auto",
+    steps: Annotated[int, typer.Option(min=2, help="Points on a side of the grid.")] = 51,
+    grid: Annotated[
+        str | None, typer.Option(metavar="a0:a1:A,b0:b1:B", help="Any grid instead of span and steps.")
+    ] = None,
+    directions: Annotated[Path | None, typer.Option(help="Direction file instead of random directions.")] = None,
+    normalize: options.Normalize = "filter",
+    ignore: options.Ignore = "biasbn",
+    space: options.Space = "weights",
+    precision: options.Precision = "auto",
+    batch_size: options.BatchSize = 64,
+    repeats: Annotated[int, typer.Option(min=1, help="Random direction pairs; their seeds follow each other.")] = 1,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done and how long it takes.")] = False,
+    allow_plan_change: options.AllowPlanChange = False,
+    data_root: options.DataRoot = None,
+    download: options.Download = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Evaluate the loss and error around trained networks, on one scale, and draw them."""
+    axes = parse_grid(grid) if grid else None
+    width = None if span == "auto" else parse_span(span)
+    device = tuned_process(device)
+    from gradscape.data import load_split
+    from gradscape.studies import landscape as study
+    from gradscape.studies.pictures import draw_subjects
+
+    models = study.load_models(checkpoints, device)
+    images = load_split(
+        data,
+        split,
+        root=data_root,
+        image_size=study.common_image_size(models),
+        limit=limit or sys.maxsize,  # all images, but in balanced order: folders come class by class
+        seed=seed,
+        download=download,
+    )
+    making = {"normalize": normalize, "ignore": ignore, "space": space}
+    subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
+    evaluation = {"precision": precision, "batch_size": batch_size}
+    if dry_run:
+        estimate = study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), **evaluation)
+        say(str(estimate))
+        return
+    search = None
+    if axes is None and width is None:
+        search = study.search_span(subjects, images, output / "span.json")
+        width = search.span
+        if not quiet:
+            say(study.describe_search(search, subjects))
+    axes = axes or study.span_axes(width or 1.0, steps)
+    with progress_bar(quiet=quiet) as report:
+        surfaces = study.evaluate_subjects(
+            subjects, images, axes, search=search, report=report, allow_plan_change=allow_plan_change, **evaluation
+        )
+    written = draw_subjects(subjects, surfaces, output)
+    if not quiet:
+        say_written(written)
+
+
+def parse_span(text: str) -> float:
+    """Read the half-width of a grid."""
+    try:
+        span = float(text)
+    except ValueError:
+        span = 0.0
+    if not 0 < span < float("inf"):
+        raise ValueError(f"`--span` must be auto or a positive number, got {text!r}")
+    return span
+
+
+def parse_grid(text: str) -> "Axes":
+    """Read `a0:a1:A,b0:b1:B`: first, last and number of the alphas and of the betas."""
+    import numpy as np
+
+    try:
+        first, second = (part.split(":") for part in text.split(","))
+        axes = [np.linspace(float(start), float(stop), int(count)) for start, stop, count in (first, second)]
+    except ValueError:
+        axes = []
+    if not axes or not all(len(axis) and np.isfinite(axis).all() for axis in axes):
+        raise ValueError(f"`--grid` must read a0:a1:A,b0:b1:B, such as -1:1:51,-0.5:0.5:26, got {text!r}")
+    return axes[0], axes[1]

@@ -1,0 +1,62 @@
+"""gradscape line."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradscape.cli import options
+from gradscape.cli.console import progress_bar, say_written, tuned_process
+
+
+def line(
+    checkpoint: options.Checkpoint,
+    other: Annotated[
+        Path | None, typer.Argument(metavar="[CKPT2]", help="Go to this network; else along a random direction.")
+    ] = None,
+    *,
+    data: options.Data,
+    output: options.Output,
+    split: options.SplitName = "train",
+    limit: options.Limit = None,
+    span: Annotated[float, typer.Option(help="Half-width along a random direction.")] = 1.0,
+    steps: Annotated[int, typer.Option(min=2, help="Points of the line.")] = 51,
+    normalize: options.Normalize = "filter",
+    ignore: options.Ignore = "biasbn",
+    space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
+    precision: options.Precision = "auto",
+    batch_size: options.BatchSize = 64,
+    allow_plan_change: options.AllowPlanChange = False,
+    data_root: options.DataRoot = None,
+    download: options.Download = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Evaluate loss and error along a random direction, or from one network to another, and draw them."""
+    device = tuned_process(device)
+    from gradscape.data import load_split
+    from gradscape.studies import line as study
+    from gradscape.studies.landscape import common_image_size, load_models
+    from gradscape.studies.pictures import draw_line
+
+    models = load_models([checkpoint, *([other] if other else [])], device)
+    size = common_image_size(models)
+    images = load_split(
+        data, split, root=data_root, image_size=size, limit=limit or sys.maxsize, seed=seed, download=download
+    )
+    making = {"normalize": normalize, "ignore": ignore} if other is None else {}
+    path = study.make_path(models, images, span=span, steps=steps, seed=seed, space=space, **making)
+    with progress_bar(quiet=quiet) as report:
+        result = path.evaluate(
+            images,
+            output / "line.h5",
+            report=report,
+            precision=precision,
+            batch_size=batch_size,
+            allow_plan_change=allow_plan_change,
+        )
+    written = draw_line(result, output)
+    if not quiet:
+        say_written(written)

@@ -1,0 +1,26 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A .safetensors checkpoint.")]
+Checkpoints = Annotated[list[Path], typer.Argument(metavar="CKPT...", help="One or more .safetensors checkpoints.")]
+Data = Annotated[str, typer.Option(help="Data set: digits, cifar10, folder:PATH, npz:PATH, …")]
+DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; else GRADSCAPE_DATA_ROOT.")]
+Download = Annotated[bool, typer.Option("--download", help="Fetch a published data set that is not there.")]
+SplitName = Annotated[str, typer.Option("--split", help="train or test.")]
+Limit = Annotated[int | None, typer.Option(help="Take a class-balanced, seeded subset of so many images.")]
+Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
+Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dlayer or none.")]
+Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]
+Space = Annotated[str, typer.Option(help="weights: parameters move; states: running statistics too.")]
+BatchSize = Annotated[int, typer.Option(help="Images in a forward pass.")]
+AllowPlanChange = Annotated[
+    bool, typer.Option("--allow-plan-change", help="Go on with a file begun on another device or with other threads.")
+]

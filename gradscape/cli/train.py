@@ -1,0 +1,60 @@
+"""gradscape train."""
+
+import functools
+from typing import Annotated
+
+import typer
+
+from gradscape.cli import options
+from gradscape.cli.console import say, say_written, tuned_process
+
+
+def train(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `gradscape models` lists them.")],
+    *,
+    data: options.Data,
+    output: options.Output,
+    recipe: Annotated[str | None, typer.Option(help="Recipe of a paper; the model's own by default.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the recipe's.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Train so many times, with seeds that follow each other.")] = 1,
+    image_size: Annotated[int | None, typer.Option(min=1, help="Side in pixels; the data set's by default.")] = None,
+    limit: options.Limit = None,
+    early_stopping: Annotated[int | None, typer.Option(min=1, help="Epochs without progress before the end.")] = None,
+    precision: Annotated[str, typer.Option(help="Lightning's: 32-true, bf16-mixed, …")] = "32-true",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 0,
+    data_root: options.DataRoot = None,
+    download: options.Download = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Train a network with its paper's recipe; a stopped run goes on where it was."""
+    tuned_process("cpu")
+    from gradscape.data import load_split
+    from gradscape.studies.pictures import draw_training
+    from gradscape.studies.training import describe_runs, train_networks
+    from gradscape.training import create_recipe
+
+    chosen = recipe or ("digits" if data == "digits" else "upanets")
+    load = functools.partial(load_split, data, root=data_root, image_size=image_size, download=download)
+    runs = train_networks(
+        model,
+        load("train", limit=limit, seed=seed),
+        load("test"),
+        recipe=create_recipe(chosen, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size),
+        recipe_name=chosen,
+        output=output,
+        seed=seed,
+        seeds=seeds,
+        early_stopping=early_stopping,
+        precision=precision,
+        workers=workers,
+        device=device,
+        progress=not quiet,
+    )
+    written = draw_training([run.metrics for run in runs], output)
+    if not quiet:
+        say(describe_runs(runs))
+        say_written([*(run.checkpoint for run in runs), *written])

@@ -1,0 +1,218 @@
+"""Surfaces to turn, zoom and read off in a browser: one HTML text that needs no network."""
+
+import html
+from collections.abc import Sequence
+from itertools import product
+from typing import Any, get_args
+
+import numpy as np
+import plotly.graph_objects as go
+import plotly.io
+from matplotlib.colors import to_hex
+from plotly.subplots import make_subplots
+
+from gradscape.figures.caption import describe_surfaces, result_names
+from gradscape.figures.shading import Scale, Shading, Value, shade, short_number
+from gradscape.figures.style import colormap
+from gradscape.landscape import Surface
+
+# Each point costs about 70 bytes: seven heights as text, three float32 numbers to read. They come on top of plotly's
+# own 4.8 MB, and this many, five surfaces of 51 × 51 among them, keep a page below about 6 MB.
+_MOST_POINTS = 13_500
+_VIEWS: tuple[tuple[Value, Scale], ...] = tuple(product(get_args(Value), ("raw", "minmax", "log")))
+_NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
+_COLORS = 33
+_PANEL_HEIGHT = 560
+_MOST_COLUMNS = 3
+
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>
+body {{ margin: 0; font: 14px/1.45 "Open Sans", "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff; }}
+p {{ margin: 0 1rem 0.8rem; color: #555; max-width: 75rem; }}
+</style>
+</head>
+<body>
+{plot}
+<p>{caption}</p>
+</body>
+</html>
+"""
+
+
+def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequence[str] | None = None) -> str:
+    """Make a page of 3-D surfaces with plotly inside, which works offline.
+
+    Buttons choose loss or error (where it was measured), as it is, min-max scaled or on a log scale. Several
+    surfaces share one color scale and one range of heights. Hovering shows the coordinates, loss ± standard error
+    (and whether that is reliable) and the error. Non-finite values are gaps. Above 13,500 points only every second
+    (third, …) row and column is drawn, and the caption says so.
+
+    Args:
+        surfaces: One surface or several, each with at least 2 alphas and 2 betas.
+        titles: A name for each; by default its model's.
+
+    Returns:
+        The text of an HTML file. Names and provenance are shown as they are, never as markup.
+
+    Raises:
+        ValueError: No surface, fewer than two alphas or betas, or titles of another number.
+    """
+    several = [surfaces] if isinstance(surfaces, Surface) else list(surfaces)
+    names = result_names(several, titles)
+    views = {view: shading for view in _VIEWS if (shading := _shaded(several, view))}
+    for surface in several:
+        if min(len(surface.alphas), len(surface.betas)) < 2:
+            raise ValueError(
+                "`surfaces` must have at least 2 alphas and 2 betas each, got "
+                f"{len(surface.alphas)} and {len(surface.betas)}"
+            )
+    stride = _stride(several)
+    figure = _figure(several, names, views, stride)
+    caption = describe_surfaces(several, names)
+    if stride > 1:
+        caption += f" · one row and column in {stride} drawn"
+    plot = plotly.io.to_html(
+        figure,
+        include_plotlyjs=True,
+        full_html=False,
+        div_id="landscape",
+        config={"displaylogo": False, "responsive": True},
+    )
+    return _PAGE.format(title=html.escape(", ".join(names)), plot=plot, caption=html.escape(caption))
+
+
+def _shaded(surfaces: Sequence[Surface], view: tuple[Value, Scale]) -> Shading | None:
+    """The view's range; None where it cannot be drawn: no error was measured, or nothing is positive on a log scale."""
+    try:
+        return shade(surfaces, *view)
+    except ValueError:
+        if view == _VIEWS[0]:
+            raise
+        return None
+
+
+def _stride(surfaces: Sequence[Surface]) -> int:
+    points = sum(surface.loss.size for surface in surfaces)
+    return int(np.ceil(np.sqrt(points / _MOST_POINTS))) if points > _MOST_POINTS else 1
+
+
+def _figure(
+    surfaces: Sequence[Surface], names: Sequence[str], views: dict[tuple[Value, Scale], Shading], stride: int
+) -> go.Figure:
+    columns = min(len(surfaces), _MOST_COLUMNS)
+    rows = -(-len(surfaces) // columns)
+    figure = make_subplots(
+        rows=rows,
+        cols=columns,
+        specs=[[{"type": "surface"}] * columns] * rows,
+        # Plotly reads titles as a kind of HTML.
+        subplot_titles=[html.escape(name, quote=False) for name in names],
+        horizontal_spacing=0.01,
+        vertical_spacing=0.05,
+    )
+    for number, surface in enumerate(surfaces):
+        trace = _trace(surface, _heights(surface, views[_VIEWS[0]], stride), stride)
+        figure.add_trace(trace, row=number // columns + 1, col=number % columns + 1)
+    scenes = [f"scene{number}" if number > 1 else "scene" for number in range(1, len(surfaces) + 1)]
+    for scene, surface in zip(scenes, surfaces, strict=True):
+        figure.update_layout({scene: _scene(surface)})
+    buttons = [
+        {
+            "label": value + _NAMES[scale],
+            "method": "update",
+            "args": [
+                {"z": [_heights(surface, shading, stride) for surface in surfaces]},
+                _look(shading, scenes),
+            ],
+        }
+        for (value, scale), shading in views.items()
+    ]
+    figure.update_layout(_look(views[_VIEWS[0]], scenes))
+    figure.update_layout(
+        height=rows * _PANEL_HEIGHT + 100,
+        margin={"l": 10, "r": 10, "t": 100, "b": 10},
+        coloraxis_colorbar={"thickness": 14, "len": 0.7, "title_side": "right"},
+        updatemenus=[{"type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
+                      "pad": {"b": 40, "l": 10}, "buttons": buttons}],
+    )  # fmt: skip
+    return figure
+
+
+def _trace(surface: Surface, heights: list[list[float | None]], stride: int) -> go.Surface:
+    rows, columns = (_kept(len(axis), stride) for axis in (surface.betas, surface.alphas))
+    read = np.stack([surface.loss, surface.loss_stderr, 100 * surface.error], axis=-1)[rows, columns]
+    unsure = (np.isfinite(surface.loss_stderr) & ~surface.reliable)[rows, columns]
+    parts = ["alpha %{x:.4g}", "beta %{y:.4g}", "loss %{customdata[0]:.4g}"]
+    if np.isfinite(read[..., 1]).any():
+        parts[-1] += " ± %{customdata[1]:.2g}" + ("%{text}" if unsure.any() else "")
+    if np.isfinite(read[..., 2]).any():
+        parts.append("error %{customdata[2]:.2f} %")
+    return go.Surface(
+        x=surface.alphas[columns],
+        y=surface.betas[rows],
+        z=heights,
+        # When hovering, plotly looks these two up as [x][y], although it reads z as [y][x].
+        customdata=read.transpose(1, 0, 2).astype(np.float32),
+        text=np.where(unsure.T, " (unreliable)", "") if unsure.any() else None,
+        hovertemplate="<br>".join(parts) + "<extra></extra>",
+        coloraxis="coloraxis",
+        contours={axis: {"highlight": True, "highlightwidth": 1} for axis in "xyz"},
+        lighting={"ambient": 0.75, "diffuse": 0.5, "specular": 0.05, "roughness": 0.9},
+    )
+
+
+def _heights(surface: Surface, shading: Shading, stride: int) -> list[list[float | None]]:
+    """What is drawn as z, None where there is a gap; logarithms are taken here, so that colors follow them."""
+    rows, columns = (_kept(len(axis), stride) for axis in (surface.betas, surface.alphas))
+    values = shading.drawn(surface).filled(np.nan)[rows, columns]
+    heights = np.log10(values) if shading.scale == "log" else values
+    # Five digits are finer than a screen, and a third of the bytes.
+    return [[float(f"{height:.5g}") if np.isfinite(height) else None for height in row] for row in heights]
+
+
+def _kept(length: int, stride: int) -> slice:
+    """Every `stride`-th index, the middle one among them."""
+    return slice((length - 1) // 2 % stride, None, stride)
+
+
+def _scene(surface: Surface) -> dict[str, Any]:
+    alphas, betas = (float(np.ptp(axis)) for axis in (surface.alphas, surface.betas))
+    return {
+        "xaxis": {"title": {"text": "alpha"}},
+        "yaxis": {"title": {"text": "beta"}},
+        "aspectmode": "manual",
+        "aspectratio": {"x": 1, "y": float(np.clip(betas / alphas, 0.5, 2)), "z": 0.7},
+        "camera": {"eye": {"x": 1.15, "y": -1.45, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.12}},
+    }
+
+
+def _look(shading: Shading, scenes: Sequence[str]) -> dict[str, Any]:
+    """Range, colors, ticks and labels of a view, as changes of plotly's layout."""
+    low, high = shading.low, shading.high
+    ticks: dict[str, Any] = {"tickmode": "auto"}
+    if shading.scale == "log":
+        low, high = float(np.log10(low)), float(np.log10(high))
+        shown = [level for level in shading.levels if shading.low <= level <= shading.high]
+        ticks = {
+            "tickmode": "array",
+            "tickvals": [float(np.log10(level)) for level in shown],
+            "ticktext": [short_number(level) for level in shown],
+        }
+    colors = colormap(shading.value)
+    scale = [[step / (_COLORS - 1), to_hex(colors(step / (_COLORS - 1)))] for step in range(_COLORS)]
+    look: dict[str, Any] = {
+        "coloraxis.cmin": low,
+        "coloraxis.cmax": high,
+        "coloraxis.colorscale": scale,
+        "coloraxis.colorbar.title.text": html.escape(shading.label, quote=False),
+        **{f"coloraxis.colorbar.{name}": value for name, value in ticks.items()},
+    }
+    for scene in scenes:
+        look |= {f"{scene}.zaxis.range": [low, high], f"{scene}.zaxis.title.text": shading.value}
+        look |= {f"{scene}.zaxis.{name}": value for name, value in ticks.items()}
+    return look

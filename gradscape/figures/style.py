@@ -1,0 +1,126 @@
+"""How everything drawn looks: sizes, colors and fonts in one place, and the files pictures go to."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import matplotlib as mpl
+from cycler import cycler
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, ListedColormap
+from matplotlib.figure import Figure
+
+from gradscape._files import replacing
+
+SINGLE_COLUMN = 3.35
+"""Width of a figure in one column of a paper, inches."""
+
+DOUBLE_COLUMN = 6.9
+"""Width of a figure across both columns, inches."""
+
+CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Okabe and Ito's colors, distinct for color-blind readers, in the order of contrast on white."""
+
+GAP_COLOR = "#ececec"
+GAP_HATCH_COLOR = "#9a9a9a"
+SMALL = 6.5
+
+_COLORMAPS = {"loss": "viridis", "error": "magma"}
+
+_RC: dict[Any, Any] = {
+    "font.family": "DejaVu Sans",
+    "font.size": 7.5,
+    "axes.labelsize": 7.5,
+    "axes.titlesize": 8,
+    "axes.linewidth": 0.6,
+    "axes.prop_cycle": cycler(color=CYCLE),
+    "axes.formatter.useoffset": True,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.major.size": 2.5,
+    "ytick.major.size": 2.5,
+    "xtick.minor.size": 1.5,
+    "ytick.minor.size": 1.5,
+    "legend.fontsize": SMALL,
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "none",
+    "legend.handlelength": 1.6,
+    "lines.linewidth": 1.2,
+    "grid.linewidth": 0.4,
+    "grid.color": "#d4d4d4",
+    "hatch.linewidth": 0.5,
+    "figure.dpi": 150,
+    "figure.facecolor": "white",
+    "savefig.facecolor": "white",
+    "savefig.bbox": "standard",
+    "savefig.dpi": 300,
+    "pdf.fonttype": 42,
+    "pdf.compression": 9,
+}
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """The house style for what is drawn inside, as a block or a decorator; the user's own settings come back after."""
+    with mpl.rc_context(_RC):
+        yield
+
+
+def colormap(value: Literal["loss", "error"]) -> Colormap:
+    """The perceptually uniform color map of a value: one for losses, another for errors, so that none is mistaken."""
+    return mpl.colormaps[_COLORMAPS[value]]
+
+
+def line_colormap(value: Literal["loss", "error"]) -> Colormap:
+    """The same without its lightest colors, which thin lines on white would lose."""
+    full = colormap(value)
+    return ListedColormap([full(step / 255 * 0.82) for step in range(256)], name=f"{full.name}-dark")
+
+
+def new_figure(width: float, height: float, *, solid: bool = False) -> Figure:
+    """An empty page, in inches, that no window and no global state knows of; `solid` pages hold 3-D axes."""
+    # Compressed brings panels of fixed proportions together; 3-D axes, whose labels lie inside them, it would overlap.
+    return Figure(figsize=(width, height), layout="constrained" if solid else "compressed")
+
+
+def new_axes() -> Axes:
+    """Axes on a single-column page of their own."""
+    return new_figure(SINGLE_COLUMN, 2.5).add_subplot()
+
+
+@styled()
+def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
+    """Write a figure as vector PDF with embedded fonts and as PNG with 300 dots an inch, each atomically.
+
+    Neither file holds a date, so that the same numbers give the same bytes.
+
+    Args:
+        figure: What to write.
+        stem: Path without the ending; dots in it stay.
+
+    Returns:
+        The two files, the PDF first.
+    """
+    metadata = {
+        "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},
+        "png": {"Software": "gradscape"},
+    }
+    paths = []
+    for ending in ("pdf", "png"):
+        path = Path(f"{os.fspath(stem)}.{ending}")
+        with replacing(path) as partial:
+            figure.savefig(partial, format=ending, metadata=metadata[ending])
+        paths.append(path)
+    return paths
+
+
+def add_legend(ax: Axes, handles: Sequence[Artist]) -> None:
+    """Explain `handles` if there are any; `$` and other signs in their labels stay as they are."""
+    if handles:
+        for text in ax.legend(handles=handles).get_texts():
+            text.set_parse_math(False)

@@ -1,0 +1,263 @@
+"""One landscape or several on one scale: checkpoints in, surfaces and pictures out."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from gradscape._digest import digest_tensors
+from gradscape._files import replacing
+from gradscape.data import Split
+from gradscape.landscape import (
+    Direction,
+    Progress,
+    SpanSearch,
+    Surface,
+    Trial,
+    evaluate_surface,
+    find_span,
+    load_directions,
+    random_directions,
+)
+from gradscape.models import Classifier, load_checkpoint
+
+Axes = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A trained network and the plane through it that is looked at.
+
+    Attributes:
+        title: What pictures call it.
+        model: Takes images in [0, 1].
+        directions: The pair that spans the plane.
+        folder: Where its surface and pictures go.
+        meta: Provenance: model, data, split, seed and how the directions were made.
+    """
+
+    title: str
+    model: Classifier
+    directions: Sequence[Direction]
+    folder: Path
+    meta: Mapping[str, Any]
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What identifies a search for its span."""
+        tensors = (*self.model.named_parameters(), *self.model.named_buffers())
+        directions = [digest_tensors(direction.items()) for direction in self.directions]
+        return {**self.meta, "weights": digest_tensors(tensors), "directions": directions}
+
+
+def load_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
+    """Load checkpoints under names that tell them apart: the model's, else the folder's, else the file's."""
+    # Convolutions are faster in channels_last on every kind of device that torch has.
+    models = [load_checkpoint(path, device=device).to(memory_format=torch.channels_last) for path in paths]
+    candidates = [
+        [model.meta["name"] for model in models],
+        [path.resolve().parent.name for path in paths],
+        [path.stem for path in paths],
+        [f"{number}-{path.stem}" for number, path in enumerate(paths, 1)],
+    ]
+    names = next(names for names in candidates if len(set(names)) == len(names))
+    return {_as_folder(name): model for name, model in zip(names, models, strict=True)}
+
+
+def common_image_size(models: Mapping[str, Classifier]) -> int:
+    """Side of the images that all models take.
+
+    Raises:
+        ValueError: They take images of different sizes, so that no image serves them all.
+    """
+    sizes = {name: model.image_size for name, model in models.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"models that are compared must take images of one size, got {sizes}: look at them one by one")
+    return next(iter(sizes.values()))
+
+
+def make_subjects(
+    models: Mapping[str, Classifier],
+    split: Split,
+    output: Path,
+    *,
+    seeds: Sequence[int],
+    file: Path | None = None,
+    **making: Any,
+) -> list[Subject]:
+    """Every model with every pair of directions; folders and titles tell apart only what there are several of.
+
+    Args:
+        models: By the name that their folder and pictures take.
+        split: The images, for the provenance.
+        output: The folder of all.
+        seeds: One pair of random directions each.
+        file: A direction file to take instead.
+        **making: Options of `random_directions`.
+    """
+    subjects = []
+    for name, model in models.items():
+        for seed in seeds:
+            folder = output / name if len(models) > 1 else output
+            several = len(seeds) > 1
+            subjects.append(
+                Subject(
+                    title=f"{name}, seed {seed}" if several else name,
+                    model=model,
+                    directions=load_directions(file, model) if file else random_directions(model, seed=seed, **making),
+                    folder=folder / f"seed{seed}" if several else folder,
+                    meta={
+                        "model": model.meta["name"],
+                        "data": split.name,
+                        "split": split.split,
+                        **({"direction_file": file.name} if file else {"seed": seed, **making}),
+                    },
+                )
+            )
+    return subjects
+
+
+def search_span(
+    subjects: Sequence[Subject],
+    split: Split,
+    memory: str | os.PathLike[str],
+    *,
+    report: Callable[[Trial], None] | None = None,
+) -> SpanSearch:
+    """Find the common span of subjects; a search already made is read from `memory`.
+
+    Args:
+        subjects: What is to be compared.
+        split: The images.
+        memory: A JSON file that holds the search, written if it is not there or belongs to other subjects.
+        report: Called after each trial that is made.
+    """
+    memory, key = Path(memory), json.loads(json.dumps([subject.key for subject in subjects]))
+    if memory.exists():
+        stored = json.loads(memory.read_text())
+        if stored["subjects"] == key:
+            trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
+            return SpanSearch(stored["span"], stored["visible"], trials)
+    search = find_span([(subject.model, subject.directions) for subject in subjects], split, report=report)
+    with replacing(memory) as partial:
+        partial.write_text(json.dumps({"subjects": key, **asdict(search)}, indent=1))
+    return search
+
+
+def span_axes(span: float, steps: int) -> Axes:
+    """A square grid from −span to span with `steps` points on a side."""
+    axis = np.linspace(-span, span, steps)
+    return axis, axis
+
+
+def evaluate_subjects(
+    subjects: Sequence[Subject],
+    split: Split,
+    axes: Axes,
+    *,
+    search: SpanSearch | None = None,
+    report: Callable[[str, Progress], None] | None = None,
+    **options: Any,
+) -> list[Surface]:
+    """Evaluate every subject's surface into `surface.h5` in its folder.
+
+    Args:
+        subjects: What is looked at.
+        split: The images.
+        axes: (alphas, betas) for all of them.
+        search: The search that gave the span, for the provenance.
+        report: Called with the subject's title and its progress.
+        **options: Those of `evaluate_surface`.
+    """
+    extent = {"span": float(max(np.abs(axis).max() for axis in axes))}
+    if search:
+        extent["span_search"] = json.loads(json.dumps([asdict(trial) for trial in search.trials]))
+    surfaces = []
+    for subject in subjects:
+
+        def forward_report(progress: Progress, title: str = subject.title) -> None:
+            if report:
+                report(title, progress)
+
+        surfaces.append(
+            evaluate_surface(
+                subject.model,
+                split,
+                subject.directions,
+                *axes,
+                path=subject.folder / "surface.h5",
+                meta={**subject.meta, **extent},
+                report=forward_report,
+                **options,
+            )
+        )
+    return surfaces
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        points: Grid points of all surfaces, origins included.
+        images: Images a point.
+        seconds: Estimate from two measured points.
+        plan: How the numbers are computed.
+    """
+
+    points: int
+    images: int
+    seconds: float
+    plan: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        plan = ", ".join(f"{name} {value}" for name, value in self.plan.items())
+        return f"{self.points:,} points × {self.images:,} images: about {_duration(self.seconds)}\nplan: {plan}"
+
+
+def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: Any) -> Estimate:
+    """Measure two points of each subject's grid and estimate the time for all; nothing is written.
+
+    Args:
+        subjects: What is looked at.
+        split: The images.
+        axes: (alphas, betas).
+        **options: Those of `evaluate_surface`.
+    """
+    points = 1 + len(axes[0]) * len(axes[1])
+    seconds = 0.0
+    for subject in subjects:
+        for _ in range(2):  # the first pass warms caches up
+            began = time.perf_counter()
+            surface = evaluate_surface(subject.model, split, subject.directions, axes[0][:1], axes[1][:1], **options)
+            measured = time.perf_counter() - began
+        seconds += measured / 2 * points  # the origin and one corner
+    return Estimate(points * len(subjects), split.num_images, seconds, surface.meta["plan"])
+
+
+def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:
+    """The table of trials: for each span tried on each subject, which criterion failed."""
+    lines = ["span search (widest half-width at which every landscape is visible):"]
+    for trial in search.trials:
+        verdict = "visible" if trial.visible else "not visible: " + "; ".join(trial.failed)
+        lines.append(f"  {subjects[trial.model].title}  R = {trial.span:<10g} {verdict}")
+    lines.append(
+        f"span: {search.span:g}" + ("" if search.visible else " (warning: not every landscape is visible at any R)")
+    )
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def _as_folder(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)

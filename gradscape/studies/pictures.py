@@ -1,0 +1,110 @@
+"""Pictures of results, with the numbers they show beside them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gradscape._files import replacing
+from gradscape.figures import (
+    figure_comparison,
+    figure_landscape,
+    figure_line,
+    figure_scaled,
+    figure_training,
+    interactive_surface,
+    save_figure,
+)
+from gradscape.landscape import Line, Surface, Value, save_csv
+from gradscape.studies.landscape import Subject
+
+Numbered = Iterator[tuple[str, Figure]]
+
+
+def draw_surface(surface: Surface, folder: Path) -> list[Path]:
+    """Every picture of one surface, its interactive page and its table."""
+    return [
+        *_save(_pages(surface), folder),
+        *_save_interactive([surface], None, folder / "surface.html"),
+        *_save_table(surface, folder),
+    ]
+
+
+def draw_comparison(surfaces: Mapping[str, Surface], folder: Path) -> list[Path]:
+    """Several surfaces side by side on one scale; their tables lie beside each one's own pictures."""
+    titles, several = list(surfaces), list(surfaces.values())
+    return [*_save(_comparisons(several, titles), folder), *_save_interactive(several, titles, folder / "surface.html")]
+
+
+def draw_subjects(subjects: Sequence[Subject], surfaces: Sequence[Surface], folder: Path) -> list[Path]:
+    """Every subject's own pictures in its folder, and all side by side where there are several."""
+    written = [
+        path for subject, one in zip(subjects, surfaces, strict=True) for path in draw_surface(one, subject.folder)
+    ]
+    if len(subjects) > 1:
+        titles = [subject.title for subject in subjects]
+        written += draw_comparison(dict(zip(titles, surfaces, strict=True)), folder)
+    return written
+
+
+def draw_one(surfaces: Sequence[Surface], stem: Path, *, kind: str, value: str, scale: str) -> list[Path]:
+    """One picture of one surface or several.
+
+    Args:
+        surfaces: What to draw; several stand side by side on one scale.
+        stem: Path without ending.
+        kind: "contour", "filled", "heat", "surface" or "interactive" (which has every value and scale).
+        value: "loss" or "error".
+        scale: "raw", "minmax", "minmax-column" or "log".
+    """
+    if kind == "interactive":
+        return _save_interactive(surfaces, None, Path(f"{stem}.html"))
+    looks: dict[str, Any] = {"kind": kind, "value": value, "scale": scale}
+    figure = figure_landscape(surfaces[0], **looks) if len(surfaces) == 1 else figure_comparison(surfaces, **looks)
+    return save_figure(figure, stem)
+
+
+def draw_line(line: Line, folder: Path) -> list[Path]:
+    """Loss and error along a line, and their table."""
+    save_csv(line, folder / "line.csv")
+    return [*save_figure(figure_line(line), folder / "line"), folder / "line.csv"]
+
+
+def draw_training(metrics: Sequence[Mapping[str, np.ndarray]], folder: Path) -> list[Path]:
+    """Curves of one training run or several; metrics.csv beside them has the numbers."""
+    return save_figure(figure_training(metrics), folder / "curves")
+
+
+def _pages(surface: Surface) -> Numbered:
+    values: tuple[Value, ...] = ("loss",) if np.isnan(surface.error).all() else ("loss", "error")
+    for value in values:
+        for kind in ("contour", "filled", "heat", "surface"):
+            yield f"{value}_{kind}", figure_landscape(surface, kind=kind, value=value)
+        yield f"{value}_scaled", figure_scaled(surface, value=value)
+    if (surface.loss[np.isfinite(surface.loss)] > 0).all():
+        yield "loss_log", figure_landscape(surface, kind="filled", scale="log")
+
+
+def _comparisons(surfaces: Sequence[Surface], titles: Sequence[str]) -> Numbered:
+    for kind in ("filled", "surface"):
+        yield f"loss_{kind}", figure_comparison(surfaces, kind=kind, titles=titles)
+        yield f"loss_{kind}_minmax", figure_comparison(surfaces, kind=kind, scale="minmax", titles=titles)
+        yield f"error_{kind}", figure_comparison(surfaces, kind=kind, value="error", titles=titles)
+
+
+def _save(pages: Numbered, folder: Path) -> list[Path]:
+    return [path for name, figure in pages for path in save_figure(figure, folder / name)]
+
+
+def _save_interactive(surfaces: Sequence[Surface], titles: Sequence[str] | None, path: Path) -> list[Path]:
+    with replacing(path) as partial:
+        partial.write_text(interactive_surface(surfaces, titles=titles), encoding="utf-8")
+    return [path]
+
+
+def _save_table(surface: Surface, folder: Path) -> list[Path]:
+    path = folder / "surface.csv"
+    save_csv(surface, path)
+    return [path]

@@ -1,0 +1,173 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gradscape.landscape import Line, Surface
+from gradscape.models import load_checkpoint
+from tests.cli.conftest import Command
+
+SMALL = ("--data", "digits", "--limit", 40)
+
+
+def test_training_makes_a_checkpoint_that_other_commands_take(gradscape: Command, tmp_path: Path) -> None:
+    done = gradscape(
+        "train", "resnet20", "--data", "digits", "--limit", 100, "--epochs", 1, "--device", "cpu", "-q", "-o", tmp_path
+    )
+    assert (done.code, done.out) == (0, ""), done.err
+    model = load_checkpoint(tmp_path / "model.safetensors")
+    assert (model.meta["name"], model.image_size, model.meta["recipe"]["epochs"]) == ("resnet20", 16, 1)
+    assert model.meta["data"] == {"name": "digits", "images": 100}
+    for name in ("metrics.csv", "best.safetensors", "curves.pdf", "curves.png"):
+        assert (tmp_path / name).stat().st_size > 0
+
+
+def test_several_seeds_give_a_median_and_a_range(gradscape: Command, tmp_path: Path) -> None:
+    done = gradscape(
+        "train",
+        "resnet20",
+        "--data",
+        "digits",
+        "--limit",
+        50,
+        "--epochs",
+        1,
+        "--seeds",
+        2,
+        "--device",
+        "cpu",
+        "-o",
+        tmp_path,
+    )
+    assert done.code == 0, done.err
+    assert "test accuracy of 2 runs after the last epoch: median" in done.out
+    assert (tmp_path / "summary.csv").exists()
+    assert (tmp_path / "seed1" / "model.safetensors").exists()
+
+
+def test_a_landscape_is_a_surface_with_pictures_and_numbers(
+    gradscape: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    done = gradscape("landscape", checkpoint, *SMALL, "--grid", "-1:1:5,-0.5:0.25:3", "-o", tmp_path)
+    assert done.code == 0, done.err
+    surface = Surface.load(tmp_path / "surface.h5")
+    np.testing.assert_allclose(surface.alphas, np.linspace(-1, 1, 5))
+    np.testing.assert_allclose(surface.betas, np.linspace(-0.5, 0.25, 3))
+    assert (surface.count == 40).all()
+    assert surface.meta["population"] == 1442
+    for stem in ("loss_contour", "loss_filled", "loss_heat", "loss_surface", "loss_scaled", "error_filled"):
+        assert (tmp_path / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
+        assert (tmp_path / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
+    assert "plotly" in (tmp_path / "surface.html").read_text()
+    assert len((tmp_path / "surface.csv").read_text().splitlines()) == 1 + 15
+
+
+def test_the_span_is_searched_once_and_its_trials_are_told(
+    gradscape: Command, checkpoint: Path, tmp_path: Path
+) -> None:
+    command = ("landscape", checkpoint, *SMALL, "--steps", 3, "-o", tmp_path)
+    first = gradscape(*command)
+    assert first.code == 0, first.err
+    assert "span search" in first.out
+    assert "R = 1 " in first.out
+    stamp = (tmp_path / "span.json").stat().st_mtime_ns
+    trials = json.loads((tmp_path / "span.json").read_text())["trials"]
+    assert Surface.load(tmp_path / "surface.h5").meta["span_search"] == trials
+    assert gradscape(*command).code == 0
+    assert (tmp_path / "span.json").stat().st_mtime_ns == stamp
+
+
+def test_several_networks_and_draws_stand_side_by_side(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
+    twin = tmp_path / "twin" / "model.safetensors"
+    twin.parent.mkdir()
+    twin.write_bytes(checkpoint.read_bytes())
+    done = gradscape(
+        "landscape", checkpoint, twin, *SMALL, "--span", 0.5, "--steps", 3, "--repeats", 2, "-q", "-o", tmp_path / "out"
+    )
+    assert (done.code, done.out) == (0, ""), done.err
+    found = sorted(path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("surface.h5"))
+    assert found == [f"{name}/seed{seed}/surface.h5" for name in (checkpoint.parent.name, "twin") for seed in (0, 1)]
+    surfaces = [Surface.load(tmp_path / "out" / path) for path in found]
+    np.testing.assert_array_equal(surfaces[0].loss, surfaces[2].loss)
+    assert not np.array_equal(surfaces[0].loss, surfaces[1].loss)
+    assert (tmp_path / "out" / "loss_surface.png").exists()
+
+
+def test_a_dry_run_tells_the_time_and_writes_nothing(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
+    done = gradscape("landscape", checkpoint, *SMALL, "--dry-run", "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert "2,602 points × 40 images: about" in done.out
+    assert "precision fp32" in done.out
+    assert not (tmp_path / "out").exists()
+
+
+def test_lines_go_along_a_direction_or_to_another_network(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
+    assert gradscape("line", checkpoint, *SMALL, "--steps", 3, "-o", tmp_path / "random").code == 0
+    line = Line.load(tmp_path / "random" / "line.h5")
+    np.testing.assert_allclose(line.alphas, [-1, 0, 1])
+    twin = tmp_path / "twin" / "model.safetensors"
+    twin.parent.mkdir()
+    twin.write_bytes(checkpoint.read_bytes())
+    assert gradscape("line", checkpoint, twin, *SMALL, "--steps", 4, "-o", tmp_path / "between").code == 0
+    between = Line.load(tmp_path / "between" / "line.h5")
+    assert between.alphas[[0, -1]].tolist() == [-0.25, 1.25]
+    assert np.ptp(between.loss) == 0  # the way to itself
+    for name in ("line.pdf", "line.png", "line.csv"):
+        assert (tmp_path / "between" / name).exists()
+
+
+@pytest.fixture
+def surface_file(gradscape: Command, checkpoint: Path, tmp_path: Path) -> Path:
+    done = gradscape("landscape", checkpoint, *SMALL, "--span", 0.5, "--steps", 4, "-q", "-o", tmp_path)
+    assert done.code == 0, done.err
+    return tmp_path / "surface.h5"
+
+
+def test_a_stored_surface_is_drawn_and_converted_without_model_or_data(gradscape: Command, surface_file: Path) -> None:
+    folder = surface_file.parent
+    for kind in ("contour", "filled", "heat", "surface"):
+        assert gradscape("plot", surface_file, "--kind", kind, "--scale", "minmax", "-o", folder / kind).code == 0
+        assert (folder / f"{kind}.png").exists()
+    assert gradscape("plot", surface_file, surface_file, "--value", "error", "-o", folder / "two").code == 0
+    assert gradscape("plot", surface_file, "--kind", "interactive", "-o", folder / "page").code == 0
+    assert (folder / "page.html").exists()
+    for to, name in (("vtp", "surface.vtp"), ("npz", "surface.npz"), ("goldstein", "surface.goldstein.h5")):
+        assert gradscape("convert", surface_file, "--to", to).code == 0
+        assert (folder / name).exists()
+
+
+def test_the_table_of_models_tells_sizes_and_verdicts(gradscape: Command) -> None:
+    done = gradscape("models", "upanet16")
+    assert done.code == 0, done.err
+    assert "1,512,431" in done.out
+
+
+def test_the_version_is_told(gradscape: Command) -> None:
+    import gradscape as package
+
+    assert gradscape("--version").out == f"gradscape {package.__version__}\n"
+
+
+def test_an_interrupt_is_exit_130_and_says_how_to_go_on(
+    gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradscape.landscape import engine
+
+    calls = [0]
+
+    def interrupted(*arguments: object) -> None:
+        calls[0] += 1
+        if calls[0] == 5:
+            raise KeyboardInterrupt
+        plain(*arguments)  # type: ignore[arg-type]
+
+    plain = engine._evaluate
+    monkeypatch.setattr(engine, "_evaluate", interrupted)
+    command = ("landscape", checkpoint, *SMALL, "--span", 0.5, "--steps", 3, "-q", "-o", tmp_path)
+    done = gradscape(*command)
+    assert done.code == 130
+    assert "the same command goes on from there" in done.err
+    assert (Surface.load(tmp_path / "surface.h5").count > 0).sum() == 3
+    assert gradscape(*command).code == 0
+    assert (Surface.load(tmp_path / "surface.h5").count == 40).all()

@@ -1,0 +1,156 @@
+"""What a user may do wrong: one clear line on stderr, exit code 2, and nothing half-written."""
+
+import os
+import pickle
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.conftest import Command
+
+
+def _run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [str(Path(sys.executable).with_name("gradscape")), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+
+
+def _assert_one_line(done: subprocess.CompletedProcess[str], text: str) -> None:
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert done.stderr.startswith("gradscape: ")
+    assert text in done.stderr
+
+
+def test_a_missing_file(tmp_path: Path) -> None:
+    done = _run("landscape", "none.safetensors", "--data", "digits", "-o", "out", folder=tmp_path)
+    _assert_one_line(done, "none.safetensors")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_wrong_key(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"conv1.weight": torch.zeros(16, 3, 3, 3), "surplus": torch.zeros(1)}}, tmp_path / "f.pt")
+    done = _run(
+        "import", "f.pt", "--model", "resnet20", "--mean", "0,0,0", "--std", "1,1,1", "--num-classes", 10,
+        "-o", "x.safetensors", folder=tmp_path,
+    )  # fmt: skip
+    _assert_one_line(done, "surplus")
+    assert "linear.weight" in done.stderr
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_wrong_size(tmp_path: Path, checkpoint: Path) -> None:
+    done = _run("train", "upanet16", "--data", "digits", "--image-size", 15, "-o", "out", folder=tmp_path)
+    _assert_one_line(done, "multiple of 8")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_corrupt_image(tmp_path: Path, checkpoint: Path) -> None:
+    for name in ("train/cat", "test/cat"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        (tmp_path / "pets" / name / "one.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nonsense")
+    done = _run("landscape", checkpoint, "--data", "folder:pets", "-o", "out", folder=tmp_path)
+    _assert_one_line(done, "one.png")
+
+
+def test_an_unknown_name(tmp_path: Path) -> None:
+    done = _run("train", "upnet16", "--data", "digits", "-o", "out", folder=tmp_path)
+    _assert_one_line(done, "upanet16")
+
+
+@pytest.mark.parametrize(("option", "value"), [("--normalize", "all"), ("--precision", "fp8")])
+def test_an_unknown_choice(tmp_path: Path, checkpoint: Path, option: str, value: str) -> None:
+    done = _run("landscape", checkpoint, "--data", "digits", option, value, "--span", 1, "-o", "out", folder=tmp_path)
+    _assert_one_line(done, f"`{option[2:]}` must be")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mount = shutil.which("mount")
+    options = ["-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if not mount or subprocess.run([mount, *options], capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small file system needs root on Linux")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_no_disk_space(tiny_disk: Path, checkpoint: Path) -> None:
+    """The surface, which fits, is kept; the first picture that does not is told by name."""
+    done = _run(
+        "landscape", checkpoint, "--data", "digits", "--limit", 20, "--span", 1, "--steps", 3, "-q", "-o", "out",
+        folder=tiny_disk,
+    )  # fmt: skip
+    _assert_one_line(done, "No space left on device")
+    assert "out/" in done.stderr
+    from gradscape.landscape import Surface
+
+    assert (Surface.load(tiny_disk / "out" / "surface.h5").count == 20).all()
+    assert not [path for path in (tiny_disk / "out").iterdir() if path.name.startswith(".partial")]
+
+
+class _Trap:
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple:
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_path: Path) -> None:
+    (tmp_path / "trap.pt").write_bytes(pickle.dumps({"state_dict": _Trap(tmp_path / "sprung")}))
+    done = gradscape(
+        "import",
+        tmp_path / "trap.pt",
+        "--model",
+        "resnet20",
+        "--mean",
+        "0,0,0",
+        "--std",
+        "1,1,1",
+        "-o",
+        tmp_path / "x.safetensors",
+    )
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("landscape", "CKPT", "--data", "digits", "--span", "wide", "-o", "OUT"), "`--span` must be auto or"),
+        (("landscape", "CKPT", "--data", "digits", "--grid", "1:2", "-o", "OUT"), "`--grid` must read"),
+        (("landscape", "CKPT", "--data", "digit", "-o", "OUT"), "digits"),
+        (("landscape", "CKPT", "--data", "digits", "--split", "val", "-o", "OUT"), "`split`"),
+        (("landscape", "CKPT", "--data", "digits", "--device", "cuda:99", "-o", "OUT"), "`--device`"),
+        (("landscape", "CKPT", "--data", "digits", "--steps", "1", "-o", "OUT"), "--steps"),
+        (("landscape", "CKPT", "--data", "cifar10", "-o", "OUT"), "--download"),
+        (("landscape", "CKPT", "--data", "digits", "--directions", "none.h5", "-o", "OUT"), "no direction file"),
+        (("landscape", "--data", "digits", "-o", "OUT"), "Missing argument"),
+        (("landscapes",), "No such command"),
+        (("models", "nothing*"), "no model matches"),
+        (("plot", "none.h5"), "no landscape file"),
+        (("plot", "CKPT"), "not an HDF5 file"),
+        (("convert", "none.h5", "--to", "stl"), "`--to` must be one of"),
+        (("import", "CKPT", "--model", "resnet20", "--mean", "0,0", "--std", "1,1,1", "-o", "OUT"), "`--mean`"),
+        (("train", "resnet20", "--data", "digits", "--recipe", "soup", "-o", "OUT"), "recipe"),
+    ],
+)
+def test_other_mistakes_are_one_line_too(
+    gradscape: Command, checkpoint: Path, tmp_path: Path, arguments: tuple[str, ...], text: str
+) -> None:
+    places = {"CKPT": str(checkpoint), "OUT": str(tmp_path / "out")}
+    done = gradscape(*(places.get(argument, argument) for argument in arguments))
+    assert done.code == 2, done.err
+    assert text in done.err
+    assert done.err.count("\n") == 1, done.err
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,174 @@
+import multiprocessing
+import os
+import random
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from gradscape.landscape import Surface, evaluate_surface, random_directions
+from tests.landscape.networks import images_and_labels, small_net
+
+ALPHAS, BETAS = np.linspace(-1, 1, 9), np.linspace(-1, 1, 7)
+BATCH_SIZE = 16
+
+
+def evaluate(path: Path | None, *, images: int = 100, seed: int = 0, **options: object) -> Surface:
+    net = small_net()
+    batches = [tuple(part[:images] for part in images_and_labels(100))]
+    directions = random_directions(net, seed=seed)
+    settings: dict = {"batch_size": BATCH_SIZE, "population": 1000, **options}
+    return evaluate_surface(net, batches, directions, ALPHAS, BETAS, path=path, **settings)
+
+
+def assert_equal_to_the_bit(one: Surface, other: Surface) -> None:
+    for place in ("blocks", "origin"):
+        for name in ("count", "mean", "m2", "right", "nonfinite"):
+            np.testing.assert_array_equal(getattr(getattr(one, place), name), getattr(getattr(other, place), name))
+
+
+class _StopError(Exception):
+    pass
+
+
+def _stopping_after(calls: int) -> Callable[[Tensor, Tensor], Tensor]:
+    left = [calls]
+
+    def cross_entropy(output: Tensor, labels: Tensor) -> Tensor:
+        left[0] -= 1
+        if left[0] < 0:
+            raise _StopError
+        return F.cross_entropy(output, labels, reduction="none")
+
+    cross_entropy.__qualname__ = "cross_entropy"
+    return cross_entropy
+
+
+def test_what_a_file_holds_is_not_evaluated_again_and_the_result_is_the_same_to_the_bit(tmp_path: Path) -> None:
+    uninterrupted = evaluate(None)
+    with pytest.raises(_StopError):
+        evaluate(tmp_path / "s.h5", loss=_stopping_after(200))
+    begun = Surface.load(tmp_path / "s.h5")
+    assert 0 < (begun.count == 100).sum() < begun.count.size
+    assert np.isnan(begun.loss[begun.count == 0]).all()
+    evaluate(tmp_path / "s.h5", loss=_stopping_after(3 + 448 - 196))  # 3 for the check, 7 blocks at 64 points in all
+    assert_equal_to_the_bit(Surface.load(tmp_path / "s.h5"), uninterrupted)
+
+
+def test_more_images_refine_every_point_of_a_file(tmp_path: Path) -> None:
+    evaluate(tmp_path / "s.h5", images=64)
+    refined = evaluate(tmp_path / "s.h5", images=100, loss=_stopping_after(3 + 3 * 64))
+    assert_equal_to_the_bit(refined, evaluate(None, images=100))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seed": 1}, "another run .other directions"),
+        ({"metric": None}, "another run .other metric"),
+        ({"precision": "bf16"}, "another plan .precision: fp32 → bf16"),
+        ({"batch_size": 32}, "another plan .batch_size: 16 → 32"),
+        ({"batch_size": 32, "allow_plan_change": True}, "never of precision and batch size"),
+    ],
+)
+def test_another_run_is_not_mixed_in(tmp_path: Path, change: dict, message: str) -> None:
+    evaluate(tmp_path / "s.h5")
+    before = (tmp_path / "s.h5").read_bytes()
+    with pytest.raises(ValueError, match=message):
+        evaluate(tmp_path / "s.h5", **change)
+    assert (tmp_path / "s.h5").read_bytes() == before
+
+
+def test_changed_images_are_refused(tmp_path: Path) -> None:
+    evaluate(tmp_path / "s.h5")
+    net, (images, labels) = small_net(), images_and_labels(100)
+    images[40] += 1e-6
+    with pytest.raises(ValueError, match="block 2 holds others"):
+        evaluate_surface(
+            net,
+            [(images, labels)],
+            random_directions(net, seed=0),
+            ALPHAS,
+            BETAS,
+            batch_size=BATCH_SIZE,
+            path=tmp_path / "s.h5",
+        )
+
+
+def test_other_threads_are_refused_unless_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(_StopError):
+        evaluate(tmp_path / "s.h5", loss=_stopping_after(200))
+    before = torch.get_num_threads()
+    torch.set_num_threads(before + 1)
+    try:
+        with pytest.raises(ValueError, match=rf"another plan .threads: {before} → {before + 1}"):
+            evaluate(tmp_path / "s.h5")
+        whole = evaluate(tmp_path / "s.h5", allow_plan_change=True)
+    finally:
+        torch.set_num_threads(before)
+    assert (whole.count == 100).all()
+
+
+def _killed_at_a_random_moment(path: Path, seed: int) -> None:
+    from gradscape.landscape import engine
+
+    engine._SAVE_SECONDS, engine._SAVE_SHARE = 0.005, 0
+    signal.setitimer(signal.ITIMER_REAL, random.Random(seed).uniform(0.02, 0.3))
+    signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
+    evaluate(path)
+
+
+def _killed_inside_a_write(path: Path, seed: int) -> None:
+    import h5py
+
+    from gradscape import _files
+    from gradscape.landscape import engine
+
+    engine._SAVE_SECONDS, engine._SAVE_SHARE = 0.005, 0
+    chance = random.Random(seed)
+    left = [chance.randint(3, 60)]
+
+    def dying(function: Callable) -> Callable:
+        def step(*arguments: object, **options: object) -> object:
+            left[0] -= 1
+            if left[0] < 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments, **options)
+
+        return step
+
+    h5py.Group.__setitem__ = dying(h5py.Group.__setitem__)
+    _files._flush = dying(_files._flush)
+    evaluate(path)
+
+
+@pytest.mark.parametrize("job", [_killed_at_a_random_moment, _killed_inside_a_write])
+def test_a_killed_run_leaves_a_file_that_reads_and_goes_on_to_the_same_bits(
+    tmp_path: Path, job: Callable[[Path, int], None]
+) -> None:
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.landscape.test_resume"])
+    path, killed, evaluated = tmp_path / "s.h5", 0, [0]
+    for seed in range(30):
+        process = context.Process(target=job, args=(path, seed))
+        process.start()
+        process.join(60)
+        if path.exists():
+            evaluated.append(int(Surface.load(path).count.sum()))
+            assert evaluated[-1] >= evaluated[-2]
+        if process.exitcode == 0:
+            path.unlink()  # finished too early: begin anew until ten runs were killed
+            evaluated = [0]
+        else:
+            assert process.exitcode == -signal.SIGKILL
+            killed += 1
+        if killed == 10:
+            break
+    assert killed == 10
+    assert_equal_to_the_bit(evaluate(path), evaluate(None))
+    assert [file.name for file in tmp_path.iterdir()] == ["s.h5"]
