@@ -63,7 +63,9 @@ def main() -> None:
     except (ValueError, RuntimeError) as mistake:
         code = _tell(str(mistake))
     if code == INTERRUPTED:
-        errors.print("gradscape: stopped; what was computed is saved, the same command goes on from there", soft_wrap=True)
+        errors.print(
+            "gradscape: stopped; what was computed is saved, the same command goes on from there", soft_wrap=True
+        )
     sys.exit(code or 0)
 
 

@@ -24,6 +24,13 @@ _NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _COLORS = 33
 _PANEL_HEIGHT = 560
 _MOST_COLUMNS = 3
+# Nothing in the page leads out of it: without the second line plotly shows a button that uploads the data.
+_CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "responsive": True,
+}
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -33,15 +40,62 @@ _PAGE = """<!DOCTYPE html>
 <title>{title}</title>
 <style>
 body {{ margin: 0; font: 14px/1.45 "Open Sans", "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff; }}
+nav {{ margin: 0.6rem 1rem 0; display: flex; flex-wrap: wrap; gap: 0.4rem; }}
+button {{ font: inherit; color: inherit; padding: 0.2rem 0.7rem; border: 1px solid #bbb; border-radius: 0.3rem;
+  background: #fff; cursor: pointer; }}
+button:hover {{ border-color: #555; }}
+button[aria-pressed=true] {{ color: #fff; background: #3b528b; border-color: #3b528b; }}
 p {{ margin: 0 1rem 0.8rem; color: #555; max-width: 75rem; }}
 </style>
 </head>
 <body>
+<nav id="views"></nav>
 {plot}
 <p>{caption}</p>
 </body>
 </html>
 """
+
+
+# Plotly crops a scene that is narrower than high and wraps neither panels nor its own buttons, so this does both, in
+# any window. The buttons are the layout's hidden menu.
+_ARRANGE = """
+const plot = document.getElementById("{plot_id}"), views = plot.layout.updatemenus[0].buttons;
+const buttons = views.map(view => {
+  const button = document.createElement("button");
+  button.textContent = view.label;
+  button.onclick = () => {
+    buttons.forEach(other => other.setAttribute("aria-pressed", other === button));
+    Plotly.update(plot, ...view.args);
+  };
+  document.getElementById("views").append(button);
+  return button;
+});
+buttons[0].setAttribute("aria-pressed", true);
+function arrange() {
+  const count = plot.data.length, heading = 40, legend = 80, width = plot.clientWidth - 20;
+  const columns = Math.min(count, MOST_COLUMNS, Math.max(1, Math.floor(width / 320)));
+  const side = Math.min(width / columns / 1.25, Math.max(320, window.innerHeight - 240));
+  const total = Math.ceil(count / columns) * (side + heading), small = side < 450;
+  plot.style.height = total + legend + "px";
+  const look = {height: total + legend, "coloraxis.colorbar.len": Math.min(420, width - 40)};
+  for (let number = 0; number < count; number++) {
+    const column = number % columns, row = Math.floor(number / columns), scene = "scene" + (number ? number + 1 : "");
+    const top = 1 - (row * (side + heading) + heading) / total, bottom = Math.max(0, top - side / total);
+    look[scene + ".domain"] = {x: [column / columns, (column + 1) / columns], y: [bottom, top]};
+    look["annotations[" + number + "].x"] = (column + 0.5) / columns;
+    look["annotations[" + number + "].y"] = top;
+    for (const axis of ["xaxis", "yaxis", "zaxis"]) {
+      look[scene + "." + axis + ".tickfont.size"] = small ? 10 : 12;
+      look[scene + "." + axis + ".title.font.size"] = small ? 12 : 14;
+      look[scene + "." + axis + ".nticks"] = small ? 5 : 8;
+    }
+  }
+  Plotly.relayout(plot, look);
+}
+window.addEventListener("resize", arrange);
+arrange();
+""".replace("MOST_COLUMNS", str(_MOST_COLUMNS))
 
 
 def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequence[str] | None = None) -> str:
@@ -81,7 +135,8 @@ def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequen
         include_plotlyjs=True,
         full_html=False,
         div_id="landscape",
-        config={"displaylogo": False, "responsive": True},
+        config=_CONFIG,
+        post_script=_ARRANGE,
     )
     return _PAGE.format(title=html.escape(", ".join(names)), plot=plot, caption=html.escape(caption))
 
@@ -134,12 +189,20 @@ def _figure(
     ]
     figure.update_layout(_look(views[_VIEWS[0]], scenes))
     figure.update_layout(
-        height=rows * _PANEL_HEIGHT + 100,
-        margin={"l": 10, "r": 10, "t": 100, "b": 10},
-        coloraxis_colorbar={"thickness": 14, "len": 0.7, "title_side": "right"},
-        updatemenus=[{"type": "buttons", "direction": "right", "x": 0, "xanchor": "left", "y": 1, "yanchor": "bottom",
-                      "pad": {"b": 40, "l": 10}, "buttons": buttons}],
-    )  # fmt: skip
+        height=rows * _PANEL_HEIGHT,
+        margin={"l": 10, "r": 10, "t": 0, "b": 80},
+        coloraxis_colorbar={
+            "orientation": "h",
+            "thickness": 14,
+            "lenmode": "pixels",
+            "len": 320,
+            "x": 0.5,
+            "y": 0,
+            "yanchor": "top",
+            "title_side": "top",
+        },
+        updatemenus=[{"visible": False, "buttons": buttons}],
+    )
     return figure
 
 
@@ -147,11 +210,11 @@ def _trace(surface: Surface, heights: list[list[float | None]], stride: int) -> 
     rows, columns = (_kept(len(axis), stride) for axis in (surface.betas, surface.alphas))
     read = np.stack([surface.loss, surface.loss_stderr, 100 * surface.error], axis=-1)[rows, columns]
     unsure = (np.isfinite(surface.loss_stderr) & ~surface.reliable)[rows, columns]
-    parts = ["alpha %{x:.4g}", "beta %{y:.4g}", "loss %{customdata[0]:.4g}"]
+    parts = ["alpha %{x:.4~g}", "beta %{y:.4~g}", "loss %{customdata[0]:.4~g}"]
     if np.isfinite(read[..., 1]).any():
-        parts[-1] += " ± %{customdata[1]:.2g}" + ("%{text}" if unsure.any() else "")
+        parts[-1] += " ± %{customdata[1]:.2~g}" + ("%{text}" if unsure.any() else "")
     if np.isfinite(read[..., 2]).any():
-        parts.append("error %{customdata[2]:.2f} %")
+        parts.append("error %{customdata[2]:.2~f} %")
     return go.Surface(
         x=surface.alphas[columns],
         y=surface.betas[rows],
@@ -182,11 +245,12 @@ def _kept(length: int, stride: int) -> slice:
 
 def _scene(surface: Surface) -> dict[str, Any]:
     alphas, betas = (float(np.ptp(axis)) for axis in (surface.alphas, surface.betas))
+    ratio = float(np.clip(betas / alphas, 0.5, 2))
     return {
         "xaxis": {"title": {"text": "alpha"}},
         "yaxis": {"title": {"text": "beta"}},
         "aspectmode": "manual",
-        "aspectratio": {"x": 1, "y": float(np.clip(betas / alphas, 0.5, 2)), "z": 0.7},
+        "aspectratio": {"x": min(1, 1 / ratio), "y": min(1, ratio), "z": 0.7},
         "camera": {"eye": {"x": 1.15, "y": -1.45, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.12}},
     }
 
@@ -213,6 +277,7 @@ def _look(shading: Shading, scenes: Sequence[str]) -> dict[str, Any]:
         **{f"coloraxis.colorbar.{name}": value for name, value in ticks.items()},
     }
     for scene in scenes:
-        look |= {f"{scene}.zaxis.range": [low, high], f"{scene}.zaxis.title.text": shading.value}
+        # The floor lies a little lower, else its grid shows through the surface's lowest points.
+        look |= {f"{scene}.zaxis.range": [low - 0.02 * (high - low), high], f"{scene}.zaxis.title.text": shading.value}
         look |= {f"{scene}.zaxis.{name}": value for name, value in ticks.items()}
     return look

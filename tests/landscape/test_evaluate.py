@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.landscape import (
+    Progress,
     Surface,
     difference_direction,
     evaluate_line,
@@ -23,18 +24,14 @@ ALPHAS, BETAS = np.linspace(-1, 0.4, 4), np.linspace(-0.25, 2, 3)
 def test_each_point_of_a_grid_gets_its_own_coordinates() -> None:
     model = Coordinates()
     directions = ({"first": torch.ones(1, 1)}, {"second": torch.ones(1, 1)})
-    coordinates = [
-        evaluate_surface(
-            model,
-            [images_and_labels()],
-            directions,
-            ALPHAS,
-            BETAS,
-            loss=lambda out, _, axis=axis: out[:, axis],
-            metric=None,
-        ).loss
-        for axis in (0, 1)
-    ]
+    coordinates = []
+    for axis in (0, 1):
+
+        def loss(output: Tensor, labels: Tensor, axis: int = axis) -> Tensor:
+            return output[:, axis]
+
+        surface = evaluate_surface(model, [images_and_labels()], directions, ALPHAS, BETAS, loss=loss, metric=None)
+        coordinates.append(surface.loss)
     assert coordinates[0].shape == (3, 4)
     np.testing.assert_allclose(coordinates[0], np.tile(ALPHAS, (3, 1)), atol=1e-7)
     np.testing.assert_allclose(coordinates[1], np.tile(BETAS[:, None], (1, 4)), atol=1e-7)
@@ -119,7 +116,7 @@ class _Snapshot:
         self.modes = [module.training for module in model.modules()]
         self.gradients = {name: (p.requires_grad, p.grad) for name, p in model.named_parameters()}
         self.hooks = [len(module._forward_hooks) for module in model.modules()]
-        self.random = torch.get_rng_state(), np.random.get_state()[1].copy()  # noqa: NPY002
+        self.random = torch.get_rng_state(), np.random.get_state(legacy=True)[1].copy()  # type: ignore[index]  # noqa: NPY002
 
     @staticmethod
     def _named(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -141,7 +138,7 @@ def test_the_model_and_the_process_are_as_before(fails: bool) -> None:
     net = small_net().train()
     net[1].eval()
     net[0].weight.requires_grad_(False)
-    net[7].weight.grad = torch.ones_like(net[7].weight)
+    net[7].weight.grad = torch.ones(5, 4)
     before, calls = _Snapshot(net), []
 
     def loss(output: Tensor, labels: Tensor) -> Tensor:
@@ -167,7 +164,7 @@ def test_channels_last_weights_stay_so_and_give_the_same_surface() -> None:
     directions = random_directions(net, seed=0)
     plain = evaluate_surface(net, [(images, labels)], directions, ALPHAS, BETAS)
     seen = []
-    last = small_net().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    last = small_net().to(memory_format=torch.channels_last)
 
     def forward(model: nn.Module, inputs: Tensor) -> Tensor:
         seen.append(model.get_parameter("0.weight").is_contiguous(memory_format=torch.channels_last))
@@ -326,7 +323,8 @@ def test_standard_errors_vanish_when_all_images_were_seen_and_not_before() -> No
 
 
 def test_a_report_tells_points_rate_and_standard_error() -> None:
-    net, reports = small_net(), []
+    net = small_net()
+    reports: list[Progress] = []
     evaluate_surface(
         net, [images_and_labels()], random_directions(net, seed=0), ALPHAS, BETAS, population=99, report=reports.append
     )
