@@ -1,16 +1,13 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test test-slow check clean
+.PHONY: demo test check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
 
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -n 2 -m "not slow"
-
-test-slow: .venv/.installed-dev
-	$(BIN)/python -m pytest -n 2 -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check

@@ -60,7 +60,7 @@ def main() -> None:
     except OSError as mistake:
         parts = (mistake.filename, os.strerror(mistake.errno)) if mistake.errno else (mistake,)
         code = _tell(": ".join(str(part) for part in parts if part))
-    except (ValueError, RuntimeError) as mistake:
+    except (ValueError, TypeError, RuntimeError) as mistake:
         code = _tell(str(mistake))
     if code == INTERRUPTED:
         errors.print(

@@ -10,7 +10,7 @@ from gradscape.cli.console import say_written
 
 
 def convert(
-    surface: Annotated[Path, typer.Argument(metavar="SURFACE.h5")],
+    surface: Annotated[Path, typer.Argument(metavar="SURFACE.h5", help="A surface, or a line.")],
     *,
     to: Annotated[str, typer.Option(help="vtp (ParaView), csv, npz or goldstein.")],
     output: Annotated[
@@ -19,12 +19,15 @@ def convert(
     quiet: options.Quiet = False,
 ) -> None:
     """Write a surface for other programs."""
-    from gradscape.landscape import FORMATS, Surface
+    from gradscape.landscape import FORMATS, Line, load_landscape
 
     if to not in FORMATS:
         raise ValueError(f"`--to` must be one of {', '.join(FORMATS)}, got {to!r}")
     suffix, save = FORMATS[to]
     path = output or surface.with_suffix(suffix)
-    save(Surface.load(surface), path)
+    result = load_landscape(surface)
+    if isinstance(result, Line) and to not in ("csv", "npz"):
+        raise ValueError(f"a line can be written as csv or npz, not as {to}")
+    save(result, path)
     if not quiet:
         say_written([path])

@@ -54,7 +54,7 @@ def landscape(
         split,
         root=data_root,
         image_size=study.common_image_size(models),
-        limit=limit or sys.maxsize,  # all images, but in balanced order: folders come class by class
+        limit=sys.maxsize if limit is None else limit,  # all images, but in balanced order: folders come class by class
         seed=seed,
         download=download,
     )

@@ -20,10 +20,10 @@ def line(
     output: options.Output,
     split: options.SplitName = "train",
     limit: options.Limit = None,
-    span: Annotated[float, typer.Option(help="Half-width along a random direction.")] = 1.0,
+    span: Annotated[float | None, typer.Option(help="Half-width along a random direction; 1 by default.")] = None,
     steps: Annotated[int, typer.Option(min=2, help="Points of the line.")] = 51,
-    normalize: options.Normalize = "filter",
-    ignore: options.Ignore = "biasbn",
+    normalize: Annotated[str | None, typer.Option(help="Of a random direction: filter, layer, …")] = None,
+    ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = 64,
@@ -35,6 +35,8 @@ def line(
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate loss and error along a random direction, or from one network to another, and draw them."""
+    if other and any(option is not None for option in (span, normalize, ignore)):
+        raise ValueError("`--span`, `--normalize` and `--ignore` are for random directions, not between two networks")
     device = tuned_process(device)
     from gradscape.data import load_split
     from gradscape.studies import line as study
@@ -44,10 +46,16 @@ def line(
     models = load_models([checkpoint, *([other] if other else [])], device)
     size = common_image_size(models)
     images = load_split(
-        data, split, root=data_root, image_size=size, limit=limit or sys.maxsize, seed=seed, download=download
+        data,
+        split,
+        root=data_root,
+        image_size=size,
+        limit=sys.maxsize if limit is None else limit,
+        seed=seed,
+        download=download,
     )
-    making = {"normalize": normalize, "ignore": ignore} if other is None else {}
-    path = study.make_path(models, images, span=span, steps=steps, seed=seed, space=space, **making)
+    making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
+    path = study.make_path(models, images, span=span or 1.0, steps=steps, seed=seed, space=space, **making)
     with progress_bar(quiet=quiet) as report:
         result = path.evaluate(
             images,

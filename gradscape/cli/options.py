@@ -11,7 +11,7 @@ Data = Annotated[str, typer.Option(help="Data set: digits, cifar10, folder:PATH,
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; else GRADSCAPE_DATA_ROOT.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch a published data set that is not there.")]
 SplitName = Annotated[str, typer.Option("--split", help="train or test.")]
-Limit = Annotated[int | None, typer.Option(help="Take a class-balanced, seeded subset of so many images.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Take a class-balanced, seeded subset of so many images.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
@@ -19,8 +19,10 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mi
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dlayer or none.")]
 Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]
-Space = Annotated[str, typer.Option(help="weights: parameters move; states: running statistics too.")]
-BatchSize = Annotated[int, typer.Option(help="Images in a forward pass.")]
+Space = Annotated[
+    str, typer.Option(help="weights: parameters move; states: with --ignore none running statistics too.")
+]
+BatchSize = Annotated[int, typer.Option(min=1, help="Images in a forward pass.")]
 AllowPlanChange = Annotated[
     bool, typer.Option("--allow-plan-change", help="Go on with a file begun on another device or with other threads.")
 ]

@@ -14,18 +14,20 @@ def plot(
         list[Path], typer.Argument(metavar="SURFACE.h5...", help="Surfaces or lines; also goldstein's files.")
     ],
     *,
-    kind: Annotated[str, typer.Option(help="contour, filled, heat, surface or interactive.")] = "filled",
+    kind: Annotated[
+        str, typer.Option(help="contour, filled, heat, surface or interactive; of surfaces only.")
+    ] = "filled",
     value: Annotated[str, typer.Option(help="loss or error.")] = "loss",
     scale: Annotated[str, typer.Option(help="raw, minmax, minmax-column or log.")] = "raw",
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Path of the picture without ending.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw stored surfaces: one, or several side by side on one scale. Neither model nor data is needed."""
-    from gradscape.landscape import Surface
+    from gradscape.landscape import load_landscape
     from gradscape.studies.pictures import draw_one
 
-    surfaces = [Surface.load(file) for file in files]
+    results = [load_landscape(file) for file in files]
     stem = output or files[0].with_name(f"{files[0].stem}_{value}_{kind}" + ("" if scale == "raw" else f"_{scale}"))
-    written = draw_one(surfaces, stem, kind=kind, value=value, scale=scale)
+    written = draw_one(results, stem, kind=kind, value=value, scale=scale)
     if not quiet:
         say_written(written)

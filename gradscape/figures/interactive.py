@@ -24,13 +24,8 @@ _NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _COLORS = 33
 _PANEL_HEIGHT = 560
 _MOST_COLUMNS = 3
-# Nothing in the page leads out of it: without the second line plotly shows a button that uploads the data.
-_CONFIG = {
-    "displaylogo": False,
-    "showSendToCloud": False,
-    "plotlyServerURL": "",
-    "responsive": True,
-}
+# Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
+_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -40,6 +35,7 @@ _PAGE = """<!DOCTYPE html>
 <title>{title}</title>
 <style>
 body {{ margin: 0; font: 14px/1.45 "Open Sans", "Helvetica Neue", Arial, sans-serif; color: #222; background: #fff; }}
+html {{ scrollbar-gutter: stable; }}
 nav {{ margin: 0.6rem 1rem 0; display: flex; flex-wrap: wrap; gap: 0.4rem; }}
 button {{ font: inherit; color: inherit; padding: 0.2rem 0.7rem; border: 1px solid #bbb; border-radius: 0.3rem;
   background: #fff; cursor: pointer; }}
@@ -72,23 +68,27 @@ const buttons = views.map(view => {
   return button;
 });
 buttons[0].setAttribute("aria-pressed", true);
+plot.style.height = plot.parentElement.style.height = "auto";
+const scenes = plot.data.map((_, number) => "scene" + (number ? number + 1 : ""));
+const aspects = scenes.map(scene => ({...plot.layout[scene].aspectratio}));
 function arrange() {
-  const count = plot.data.length, heading = 40, legend = 80, width = plot.clientWidth - 20;
+  const count = plot.data.length, heading = 40, toolbar = 30, legend = 80, width = plot.clientWidth - 20;
   const columns = Math.min(count, MOST_COLUMNS, Math.max(1, Math.floor(width / 320)));
   const side = Math.min(width / columns / 1.25, Math.max(320, window.innerHeight - 240));
   const total = Math.ceil(count / columns) * (side + heading), small = side < 450;
-  plot.style.height = total + legend + "px";
-  const look = {height: total + legend, "coloraxis.colorbar.len": Math.min(420, width - 40)};
+  const look = {width: plot.clientWidth, height: total + toolbar + legend};
+  look["coloraxis.colorbar.len"] = Math.min(420, width - 40);
   for (let number = 0; number < count; number++) {
-    const column = number % columns, row = Math.floor(number / columns), scene = "scene" + (number ? number + 1 : "");
+    const column = number % columns, row = Math.floor(number / columns), scene = scenes[number];
     const top = 1 - (row * (side + heading) + heading) / total, bottom = Math.max(0, top - side / total);
     look[scene + ".domain"] = {x: [column / columns, (column + 1) / columns], y: [bottom, top]};
     look["annotations[" + number + "].x"] = (column + 0.5) / columns;
     look["annotations[" + number + "].y"] = top;
-    for (const axis of ["xaxis", "yaxis", "zaxis"]) {
-      look[scene + "." + axis + ".tickfont.size"] = small ? 10 : 12;
-      look[scene + "." + axis + ".title.font.size"] = small ? 12 : 14;
-      look[scene + "." + axis + ".nticks"] = small ? 5 : 8;
+    for (const axis of ["x", "y", "z"]) {
+      look[scene + ".aspectratio." + axis] = aspects[number][axis] * (small ? 0.88 : 1);
+      look[scene + "." + axis + "axis.tickfont.size"] = small ? 10 : 12;
+      look[scene + "." + axis + "axis.title.font.size"] = small ? 12 : 14;
+      look[scene + "." + axis + "axis.nticks"] = small ? 5 : 8;
     }
   }
   Plotly.relayout(plot, look);
@@ -190,7 +190,7 @@ def _figure(
     figure.update_layout(_look(views[_VIEWS[0]], scenes))
     figure.update_layout(
         height=rows * _PANEL_HEIGHT,
-        margin={"l": 10, "r": 10, "t": 0, "b": 80},
+        margin={"l": 10, "r": 10, "t": 30, "b": 80},
         coloraxis_colorbar={
             "orientation": "h",
             "thickness": 14,

@@ -10,6 +10,7 @@ from gradscape.landscape.directions import (
 from gradscape.landscape.engine import Progress
 from gradscape.landscape.evaluate import evaluate_line, evaluate_surface
 from gradscape.landscape.export import FORMATS, save_csv, save_npz
+from gradscape.landscape.files import load_landscape
 from gradscape.landscape.goldstein import load_directions, save_directions
 from gradscape.landscape.line import Line
 from gradscape.landscape.span import SpanSearch, Trial, find_span
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate_surface",
     "find_span",
     "load_directions",
+    "load_landscape",
     "random_directions",
     "save_csv",
     "save_directions",

@@ -98,7 +98,9 @@ class BlockStatistics:
         """
         with np.errstate(invalid="ignore", divide="ignore"):
             finite_population = 1 - self.images / self.population
-            return np.sqrt(self.variance / self.images * finite_population)
+            sampled = np.sqrt(self.variance / self.images * finite_population)
+            complete = (self.images == self.population) & np.isfinite(self.loss)
+            return np.where(complete, 0.0, sampled)[()]
 
     @property
     def error(self) -> Floats:
@@ -172,4 +174,4 @@ def paired_difference(first: BlockStatistics, second: BlockStatistics) -> tuple[
 
 def _total(values: Float[np.ndarray, "blocks *grid"]) -> Floats:
     # In the order of the blocks on every grid shape, as a plain loop adds: `sum` would pair up along a contiguous axis.
-    return np.add.accumulate(values, axis=0)[-1]
+    return np.add.accumulate(values, axis=0)[-1] if len(values) else values.sum(axis=0)

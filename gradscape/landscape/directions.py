@@ -48,8 +48,9 @@ def random_directions(
         normalize: "filter" and "layer" give the norm of the filter or tensor, "weight" multiplies by the weights,
             "dfilter" and "dlayer" give norm 1, "none" leaves the Gaussian as drawn.
         ignore: What happens to tensors with fewer than two dimensions.
-        space: "weights" moves parameters only; "states" also batch-norm running statistics.
-        parameters: Shell pattern; tensors whose name does not match stay in place.
+        space: "weights" moves parameters only; "states" also what else the state dict holds in floating point
+            (batch norm's running statistics), as far as `ignore` lets it.
+        parameters: Shell pattern; tensors whose name (within the network) does not match stay in place.
         transposed_filters: Transposed convolutions store their input channels first. "output" still takes one
             filter per output channel; "input" takes dimension 0, as the original tool does.
 
@@ -63,9 +64,10 @@ def random_directions(
     """
     _check_options(normalize, ignore, space, transposed_filters)
     moving = dict(moving_tensors(model, space))
-    chosen = {name: tensor for name, tensor in moving.items() if fnmatch.fnmatchcase(name, parameters)}
+    chosen = {name: tensor for name, tensor in moving.items() if fnmatch.fnmatchcase(_bare(name), parameters)}
     if not chosen:
-        raise ValueError(f"`parameters` must match a tensor of the model, but {parameters!r} matches none")
+        names = ", ".join(_bare(name) for name in list(moving)[:3]) or "none at all"
+        raise ValueError(f"`parameters` must match a tensor of the model ({names}, …), but {parameters!r} matches none")
     groups = _output_first_groups(model, transposed_filters)
     pair = []
     for axis in ("alpha", "beta"):
@@ -88,7 +90,7 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
     Args:
         model: Where alpha is 0.
         other: Where alpha is 1; the same architecture.
-        space: "states" (the default, so that alpha = 1 is exactly the other network) takes running statistics
+        space: "states" (the default, so that alpha = 1 is the other network up to rounding) takes running statistics
             along, "weights" leaves those of `model`.
 
     Raises:
@@ -166,10 +168,15 @@ def _check_options(normalize: str, ignore: str, space: str, transposed_filters: 
             raise ValueError(f"`{argument}` must be one of {', '.join(values)}, got {value!r}")
 
 
-def _gaussian(weight: Tensor, seed: int, axis: str, name: str) -> Tensor:
-    for wrapper in _WRAPPERS:
+def _bare(name: str) -> str:
+    """A tensor's name without what compiling, parallelizing and our own normalization put before it."""
+    while (wrapper := next((wrapper for wrapper in _WRAPPERS if name.startswith(wrapper)), None)) is not None:
         name = name.removeprefix(wrapper)
-    key = hashlib.sha256(f"{seed} {axis} {name}".encode()).digest()
+    return name
+
+
+def _gaussian(weight: Tensor, seed: int, axis: str, name: str) -> Tensor:
+    key = hashlib.sha256(f"{seed} {axis} {_bare(name)}".encode()).digest()
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16])))
     return torch.from_numpy(generator.standard_normal(weight.shape, dtype=np.float32)).to(weight.device).double()
 

@@ -87,6 +87,11 @@ def evaluate_points(
                     _evaluate(model, {number: blocks[number - start] for number in missing}, point, task, plan, ledger)
                 clock.tick(sum(block.count for block in blocks), sum(blocks[n - start].count for n in missing))
             start += len(blocks)
+        if start < len(ledger.digests):
+            raise ValueError(
+                f"`batches` give {start} blocks of images, but the run to be resumed has {len(ledger.digests)}: "
+                "use at least its limit, or another output"
+            )
 
 
 def _evaluate(
@@ -112,7 +117,7 @@ class _Clock:
         self._points, self._images, self._ledger = points, images, ledger
         self._save, self._report = save, report
         self._passed = self._evaluated = 0  # images times points
-        self._pause = _SAVE_SECONDS
+        self._pause, self._silence = _SAVE_SECONDS, _REPORT_SECONDS
 
     def __enter__(self) -> None:
         self._began = self._saved = self._reported = time.monotonic()
@@ -121,18 +126,19 @@ class _Clock:
         self._passed += passed
         self._evaluated += evaluated
         now = time.monotonic()
-        if self._save and now - self._saved > self._pause:
+        if self._save and self._ledger.changed and now - self._saved > self._pause:
             self._save()
             self._saved = time.monotonic()
             self._pause = max(_SAVE_SECONDS, _SAVE_SHARE * (self._saved - now))
-        if self._report and now - self._reported > _REPORT_SECONDS:
-            self._reported = now
+        if self._report and now - self._reported > self._silence:
             self._report(self._progress())
+            self._reported = time.monotonic()
+            self._silence = max(_REPORT_SECONDS, _SAVE_SHARE * (self._reported - now))
 
-    def __exit__(self, *_: object) -> None:
-        if self._save:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._save and self._ledger.changed:
             self._save()
-        if self._report:
+        if self._report and kind is None:
             self._report(self._progress())
 
     def _progress(self) -> Progress:

@@ -1,5 +1,6 @@
 """From a model, data and directions to a surface or a line."""
 
+import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -153,10 +154,12 @@ def _evaluate(
     plan = make_plan(model, precision=precision, batch_size=batch_size)
     mesh = np.meshgrid(*axes.values())
     points = np.stack([axis.ravel() for axis in mesh], axis=1)
-    provenance = {**(meta or {}), **_provenance(model, directions, task, plan)}
-    ledger = Ledger(1 + len(points), population or getattr(batches, "population", None))
+    provenance = {**_checked_meta(meta or {}), **_provenance(model, directions, task, plan)}
+    drawn_from = population or getattr(batches, "population", None)
+    ledger = Ledger(1 + len(points), drawn_from)
     if path and Path(path).exists():
-        _resume(ledger, kind.load(path), axes, provenance, allow_plan_change=allow_plan_change)
+        now = {**provenance, "population": drawn_from}
+        provenance |= _resume(ledger, kind.load(path), axes, now, allow_plan_change=allow_plan_change)
 
     def result() -> Result:
         statistics = ledger.statistics()
@@ -200,23 +203,38 @@ def _resume(
     now: Mapping[str, Any],
     *,
     allow_plan_change: bool,
-) -> None:
-    """Take over what a file holds, if it is of the same model, directions, grid, task and plan."""
+) -> dict[str, Any]:
+    """Take over what a file holds, if it is of the same model, directions, grid, task and plan.
+
+    Returns:
+        The plans that parts of it were evaluated under before, for the provenance.
+    """
     differing = [name for name, values in axes.items() if not np.array_equal(values, getattr(stored, name))]
     compared = ("weights", "directions", "loss", "metric", "forward")
     differing += [name for name in compared if stored.meta.get(name) != now[name]]
     if differing:
         raise ValueError(f"`path` holds another run (other {', '.join(differing)}): choose another output or delete it")
+    if (population := now["population"]) and stored.blocks.population != population:
+        raise ValueError(
+            f"`path` holds images drawn from {stored.blocks.population}, not from {population}: choose another output"
+        )
     then = stored.meta["plan"]
     changes = [f"{name}: {then.get(name)} → {value}" for name, value in now["plan"].items() if then.get(name) != value]
-    mixed = any(then[name] != now["plan"][name] for name in ("precision", "batch_size", "memory_format"))
+    mixed = [name for name in ("precision", "batch_size", "memory_format") if then.get(name) != now["plan"][name]]
     if mixed or (changes and not allow_plan_change):
-        raise ValueError(
-            f"`path` was begun under another plan ({'; '.join(changes)}): choose another output, or allow the change "
-            "of plan (but never of precision and batch size, which a surface does not mix)"
-        )
+        fix = f"a surface never mixes {' or '.join(mixed)}" if mixed else "or allow the change of plan"
+        raise ValueError(f"`path` was begun under another plan ({'; '.join(changes)}): choose another output; {fix}")
     points = stored.blocks.reshape((-1,))
     ledger.restore(stored.origin.reshape((1,)).join(points), stored.meta["blocks"])
+    earlier = [*stored.meta.get("earlier_plans", []), *([then] if changes else [])]
+    return {"earlier_plans": earlier} if earlier else {}
+
+
+def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return json.loads(json.dumps(dict(meta)))
+    except TypeError as problem:
+        raise TypeError(f"`meta` must hold what JSON can: {problem}") from problem
 
 
 def _axis(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:

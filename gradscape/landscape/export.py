@@ -4,6 +4,7 @@ import csv
 import json
 import os
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import h5py
 import numpy as np
@@ -14,11 +15,11 @@ from gradscape.landscape.surface import Surface
 
 Path = str | os.PathLike[str]
 
-_VALUES = ("loss", "loss_stderr", "error", "count", "nonfinite")
+_VALUES = ("loss", "loss_stderr", "reliable", "error", "count", "nonfinite")
 
 
 def save_csv(result: Surface | Line, path: Path) -> None:
-    """One row a point: coordinates, loss, its standard error, error, images, non-finite losses; beta varies slowest."""
+    """One row a point: coordinates, loss, its standard error and whether to rely on it, …; beta varies slowest."""
     axes = _coordinates(result)
     columns = {**axes, **{name: getattr(result, name).ravel() for name in _VALUES}}
     with replacing(path) as partial, partial.open("w", newline="") as file:
@@ -66,7 +67,7 @@ def save_goldstein(result: Surface, path: Path) -> None:
         file[f"{split}_acc"] = np.where(filled, 100 * (1 - result.error), -1.0)
 
 
-FORMATS: Mapping[str, tuple[str, Callable[[Surface, Path], None]]] = {
+FORMATS: Mapping[str, tuple[str, Callable[[Any, Path], None]]] = {
     "csv": (".csv", save_csv),
     "npz": (".npz", save_npz),
     "vtp": (".vtp", save_vtp),

@@ -1,7 +1,7 @@
 """Direction files of Li et al.'s original tool: HDF5, tensors numbered in the order of the model."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import h5py
@@ -57,19 +57,21 @@ def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction
     """
     if not 1 <= len(directions) <= len(_AXES):
         raise ValueError(f"`directions` must be one or two, got {len(directions)}")
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
+    parameters: Mapping[str, torch.Tensor] = dict(model.named_parameters())
     states = any(name not in parameters for direction in directions for name in direction)
-    order = model.state_dict() if states else parameters
+    order = model.state_dict(keep_vars=True) if states else parameters
+    canonical = _canonical_names(model)
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         for axis, direction in zip(_AXES, directions, strict=False):
-            for index, (name, tensor) in enumerate(order.items()):
-                values = direction.get(name, torch.zeros(tensor.shape))
-                file[f"{axis}/{index}"] = values.cpu().numpy().astype(np.float32)
+            for index, tensor in enumerate(order.values()):
+                values = direction.get(canonical[id(tensor)], torch.zeros(tensor.shape))
+                file[f"{axis}/{index}"] = values.float().cpu().numpy()
 
 
 def _read_direction(group: h5py.Group, model: nn.Module) -> Direction:
-    parameters = {name: parameter.detach() for name, parameter in model.named_parameters()}
-    state = model.state_dict()
+    parameters: Mapping[str, torch.Tensor] = dict(model.named_parameters())
+    state = model.state_dict(keep_vars=True)
+    canonical = _canonical_names(model)
     order = next((tensors for tensors in (parameters, state) if len(tensors) == len(group)), None)
     if order is None:
         raise ValueError(
@@ -85,5 +87,10 @@ def _read_direction(group: h5py.Group, model: nn.Module) -> Direction:
                 f"but the model's {name} has {tuple(tensor.shape)}"
             )
         if tensor.is_floating_point():
-            direction[name] = values.to(tensor)
+            direction[canonical[id(tensor)]] = values.to(tensor)
     return direction
+
+
+def _canonical_names(model: nn.Module) -> dict[int, str]:
+    """The one name under which a tensor moves, also where several modules share it."""
+    return {id(tensor): name for name, tensor in (*model.named_buffers(), *model.named_parameters())}

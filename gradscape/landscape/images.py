@@ -28,12 +28,12 @@ class Block:
 
     def to(self, device: torch.device) -> "Block":
         """The same block on a device."""
-        inputs, labels = (_map(lambda tensor: tensor.to(device), part) for part in (self.inputs, self.labels))
+        inputs, labels = (map_tensors(lambda tensor: tensor.to(device), part) for part in (self.inputs, self.labels))
         return Block(inputs, labels, self.count, self.digest)
 
     def part(self, start: int, stop: int) -> "Block":
         """The images from `start` up to `stop`, as a block of their own."""
-        return _block([_map(lambda tensor: tensor[start:stop], (self.inputs, self.labels))], stop - start)
+        return _block([map_tensors(lambda tensor: tensor[start:stop], (self.inputs, self.labels))], stop - start)
 
 
 def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
@@ -54,7 +54,7 @@ def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
         images += length
         while start < length:
             stop = min(length, start + size - held)
-            pieces.append(_map(lambda tensor, a=start, b=stop: tensor[a:b], batch))
+            pieces.append(map_tensors(lambda tensor, a=start, b=stop: tensor[a:b], batch))
             held += stop - start
             start = stop
             if held == size:
@@ -80,38 +80,40 @@ def cut_chunks(batches: Iterable[Any], size: int, images: int) -> Iterator[list[
 
 def _block(pieces: list[Any], count: int) -> Block:
     inputs, labels = (_join([piece[part] for piece in pieces]) for part in (0, 1))
-    digest = digest_tensors((str(index), tensor) for index, tensor in enumerate(_tensors((inputs, labels))))
+    digest = digest_tensors((str(index), tensor) for index, tensor in enumerate(tensors_in((inputs, labels))))
     return Block(inputs, labels, count, digest)
 
 
 def _length(batch: Any) -> int:
     if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
         raise TypeError(f"`batches` must give pairs (inputs, labels), got {type(batch).__name__}")
-    lengths = {len(tensor) for tensor in _tensors(batch)}
+    lengths = {len(tensor) for tensor in tensors_in(batch)}
     if len(lengths) != 1:
         raise ValueError(f"`batches` must give as many labels as inputs, got the lengths {sorted(lengths)}")
     return lengths.pop()
 
 
-def _tensors(tree: Any) -> Iterator[Tensor]:
+def tensors_in(tree: Any) -> Iterator[Tensor]:
+    """The tensors of nested dicts, lists and tuples, in order."""
     if isinstance(tree, Tensor):
         yield tree
     elif isinstance(tree, dict):
         for value in tree.values():
-            yield from _tensors(value)
+            yield from tensors_in(value)
     elif isinstance(tree, (tuple, list)):
         for value in tree:
-            yield from _tensors(value)
+            yield from tensors_in(value)
     else:
         raise TypeError(f"`batches` must hold tensors, or dicts, lists and tuples of them, got {type(tree).__name__}")
 
 
-def _map(function: Callable[..., Tensor], tree: Any) -> Any:
+def map_tensors(function: Callable[..., Tensor], tree: Any) -> Any:
+    """Nested dicts, lists and tuples with every tensor replaced by the function's result."""
     if isinstance(tree, Tensor):
         return function(tree)
     if isinstance(tree, dict):
-        return {key: _map(function, value) for key, value in tree.items()}
-    return type(tree)(_map(function, value) for value in tree)
+        return {key: map_tensors(function, value) for key, value in tree.items()}
+    return _like(tree, [map_tensors(function, value) for value in tree])
 
 
 def _join(trees: list[Any]) -> Any:
@@ -120,4 +122,9 @@ def _join(trees: list[Any]) -> Any:
         return torch.cat(trees) if len(trees) > 1 else first
     if isinstance(first, dict):
         return {key: _join([tree[key] for tree in trees]) for key in first}
-    return type(first)(_join(list(values)) for values in zip(*trees, strict=True))
+    return _like(first, [_join(list(values)) for values in zip(*trees, strict=True)])
+
+
+def _like(tree: Any, values: list[Any]) -> Any:
+    """A list, tuple or named tuple of other values."""
+    return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)

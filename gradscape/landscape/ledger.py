@@ -19,6 +19,8 @@ class Ledger:
 
     def __init__(self, points: int, population: int | None) -> None:
         self.digests: list[str] = []
+        self.changed = False
+        self._counts: list[int] = []
         self._population = population
         self._empty = BlockStatistics.empty(0, (points,), population or 0)
         self._arrays = {name: getattr(self._empty, name) for name in BlockStatistics.arrays()}
@@ -27,25 +29,32 @@ class Ledger:
         """Take over what an earlier run had evaluated."""
         self._arrays = {name: getattr(statistics, name).copy() for name in BlockStatistics.arrays()}
         self.digests = list(digests)
+        self._counts = statistics.count.max(axis=1).tolist()
 
     def open(self, start: int, blocks: Sequence[Block]) -> None:
         """Make room for blocks numbered from `start`, or check that they are the ones evaluated before.
 
+        A last block that was not full may have grown; it is then evaluated anew.
+
         Raises:
             ValueError: The images are not those of the earlier run.
         """
-        for number, block in enumerate(blocks, start):
-            if number == len(self.digests):
-                row = BlockStatistics.empty(1, self._empty.count.shape[1:], block.count)
-                self._arrays = {
-                    name: np.concatenate([array, getattr(row, name)]) for name, array in self._arrays.items()
-                }
-                self.digests.append(block.digest)
-            elif self.digests[number] != block.digest:
+        known = len(self.digests)
+        for number, block in enumerate(blocks[: max(0, known - start)], start):
+            if self.digests[number] == block.digest:
+                continue
+            counted = self._counts[number]
+            if number < known - 1 or block.count <= counted or block.part(0, counted).digest != self.digests[number]:
                 raise ValueError(
                     f"`batches` must give the images of the run to be resumed, but block {number} holds others: "
                     "use the same data, limit and seed, or another output"
                 )
+            self._arrays = {name: array[:number] for name, array in self._arrays.items()}
+            del self.digests[number:]
+        added = blocks[len(self.digests) - start :]
+        rows = BlockStatistics.empty(len(added), self._empty.count.shape[1:], 0)
+        self._arrays = {name: np.concatenate([array, getattr(rows, name)]) for name, array in self._arrays.items()}
+        self.digests += [block.digest for block in added]
 
     def missing(self, start: int, stop: int, point: int) -> list[int]:
         """Numbers of the blocks in a range that were not evaluated at a point."""
@@ -57,6 +66,7 @@ class Ledger:
         values = {"count": count, "mean": mean, "m2": squares, "right": right, "nonfinite": nonfinite}
         for name, value in values.items():
             self._arrays[name][number, point] = value
+        self.changed = True
 
     def statistics(self) -> BlockStatistics:
         """All that was evaluated so far, (blocks, points); the arrays are copies."""

@@ -1,11 +1,10 @@
 """What fixes the bits of a result: device, threads, precision, batch size, versions."""
 
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import autocast, nn
 
 Precision = Literal["auto", "fp32", "bf16"]
 
@@ -34,11 +33,13 @@ class ExecutionPlan:
     torch: str
     instructions: str
 
-    def arithmetic(self) -> AbstractContextManager[object]:
-        """The context in which the forward pass runs."""
-        if self.precision == "fp32":
-            return nullcontext()
-        return torch.autocast(self.device.split()[0], dtype=torch.bfloat16)
+    def arithmetic(self, *, exact: bool = False) -> autocast:
+        """The context in which the forward pass runs; `exact` for what stays in fp32 under every precision.
+
+        A surrounding autocast is overruled, and no cast weights are kept: they would outlive the weights' move.
+        """
+        coarse = self.precision == "bf16" and not exact
+        return autocast(self.device.split()[0], torch.bfloat16, enabled=coarse, cache_enabled=False)
 
 
 def make_plan(model: nn.Module, *, precision: Precision, batch_size: int) -> ExecutionPlan:

@@ -19,6 +19,7 @@ SPANS = tuple(2.0**-k for k in range(9))
 
 _STEPS = 11
 _IMAGES = 256
+_MANY = 2**53  # images of unknown number: no finite-population correction
 _MIN_RANGE = 10.0  # in median standard errors
 _FLAT = 0.02  # of the range
 _MAX_FLAT_SHARE = 0.5
@@ -97,9 +98,9 @@ def find_span(
     """
     if not models_and_directions:
         raise ValueError("`models_and_directions` must hold at least one model")
-    blocks = list(islice(cut_blocks(batches, _IMAGES), 1))
-    first_images = [(block.inputs, block.labels) for block in blocks]
-    population = getattr(batches, "population", None) or getattr(batches, "num_images", None)
+    block, *more = islice(cut_blocks(batches, _IMAGES), 2)
+    first_images = [(block.inputs, block.labels)]
+    population = getattr(batches, "population", None) or (_MANY if more else block.count)
     trials: list[Trial] = []
     winners = []
     for index, (model, directions) in enumerate(models_and_directions):
@@ -135,14 +136,14 @@ def judge_span(surface: Surface, model: int, span: float) -> Trial:
     values = loss[np.isfinite(loss)]
     stderr = surface.loss_stderr[np.isfinite(surface.loss_stderr)]
     spread = float(np.ptp(values)) if len(values) else 0.0
-    noise = float(np.median(stderr)) if len(stderr) else 0.0
+    noise = float(np.median(stderr)) if len(stderr) else np.nan
     ratio = spread / noise if noise else (np.inf if spread else 0.0)
     scaled = surface.minmax()
     flat = float((scaled[np.isfinite(scaled)] < _FLAT).mean()) if len(values) else 1.0
     failed = []
     if nonfinite:
         failed.append(f"{nonfinite} of {loss.size} points are not finite")
-    if ratio < _MIN_RANGE:
+    if not ratio >= _MIN_RANGE:  # of a single image the standard error, and so the ratio, is unknown
         failed.append(f"max − min is {ratio:.1f} median standard errors, at least {_MIN_RANGE:g} are needed")
     if flat >= _MAX_FLAT_SHARE:
         failed.append(f"{flat:.0%} of the points lie below {_FLAT:g} of the range, fewer than half may")

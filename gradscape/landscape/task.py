@@ -1,14 +1,17 @@
 """How one forward pass over a block of images is judged, and whether the model can be judged at all."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from types import CodeType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.landscape.images import Block
+from gradscape.landscape.images import Block, map_tensors, tensors_in
 from gradscape.landscape.plan import ExecutionPlan
 
 Loss = Callable[[Any, Any], Tensor]
@@ -16,7 +19,9 @@ Metric = Callable[[Any, Any], Tensor]
 Forward = Callable[[nn.Module, Any], Any]
 
 _CHECKED_IMAGES = 16
-_TOLERANCE = {"fp32": 1e-4, "bf16": 5e-2}
+# Shares of the largest output: kernels may sum in another order, at another batch size more so.
+_REPEATED = 1e-5
+_COMPANIONS = {"fp32": 1e-4, "bf16": 5e-2}
 
 
 def cross_entropy(output: Tensor, labels: Tensor) -> Tensor:
@@ -48,74 +53,90 @@ class Task:
     metric: Metric | None = top1
     forward: Forward = call
 
-    def names(self) -> dict[str, str | None]:
-        """Names of the three functions, for the provenance."""
-
-        def name(function: Callable[..., Any] | None) -> str | None:
-            return None if function is None else getattr(function, "__qualname__", type(function).__name__)
-
-        return {"loss": name(self.loss), "metric": name(self.metric), "forward": name(self.forward)}
+    def names(self) -> dict[str, str]:
+        """Names of the three functions, each with a digest of its code: another lambda has another name."""
+        return {"loss": _identity(self.loss), "metric": _identity(self.metric), "forward": _identity(self.forward)}
 
 
 def measure_block(model: nn.Module, block: Block, task: Task, plan: ExecutionPlan) -> Tensor:
     """Mean loss, sum of squared deviations, right answers (NaN without metric) and non-finite losses, (4,) float64."""
-    with plan.arithmetic():
-        output = task.forward(model, block.inputs)
-    output = _in_fp32(output)
-    losses = _per_image(task.loss(output, block.labels), block.count, "loss").double()
-    mean = losses.mean()
-    squares = (losses - mean).square().sum()
-    right = torch.full_like(mean, torch.nan)
-    if task.metric is not None:
-        right = _per_image(task.metric(output, block.labels), block.count, "metric").double().sum()
+    output = _output(model, block, task, plan)
+    with plan.arithmetic(exact=True):
+        losses = _per_image(task.loss(output, block.labels), block.count, "loss").double()
+        mean = losses.mean()
+        squares = (losses - mean).square().sum()
+        right = torch.full_like(mean, torch.nan)
+        if task.metric is not None:
+            right = _per_image(task.metric(output, block.labels), block.count, "metric").double().sum()
     return torch.stack([mean, squares, right, (~losses.isfinite()).sum().double()])
 
 
 def check_model(model: nn.Module, block: Block, task: Task, plan: ExecutionPlan) -> None:
-    """Refuse a model whose loss of an image is random or depends on the other images.
+    """Refuse a model whose output for an image is random or depends on the other images.
 
-    Three passes over the first images: twice the same, and once with other companions.
+    Three passes over the first images: twice the same, and once with fewer companions.
 
     Raises:
-        ValueError: The loss of an image changed; the message says when.
+        ValueError: The output of an image changed; the message says when.
     """
-
-    def losses(inputs: Any, labels: Any, count: int) -> Tensor:
-        with plan.arithmetic():
-            output = task.forward(model, inputs)
-        return _per_image(task.loss(_in_fp32(output), labels), count, "loss").double()
-
-    count = min(block.count, _CHECKED_IMAGES)
-    first = block.part(0, count)
-    together = losses(first.inputs, first.labels, count)
-    if not _same(together, losses(first.inputs, first.labels, count), 0.0):
+    first = block.part(0, min(block.count, _CHECKED_IMAGES))
+    together = _output(model, first, task, plan)
+    if not _same(together, _output(model, first, task, plan), _REPEATED):
         raise ValueError(
-            "`model` must give the same loss for the same image, but two passes in eval() differ: "
+            "`model` must give the same output for the same image, but two passes in eval() differ: "
             "is there a dropout or noise that ignores eval()?"
         )
-    half = block.part(0, (count + 1) // 2)
-    alone = losses(half.inputs, half.labels, half.count)
-    if not _same(together[: half.count], alone, _TOLERANCE[plan.precision]):
+    half = first.part(0, (first.count + 1) // 2)
+    alone = _output(model, half, task, plan)
+    if not _same(map_tensors(lambda tensor: tensor[: half.count], together), alone, _COMPANIONS[plan.precision]):
         raise ValueError(
-            "`model` must judge each image by itself, but in eval() the loss of an image depends on the others in "
+            "`model` must judge each image by itself, but in eval() the output for an image depends on the others in "
             "its batch: is there a batch norm without running statistics, or attention over the batch?"
         )
 
 
-def _same(first: Tensor, second: Tensor, tolerance: float) -> bool:
-    return bool(torch.allclose(first, second, rtol=tolerance, atol=tolerance, equal_nan=True))
+def _output(model: nn.Module, block: Block, task: Task, plan: ExecutionPlan) -> Any:
+    with plan.arithmetic():
+        output = task.forward(model, block.inputs)
+    return map_tensors(
+        lambda tensor: tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor, output
+    )
 
 
-def _in_fp32(output: Any) -> Any:
-    if isinstance(output, Tensor) and output.is_floating_point() and output.element_size() < 4:
-        return output.float()
-    return output
+def _same(first: Any, second: Any, tolerance: float) -> bool:
+    """Whether outputs agree up to a share of the largest value."""
+    for one, other in zip(tensors_in(first), tensors_in(second), strict=True):
+        scale = one.double().abs().nan_to_num(0.0, 0.0, 0.0).max().item() if one.numel() else 0.0
+        if one.shape != other.shape or not torch.allclose(
+            one.double(), other.double(), rtol=0.0, atol=tolerance * scale, equal_nan=True
+        ):
+            return False
+    return True
 
 
 def _per_image(values: Tensor, count: int, role: str) -> Tensor:
+    if not isinstance(values, Tensor):
+        raise TypeError(f"`{role}` must give a tensor with one number per image, got {type(values).__name__}")
     if values.shape != (count,):
+        fix = ': take the unreduced form, such as cross_entropy(output, labels, reduction="none")'
         raise ValueError(
-            f"`{role}` must give one number per image, ({count},), got the shape {tuple(values.shape)}: "
-            'take the unreduced form, such as cross_entropy(output, labels, reduction="none")'
+            f"`{role}` must give one number per image, ({count},), got the shape {tuple(values.shape)}"
+            + (fix if role == "loss" else "")
         )
     return values
+
+
+def _identity(function: Any) -> str:
+    """Module and name; of functions that are not ours also a digest of the code with what it holds on to."""
+    if function is None:
+        return "none"
+    if isinstance(function, partial):
+        return f"partial({_identity(function.func)}, {function.args!r}, {function.keywords!r})"
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    code = getattr(function, "__code__", None)
+    if code is None or name.startswith("gradscape."):
+        return f"{name}({function!r})" if isinstance(function, nn.Module) else name
+    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
+    held = [cell.cell_contents for cell in function.__closure__ or ()]
+    content = repr((code.co_code, constants, code.co_names, held, function.__defaults__, function.__kwdefaults__))
+    return f"{name}#{hashlib.sha256(content.encode()).hexdigest()[:8]}"

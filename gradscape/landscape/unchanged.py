@@ -3,38 +3,49 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from gradscape.landscape.plan import model_device
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """`eval()` without gradients, in exact arithmetic; afterwards modes, buffers and random states are as before.
 
-    On NVIDIA cards TF32 is off meanwhile: it keeps 10 of fp32's 23 bits.
+    Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
     """
     modes = [(module, module.training) for module in model.modules()]
-    buffers = [
-        (module, name, buffer, buffer.clone())
-        for module in model.modules()
-        for name, buffer in module._buffers.items()
-        if buffer is not None
-    ]
-    tf32 = torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+    buffers = [(module, dict(module._buffers)) for module in model.modules()]
+    values = {buffer: buffer.clone() for _, held in buffers for buffer in held.values() if buffer is not None}
+    precisions = [(backend, backend.fp32_precision) for backend in _matmul_backends()]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    device = model_device(model)
     try:
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        for backend, _ in precisions:
+            backend.fp32_precision = "ieee"
         model.eval()
-        with torch.random.fork_rng(devices=range(torch.cuda.device_count())), torch.no_grad():
+        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
             yield
     finally:
-        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = tf32
+        for backend, precision in precisions:
+            backend.fp32_precision = precision
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
         for module, training in modes:
             module.training = training
-        for module, name, buffer, values in buffers:
-            module._buffers[name] = buffer
-            buffer.copy_(values)
+        for module, held in buffers:
+            module._buffers.clear()
+            module._buffers.update(held)
+        for buffer, before in values.items():
+            if not torch.equal(buffer, before):
+                buffer.copy_(before)
+
+
+def _matmul_backends() -> tuple[Any, ...]:
+    cudnn: Any = torch.backends.cudnn
+    mkldnn: Any = torch.backends.mkldnn
+    return torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn

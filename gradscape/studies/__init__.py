@@ -1,1 +1,1 @@
-"""studies."""
+"""Whole jobs made of the parts: train, landscapes, lines, the demo."""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from gradscape import __version__
 from gradscape._digest import digest_tensors
 from gradscape._files import replacing
 from gradscape.data import Split
@@ -66,8 +67,23 @@ def load_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
         [path.stem for path in paths],
         [f"{number}-{path.stem}" for number, path in enumerate(paths, 1)],
     ]
-    names = next(names for names in candidates if len(set(names)) == len(names))
-    return {_as_folder(name): model for name, model in zip(names, models, strict=True)}
+    folders = [[_as_folder(name) for name in names] for names in candidates]
+    names = next(names for names in folders if len(set(names)) == len(names))
+    return dict(zip(names, models, strict=True))
+
+
+def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
+    """Refuse images of more classes than a model tells apart.
+
+    Raises:
+        ValueError: A label would point past a model's last output.
+    """
+    for name, model in models.items():
+        if model.meta["num_classes"] < len(split.classes):
+            raise ValueError(
+                f"{split.name} has {len(split.classes)} classes, "
+                f"but {name} tells only {model.meta['num_classes']} apart"
+            )
 
 
 def common_image_size(models: Mapping[str, Classifier]) -> int:
@@ -100,7 +116,13 @@ def make_subjects(
         seeds: One pair of random directions each.
         file: A direction file to take instead.
         **making: Options of `random_directions`.
+
+    Raises:
+        ValueError: The images have more classes than a model, or a file is to give several pairs of directions.
     """
+    check_classes(models, split)
+    if file and len(seeds) > 1:
+        raise ValueError("`--repeats` draws random directions, but `--directions` gives one pair: choose one of them")
     subjects = []
     for name, model in models.items():
         for seed in seeds:
@@ -138,10 +160,12 @@ def search_span(
         memory: A JSON file that holds the search, written if it is not there or belongs to other subjects.
         report: Called after each trial that is made.
     """
-    memory, key = Path(memory), json.loads(json.dumps([subject.key for subject in subjects]))
+    memory, images = Path(memory), digest_tensors(zip(("images", "labels"), next(iter(split)), strict=True))
+    shown = {"images": images, "population": split.population, "gradscape": __version__}
+    key = json.loads(json.dumps([{**subject.key, **shown} for subject in subjects]))
     if memory.exists():
         stored = json.loads(memory.read_text())
-        if stored["subjects"] == key:
+        if stored.get("subjects") == key:
             trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
             return SpanSearch(stored["span"], stored["visible"], trials)
     search = find_span([(subject.model, subject.directions) for subject in subjects], split, report=report)
@@ -222,7 +246,9 @@ class Estimate:
 
 
 def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: Any) -> Estimate:
-    """Measure two points of each subject's grid and estimate the time for all; nothing is written.
+    """Measure two points of each subject's grid on the first batch and estimate the time for all; write nothing.
+
+    A search for the span, which comes before, is not in the estimate.
 
     Args:
         subjects: What is looked at.
@@ -231,13 +257,15 @@ def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: A
         **options: Those of `evaluate_surface`.
     """
     points = 1 + len(axes[0]) * len(axes[1])
+    sample = [next(iter(split))]
+    share = split.num_images / len(sample[0][1])
     seconds = 0.0
     for subject in subjects:
         for _ in range(2):  # the first pass warms caches up
             began = time.perf_counter()
-            surface = evaluate_surface(subject.model, split, subject.directions, axes[0][:1], axes[1][:1], **options)
+            surface = evaluate_surface(subject.model, sample, subject.directions, axes[0][:1], axes[1][:1], **options)
             measured = time.perf_counter() - began
-        seconds += measured / 2 * points  # the origin and one corner
+        seconds += measured / 2 * share * points  # the origin and one corner
     return Estimate(points * len(subjects), split.num_images, seconds, surface.meta["plan"])
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from gradscape.data import Split
 from gradscape.landscape import Direction, Line, Progress, difference_direction, evaluate_line, random_directions
 from gradscape.models import Classifier
+from gradscape.studies.landscape import check_classes
 
 _BEYOND = 0.25  # how far a line between networks goes past each of them
 
@@ -66,6 +67,7 @@ def make_path(
         space: "weights" or "states"; None takes states between two networks, else weights.
         **making: More options of `random_directions`.
     """
+    check_classes(models, split)
     (name, model), *others = models.items()
     meta = {"model": name, "data": split.name, "split": split.split}
     if others:

@@ -49,16 +49,27 @@ def draw_subjects(subjects: Sequence[Subject], surfaces: Sequence[Surface], fold
     return written
 
 
-def draw_one(surfaces: Sequence[Surface], stem: Path, *, kind: str, value: str, scale: str) -> list[Path]:
-    """One picture of one surface or several.
+def draw_one(results: Sequence[Surface | Line], stem: Path, *, kind: str, value: str, scale: str) -> list[Path]:
+    """One picture of one surface or several, or of lines.
 
     Args:
-        surfaces: What to draw; several stand side by side on one scale.
+        results: What to draw; several surfaces stand side by side on one scale, lines share their axes and show
+            loss and error, so that of the options they take only `scale` (raw or log).
         stem: Path without ending.
         kind: "contour", "filled", "heat", "surface" or "interactive" (which has every value and scale).
         value: "loss" or "error".
         scale: "raw", "minmax", "minmax-column" or "log".
+
+    Raises:
+        ValueError: Surfaces and lines are mixed, or an option does not fit.
     """
+    surfaces = [result for result in results if isinstance(result, Surface)]
+    lines = [result for result in results if isinstance(result, Line)]
+    if surfaces and lines:
+        raise ValueError("surfaces and lines cannot share a picture: draw them one by one")
+    if lines:
+        line_scale: Any = scale
+        return save_figure(figure_line(lines, scale=line_scale), stem)
     if kind == "interactive":
         return _save_interactive(surfaces, None, Path(f"{stem}.html"))
     looks: dict[str, Any] = {"kind": kind, "value": value, "scale": scale}

@@ -68,7 +68,9 @@ def test_buttons_change_heights_range_and_labels() -> None:
     np.testing.assert_allclose(heights(views["loss, log"]), np.log10(bowl()), rtol=1e-4)
     np.testing.assert_allclose(heights(views["error"]), 100 * bowl_error(), rtol=1e-4)
     look = views["loss, log"][1]
-    assert look["scene.zaxis.range"] == pytest.approx([np.log10(0.25), np.log10(bowl().max())])
+    low, high = np.log10(0.25), np.log10(bowl().max())
+    assert [look["coloraxis.cmin"], look["coloraxis.cmax"]] == pytest.approx([low, high])
+    assert look["scene.zaxis.range"] == pytest.approx([low - 0.02 * (high - low), high])
     for height, text in zip(look["scene.zaxis.tickvals"], look["scene.zaxis.ticktext"], strict=True):
         assert float(text) == pytest.approx(10**height)
     assert views["error"][1]["coloraxis.colorbar.title.text"] == "top-1 error (%)"
@@ -78,7 +80,9 @@ def test_several_surfaces_share_their_range() -> None:
     traces, layout = decoded(interactive_surface([make_surface(bowl(1)), make_surface(bowl(4))], titles=["one", "two"]))
     assert [trace["coloraxis"] for trace in traces] == ["coloraxis", "coloraxis"]
     assert {trace["scene"] for trace in traces} == {"scene", "scene2"}
-    expected = pytest.approx([0.25, bowl(4).max()])
+    high = bowl(4).max()
+    assert [layout["coloraxis"]["cmin"], layout["coloraxis"]["cmax"]] == pytest.approx([0.25, high])
+    expected = pytest.approx([0.25 - 0.02 * (high - 0.25), high])
     assert layout["scene"]["zaxis"]["range"] == expected
     assert layout["scene2"]["zaxis"]["range"] == expected
     assert [note["text"] for note in layout["annotations"]] == ["one", "two"]

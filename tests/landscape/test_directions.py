@@ -114,8 +114,11 @@ def test_the_order_in_which_modules_were_built_does_not_matter() -> None:
 def test_wrapping_a_model_does_not_change_its_directions() -> None:
     net = small_net()
     plain = random_directions(net, seed=5)[0]
-    wrapped = random_directions(nn.DataParallel(net), seed=5)[0]
-    assert torch.equal(plain["0.weight"], wrapped["module.0.weight"])
+    outer = nn.Module()
+    outer.network = nn.DataParallel(net)
+    wrapped = random_directions(outer, seed=5, parameters="0.*")[0]
+    assert torch.equal(plain["0.weight"], wrapped["network.module.0.weight"])
+    assert not wrapped["network.module.7.weight"].any()
 
 
 def test_a_pattern_restricts_what_moves() -> None:

@@ -1,6 +1,7 @@
 import copy
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -196,11 +197,33 @@ def test_tied_weights_move_once() -> None:
     assert surface.loss[0, 0] == pytest.approx(expected.item(), rel=1e-6)
 
 
-def test_a_scalar_loss_is_refused_with_the_fix() -> None:
+@pytest.mark.parametrize("file", [None, "s.h5"])
+def test_a_scalar_loss_is_refused_with_the_fix(tmp_path: Path, file: str | None) -> None:
     net = small_net()
     with pytest.raises(ValueError, match=r'`loss` must give one number per image.*reduction="none"'):
         evaluate_surface(
-            net, [images_and_labels()], random_directions(net, seed=0), ALPHAS, BETAS, loss=F.cross_entropy
+            net,
+            [images_and_labels()],
+            random_directions(net, seed=0),
+            ALPHAS,
+            BETAS,
+            loss=F.cross_entropy,
+            path=tmp_path / file if file else None,
+            report=print,
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_metric_of_the_wrong_shape_is_refused() -> None:
+    net = small_net()
+    with pytest.raises(ValueError, match=r"`metric` must give one number per image, \(23,\), got the shape \(\)$"):
+        evaluate_surface(
+            net,
+            [images_and_labels()],
+            random_directions(net, seed=0),
+            ALPHAS,
+            BETAS,
+            metric=lambda output, labels: (output.argmax(1) == labels).sum(),
         )
 
 
@@ -223,6 +246,18 @@ class _BatchAttention(nn.Module):
         return logits * torch.softmax(logits.mean(dim=1, keepdim=True), dim=0)
 
 
+class _BatchMeanNearAMinimum(nn.Module):
+    """Its losses are tiny, but its logits depend on the batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = small_net(classes=1)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logit = 9.5 + 20 * images[-1].mean() + 0 * self.net(images).sum()
+        return torch.stack([logit.expand(len(images)), *[torch.zeros(len(images))] * 4], dim=1)
+
+
 class _BatchNormWithoutStatistics(nn.Sequential):
     def __init__(self) -> None:
         super().__init__(nn.BatchNorm2d(3, track_running_stats=False), small_net())
@@ -233,6 +268,7 @@ class _BatchNormWithoutStatistics(nn.Sequential):
     [
         (_AlwaysDropout(), r"two passes in eval\(\) differ"),
         (_BatchAttention(), "depends on the others in its batch"),
+        (_BatchMeanNearAMinimum(), "depends on the others in its batch"),
         (_BatchNormWithoutStatistics(), "depends on the others in its batch"),
     ],
 )
@@ -301,6 +337,58 @@ def test_bf16_is_near_fp32_and_marked_in_the_plan() -> None:
     assert coarse.meta["plan"]["precision"] == "bf16"
     assert not np.array_equal(coarse.loss, exact.loss)
     np.testing.assert_allclose(coarse.loss, exact.loss, rtol=0.03)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_surrounding_autocast_changes_nothing(precision: Literal["fp32", "bf16"]) -> None:
+    net, data = small_net(), [images_and_labels(64)]
+    directions = random_directions(net, seed=0)
+    alone = evaluate_surface(net, data, directions, ALPHAS, BETAS, precision=precision)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = evaluate_surface(net, data, directions, ALPHAS, BETAS, precision=precision)
+    assert np.ptp(alone.loss) > 0
+    np.testing.assert_array_equal(inside.loss, alone.loss)
+
+
+def test_buffers_that_forward_makes_or_changes_are_as_before() -> None:
+    class Counting(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.net = small_net()
+            self.register_buffer("calls", torch.zeros(1).expand(3))
+            self.register_buffer("last", None)
+
+        def forward(self, images: Tensor) -> Tensor:
+            self.calls = self.get_buffer("calls") + 1
+            self.last = images
+            return self.net(images)
+
+    model = Counting()
+    evaluate_surface(model, [images_and_labels()], random_directions(model, seed=0), ALPHAS, BETAS)
+    assert model.last is None
+    assert model.calls.tolist() == [0, 0, 0]
+
+
+def test_reduced_matmul_precision_is_lifted_for_the_surface_and_put_back() -> None:
+    net, data = small_net(), [images_and_labels()]
+    directions = random_directions(net, seed=0)
+    exact = evaluate_surface(net, data, directions, ALPHAS, BETAS)
+    before = torch.get_float32_matmul_precision()
+    try:
+        torch.set_float32_matmul_precision("medium")
+        again = evaluate_surface(net, data, directions, ALPHAS, BETAS)
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)
+    np.testing.assert_array_equal(again.loss, exact.loss)
+
+
+def test_provenance_that_json_cannot_hold_is_refused_before_anything_is_computed() -> None:
+    net = small_net()
+    with pytest.raises(TypeError, match="`meta` must hold what JSON can"):
+        evaluate_surface(
+            net, [images_and_labels()], random_directions(net, seed=0), ALPHAS, BETAS, meta={"seed": np.int64(3)}
+        )
 
 
 def test_a_line_to_another_network_ends_in_it() -> None:

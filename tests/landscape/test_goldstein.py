@@ -33,6 +33,17 @@ def test_the_file_numbers_tensors_in_the_models_order(tmp_path: Path) -> None:
             np.testing.assert_array_equal(values, directions[0][name].numpy())
 
 
+@pytest.mark.parametrize("space", ["weights", "states"])
+def test_tied_weights_and_half_precision_survive_the_file(tmp_path: Path, space: str) -> None:
+    net = torch.nn.Sequential(torch.nn.Linear(3, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 3)).bfloat16()
+    net[2].weight = net[0].weight
+    direction, _ = random_directions(net, seed=1, space=space, ignore="none")  # type: ignore[arg-type]
+    save_directions(tmp_path / "d.h5", [direction], net)
+    (loaded,) = load_directions(tmp_path / "d.h5", net)
+    assert loaded.keys() == direction.keys()
+    assert all(torch.equal(loaded[name], direction[name]) for name in direction)
+
+
 def test_the_original_tools_file_fits_its_network(test_data: Path) -> None:
     from gradscape.models import create_model
 

@@ -18,8 +18,24 @@ ALPHAS, BETAS = np.linspace(-1, 1, 9), np.linspace(-1, 1, 7)
 BATCH_SIZE = 16
 
 
-def evaluate(path: Path | None, *, images: int = 100, seed: int = 0, **options: object) -> Surface:
+class _StopError(Exception):
+    pass
+
+
+def evaluate(
+    path: Path | None, *, images: int = 100, seed: int = 0, passes: int | None = None, **options: object
+) -> Surface:
+    """A surface of the first images; after so many forward passes an error comes between."""
     net = small_net()
+    left = [passes]
+
+    def count(*_: object) -> None:
+        if left[0] is not None:
+            left[0] -= 1
+            if left[0] < 0:
+                raise _StopError
+
+    net.register_forward_pre_hook(count)
     batches = [tuple(part[:images] for part in images_and_labels(100))]
     directions = random_directions(net, seed=seed)
     settings: dict = {"batch_size": BATCH_SIZE, "population": 1000, **options}
@@ -32,38 +48,48 @@ def assert_equal_to_the_bit(one: Surface, other: Surface) -> None:
             np.testing.assert_array_equal(getattr(getattr(one, place), name), getattr(getattr(other, place), name))
 
 
-class _StopError(Exception):
-    pass
-
-
-def _stopping_after(calls: int) -> Callable[[Tensor, Tensor], Tensor]:
-    left = [calls]
-
-    def cross_entropy(output: Tensor, labels: Tensor) -> Tensor:
-        left[0] -= 1
-        if left[0] < 0:
-            raise _StopError
-        return F.cross_entropy(output, labels, reduction="none")
-
-    cross_entropy.__qualname__ = "cross_entropy"
-    return cross_entropy
-
-
 def test_what_a_file_holds_is_not_evaluated_again_and_the_result_is_the_same_to_the_bit(tmp_path: Path) -> None:
     uninterrupted = evaluate(None)
     with pytest.raises(_StopError):
-        evaluate(tmp_path / "s.h5", loss=_stopping_after(200))
+        evaluate(tmp_path / "s.h5", passes=200)
     begun = Surface.load(tmp_path / "s.h5")
     assert 0 < (begun.count == 100).sum() < begun.count.size
     assert np.isnan(begun.loss[begun.count == 0]).all()
-    evaluate(tmp_path / "s.h5", loss=_stopping_after(3 + 448 - 196))  # 3 for the check, 7 blocks at 64 points in all
+    evaluate(tmp_path / "s.h5", passes=3 + 448 - 196)  # 3 for the check, 7 blocks at 64 points in all
     assert_equal_to_the_bit(Surface.load(tmp_path / "s.h5"), uninterrupted)
 
 
 def test_more_images_refine_every_point_of_a_file(tmp_path: Path) -> None:
     evaluate(tmp_path / "s.h5", images=64)
-    refined = evaluate(tmp_path / "s.h5", images=100, loss=_stopping_after(3 + 3 * 64))
+    refined = evaluate(tmp_path / "s.h5", images=100, passes=3 + 3 * 64)
     assert_equal_to_the_bit(refined, evaluate(None, images=100))
+
+
+def test_a_last_block_that_was_not_full_grows(tmp_path: Path) -> None:
+    evaluate(tmp_path / "s.h5", images=70)
+    refined = evaluate(tmp_path / "s.h5", images=100, passes=3 + 3 * 64)  # 64 images stay, 16 + 16 + 4 are evaluated
+    assert_equal_to_the_bit(refined, evaluate(None, images=100))
+
+
+def test_fewer_images_than_a_file_holds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(_StopError):
+        evaluate(tmp_path / "s.h5", passes=200)
+    with pytest.raises(ValueError, match="give 3 blocks of images, but the run to be resumed has 7"):
+        evaluate(tmp_path / "s.h5", images=48)
+
+
+def _other_function(output: Tensor, labels: Tensor) -> Tensor:
+    return 100 * F.cross_entropy(output, labels, reduction="none")
+
+
+def test_lambdas_are_told_apart_by_their_code(tmp_path: Path) -> None:
+    for factor in (1.0, 2.0):
+        loss = lambda output, labels, factor=factor: factor * output[:, 0]  # noqa: E731
+        if factor == 1.0:
+            evaluate(tmp_path / "s.h5", loss=loss)
+        else:
+            with pytest.raises(ValueError, match=r"another run \(other loss\)"):
+                evaluate(tmp_path / "s.h5", loss=loss)
 
 
 @pytest.mark.parametrize(
@@ -71,9 +97,11 @@ def test_more_images_refine_every_point_of_a_file(tmp_path: Path) -> None:
     [
         ({"seed": 1}, "another run .other directions"),
         ({"metric": None}, "another run .other metric"),
+        ({"loss": _other_function}, "another run .other loss"),
+        ({"population": 500}, "drawn from 1000, not from 500"),
         ({"precision": "bf16"}, "another plan .precision: fp32 → bf16"),
         ({"batch_size": 32}, "another plan .batch_size: 16 → 32"),
-        ({"batch_size": 32, "allow_plan_change": True}, "never of precision and batch size"),
+        ({"batch_size": 32, "allow_plan_change": True}, "never mixes batch_size"),
     ],
 )
 def test_another_run_is_not_mixed_in(tmp_path: Path, change: dict, message: str) -> None:
@@ -88,6 +116,7 @@ def test_changed_images_are_refused(tmp_path: Path) -> None:
     evaluate(tmp_path / "s.h5")
     net, (images, labels) = small_net(), images_and_labels(100)
     images[40] += 1e-6
+    before = (tmp_path / "s.h5").read_bytes()
     with pytest.raises(ValueError, match="block 2 holds others"):
         evaluate_surface(
             net,
@@ -97,12 +126,15 @@ def test_changed_images_are_refused(tmp_path: Path) -> None:
             BETAS,
             batch_size=BATCH_SIZE,
             path=tmp_path / "s.h5",
+            population=1000,
+            meta={"data": "another"},
         )
+    assert (tmp_path / "s.h5").read_bytes() == before
 
 
 def test_other_threads_are_refused_unless_asked_for(tmp_path: Path) -> None:
     with pytest.raises(_StopError):
-        evaluate(tmp_path / "s.h5", loss=_stopping_after(200))
+        evaluate(tmp_path / "s.h5", passes=200)
     before = torch.get_num_threads()
     torch.set_num_threads(before + 1)
     try:
@@ -112,6 +144,7 @@ def test_other_threads_are_refused_unless_asked_for(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(before)
     assert (whole.count == 100).all()
+    assert [plan["threads"] for plan in whole.meta["earlier_plans"]] == [before]
 
 
 def _killed_at_a_random_moment(path: Path, seed: int) -> None:
