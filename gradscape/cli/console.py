@@ -76,16 +76,21 @@ def progress_bar(*, quiet: bool) -> Iterator["Callable[[str, Progress], None]"]:
         TextColumn("median standard error {task.fields[stderr]:.2g}"),
     )
     tasks: dict[str, rich_progress.TaskID] = {}
-    with rich_progress.Progress(*columns, console=errors, disable=quiet) as bar:
+    bar = rich_progress.Progress(*columns, console=errors, disable=quiet)
 
-        def report(job: str, progress: "Progress") -> None:
-            if job not in tasks:
-                tasks[job] = bar.add_task(job, total=progress.total, rate=0.0, stderr=0.0)
-            bar.update(
-                tasks[job],
-                completed=progress.done,
-                rate=progress.points_per_second,
-                stderr=progress.median_stderr,
-            )
+    def report(job: str, progress: "Progress") -> None:
+        bar.start()  # at the first report: a bar without jobs would leave an empty line
+        if job not in tasks:
+            tasks[job] = bar.add_task(job, total=progress.total, rate=0.0, stderr=0.0)
+        bar.update(
+            tasks[job],
+            completed=progress.done,
+            rate=progress.points_per_second,
+            stderr=progress.median_stderr,
+        )
 
+    try:
         yield report
+    finally:
+        if tasks:
+            bar.stop()

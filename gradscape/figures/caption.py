@@ -14,7 +14,7 @@ from gradscape.landscape.measured import Measured
 
 _SEPARATOR = " · "
 # Letters that fit into an inch of caption.
-_LETTERS_PER_INCH = 22
+_LETTERS_PER_INCH = 21
 
 
 def model_name(measured: Measured) -> str:
@@ -85,7 +85,8 @@ def caption_height(text: str, width: float) -> float:
 
 
 def _broken(text: str, width: float) -> str:
-    return textwrap.fill(text, int(width * _LETTERS_PER_INCH))
+    unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
+    return textwrap.fill(unbroken, int(width * _LETTERS_PER_INCH)).replace("\N{NO-BREAK SPACE}", " ")
 
 
 def _data(measured: Measured) -> list[str]:

@@ -61,7 +61,7 @@ def lay_out(kind: Kind, surfaces: Sequence[Surface], caption: str, *, columns: i
 def _flat(width: float, surfaces: Sequence[Surface], columns: int, foot: float, *, shared: bool) -> Page:
     count = len(surfaces)
     rows = -(-count // columns)
-    beside_panels = 0.9 if shared else 0.9 * columns
+    beside_panels = 1.15 if shared else 1.15 * columns
     tallest = max(proportion(surface) for surface in surfaces)
     height = tallest * (width - beside_panels - 0.15 * columns) / columns + 0.5 * _TITLE_HEIGHT
     figure = new_figure(width, foot + 0.4 + rows * (height if shared else height + 0.35))

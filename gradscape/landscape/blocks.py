@@ -16,6 +16,9 @@ else:  # at a single point, the origin, values are numpy scalars, which know all
     Ints = Int[np.ndarray, "*grid"] | np.int64
     Bools = Bool[np.ndarray, "*grid"] | np.bool_
 
+# Stands for images of unknown number: so large that no finite-population correction remains.
+UNKNOWN_POPULATION = 2**53
+
 # Below this many images' worth of loss the normal approximation fails: see `BlockStatistics.reliable`.
 _RELIABLE_EFFECTIVE_IMAGES = 40
 

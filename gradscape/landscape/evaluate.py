@@ -193,6 +193,7 @@ def _provenance(model: nn.Module, directions: Sequence[Direction], task: Task, p
         "weights": digest_tensors((*model.named_parameters(), *model.named_buffers())),
         "directions": [digest_tensors(direction.items()) for direction in directions],
         **task.names(),
+        "functions": task.identities(),
     }
 
 
@@ -210,8 +211,9 @@ def _resume(
         The plans that parts of it were evaluated under before, for the provenance.
     """
     differing = [name for name, values in axes.items() if not np.array_equal(values, getattr(stored, name))]
-    compared = ("weights", "directions", "loss", "metric", "forward")
-    differing += [name for name in compared if stored.meta.get(name) != now[name]]
+    differing += [name for name in ("weights", "directions") if stored.meta.get(name) != now[name]]
+    functions = stored.meta.get("functions", {})
+    differing += [role for role, identity in now["functions"].items() if functions.get(role) != identity]
     if differing:
         raise ValueError(f"`path` holds another run (other {', '.join(differing)}): choose another output or delete it")
     if (population := now["population"]) and stored.blocks.population != population:

@@ -12,7 +12,7 @@ import h5py
 import numpy as np
 
 from gradscape._files import replacing
-from gradscape.landscape.blocks import BlockStatistics, Bools, Floats, Ints
+from gradscape.landscape.blocks import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
 _GROUP = "gradscape"
 _FORMAT = 1
@@ -144,7 +144,7 @@ def _foreign_fields(file: h5py.File) -> dict[str, Any]:
         m2=np.where(filled, 0.0, np.nan)[None],
         right=np.where(filled, accuracy / 100, np.nan)[None],
         nonfinite=(filled & ~np.isfinite(loss)).astype(np.int64)[None],
-        population=1,
+        population=UNKNOWN_POPULATION,
     )
-    origin = BlockStatistics.empty(1, (), population=1)
+    origin = BlockStatistics.empty(1, (), UNKNOWN_POPULATION)
     return {"blocks": blocks, "origin": origin, "meta": {"source": "goldstein", "split": split}}

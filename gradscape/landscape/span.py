@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from gradscape.landscape.blocks import UNKNOWN_POPULATION
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.evaluate import evaluate_surface
 from gradscape.landscape.images import cut_blocks
@@ -19,7 +20,6 @@ SPANS = tuple(2.0**-k for k in range(9))
 
 _STEPS = 11
 _IMAGES = 256
-_MANY = 2**53  # images of unknown number: no finite-population correction
 _MIN_RANGE = 10.0  # in median standard errors
 _FLAT = 0.02  # of the range
 _MAX_FLAT_SHARE = 0.5
@@ -100,7 +100,7 @@ def find_span(
         raise ValueError("`models_and_directions` must hold at least one model")
     block, *more = islice(cut_blocks(batches, _IMAGES), 2)
     first_images = [(block.inputs, block.labels)]
-    population = getattr(batches, "population", None) or (_MANY if more else block.count)
+    population = getattr(batches, "population", None) or (UNKNOWN_POPULATION if more else block.count)
     trials: list[Trial] = []
     winners = []
     for index, (model, directions) in enumerate(models_and_directions):

@@ -53,8 +53,16 @@ class Task:
     metric: Metric | None = top1
     forward: Forward = call
 
-    def names(self) -> dict[str, str]:
-        """Names of the three functions, each with a digest of its code: another lambda has another name."""
+    def names(self) -> dict[str, str | None]:
+        """Names of loss and metric, for people."""
+
+        def name(function: Callable[..., Any] | None) -> str | None:
+            return None if function is None else getattr(function, "__qualname__", type(function).__qualname__)
+
+        return {"loss": name(self.loss), "metric": name(self.metric)}
+
+    def identities(self) -> dict[str, str]:
+        """Names of the functions with digests of their code: another lambda has another one."""
         return {"loss": _identity(self.loss), "metric": _identity(self.metric), "forward": _identity(self.forward)}
 
 

@@ -123,6 +123,7 @@ def make_subjects(
     check_classes(models, split)
     if file and len(seeds) > 1:
         raise ValueError("`--repeats` draws random directions, but `--directions` gives one pair: choose one of them")
+    making = {"normalize": "filter", "ignore": "biasbn", "space": "weights", **making}
     subjects = []
     for name, model in models.items():
         for seed in seeds:
