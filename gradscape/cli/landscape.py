@@ -60,6 +60,8 @@ def landscape(
     )
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
+    if not quiet:
+        say(study.describe_directions(subjects))
     evaluation = {"precision": precision, "batch_size": batch_size}
     if dry_run:
         estimate = study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), **evaluation)

@@ -25,6 +25,7 @@ from gradscape.landscape import (
     find_span,
     load_directions,
     random_directions,
+    summarize_direction,
 )
 from gradscape.models import Classifier, load_checkpoint
 
@@ -268,6 +269,12 @@ def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: A
             measured = time.perf_counter() - began
         seconds += measured / 2 * share * points  # the origin and one corner
     return Estimate(points * len(subjects), split.num_images, seconds, surface.meta["plan"])
+
+
+def describe_directions(subjects: Sequence[Subject]) -> str:
+    """What the directions of each subject move, and what they leave."""
+    summaries = ((subject.title, summarize_direction(subject.model, subject.directions[0])) for subject in subjects)
+    return "\n".join(f"{title}: {summary}" for title, summary in summaries)
 
 
 def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:

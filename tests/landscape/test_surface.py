@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from pathlib import Path
 
@@ -118,6 +119,17 @@ def test_the_original_tool_can_read_the_file(tmp_path: Path) -> None:
         assert file["train_loss"].shape == (3, 4)
         np.testing.assert_array_equal(file["train_loss"][()], surface.loss)
         np.testing.assert_allclose(file["train_acc"][()], 100 * (1 - surface.error))
+
+
+def test_a_surface_of_test_images_goes_by_the_originals_names_for_them(tmp_path: Path) -> None:
+    surface = dataclasses.replace(measured(), meta={"split": "test"})
+    surface.save(tmp_path / "s.h5")
+    FORMATS["goldstein"][1](surface, tmp_path / "g.h5")
+    for name in ("s.h5", "g.h5"):
+        with h5py.File(tmp_path / name) as file:
+            assert "train_loss" not in file
+            np.testing.assert_array_equal(file["test_loss"][()], surface.loss)
+    np.testing.assert_array_equal(Surface.load(tmp_path / "g.h5").loss, surface.loss)
 
 
 def test_the_original_tools_file_is_read_without_claiming_errors(test_data: Path) -> None:
