@@ -60,8 +60,6 @@ def landscape(
     )
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
-    if not quiet:
-        say(study.describe_directions(subjects))
     evaluation = {"precision": precision, "batch_size": batch_size}
     if dry_run:
         estimate = study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), **evaluation)
@@ -80,6 +78,7 @@ def landscape(
         )
     written = draw_subjects(subjects, surfaces, output)
     if not quiet:
+        say(study.describe_directions(subjects))
         say_written(written)
 
 

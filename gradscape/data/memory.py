@@ -1,6 +1,7 @@
 """How much memory this process may still take."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["free_memory"]
@@ -20,11 +21,9 @@ def free_memory() -> int:
 
 
 def _available() -> int:
-    try:
+    with suppress(OSError, StopIteration):  # where there is no such file or line, the next best is asked
         lines = _MEMINFO.read_text().splitlines()
         return next(1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:"))
-    except (OSError, StopIteration):
-        pass
     try:
         # macOS does not count free pages; half of all its pages are the guess.
         return os.sysconf("SC_PHYS_PAGES") // 2 * os.sysconf("SC_PAGE_SIZE")

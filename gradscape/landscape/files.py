@@ -2,8 +2,7 @@
 
 import os
 
-import h5py
-
+from gradscape._hdf5 import open_hdf5
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
 
@@ -15,8 +14,6 @@ def load_landscape(path: str | os.PathLike[str]) -> Surface | Line:
         FileNotFoundError: There is no such file.
         ValueError: The file holds neither.
     """
-    if h5py.is_hdf5(path):
-        with h5py.File(path, "r") as file:
-            if "ycoordinates" not in file:
-                return Line.load(path)
-    return Surface.load(path)
+    with open_hdf5(path, "landscape file") as file:
+        kind = Surface if "ycoordinates" in file else Line
+    return kind.load(path)

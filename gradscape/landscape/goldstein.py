@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import h5py
 import numpy as np
@@ -10,6 +9,7 @@ import torch
 from torch import nn
 
 from gradscape._files import replacing
+from gradscape._hdf5 import open_hdf5
 from gradscape.landscape.directions import Direction
 
 _AXES = ("xdirection", "ydirection")
@@ -33,14 +33,7 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[Dir
         FileNotFoundError: There is no such file.
         ValueError: The file is something else, or does not fit the model.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no direction file at {path}")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as problem:
-        raise ValueError(f"{path} is not an HDF5 file") from problem
-    with file:
+    with open_hdf5(path, "direction file") as file:
         groups = [file[axis] for axis in _AXES if axis in file]
         if not groups or _AXES[0] not in file:
             raise ValueError(f"{path} holds no `xdirection`: it is not a direction file")

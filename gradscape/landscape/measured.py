@@ -5,13 +5,13 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
 from gradscape._files import replacing
+from gradscape._hdf5 import open_hdf5
 from gradscape.landscape.blocks import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
 _GROUP = "gradscape"
@@ -104,14 +104,7 @@ def read_measured(path: str | os.PathLike[str], axes: tuple[str, ...]) -> tuple[
         FileNotFoundError: There is no such file.
         ValueError: The file is no HDF5 file, or holds something else.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no landscape file at {path}")
-    try:
-        file = h5py.File(path, "r")
-    except OSError as problem:
-        raise ValueError(f"{path} is not an HDF5 file") from problem
-    with file:
+    with open_hdf5(path, "landscape file") as file:
         present = [name for name in ("xcoordinates", "ycoordinates") if name in file]
         if present != list(axes):
             raise ValueError(f"{path} has the axes {present}, but {list(axes)} are needed: is it a line or a surface?")

@@ -172,7 +172,10 @@ def test_the_origin_is_marked_also_where_the_grid_misses_it(plot) -> None:  # ty
 @pytest.mark.parametrize("plot", MAPS)
 @pytest.mark.parametrize("loss", [np.full((5, 7), 2.3026), np.full((5, 7), np.nan), np.zeros((5, 7)), bowl() - 20])
 def test_flat_lost_and_negative_surfaces_are_drawn_without_a_warning(plot, loss: np.ndarray) -> None:  # type: ignore[no-untyped-def]
-    draw(plot(make_surface(loss)))
+    ax = plot(make_surface(loss))
+    draw(ax)
+    assert ax.get_xlabel() == "alpha (direction 1)"
+    assert ax.collections or ax.texts
 
 
 def test_a_surface_without_contours_says_so() -> None:
