@@ -1,7 +1,7 @@
 """What commands print, and the process they run in."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,11 @@ def tuned_process(device: str) -> str:
     except (RuntimeError, AssertionError) as problem:
         raise ValueError(f"`--device` {device} cannot be used here; try cpu") from problem
     return device
+
+
+def waiting(text: str, *, quiet: bool) -> AbstractContextManager[object]:
+    """A sign of life for what has no bar; nothing where nobody watches."""
+    return errors.status(text) if errors.is_terminal and not quiet else nullcontext()
 
 
 @contextmanager

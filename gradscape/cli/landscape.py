@@ -1,5 +1,6 @@
 """gradscape landscape."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import progress_bar, say, say_written, tuned_process
+from gradscape.cli.console import progress_bar, say, say_written, tuned_process, waiting
 
 if TYPE_CHECKING:
     from gradscape.studies.landscape import Axes
@@ -45,19 +46,15 @@ def landscape(
     width = None if span == "auto" else parse_span(span)
     device = tuned_process(device)
     from gradscape.data import load_split
+    from gradscape.landscape import SPAN_IMAGES
     from gradscape.studies import landscape as study
     from gradscape.studies.pictures import draw_subjects
 
     models = study.load_models(checkpoints, device)
-    images = load_split(
-        data,
-        split,
-        root=data_root,
-        image_size=study.common_image_size(models),
-        limit=sys.maxsize if limit is None else limit,  # all images, but in balanced order: folders come class by class
-        seed=seed,
-        download=download,
-    )
+    size = study.common_image_size(models)
+    load = functools.partial(load_split, data, split, root=data_root, image_size=size, seed=seed, download=download)
+    # Without a limit all images, but in balanced order: folders come class by class.
+    images = load(limit=sys.maxsize if limit is None else limit)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
     evaluation = {"precision": precision, "batch_size": batch_size}
@@ -67,7 +64,9 @@ def landscape(
         return
     search = None
     if axes is None and width is None:
-        search = study.search_span(subjects, images, output / "span.json")
+        with waiting("searching the span", quiet=quiet):
+            enough = images if images.num_images >= SPAN_IMAGES else load(limit=SPAN_IMAGES)
+            search = study.search_span(subjects, enough, output / "span.json")
         width = search.span
         if not quiet:
             say(study.describe_search(search, subjects))

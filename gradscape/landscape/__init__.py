@@ -13,12 +13,13 @@ from gradscape.landscape.export import FORMATS, save_csv, save_npz
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.goldstein import load_directions, save_directions
 from gradscape.landscape.line import Line
-from gradscape.landscape.span import SpanSearch, Trial, find_span
+from gradscape.landscape.span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from gradscape.landscape.surface import Difference, Surface, Value
 from gradscape.landscape.task import cross_entropy, top1
 
 __all__ = [
     "FORMATS",
+    "SPAN_IMAGES",
     "Difference",
     "Direction",
     "DirectionSummary",

@@ -17,9 +17,9 @@ from gradscape.landscape.surface import Surface
 from gradscape.landscape.task import Forward, Loss, call, cross_entropy
 
 SPANS = tuple(2.0**-k for k in range(9))
+SPAN_IMAGES = 256
 
 _STEPS = 11
-_IMAGES = 256
 _MIN_RANGE = 10.0  # in median standard errors
 _FLAT = 0.02  # of the range
 _MAX_FLAT_SHARE = 0.5
@@ -98,7 +98,7 @@ def find_span(
     """
     if not models_and_directions:
         raise ValueError("`models_and_directions` must hold at least one model")
-    block, *more = islice(cut_blocks(batches, _IMAGES), 2)
+    block, *more = islice(cut_blocks(batches, SPAN_IMAGES), 2)
     first_images = [(block.inputs, block.labels)]
     population = getattr(batches, "population", None) or (UNKNOWN_POPULATION if more else block.count)
     trials: list[Trial] = []

@@ -9,7 +9,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gradscape._files import replacing
 from gradscape.data import load_split
-from gradscape.landscape import Progress, SpanSearch, Surface, evaluate_line, random_directions
+from gradscape.landscape import SPAN_IMAGES, Progress, SpanSearch, Surface, evaluate_line, random_directions
 from gradscape.models import count_parameters
 from gradscape.studies import landscape as study
 from gradscape.studies.pictures import draw_line, draw_subjects, draw_training
@@ -51,7 +51,7 @@ def run_demo(output: Path, *, seed: int, device: str, report: Callable[[str, Pro
     models = study.load_models([run.checkpoint for run in runs], device)
     images = load_split(_DATA, "train", limit=_IMAGES, seed=seed)
     subjects = study.make_subjects(models, images, output, seeds=[seed])
-    search = study.search_span(subjects, images, output / "span.json")
+    search = study.search_span(subjects, load_split(_DATA, "train", limit=SPAN_IMAGES, seed=seed), output / "span.json")
     surfaces = study.evaluate_subjects(
         subjects, images, study.span_axes(search.span, _STEPS), search=search, report=report
     )
