@@ -67,7 +67,8 @@ def run_demo(output: Path, *, seed: int, device: str, report: Callable[[str, Pro
         report=lambda progress: report("line", progress),
     )
     draw_line(line, output)
-    draw_training([run.metrics for run in runs], output)
+    for subject, run in zip(subjects, runs, strict=True):
+        draw_training([run.metrics], subject.folder)
     rows = [
         Row(subject.title, count_parameters(subject.model), run.final_accuracy, surface)
         for subject, run, surface in zip(subjects, runs, surfaces, strict=True)
