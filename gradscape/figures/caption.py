@@ -65,6 +65,9 @@ def describe_surfaces(surfaces: Sequence[Surface], names: Sequence[str]) -> str:
 def describe_lines(lines: Sequence[Line]) -> str:
     """Caption of lines: what they share, what the band is, and what could not be drawn."""
     settings = [[part for part in _data(line) if part] for line in lines]
+    if len(lines) == 1:  # several are named, with their seeds, in the legend
+        seed = lines[0].meta.get("seed")
+        settings[0] = [model_name(lines[0]), *settings[0], *([f"seed {one_line(seed)}"] if seed is not None else [])]
     shared = [part for part in settings[0] if all(part in other for other in settings)]
     estimated = any((line.loss_stderr > 0).any() for line in lines)
     shared += ["band: 95 % interval of the mean loss"] if estimated else []

@@ -165,7 +165,8 @@ def value_name(results: Sequence[Measured], value: Value, *, percent: bool = Tru
     role, usual = ("loss", "cross_entropy") if value == "loss" else ("metric", "top1")
     names = {str(result.meta.get(role) or usual) for result in results}
     name = names.pop()
-    text = value if names else known.get(name, f"{value} ({name})")
+    # Of a function made inside another only its own name, for which there is room.
+    text = value if names else known.get(name, f"{value} ({name.rpartition('.')[2]})")
     return f"{text} (%)" if value == "error" and percent else text
 
 

@@ -105,7 +105,7 @@ def test_the_page_has_loss_above_error_and_a_caption() -> None:
     assert [ax.get_ylabel() for ax in figure.axes] == ["cross-entropy loss", "top-1 error (%)"]
     assert figure.axes[0].get_xlim() == figure.axes[1].get_xlim()
     assert " ".join(figure.get_supxlabel().split()) == (
-        "digits (train) · 400 of 4,000 images · band: 95 % interval of the mean loss"
+        "net · digits (train) · 400 of 4,000 images · seed 3 · band: 95 % interval of the mean loss"
     )
 
 
