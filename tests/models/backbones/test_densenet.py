@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from gradscape.models import count_parameters, create_model
+from gradscape.models.backbones.densenet import DenseNet100, DenseNet201
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,18 @@ from gradscape.models import count_parameters, create_model
 )
 def test_parameters_equal_the_published_networks_to_the_digit(option: str, num_classes: int, parameters: int) -> None:
     assert count_parameters(create_model(f"cifar_densenet121{option}", num_classes=num_classes)) == parameters
+
+
+@pytest.mark.parametrize(("num_classes", "parameters"), [(10, 769_162), (100, 800_032)])
+def test_network_of_100_layers_has_the_published_parameters(num_classes: int, parameters: int) -> None:
+    with torch.device("meta"):
+        assert count_parameters(DenseNet100(num_classes=num_classes)) == parameters
+
+
+def test_network_of_201_layers_has_the_published_parameters() -> None:
+    with torch.device("meta"):
+        assert round(count_parameters(DenseNet201()) / 1e6, 2) == 18.10
+        assert count_parameters(DenseNet201(num_classes=100)) == 18_277_220
 
 
 def test_stages_have_the_widths_of_a_compressed_dense_network() -> None:

@@ -12,6 +12,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape.models.attachment import AttendedBlock
+
 __all__ = ["CifarResNet", "Shortcut"]
 
 Shortcut = Literal["padding", "projection", "none"]
@@ -28,8 +30,10 @@ class _Padding(nn.Module):
         return F.pad(x[:, :, ::2, ::2], self.margins)
 
 
-class _BasicBlock(nn.Module):
+class _BasicBlock(AttendedBlock):
     """Two 3×3 convolutions around which a shortcut leads, if there is one."""
+
+    spatial_convolution = "conv1,bn1"
 
     def __init__(self, channels: int, filters: int, *, stride: int, shortcut: nn.Module | None) -> None:
         super().__init__()
@@ -41,8 +45,8 @@ class _BasicBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out = F.relu(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
-        return F.relu(out if self.shortcut is None else out + self.shortcut(x))
+        out = self.attend_branch(self.bn2(self.conv2(out)), x)
+        return self.attend_output(F.relu(out if self.shortcut is None else out + self.shortcut(x)))
 
 
 def _shortcut(kind: Shortcut, channels: int, filters: int) -> nn.Module | None:

@@ -1,21 +1,27 @@
-"""DenseNet-121 for CIFAR: Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", 2016.
+"""DenseNets for CIFAR: Huang, Liu, van der Maaten and Weinberger, "Densely Connected Convolutional Networks", 2016.
 
-arXiv:1608.06993. The version for small images that UPANets compares itself with.
+arXiv:1608.06993. The versions for small images that UPANets and SPANet (121 and 201 layers) and BA2M (100 layers) use.
 
-Differs from the paper: the ImageNet depth (6, 12, 24 and 16 layers a block) behind a 3×3 stem without pooling, made for
-32 pixels; global average pooling lets it take any other size from 8 pixels on.
+Differs from the paper: 121 and 201 layers, made for ImageNet, stand behind a 3×3 stem without pooling, made for 32
+pixels. Global average pooling takes any size that the transitions can halve.
 """
+
+from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-__all__ = ["DenseNet121"]
+from gradscape.models.attachment import AttendedBlock
+
+__all__ = ["CifarDenseNet", "DenseNet100", "DenseNet121", "DenseNet201"]
 
 
-class _DenseLayer(nn.Module):
-    """Normalized 1×1 and 3×3 convolutions whose output comes in front of their input."""
+class _DenseLayer(AttendedBlock):
+    """Normalized 1×1 and 3×3 convolutions, the branch, whose output comes in front of their input."""
+
+    spatial_convolution = "conv2"
 
     def __init__(self, channels: int, growth_rate: int) -> None:
         super().__init__()
@@ -26,8 +32,8 @@ class _DenseLayer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         out = self.conv1(F.relu(self.bn1(x)))
-        out = self.conv2(F.relu(self.bn2(out)))
-        return torch.cat([out, x], 1)
+        out = self.attend_branch(self.conv2(F.relu(self.bn2(out))), x)
+        return self.attend_output(torch.cat([out, x], 1))
 
 
 class _Transition(nn.Module):
@@ -42,12 +48,13 @@ class _Transition(nn.Module):
         return F.avg_pool2d(self.conv(F.relu(self.bn(x))), 2)
 
 
-class DenseNet121(nn.Module):
-    """DenseNet-BC with 121 weighted layers for small images.
+class CifarDenseNet(nn.Module):
+    """DenseNet-BC for small images: dense blocks, and a transition to half the channels and size between two of them.
 
     Source: Huang et al., section 3 and table 1.
 
     Args:
+        blocks_per_stage: Number of layers of each dense block; each has two convolutions.
         num_classes: Number of classes.
         growth_rate: Channels that every layer adds (k in the paper): 32, or 12 or 16 in smaller versions.
 
@@ -55,22 +62,25 @@ class DenseNet121(nn.Module):
         ValueError: If `growth_rate` is not positive.
     """
 
-    def __init__(self, *, num_classes: int = 10, growth_rate: int = 32) -> None:
+    def __init__(self, blocks_per_stage: tuple[int, ...], *, num_classes: int = 10, growth_rate: int = 32) -> None:
         super().__init__()
         if growth_rate < 1:
             raise ValueError(f"`growth_rate` must be positive, got {growth_rate}")
         channels = 2 * growth_rate
         self.conv1 = nn.Conv2d(3, channels, 3, padding=1, bias=False)
         stages, transitions = [], []
-        for number, layers in enumerate((6, 12, 24, 16), 1):
+        for number, layers in enumerate(blocks_per_stage, 1):
             dense = [_DenseLayer(channels + i * growth_rate, growth_rate) for i in range(layers)]
             stages.append(nn.Sequential(*dense))
             channels += layers * growth_rate
-            if number < 4:
+            if number < len(blocks_per_stage):
                 transitions.append(_Transition(channels))
                 channels //= 2
-        self.dense1, self.dense2, self.dense3, self.dense4 = stages
-        self.trans1, self.trans2, self.trans3 = transitions
+        for number, stage in enumerate(stages, 1):
+            self.add_module(f"dense{number}", stage)
+        for number, transition in enumerate(transitions, 1):
+            self.add_module(f"trans{number}", transition)
+        self.blocks = len(stages)
         self.bn = nn.BatchNorm2d(channels)
         self.linear = nn.Linear(channels, num_classes)
 
@@ -81,8 +91,8 @@ class DenseNet121(nn.Module):
 
     @property
     def stages(self) -> nn.ModuleList:
-        """The four dense blocks."""
-        return nn.ModuleList([self.dense1, self.dense2, self.dense3, self.dense4])
+        """The dense blocks."""
+        return nn.ModuleList([self.get_submodule(f"dense{number}") for number in range(1, self.blocks + 1)])
 
     @property
     def head(self) -> nn.Module:
@@ -96,10 +106,10 @@ class DenseNet121(nn.Module):
             images: Normalized images.
         """
         x = self.conv1(images)  # 2k channels at full size
-        x = self.trans1(self.dense1(x))  # 4k, 1/2
-        x = self.trans2(self.dense2(x))  # 8k, 1/4
-        x = self.trans3(self.dense3(x))  # 16k, 1/8
-        x = self.dense4(x)  # 32k, 1/8
+        for number in range(1, self.blocks):  # half the size with each transition
+            x = self.get_submodule(f"dense{number}")(x)
+            x = self.get_submodule(f"trans{number}")(x)
+        x = self.get_submodule(f"dense{self.blocks}")(x)
         return F.relu(self.bn(x)).mean((2, 3))
 
     def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
@@ -109,3 +119,9 @@ class DenseNet121(nn.Module):
             images: Normalized images.
         """
         return self.head(self.forward_features(images))
+
+
+DenseNet121 = partial(CifarDenseNet, (6, 12, 24, 16))
+DenseNet201 = partial(CifarDenseNet, (6, 12, 48, 32))
+# DenseNet-BC with L = 100 and k = 12, which has three blocks for small images.
+DenseNet100 = partial(CifarDenseNet, (16, 16, 16), growth_rate=12)

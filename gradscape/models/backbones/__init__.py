@@ -1,0 +1,1 @@
+"""Networks from other papers that attention is added to, or that tables compare with."""

@@ -1,0 +1,97 @@
+"""EfficientNet-B0 as torchvision has it: Tan and Le, 2019, arXiv:1905.11946.
+
+"EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks". Keys are torchvision's, so that its weights
+load.
+
+Differs from the paper: for small images, as in the network that UPANets compares itself with, the stem has no stride
+and the last 1×1 convolution is left out. That network also counts 1,088 parameters of an expansion in the first block
+which no image passes through; they are not here.
+"""
+
+from functools import partial
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.models.efficientnet import EfficientNet, MBConv, MBConvConfig
+
+from gradscape.models.attachment import AttendedBlock
+from gradscape.models.backbones.senet import SqueezeExcitation
+
+__all__ = ["EfficientNetB0"]
+
+
+class _MBConv(MBConv, AttendedBlock):
+    """Torchvision's block, with places for attention; what has no shortcut has a branch all the same."""
+
+    use_res_connect: bool
+    block: nn.Sequential
+    stochastic_depth: nn.Module
+
+    def forward(self, x: Tensor) -> Tensor:
+        branch = self.attend_branch(self.block(x), x)
+        return self.attend_output(x + self.stochastic_depth(branch) if self.use_res_connect else branch)
+
+
+# Expansion, kernel, stride, channels in and out, and blocks of each stage.
+_STAGES = [
+    (1, 3, 1, 32, 16, 1),
+    (6, 3, 2, 16, 24, 2),
+    (6, 5, 2, 24, 40, 2),
+    (6, 3, 2, 40, 80, 3),
+    (6, 5, 1, 80, 112, 3),
+    (6, 5, 2, 112, 192, 4),
+    (6, 3, 1, 192, 320, 1),
+]
+
+
+class EfficientNetB0(EfficientNet):
+    """Torchvision's EfficientNet-B0, with places for attention.
+
+    Source: Tan and Le, table 1; section 5.2 for dropout 0.2 and stochastic depth 0.2.
+
+    Args:
+        num_classes: Number of classes.
+        small_images: Whether the stem keeps the size, as images of 32 pixels need it, and the classifier sees the
+            320 channels of the last block.
+    """
+
+    def __init__(self, *, num_classes: int = 1000, small_images: bool = False) -> None:
+        block = partial(_MBConv, se_layer=SqueezeExcitation)  # type: ignore[call-arg]
+        settings = [MBConvConfig(*setting, block=block) for setting in _STAGES]
+        super().__init__(settings, dropout=0.2, stochastic_depth_prob=0.2, num_classes=num_classes)
+        if small_images:
+            self.features[0][0].stride = (1, 1)
+            del self.features[-1]
+            self.classifier[1] = nn.Linear(320, num_classes)
+
+    @property
+    def stem(self) -> nn.Module:
+        """The first convolution, normalized and activated."""
+        return self.features[0]
+
+    @property
+    def stages(self) -> nn.ModuleList:
+        """The paper's stages 2 to 8."""
+        return nn.ModuleList(self.features[1 : 1 + len(_STAGES)])
+
+    @property
+    def head(self) -> nn.Module:
+        """The classifier, from `forward_features` to logits."""
+        return self.classifier
+
+    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
+        """Return what the classifier sees: the last map's averages.
+
+        Args:
+            images: Normalized images.
+        """
+        x = self.features(images)  # 1280 channels, 1/32 (small images: 320, 1/16)
+        return self.avgpool(x).flatten(1)
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """Return logits.
+
+        Args:
+            images: Normalized images.
+        """
+        return self.head(self.forward_features(images))

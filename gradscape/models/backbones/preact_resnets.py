@@ -1,0 +1,168 @@
+"""Pre-activation ResNets for CIFAR: He, Zhang, Ren and Sun, "Identity Mappings in Deep Residual Networks", 2016.
+
+arXiv:1603.05027. With widths 64 to 512 they are the CIFAR networks of SPANet; the thin one with 110 layers is that of
+BA2M.
+
+Differs from the paper: the networks with widths 64 to 512 have the depths made for ImageNet behind a 3×3 stem without
+pooling, and no normalization before the classifier, as SPANet counts them. The activation before a block's branch is
+before its projection too in every such block. Global average pooling takes any image size.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape.models.attachment import AttendedBlock
+
+__all__ = ["PreactResNet", "create_preact_resnet", "create_preact_resnet110"]
+
+
+def _projection(channels: int, filters: int, stride: int) -> nn.Conv2d | None:
+    """A 1×1 convolution where the shape changes."""
+    if channels == filters and stride == 1:
+        return None
+    return nn.Conv2d(channels, filters, 1, stride, bias=False)
+
+
+class _BasicBlock(AttendedBlock):
+    """Two 3×3 convolutions, each after normalization and ReLU."""
+
+    expansion = 1
+    spatial_convolution = "conv1"  # the normalization behind it is the next convolution's
+
+    def __init__(self, channels: int, width: int, *, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
+        self.shortcut = _projection(channels, width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        activated = F.relu(self.bn1(x))
+        out = self.conv1(activated)
+        out = self.attend_branch(self.conv2(F.relu(self.bn2(out))), x)
+        return self.attend_output(out + (x if self.shortcut is None else self.shortcut(activated)))
+
+
+class _Bottleneck(AttendedBlock):
+    """Convolutions 1×1, 3×3 and 1×1, each after normalization and ReLU."""
+
+    expansion = 4
+    spatial_convolution = "conv2"  # the normalization behind it is the next convolution's
+
+    def __init__(self, channels: int, width: int, *, stride: int) -> None:
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(channels)
+        self.conv1 = nn.Conv2d(channels, width, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, stride, padding=1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width)
+        self.conv3 = nn.Conv2d(width, self.expansion * width, 1, bias=False)
+        self.shortcut = _projection(channels, self.expansion * width, stride)
+
+    def forward(self, x: Tensor) -> Tensor:
+        activated = F.relu(self.bn1(x))
+        out = self.conv1(activated)
+        out = self.conv2(F.relu(self.bn2(out)))
+        out = self.attend_branch(self.conv3(F.relu(self.bn3(out))), x)
+        return self.attend_output(out + (x if self.shortcut is None else self.shortcut(activated)))
+
+
+class PreactResNet(nn.Module):
+    """Residual network for small images that normalizes and activates before each convolution.
+
+    Source: He et al., figure 1b and table 2 ("full pre-activation").
+
+    Args:
+        blocks: Number of blocks of each stage.
+        bottleneck: Whether a block is a bottleneck (1×1, 3×3, 1×1) or basic (3×3, 3×3).
+        num_classes: Number of classes.
+        stem_channels: Channels of the 3×3 stem.
+        widths: Channels of each stage's 3×3 convolutions.
+        final_normalization: Whether normalization and ReLU stand before the average pooling, as in the paper.
+    """
+
+    def __init__(
+        self,
+        blocks: tuple[int, ...],
+        *,
+        bottleneck: bool,
+        num_classes: int = 10,
+        stem_channels: int = 64,
+        widths: tuple[int, ...] = (64, 128, 256, 512),
+        final_normalization: bool = False,
+    ) -> None:
+        super().__init__()
+        block = _Bottleneck if bottleneck else _BasicBlock
+        self.stem = nn.Conv2d(3, stem_channels, 3, padding=1, bias=False)
+        self.stages = nn.ModuleList()
+        channels = stem_channels
+        for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
+            stage = nn.Sequential()
+            for i in range(count):
+                stage.append(block(channels, width, stride=2 if number > 0 and i == 0 else 1))
+                channels = block.expansion * width
+            self.stages.append(stage)
+        self.bn = nn.BatchNorm2d(channels) if final_normalization else None
+        self.head = nn.Linear(channels, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
+        """Return what the classifier sees: the last map's averages.
+
+        Args:
+            images: Normalized images.
+        """
+        x = self.stem(images)
+        for stage in self.stages:  # full size, then half of it from stage to stage
+            x = stage(x)
+        if self.bn is not None:
+            x = F.relu(self.bn(x))
+        return x.mean((2, 3))
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """Return logits.
+
+        Args:
+            images: Normalized images.
+        """
+        return self.head(self.forward_features(images))
+
+
+_BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+
+
+def create_preact_resnet(depth: int, *, num_classes: int = 10) -> PreactResNet:
+    """Build a network of widths 64 to 512: 18 and 34 of basic blocks, 50, 101 and 152 of bottlenecks.
+
+    Args:
+        depth: Number of weighted layers.
+        num_classes: Number of classes.
+
+    Raises:
+        ValueError: If `depth` is none of these.
+    """
+    if depth not in _BLOCKS:
+        raise ValueError(f"`depth` must be one of {', '.join(map(str, _BLOCKS))}, got {depth}")
+    return PreactResNet(_BLOCKS[depth], bottleneck=depth >= 50, num_classes=num_classes)
+
+
+def create_preact_resnet110(*, num_classes: int = 10) -> PreactResNet:
+    """Build the thin network with 110 weighted layers: three stages of 18 basic blocks with 16, 32 and 64 channels.
+
+    Source: He et al., table 3; its 1×1 projections where the shape changes are those that BA2M's count has.
+
+    Args:
+        num_classes: Number of classes.
+    """
+    return PreactResNet(
+        (18, 18, 18),
+        bottleneck=False,
+        num_classes=num_classes,
+        stem_channels=16,
+        widths=(16, 32, 64),
+        final_normalization=True,
+    )

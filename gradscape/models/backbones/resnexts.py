@@ -1,0 +1,69 @@
+"""ResNeXts for CIFAR: Xie, Girshick, Dollár, Tu and He, "Aggregated Residual Transformations for Deep Neural Networks".
+
+2016, arXiv:1611.05431. ResNeXt-29 8×64d is BA2M's; 2×64d and 32×4d are those that UPANets compares itself with.
+
+Differs from the paper: `stem_size` 1 gives the 1×1 stem of the networks in UPANets' tables; any image size.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gradscape.models.backbones.resnets import AttendedBottleneck
+
+__all__ = ["CifarResNeXt"]
+
+
+class CifarResNeXt(nn.Module):
+    """Three stages of three bottlenecks whose 3×3 convolutions are grouped; outputs have 256, 512 and 1024 channels.
+
+    Source: Xie et al., section 5.3.
+
+    Args:
+        groups: Groups of the 3×3 convolutions ("cardinality").
+        group_width: Channels of each group in the first stage; they double from stage to stage.
+        num_classes: Number of classes.
+        stem_size: Side of the stem's convolution: 3, or 1.
+
+    Raises:
+        ValueError: If `stem_size` is neither.
+    """
+
+    def __init__(self, groups: int, group_width: int, *, num_classes: int = 10, stem_size: int = 3) -> None:
+        super().__init__()
+        if stem_size not in (1, 3):
+            raise ValueError(f"`stem_size` of a ResNeXt must be 1 or 3, got {stem_size}")
+        self.stem = nn.Sequential(
+            nn.Conv2d(3, 64, stem_size, padding=stem_size // 2, bias=False), nn.BatchNorm2d(64), nn.ReLU()
+        )
+
+        def stage(channels: int, planes: int, stride: int) -> nn.Sequential:
+            filters = AttendedBottleneck.expansion * planes
+            projection = nn.Sequential(nn.Conv2d(channels, filters, 1, stride, bias=False), nn.BatchNorm2d(filters))
+            first = AttendedBottleneck(channels, planes, stride, projection, groups=groups, base_width=group_width)  # type: ignore[call-arg]
+            others = [AttendedBottleneck(filters, planes, groups=groups, base_width=group_width) for _ in range(2)]  # type: ignore[call-arg]
+            return nn.Sequential(first, *others)
+
+        self.stages = nn.ModuleList([stage(64, 64, 1), stage(256, 128, 2), stage(512, 256, 2)])
+        self.head = nn.Linear(1024, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1024"]:
+        """Return what the classifier sees: the last map's averages.
+
+        Args:
+            images: Normalized images.
+        """
+        x = self.stem(images)  # 64 channels at full size
+        for stage in self.stages:  # 256 at full size, 512 at 1/2, 1024 at 1/4
+            x = stage(x)
+        return x.mean((2, 3))
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """Return logits.
+
+        Args:
+            images: Normalized images.
+        """
+        return self.head(self.forward_features(images))

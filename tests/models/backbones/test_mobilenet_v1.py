@@ -1,0 +1,59 @@
+import pytest
+import torch
+from torch import nn
+
+from gradscape.models import count_parameters
+from gradscape.models.attachment import AttendedBlock
+from gradscape.models.backbones.mobilenet_v1 import MobileNetV1
+from gradscape.models.counting import count_macs
+
+
+@pytest.mark.parametrize(
+    ("width", "parameters", "mega_macs"),
+    [(1.0, 4_231_976, 568.74), (0.75, 2_585_560, 325.40), (0.5, 1_331_592, 149.50)],
+)
+def test_parameters_and_macs_equal_the_published_networks(width: float, parameters: int, mega_macs: float) -> None:
+    with torch.device("meta"):
+        network = MobileNetV1(width=width)
+        assert count_parameters(network) == parameters
+        assert round(count_macs(network, 224) / 1e6, 2) == mega_macs
+
+
+def test_layers_are_counted_from_one_as_in_the_paper() -> None:
+    with torch.device("meta"):
+        network = MobileNetV1()
+    layers = network.layers
+    assert list(layers) == list(range(1, 15))
+    assert layers[1] is network.stem
+    filters = [layers[number].get_parameter("pointwise.weight").shape[0] for number in range(2, 15)]
+    assert filters == [64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024]
+    assert network.insertable_layers == tuple(range(2, 15))
+    assert all(isinstance(layers[number], AttendedBlock) for number in network.insertable_layers)
+
+
+@pytest.mark.parametrize("width", [1.0, 0.5])
+def test_replaceable_are_the_layers_that_keep_their_inputs_shape(width: float) -> None:
+    network = MobileNetV1(width=width).eval()
+    kept = []
+    for number, layer in network.layers.items():
+        layer.register_forward_hook(
+            lambda _module, inputs, output, number=number: (
+                kept.append(number) if inputs[0].shape == output.shape else None
+            )
+        )
+    with torch.no_grad():
+        network(torch.randn(1, 3, 64, 96))
+    assert network.replaceable_layers == tuple(kept) == (4, 6, 8, 9, 10, 11, 12, 14)
+
+
+def test_stage_ends_are_those_that_run_after_a_replacement() -> None:
+    network = MobileNetV1(width=0.125).eval()
+    identity = nn.Identity()
+    network.replace_layer(12, identity)
+    assert network.get_submodule("stages.3") is identity
+    assert network(torch.randn(2, 3, 32, 64)).shape == (2, 1000)
+
+
+def test_width_that_leaves_no_channel_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^`width` of a MobileNet must be at least 1/32, got 0\.03$"):
+        MobileNetV1(width=0.03)
