@@ -35,7 +35,7 @@ class Tap(nn.Identity):
     - "subspace": a map for each group of channels, (N, groups, H, W), every one summing to one;
     - "affinity": how much each pixel looks at each other one, (N, groups, H·W, H·W), rows summing to one;
     - "part": what the attention adds, of the shape of the result;
-    - "result": the features with their attention, (N, C, H, W).
+    - "result": the features with their attention, (N, C, H, W), or (N, C) where attention pools the pixels.
 
     Args:
         kind: One of these.

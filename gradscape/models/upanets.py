@@ -31,6 +31,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape._taps import Tap
+from gradscape.models.attachment import AttendedBlock
+
 __all__ = ["ChannelPixelAttention", "SpatialPixelAttention", "UPABlock", "UPANet"]
 
 Attention = Literal["linear", "conv", "none"]
@@ -57,6 +60,8 @@ class ChannelPixelAttention(nn.Module):
 
         out = LN(s + BN(W x + b)) [+ BN(V x + c)]        then 2×2 average pooling where `down`
 
+    Its taps show s, the matrix W that mixes the channels, BN(W x + b), and the sum of the two before LN.
+
     Source: equation 1 and figure 2; the bracket is the published code's (see the module's docstring).
 
     Args:
@@ -77,12 +82,15 @@ class ChannelPixelAttention(nn.Module):
         if shortcut:
             self.cp_ffc_sc = _mixing(channels, mixed, attention)
             self.bn_sc = nn.BatchNorm2d(mixed)
+        self.before, self.channel, self.part, self.result = Tap("before"), Tap("channel"), Tap("part"), Tap("result")
 
     def forward(
         self, x: Float[Tensor, "batch channels height width"], s: Float[Tensor, "batch mixed height width"]
     ) -> Float[Tensor, "batch mixed out_height out_width"]:
         """Fuse a block's input and the output of its convolutions; see the class."""
-        fused = s + self.bn(self.cp_ffc(x))
+        if self.channel.observed:
+            self.channel(self.cp_ffc.get_parameter("weight").flatten(1))
+        fused = self.result(self.before(s) + self.part(self.bn(self.cp_ffc(x))))
         # One group is the paper's LN, and unlike layer_norm keeps channels_last memory: 1.25 times the speed there.
         fused = F.group_norm(fused, 1)
         if self.shortcut:
@@ -104,6 +112,8 @@ class _NoAttention(nn.Module):
 class SpatialPixelAttention(nn.Module):
     """Spatial pixel attention (SPA): a learned weighted sum over the pixels, with the same weights for every channel.
 
+    Its taps show x, the weights as a map, and the sum.
+
     Source: equation 2 and figure 3.
 
     Args:
@@ -116,11 +126,16 @@ class SpatialPixelAttention(nn.Module):
         pool = nn.Conv1d(pixels, 1, 1, bias=False) if attention == "conv" else nn.Linear(pixels, 1)
         self.sp_ffc = nn.Sequential(pool)
         self.over_channels = attention == "conv"
+        self.before, self.spatial, self.result = Tap("before"), Tap("spatial"), Tap("result")
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels"]:
         """Pool a feature map; see the class."""
-        pixels = x.flatten(2)
-        return self.sp_ffc(pixels.transpose(1, 2)).squeeze(1) if self.over_channels else self.sp_ffc(pixels).squeeze(2)
+        pixels = self.before(x).flatten(2)
+        if self.spatial.observed:
+            self.spatial(self.sp_ffc.get_parameter("0.weight").view(1, 1, *x.shape[2:]))
+        if self.over_channels:
+            return self.result(self.sp_ffc(pixels.transpose(1, 2)).squeeze(1))
+        return self.result(self.sp_ffc(pixels).squeeze(2))
 
 
 def _convolution_pair(channels: int, filters: int, *, width: int, groups: int, shuffle: bool) -> nn.Sequential:
@@ -136,7 +151,7 @@ def _convolution_pair(channels: int, filters: int, *, width: int, groups: int, s
     )
 
 
-class UPABlock(nn.Module):
+class UPABlock(AttendedBlock):
     """Two 3×3 convolutions beside the attention, fused; densely connected where `dense`.
 
     Source: figures 4 and 5.
@@ -155,8 +170,8 @@ class UPABlock(nn.Module):
         self, x: Float[Tensor, "batch channels height width"]
     ) -> Float[Tensor, "batch out_channels out_height out_width"]:
         """Run one block; see the class."""
-        fused = self.att(x, self.cnn(x))
-        return torch.cat([x, fused], 1) if self.dense else fused
+        fused = self.attend_branch(self.att(x, self.cnn(x)), x)
+        return self.attend_output(torch.cat([x, fused], 1) if self.dense else fused)
 
 
 @dataclass(frozen=True)
@@ -189,8 +204,8 @@ class UPANet(nn.Module):
     """A UPANet for square images whose side is a multiple of 8.
 
     Submodules carry the names of the authors' state dict, so that it loads as it is: `root` and `emb` (the stem),
-    `layer1` … `layer4` (the stages), `spa0` … `spa4`, `bn` and `linear` (the head). The maps of figure 7 are the
-    outputs of `layer2.0.cnn` and `layer2.0.att.bn`.
+    `layer1` … `layer4` (the stages), `spa0` … `spa4`, `bn` and `linear` (the head). The maps of figure 7 pass the taps
+    of `layer2.0.att`.
 
     Source: table 1; figure 6 for the connections to the classifier.
 

@@ -1,0 +1,170 @@
+"""BA²M: Cheng, Li, Wu and Ngan, "BA²M: A Batch Aware Attention Module for Image Classification", 2021.
+
+arXiv:2103.15099.
+
+Differs from the paper, of which no code is published:
+
+- What scales the three attentions starts at zero, so that all images of a batch weigh the same at first. From usual
+  random weights the softmax collapses on one image within a few stages, and training on digits does not begin.
+- The weights of a batch are multiplied by its size, so that their mean is one: `scale_by_batch`. By equation 11 alone
+  they shrink every feature by the batch size in training and none in evaluation. The next stage's running statistics
+  then do not fit, and the batch size of an evaluation changes its result, which the paper denies.
+- In evaluation every image has the mean weight of a training batch: one, or 1/N without `scale_by_batch`, with N of the
+  last batch trained on. This is the paper's module "deactivated", and no image's output depends on the others.
+- The printed sizes contradict one another (the same four widths cost ResNet-18 0.59 million parameters and ResNet-34
+  0.12 million). `layout="equations"`, the default, is what equations 6 to 9 and 16 say. `layout="table"` has the
+  printed size of ResNet-50 for CIFAR-100 and of ResNet-34 for ImageNet. It takes the text's "divided in channel for R
+  groups" for local attention too, a bias in every layer, a batch normalization on all three branches, and section
+  IV-D4's minimum of 32 channels.
+- Groups are the largest number up to R that divides the channels, so that any number of channels will do.
+"""
+
+from collections.abc import Collection
+from typing import Literal
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape._taps import Tap
+
+__all__ = ["BA2M"]
+
+Layout = Literal["equations", "table"]
+
+_BRANCHES = ("channel", "local", "global")
+
+
+class BA2M(nn.Module):
+    """Batch aware attention: a weight for each image of a training batch.
+
+    For an image's features x of C channels, in g groups of C/g channels, GAP being the mean over the pixels::
+
+        A_C  = BN(FC₁(FC₀(GAP(x))))                              C → C/g → C
+        A_LS = BN(conv1×1(conv3×3(conv1×1(x))))                  C → C/g → C/g → C
+        A_GS = softmax(f(x) g(x)ᵀ) h(x)                          in every group, with the same 1×1 convolutions f, g, h
+        SAR  = mean over the channels of max(A_C, GAP(A_LS), GAP(A_GS))
+        w    = softmax of SAR over the batch [× N]
+        out  = w x                                               in training, and the mean of w times x in evaluation
+
+    There g is R where R divides C. With `layout="table"` groups have 32 channels or more, the convolutions of A_LS lead
+    from a group's channels to as many and serve every group, all layers have a bias, and A_GS ends with a BN.
+
+    In evaluation the attention is computed only while one of its taps is observed, and does not change the output.
+
+    Source: equations 6 to 13 and figure 2.
+
+    Args:
+        channels: Channels C of x.
+        reduction: Number of groups R; channels to one between FC₀ and FC₁.
+        branches: Which of `"channel"`, `"local"` and `"global"` the maximum is over (table IX).
+        layout: `"equations"` or `"table"`; see the module's docstring.
+        scale_by_batch: Whether the bracket is there. Without it a buffer `batch_share` keeps 1/N for evaluation.
+
+    Raises:
+        ValueError: If the reduction is not positive, or `branches` is empty or names another one.
+    """
+
+    batch_share: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        reduction: int = 32,
+        branches: Collection[str] = _BRANCHES,
+        layout: Layout = "equations",
+        scale_by_batch: bool = True,
+    ) -> None:
+        super().__init__()
+        if reduction < 1:
+            raise ValueError(f"`reduction` must be positive, got {reduction}")
+        if not branches or not set(branches) <= set(_BRANCHES):
+            raise ValueError(f"`branches` must be one or more of {', '.join(_BRANCHES)}; got {branches!r}")
+        table = layout == "table"
+        self.groups = _divisor(channels, min(reduction, channels // 32 if table else channels))
+        self.grouped, self.scale_by_batch = table, scale_by_batch
+        width = channels // self.groups
+        self.before = Tap("before")
+        if "channel" in branches:
+            self.channel = Tap("channel")
+            self.fc = nn.Sequential(nn.Linear(channels, width, bias=table), nn.Linear(width, channels, bias=table))
+            self.fc_norm = nn.BatchNorm1d(channels)
+        if "local" in branches:
+            self.local_spatial = Tap("mask")
+            self.convolutions = _spindle(width if table else channels, width, bias=table)
+            self.convolutions_norm = nn.BatchNorm2d(channels)
+        if "global" in branches:
+            self.global_spatial, self.affinity = Tap("mask"), Tap("affinity")
+            self.query, self.key, self.value = (nn.Linear(width, width, bias=table) for _ in range(3))
+            self.global_norm = nn.BatchNorm2d(channels) if table else nn.Identity()
+        self.branches = tuple(branch for branch in _BRANCHES if branch in branches)
+        self.batch_weights = Tap("batch weights")
+        self.result = Tap("result")
+        if not scale_by_batch:
+            self.register_buffer("batch_share", torch.ones(()))
+        self._start_without_attention()
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
+        """Weigh the images of a batch; see the class.
+
+        Args:
+            x: Features.
+        """
+        x = self.before(x)
+        if self.training:
+            if not self.scale_by_batch:
+                self.batch_share.fill_(1 / x.shape[0])
+            return self.result(x * self._weigh(x).view(-1, 1, 1, 1))
+        if self._observed():
+            self._weigh(x)
+        return self.result(x if self.scale_by_batch else x * self.batch_share)
+
+    def _start_without_attention(self) -> None:
+        """All images weigh the same until training has found a reason."""
+        for module in (getattr(self, name, None) for name in ("fc_norm", "convolutions_norm", "value")):
+            for parameter in module.parameters() if module is not None else ():
+                nn.init.zeros_(parameter)
+
+    def _observed(self) -> bool:
+        taps = (tap for tap in self.children() if isinstance(tap, Tap) and tap.kind not in ("before", "result"))
+        return any(tap.observed for tap in taps)
+
+    def _weigh(self, x: Tensor) -> Tensor:
+        """From a batch to the weights of its images, (N,)."""
+        attend = {"channel": self._attend_channels, "local": self._attend_locally, "global": self._attend_globally}
+        strongest = torch.stack([attend[branch](x) for branch in self.branches]).amax(0)
+        weights = strongest.mean(1).softmax(0)
+        return self.batch_weights(weights * x.shape[0] if self.scale_by_batch else weights)
+
+    def _attend_channels(self, x: Tensor) -> Tensor:
+        return self.channel(self.fc_norm(self.fc(x.mean((2, 3)))))
+
+    def _attend_locally(self, x: Tensor) -> Tensor:
+        groups = x.unflatten(1, (self.groups, -1)).flatten(0, 1) if self.grouped else x
+        convolved = self.convolutions(groups).reshape(x.shape)
+        return self.local_spatial(self.convolutions_norm(convolved)).mean((2, 3))
+
+    def _attend_globally(self, x: Tensor) -> Tensor:
+        pixels = x.unflatten(1, (self.groups, -1)).flatten(3).transpose(2, 3)  # (batch, groups, pixels, C/g)
+        query, key, value = self.query(pixels), self.key(pixels), self.value(pixels)
+        if self.affinity.observed:
+            mixed = self.affinity((query @ key.transpose(2, 3)).softmax(3)) @ value
+        else:  # The same without the pixels × pixels matrices: at 56 × 56 pixels they are 1.2 GB an image.
+            mixed = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+        mixed = mixed.transpose(2, 3).reshape(x.shape)
+        return self.global_spatial(self.global_norm(mixed)).mean((2, 3))
+
+
+def _divisor(number: int, most: int) -> int:
+    """The largest divisor up to `most`, and one at least."""
+    return max((divisor for divisor in range(1, most + 1) if number % divisor == 0), default=1)
+
+
+def _spindle(channels: int, width: int, *, bias: bool) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, width, 1, bias=bias),
+        nn.Conv2d(width, width, 3, padding=1, bias=bias),
+        nn.Conv2d(width, channels, 1, bias=bias),
+    )

@@ -1,0 +1,83 @@
+"""Residual attention networks for ImageNet: Wang, Jiang, Qian, Yang, Li, Zhang, Wang and Tang, 2017.
+
+"Residual Attention Network for Image Classification", arXiv:1704.06904.
+
+Differs from the paper, following the authors' published network descriptions (Caffe) where they say more:
+
+- Projections see the normalized and rectified input of their unit, as do the two 1×1 convolutions of a mask.
+- Stage 3's masks have two residual units at their lowest size, as the others have.
+- Attention-92 has more parameters and multiply-adds than table 2 prints (52.5 instead of 51.3 million, 10.5 instead of
+  10.4 billion); Attention-56 has those of table 2 if the running statistics are counted as parameters.
+- Poolings pad even sizes at their end alone, as Caffe does, and odd sizes on both sides, where Caffe pads none. At 224
+  pixels all sizes are even.
+- Any image size: masks are upsampled to the sizes that were pooled, and the last map is averaged as a whole.
+"""
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from gradscape.models.residual_attention import AttentionModule, ResidualUnit, UnitStyle, create_tail
+
+__all__ = ["ResidualAttentionImageNet"]
+
+MODULES = {56: (1, 1, 1), 92: (1, 2, 3)}
+WIDTHS = (256, 512, 1024)
+TAIL_WIDTH = 2048
+STYLE = UnitStyle(bias=False, eps=1e-5, momentum=0.1, activated=True, pool_padding="tensorflow", upsampling="bilinear")
+
+
+class ResidualAttentionImageNet(nn.Module):
+    """The paper's network: stem, three stages of a residual unit and attention modules, a tail of residual units.
+
+    Source: table 2; the authors' published network descriptions.
+
+    Args:
+        depth: Weighted layers along the trunk: 56 or 92.
+        num_classes: Number of classes.
+
+    Raises:
+        ValueError: If the depth is neither of these.
+    """
+
+    def __init__(self, depth: int, *, num_classes: int = 1000) -> None:
+        super().__init__()
+        if depth not in MODULES:
+            known = ", ".join(map(str, MODULES))
+            raise ValueError(
+                f"`depth` of a residual attention network for ImageNet must be one of {known}, got {depth}"
+            )
+
+        def stage(index: int, channels: int) -> nn.Sequential:
+            filters = WIDTHS[index]
+            first = ResidualUnit(channels, filters, stride=1 if index == 0 else 2, style=STYLE)
+            modules = (
+                AttentionModule(filters, filters, poolings=3 - index, style=STYLE) for _ in range(MODULES[depth][index])
+            )
+            return nn.Sequential(first, *modules)
+
+        self.stem = nn.Sequential(nn.Conv2d(3, 64, 7, 2, padding=3, bias=False), *STYLE.activate(64), STYLE.pool())
+        self.stages = nn.ModuleList([stage(0, 64), stage(1, WIDTHS[0]), stage(2, WIDTHS[1])])
+        self.tail = create_tail(WIDTHS[2], TAIL_WIDTH, stride=2, style=STYLE)
+        self.head = nn.Linear(TAIL_WIDTH, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight)
+
+    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 2048"]:
+        """Return what the classifier sees: the last map's averages.
+
+        Args:
+            images: Normalized images.
+        """
+        x = self.stem(images)  # 64 channels, 1/4
+        for stage in self.stages:
+            x = stage(x)  # 256, 1/4; 512, 1/8; 1024, 1/16
+        return self.tail(x).mean((2, 3))  # 2048, 1/32
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """Return logits.
+
+        Args:
+            images: Normalized images.
+        """
+        return self.head(self.forward_features(images))

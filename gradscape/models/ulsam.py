@@ -1,0 +1,78 @@
+"""ULSAM: Saini, Jha, Das, Mittal and Mohan, 2020.
+
+"ULSAM: Ultra-Lightweight Subspace Attention Module for Compact Convolutional Neural Networks", arXiv:2006.15102.
+
+Differs from the paper, following the authors' published code: both convolutions of equation 2 have a bias, a batch
+normalization and a ReLU, so that m channels in g subspaces cost 5m + 3g parameters, where the paper counts 2m.
+"""
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape._taps import Tap
+
+__all__ = ["ULSAM"]
+
+_MOMENTUM = 0.9  # of the running statistics, as torch means it: nine tenths are the last batch's
+
+
+class _Subspace(nn.Module):
+    """From the channels of one subspace to their one attention map, which sums to one."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_dws = nn.Conv2d(channels, channels, 1, groups=channels)
+        self.bn_dws = nn.BatchNorm2d(channels, momentum=_MOMENTUM)
+        self.conv_point = nn.Conv2d(channels, 1, 1)
+        self.bn_point = nn.BatchNorm2d(1, momentum=_MOMENTUM)
+
+    def forward(self, x: Tensor) -> Tensor:
+        salient = F.max_pool2d(F.relu(self.bn_dws(self.conv_dws(x))), 3, stride=1, padding=1)
+        score = F.relu(self.bn_point(self.conv_point(salient)))
+        return score.flatten(2).softmax(2).view_as(score)
+
+
+class ULSAM(nn.Module):
+    """Ultra-lightweight subspace attention: an attention map for each of g groups of channels.
+
+    For the channels F of every group::
+
+        A = softmax(relu(BN(PW(maxpool(relu(BN(DW(F))))))))      over the pixels
+        out = A ⊗ F + F
+
+    with a depthwise 1×1 convolution DW, a pointwise one PW to a single map, and 3×3 max pooling of stride one.
+    Submodules carry the names of the authors' state dict.
+
+    Source: equations 2 to 4 and figure 2.
+
+    Args:
+        channels: Channels m of the map.
+        groups: Number of subspaces g.
+
+    Raises:
+        ValueError: If the groups do not divide the channels.
+    """
+
+    def __init__(self, channels: int, *, groups: int = 4) -> None:
+        super().__init__()
+        if groups < 1 or channels % groups:
+            raise ValueError(f"`groups` of a ULSAM must divide its {channels} channels, got {groups}")
+        self.subspaces = nn.ModuleList(_Subspace(channels // groups) for _ in range(groups))
+        self.before = Tap("before")
+        self.subspace = Tap("subspace")
+        self.result = Tap("result")
+
+    def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
+        """Emphasize in every group of channels the pixels that it attends to; see the class.
+
+        Args:
+            x: Features.
+        """
+        x = self.before(x)
+        parts = x.chunk(len(self.subspaces), 1)
+        maps = [subspace(part) for subspace, part in zip(self.subspaces, parts, strict=True)]
+        attention = self.subspace(torch.cat(maps, 1))  # (batch, groups, height, width)
+        weighted = [part * weights for part, weights in zip(parts, attention.split(1, 1), strict=True)]
+        return self.result(torch.cat(weighted, 1) + x)

@@ -1,0 +1,111 @@
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradscape._taps import collected_taps
+from gradscape.models.counting import count_parameters
+from gradscape.models.ulsam import ULSAM
+
+
+@pytest.mark.parametrize(("channels", "groups", "parameters"), [(512, 4, 2_572), (1024, 4, 5_132), (160, 4, 812)])
+def test_parameters_equal_the_published_modules(channels: int, groups: int, parameters: int) -> None:
+    with torch.device("meta"):
+        module = ULSAM(channels, groups=groups)
+    assert count_parameters(module) == parameters == 5 * channels + 3 * groups
+
+
+def test_state_has_the_published_keys_and_shapes() -> None:
+    state = ULSAM(12, groups=3).state_dict()
+    statistics = ("weight", "bias", "running_mean", "running_var", "num_batches_tracked")
+    assert set(state) == {
+        f"subspaces.{subspace}.{key}"
+        for subspace in range(3)
+        for key in (
+            *(f"{convolution}.{name}" for convolution in ("conv_dws", "conv_point") for name in ("weight", "bias")),
+            *(f"{norm}.{name}" for norm in ("bn_dws", "bn_point") for name in statistics),
+        )
+    }
+    assert state["subspaces.2.conv_dws.weight"].shape == (4, 1, 1, 1)
+    assert state["subspaces.2.conv_point.weight"].shape == (1, 4, 1, 1)
+
+
+def _normalized(maps: Tensor, norm: nn.Module, *, training: bool) -> Tensor:
+    assert isinstance(norm, nn.BatchNorm2d)
+    assert norm.running_mean is not None
+    assert norm.running_var is not None
+    result = torch.zeros_like(maps)
+    for channel in range(maps.shape[1]):
+        values = maps[:, channel]
+        mean = values.mean() if training else norm.running_mean[channel]
+        var = (values - mean).square().mean() if training else norm.running_var[channel]
+        result[:, channel] = (values - mean) / (var + 1e-5).sqrt() * norm.weight[channel] + norm.bias[channel]
+    return result
+
+
+def _attention(subspace: nn.Module, maps: Tensor, *, training: bool) -> Tensor:
+    scale, offset = (subspace.get_parameter(f"conv_dws.{key}") for key in ("weight", "bias"))
+    salient = torch.stack([scale[i, 0, 0, 0] * maps[:, i] + offset[i] for i in range(maps.shape[1])], 1)
+    salient = _normalized(salient, subspace.get_submodule("bn_dws"), training=training).clamp(min=0)
+    height, width = maps.shape[2:]
+    pooled = torch.zeros_like(salient)
+    for row in range(height):
+        for column in range(width):
+            neighbors = salient[:, :, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+            pooled[:, :, row, column] = neighbors.amax((2, 3))
+    weight, bias = (subspace.get_parameter(f"conv_point.{key}") for key in ("weight", "bias"))
+    score = bias + sum(weight[0, i, 0, 0] * pooled[:, i : i + 1] for i in range(maps.shape[1]))
+    score = _normalized(score, subspace.get_submodule("bn_point"), training=training).clamp(min=0).exp()
+    return score / score.sum((1, 2, 3), keepdim=True)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_attention_follows_its_equations_subspace_by_subspace(groups: int, *, training: bool) -> None:
+    torch.manual_seed(0)
+    module = ULSAM(6, groups=groups).double().train(training).requires_grad_(False)
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.uniform_(0.5, 1.5) if tensor.ndim == 1 else tensor.normal_()
+    x = torch.randn(3, 6, 4, 7).double()
+    size = 6 // groups
+    expected = torch.zeros_like(x)
+    for group, subspace in enumerate(module.subspaces):
+        part = x[:, group * size : (group + 1) * size]
+        expected[:, group * size : (group + 1) * size] = _attention(subspace, part, training=training) * part + part
+    torch.testing.assert_close(module(x), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_taps_show_a_map_for_each_subspace_that_sums_to_one() -> None:
+    torch.manual_seed(0)
+    module = ULSAM(8, groups=4)
+    x = torch.randn(3, 8, 5, 9)
+    with collected_taps(module) as collected:
+        output = module(x)
+    (before,), (maps,), (result,) = collected["before"], collected["subspace"], collected["result"]
+    assert maps.shape == (3, 4, 5, 9)
+    torch.testing.assert_close(maps.sum((2, 3)), torch.ones(3, 4))
+    assert torch.equal(before, x)
+    assert torch.equal(result, output)
+    torch.testing.assert_close(output, x * (1 + maps.repeat_interleave(2, 1)))
+
+
+def test_running_statistics_are_nine_tenths_the_last_batch() -> None:
+    torch.manual_seed(0)
+    module, x = ULSAM(4, groups=2), torch.randn(5, 4, 6, 3)
+    module(x)
+    for group, subspace in enumerate(module.subspaces):
+        scale, offset = (subspace.get_parameter(f"conv_dws.{key}").flatten() for key in ("weight", "bias"))
+        mean = x[:, 2 * group : 2 * group + 2].mean((0, 2, 3)) * scale + offset
+        torch.testing.assert_close(subspace.get_buffer("bn_dws.running_mean"), 0.9 * mean)
+
+
+def test_gradients_are_those_of_finite_differences() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 4, 3, 2).double().requires_grad_()
+    assert torch.autograd.gradcheck(ULSAM(4, groups=2).double(), (x,))
+
+
+@pytest.mark.parametrize("groups", [0, 4])
+def test_groups_that_do_not_divide_the_channels_are_refused(groups: int) -> None:
+    with pytest.raises(ValueError, match=f"^`groups` of a ULSAM must divide its 10 channels, got {groups}$"):
+        ULSAM(10, groups=groups)
