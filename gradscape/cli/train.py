@@ -18,10 +18,15 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the recipe's.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Train so many times, with seeds that follow each other.")] = 1,
+    seeds: Annotated[
+        int | None,
+        typer.Option(min=1, help="Train so many times, with seeds that follow each other; else the recipe's."),
+    ] = None,
     image_size: Annotated[int | None, typer.Option(min=1, help="Side in pixels; the data set's by default.")] = None,
     limit: options.Limit = None,
-    early_stopping: Annotated[int | None, typer.Option(min=1, help="Epochs without progress before the end.")] = None,
+    early_stopping: Annotated[
+        int | None, typer.Option(min=1, help="Epochs without progress before the end; else the recipe's.")
+    ] = None,
     precision: Annotated[str, typer.Option(help="Lightning's: 32-true, bf16-mixed, …")] = "32-true",
     workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 0,
     data_root: options.DataRoot = None,
@@ -34,25 +39,32 @@ def train(
     tuned_process("cpu")
     from gradscape.data import load_split
     from gradscape.studies.pictures import draw_training
-    from gradscape.studies.training import describe_runs, train_networks
+    from gradscape.studies.training import describe_runs, recipe_for, train_networks
     from gradscape.training import create_recipe
 
-    chosen = recipe or ("digits" if data == "digits" else "upanets")
+    name = recipe or recipe_for(model, data)
+    chosen = create_recipe(
+        name,
+        epochs=epochs,
+        learning_rate=learning_rate,
+        batch_size=batch_size,
+        early_stopping_patience=early_stopping,
+    )
     load = functools.partial(load_split, data, root=data_root, image_size=image_size, download=download)
     runs = train_networks(
         model,
         load("train", limit=limit, seed=seed),
         load("test"),
-        recipe=create_recipe(chosen, epochs=epochs, learning_rate=learning_rate, batch_size=batch_size),
-        recipe_name=chosen,
+        recipe=chosen,
+        recipe_name=name,
         output=output,
         seed=seed,
         seeds=seeds,
-        early_stopping=early_stopping,
         precision=precision,
         workers=workers,
         device=device,
         progress=not quiet,
+        report=None if quiet else say,
     )
     written = draw_training([run.metrics for run in runs], output)
     if not quiet:

@@ -1,7 +1,7 @@
 """Train a network by name on data by name: checkpoints, metrics and curves."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from statistics import median
@@ -24,7 +24,8 @@ def train_networks(
     recipe_name: str,
     output: str | os.PathLike[str],
     seed: int = 0,
-    seeds: int = 1,
+    seeds: int | None = None,
+    report: Callable[[str], object] | None = None,
     **options: Any,
 ) -> list[TrainingRun]:
     """Create and train a network, or the same from several seeds; the checkpoints tell everything that made them.
@@ -33,14 +34,16 @@ def train_networks(
         name: The model's name, options included.
         train: Training images.
         test: Test images, of the same size.
-        recipe: How to train.
+        recipe: How to train; normalizes with the training images' own statistics if it has no others.
         recipe_name: The recipe's name, for the checkpoint.
         output: Folder to write; from several seeds, folders `seed0`, `seed1`, … and summary.csv in it.
         seed: Of the weights and of everything random in training; the first where there are several.
-        seeds: How many runs.
+        seeds: How many runs; None: as many as the recipe says.
+        report: Called once, before the training, with a line that says how it is done.
         **options: Those of `train_model`.
     """
-    mean, std = train.channel_statistics()
+    mean, std = (recipe.mean, recipe.std) if recipe.mean and recipe.std else train.channel_statistics()
+    seeds = recipe.seeds if seeds is None else seeds
     shape = {"num_classes": len(train.classes), "image_size": square_side(train)}
 
     def make() -> nn.Module:
@@ -61,12 +64,47 @@ def train_networks(
         )
 
     settings = {"recipe": recipe, "mean": mean, "std": std, "save": save, **options}
-    if seeds > 1:
-        return list(train_seeds(make, train.dataset, test, seeds=seeds, seed=seed, output=output, **settings).runs)
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
         network = make()
+    # Not sooner: a name or a size that makes no network is told alone.
+    if report is not None:
+        report(_describe_recipe(recipe_name, recipe, seeds))
+    if seeds != 1:
+        return list(train_seeds(make, train.dataset, test, seeds=seeds, seed=seed, output=output, **settings).runs)
     return [train_model(network, train.dataset, test, seed=seed, output=output, **settings)]
+
+
+def recipe_for(model_name: str, data_name: str) -> str:
+    """Name of the recipe that a model's paper has for a data set.
+
+    Digits have a recipe of their own. Otherwise attention that a paper proposes decides, then the backbone; ImageNet
+    and Tiny ImageNet get a paper's recipe for ImageNet where it has one. What belongs to no paper gets UPANets'.
+
+    Args:
+        model_name: As `create_model` takes it.
+        data_name: As `load_split` takes it.
+
+    Returns:
+        A key of `RECIPES`.
+    """
+    if data_name == "digits":
+        return "digits"
+    backbone, *attention = (part.partition("@")[0] for part in model_name.split("+"))
+    imagenet = data_name in ("imagenet", "tiny_imagenet")
+    if "ba2m" in attention:
+        return "ba2m_imagenet" if imagenet else "ba2m"
+    if "ulsam" in attention:
+        version = "v2" if "mobilenet_v2" in backbone else "v1"
+        return f"ulsam_mobilenet_{version}" + ("" if imagenet else "_fine_grained")
+    if any(part.startswith("spa") or part in ("se_b", "se_c") for part in attention):
+        return _spanet_recipe(backbone, data_name)
+    for start, recipe in (("attention56", "residual_attention"), ("attention92", "residual_attention_92")):
+        if backbone.startswith(start):
+            return f"{recipe}_cifar10" if data_name == "cifar10" else recipe
+    if imagenet:
+        return "upanets_tiny_imagenet"
+    return "upanets_cifar100" if data_name == "cifar100" else "upanets"
 
 
 def describe_runs(runs: Sequence[TrainingRun]) -> str:
@@ -79,6 +117,22 @@ def describe_runs(runs: Sequence[TrainingRun]) -> str:
         f"{moment}: median {median(values):.2f} % ({min(values):.2f} to {max(values):.2f})"
         for moment, values in moments
     )
+
+
+def _describe_recipe(name: str, recipe: Recipe, seeds: int) -> str:
+    epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}"
+    rate = recipe.learning_rate_at(recipe.warmup_epochs)
+    runs = f", {seeds} runs" if seeds > 1 else ""
+    steps = f"{recipe.batch_size} images a step, {recipe.optimizer}, learning rate {rate:g}, {recipe.schedule}"
+    return f"recipe {name}: {epochs}, {steps}{runs}"
+
+
+def _spanet_recipe(backbone: str, data_name: str) -> str:
+    if data_name == "tiny_imagenet":
+        return "spanet_downsampled_imagenet"
+    if data_name == "imagenet":
+        return "spanet_imagenet_mobilenet_v2" if "mobilenet_v2" in backbone else "spanet_imagenet_resnet"
+    return "spanet"
 
 
 def square_side(split: Split) -> int:

@@ -2,7 +2,8 @@
 
 from gradscape.training.fit import TrainingRun, train_model
 from gradscape.training.history import load_metrics
-from gradscape.training.recipes import RECIPES, Recipe, create_recipe
+from gradscape.training.recipe import Recipe
+from gradscape.training.recipes import RECIPES, create_recipe
 from gradscape.training.seeds import SeedRuns, train_seeds
 
 __all__ = [

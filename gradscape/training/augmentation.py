@@ -1,5 +1,6 @@
-"""Training images in a random order, each randomly cropped and mirrored: the same for the same seed and epoch."""
+"""Training images in a random order, each randomly changed: the same for the same seed and epoch."""
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -8,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 from torchvision.transforms import v2
 
-from gradscape.training.recipes import Recipe
+from gradscape.training.recipe import Recipe
 
 Item = tuple[Float[Tensor, "3 _ _"], int]
 _SEEDS = 2**31
@@ -52,7 +53,7 @@ class AugmentedImages(Dataset[Item]):
 
     Args:
         images: Map-style data set of (image, label).
-        recipe: Says how to crop and mirror.
+        recipe: Says how to crop, shift and mirror.
     """
 
     def __init__(self, images: Dataset[Item], recipe: Recipe) -> None:
@@ -74,11 +75,34 @@ class AugmentedImages(Dataset[Item]):
     def _augmented(self, index: int, seed: int) -> Item:
         image, label = self.images[index]
         torch.default_generator.manual_seed(seed)
+        if self.recipe.resized_crop:
+            image = v2.RandomResizedCrop(image.shape[-2:])(image)
         if self.recipe.crop_padding:
             image = v2.RandomCrop(image.shape[-2:], padding=self.recipe.crop_padding)(image)
+        if self.recipe.shift:
+            for dim, part in zip((1, 2), (self.recipe.shift * (2 * torch.rand(2) - 1)).tolist(), strict=True):
+                image = shift_image(image, part * image.shape[dim], dim=dim)
         if self.recipe.horizontal_flip:
             image = self.flip(image)
         return image, int(label)
+
+
+def shift_image(
+    image: Float[Tensor, "3 height width"], distance: float, *, dim: int
+) -> Float[Tensor, "3 height width"]:
+    """Move an image along one dimension, bilinear between pixels; those at the edge are repeated.
+
+    Along both dimensions, one after the other, it is Keras' random shift with the fill mode "nearest".
+
+    Args:
+        image: What to move.
+        distance: In pixels, of any size: where the first pixel of the result lies in the image.
+        dim: 1 to move it vertically, 2 horizontally.
+    """
+    side = image.shape[dim]
+    whole = math.floor(distance)
+    near, far = (torch.arange(start, start + side).clamp(0, side - 1) for start in (whole, whole + 1))
+    return torch.lerp(image.index_select(dim, near), image.index_select(dim, far), distance - whole)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

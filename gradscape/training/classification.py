@@ -9,7 +9,10 @@ from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
 from gradscape.training.augmentation import epoch_seed
-from gradscape.training.recipes import Recipe
+from gradscape.training.recipe import Recipe
+
+# Keras' own. It adds epsilon before the moments are freed of their bias, torch after: a matter of epsilon's size only.
+_EPSILON, _SECOND_MOMENT = 1e-7, 0.999
 
 Batch = tuple[Float[Tensor, "_ 3 _ _"], Int[Tensor, " _"]] | list[Tensor]
 
@@ -38,25 +41,28 @@ class Classification(LightningModule):
         self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1), persistent=False)
         self.label_range = 0, 0
-        self.train_sums: list[Tensor] = []
-        self.test_sums: list[Tensor] = []
+        self.sums: dict[str, list[Tensor]] = {}
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """Stochastic gradient descent over every parameter that is not frozen."""
-        return torch.optim.SGD(
-            [parameter for parameter in self.network.parameters() if parameter.requires_grad],
-            lr=self.recipe.learning_rate,
-            momentum=self.recipe.momentum,
-            weight_decay=self.recipe.weight_decay,
-        )
+        """The recipe's optimizer over every parameter that is not frozen."""
+        recipe = self.recipe
+        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
+        rate, decay = recipe.learning_rate_at(0), recipe.weight_decay
+        if recipe.optimizer == "adam":
+            moments = recipe.momentum, _SECOND_MOMENT
+            return torch.optim.Adam(parameters, rate, moments, eps=_EPSILON, weight_decay=decay)
+        return torch.optim.SGD(parameters, rate, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov)
 
     def on_train_epoch_start(self) -> None:
-        """Fix the learning rate and all that is random from (seed, epoch) alone, so that a resumed run is the same."""
+        """Fix all that is random from (seed, epoch) alone, so that a resumed run is the same."""
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
+        self.sums = {}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the step's learning rate."""
+        step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.recipe.learning_rate_at(self.current_epoch)
-        self.train_sums.clear()
-        self.test_sums.clear()
+            group["lr"] = self.recipe.learning_rate_at(self.current_epoch, step)
 
     def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Look at the labels while they are still on the CPU: on a GPU a wrong one ends the process."""
@@ -73,21 +79,25 @@ class Classification(LightningModule):
                 f"the loss is {loss.item()} in epoch {self.current_epoch}, step {batch_idx} (both from 0); try a "
                 f"`learning_rate` below {self.recipe.learning_rate:g}; the epochs before are kept"
             )
-        self.train_sums.append(_sums(losses, right))
+        self._add("train", losses, right)
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        """Sum the loss and the right answers of a test batch."""
-        self.test_sums.append(_sums(*self._evaluate(batch)))
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        """Sum the loss and the right answers of a batch: of test images, or (loader 1) of those held out."""
+        self._add("validation" if dataloader_idx else "test", *self._evaluate(batch))
 
     def scores(self) -> dict[str, float]:
-        """Mean loss and accuracy of the epoch: of the training steps, and of the test images after them."""
+        """Mean loss and accuracy of the epoch: of the training steps, and of the evaluated images after them."""
         scores: dict[str, float] = {}
-        for split, sums in (("train", self.train_sums), ("test", self.test_sums)):
+        for split, sums in self.sums.items():
             loss, right, count = torch.stack(sums).cpu().double().sum(0).tolist()
             scores |= {f"{split}_loss": loss / count, f"{split}_accuracy": right / count}
         return scores
+
+    def _add(self, split: str, losses: Float[Tensor, " batch"], right: Float[Tensor, " batch"]) -> None:
+        sums = torch.stack([losses.detach().sum(), right.sum(), torch.ones_like(right).sum()])
+        self.sums.setdefault(split, []).append(sums)
 
     def _evaluate(self, batch: Batch) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
         images, labels = batch
@@ -102,7 +112,3 @@ class Classification(LightningModule):
             )
         losses = F.cross_entropy(logits.float(), labels, reduction="none")
         return losses, logits.detach().argmax(1).eq(labels).float()
-
-
-def _sums(losses: Float[Tensor, " batch"], right: Float[Tensor, " batch"]) -> Float[Tensor, "3"]:
-    return torch.stack([losses.detach().sum(), right.sum(), torch.ones_like(right).sum()])

@@ -2,8 +2,9 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,9 +18,10 @@ from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
 from gradscape.training.classification import Batch, Classification
 from gradscape.training.history import Rows
 from gradscape.training.isolation import in_training_mode, isolated_trainer
-from gradscape.training.recipes import Recipe
+from gradscape.training.recipe import Recipe
 from gradscape.training.recorder import BEST, LAST, STATE, AtomicFiles, Recorder, Save, gave_up
 from gradscape.training.resumption import describe_training, read_state
+from gradscape.training.validation import hold_out
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,9 @@ class TrainingRun:
         checkpoint: Weights after the last epoch, chosen without a look at the test images.
         best_checkpoint: Weights after the epoch with the highest test accuracy, the first of equals.
         metrics: Column of metrics.csv -> float64 array, one number an epoch. Accuracies are in [0, 1]; `train_loss`
-            and `train_accuracy` are those of the training steps: augmented images, weights on the move.
+            and `train_accuracy` are those of the training steps: augmented images, weights on the move;
+            `validation_loss` and `validation_accuracy`, of images that the recipe holds out, are there if it does;
+            `learning_rate` is that of the epoch's last step.
     """
 
     checkpoint: Path
@@ -59,7 +63,6 @@ def train_model(
     output: str | os.PathLike[str],
     save: Save,
     seed: int = 0,
-    early_stopping: int | None = None,
     device: str = "auto",
     precision: str = "32-true",
     workers: int = 0,
@@ -77,7 +80,8 @@ def train_model(
         train: Map-style data set of (image float32 (3, H, W) in [0, 1], label). An epoch whose last batch would be
             a single image leaves it out, another one each time.
         test: Batches of (images, labels), iterated once an epoch.
-        recipe: Optimizer, schedule and augmentation.
+        recipe: Optimizer, schedule, augmentation, held-out images and early stopping. Its `mean`, `std` and `seeds`
+            are for the caller: what counts here are the next two, and `seed`.
         mean: Of the three channels, to normalize with.
         std: Of the three channels, to normalize with.
         output: Folder for model.safetensors (last epoch), best.safetensors (highest test accuracy), metrics.csv and
@@ -85,7 +89,6 @@ def train_model(
         save: Called as save(path, network, scores) to write a `.safetensors` file; scores is a row of metrics.csv
             and the seed.
         seed: Of everything random in the epochs, from 0.
-        early_stopping: Stop after so many epochs without a higher test accuracy; None for never.
         device: auto, or as torch names it: cpu, cuda, cuda:1, mps.
         precision: As Lightning's Trainer names it: 32-true, bf16-mixed, 16-mixed.
         workers: Processes that augment images; the images are the same with any number.
@@ -101,30 +104,31 @@ def train_model(
         RuntimeError: The loss is no longer finite; the epochs before are kept.
         OSError: A file cannot be written.
     """
-    _check_options(test, seed=seed, early_stopping=early_stopping)
+    _check_options(test, seed=seed)
     plan = {
-        **asdict(recipe),
+        **asdict(replace(recipe, seeds=1)),
         "seed": seed,
         "mean": [float(value) for value in mean],
         "std": [float(value) for value in std],
-        "early_stopping": early_stopping,
         "precision": precision,
         **describe_training(network, train),
     }
+    taught, held_out = hold_out(train, recipe.validation_share, seed=seed)
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     state = read_state(folder / STATE, plan, resume=resume)
     rows: Rows = state["gradscape"]["rows"] if state else []
     module = Classification(network, recipe, mean=mean, std=std, seed=seed)
-    if len(rows) == recipe.epochs or gave_up(rows, early_stopping):
+    if len(rows) == recipe.epochs or gave_up(rows, recipe.early_stopping_patience, recipe.early_stopping_metric):
         module.load_state_dict(state["state_dict"])
     else:
-        loader = _loader(train, recipe, seed=seed, epoch=len(rows), workers=workers)
+        loader = _loader(taught, recipe, seed=seed, epoch=len(rows), workers=workers)
+        evaluated = _evaluation_loaders(test, held_out, recipe, workers)
         recorder = Recorder(folder, module, save, plan=plan, rows=rows)
         with isolated_trainer(), in_training_mode(network):
             trainer = _create_trainer(recorder, recipe.epochs, device=device, precision=precision, progress=progress)
             start = folder / STATE if rows else None
-            trainer.fit(module, loader, _OneLoader(test), ckpt_path=start, weights_only=True)
+            trainer.fit(module, loader, evaluated, ckpt_path=start, weights_only=True)
     metrics = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
     return TrainingRun(folder / LAST, folder / BEST, metrics)
 
@@ -139,7 +143,7 @@ class _OneLoader:
         return iter(self.batches)
 
 
-def _check_options(test: object, *, seed: int, early_stopping: int | None) -> None:
+def _check_options(test: object, *, seed: int) -> None:
     if not isinstance(test, Iterable) or iter(test) is test:
         kind = type(test).__name__
         raise TypeError(
@@ -147,8 +151,6 @@ def _check_options(test: object, *, seed: int, early_stopping: int | None) -> No
         )
     if seed < 0:
         raise ValueError(f"`seed` must be 0 or more, got {seed}; choose another")
-    if early_stopping is not None and early_stopping < 1:
-        raise ValueError(f"`early_stopping` must be at least 1 epoch, got {early_stopping}; None never stops early")
 
 
 def _loader(train: Dataset[Item], recipe: Recipe, *, seed: int, epoch: int, workers: int) -> DataLoader[Item]:
@@ -162,6 +164,24 @@ def _loader(train: Dataset[Item], recipe: Recipe, *, seed: int, epoch: int, work
         # The loader draws a number when it starts: from a generator of its own, that of the epoch stays in place.
         generator=torch.Generator(),
     )
+
+
+def _evaluation_loaders(
+    test: Iterable[Batch], held_out: Dataset[Item] | None, recipe: Recipe, workers: int
+) -> list[Any]:
+    """Those of the test images, then of the images held out, if there are any."""
+    loaders: list[Any] = [_OneLoader(test)]
+    if held_out is not None:
+        loaders.append(
+            DataLoader(
+                held_out,
+                recipe.batch_size,
+                num_workers=workers,
+                persistent_workers=workers > 0,
+                generator=torch.Generator(),
+            )
+        )
+    return loaders
 
 
 def _create_trainer(recorder: Recorder, epochs: int, *, device: str, precision: str, progress: bool) -> Trainer:

@@ -40,7 +40,7 @@ class Recorder(Callback):
         folder: Where the files go.
         module: The network in training.
         save: Called as save(path, network, scores) to write weights.
-        plan: What defines the run, kept in the state; its `early_stopping` is obeyed.
+        plan: What defines the run, kept in the state; its early stopping is obeyed.
         rows: Metrics of the epochs already done; grows.
     """
 
@@ -72,18 +72,19 @@ class Recorder(Callback):
         # Lightning means by it that the optimizer shall be left out.
         trainer.save_checkpoint(self.folder / STATE, weights_only=False)
         _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
-        trainer.should_stop = gave_up(self.rows, self.plan["early_stopping"])
+        patience, metric = self.plan["early_stopping_patience"], self.plan["early_stopping_metric"]
+        trainer.should_stop = gave_up(self.rows, patience, metric)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the run's definition and history to Lightning's state."""
         checkpoint["gradscape"] = {"plan": self.plan, "rows": self.rows}
 
 
-def best_epoch(rows: Rows) -> int:
-    """The epoch, from 0, with the highest test accuracy; the first of equals."""
-    return max(range(len(rows)), key=lambda epoch: rows[epoch]["test_accuracy"])
+def best_epoch(rows: Rows, metric: str = "test_accuracy") -> int:
+    """The epoch, from 0, with the highest accuracy; the first of equals."""
+    return max(range(len(rows)), key=lambda epoch: rows[epoch][metric])
 
 
-def gave_up(rows: Rows, patience: int | None) -> bool:
-    """Whether the best epoch lies at least `patience` epochs back."""
-    return patience is not None and bool(rows) and len(rows) - 1 - best_epoch(rows) >= patience
+def gave_up(rows: Rows, patience: int | None, metric: str) -> bool:
+    """Whether the epoch with the highest accuracy lies at least `patience` epochs back."""
+    return patience is not None and bool(rows) and len(rows) - 1 - best_epoch(rows, metric) >= patience

@@ -16,7 +16,15 @@ from gradscape.training.classification import Batch
 from gradscape.training.fit import TrainingRun, train_model
 from gradscape.training.history import save_metrics
 
-_SUMMARIZED = ("train_loss", "train_accuracy", "test_loss", "test_accuracy", "best_accuracy")
+_SUMMARIZED = (
+    "train_loss",
+    "train_accuracy",
+    "test_loss",
+    "test_accuracy",
+    "validation_loss",
+    "validation_accuracy",
+    "best_accuracy",
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,10 @@ def summarize_runs(runs: list[TrainingRun]) -> dict[str, np.ndarray]:
     """Median, minimum and maximum over runs, epoch by epoch: see `SeedRuns.summary`."""
     epochs = max(len(run.metrics["epoch"]) for run in runs)
     summary: dict[str, np.ndarray] = {"epoch": np.arange(epochs)}
+    recorded = {*runs[0].metrics, "best_accuracy"}
     for name in _SUMMARIZED:
+        if name not in recorded:
+            continue
         columns = [
             np.maximum.accumulate(run.metrics["test_accuracy"]) if name == "best_accuracy" else run.metrics[name]
             for run in runs

@@ -1,4 +1,5 @@
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,7 @@ import pytest
 
 from gradscape.landscape import Line, Surface
 from gradscape.models import load_checkpoint
+from gradscape.training import RECIPES
 from tests.cli.conftest import Command
 
 SMALL = ("--data", "digits", "--limit", 40)
@@ -41,9 +43,31 @@ def test_several_seeds_give_a_median_and_a_range(gradscape: Command, tmp_path: P
         tmp_path,
     )
     assert done.code == 0, done.err
+    assert done.out.startswith("recipe digits: 1 epoch, 100 images a step, sgd, learning rate 0.05, cosine, 2 runs\n")
     assert "test accuracy of 2 runs after the last epoch: median" in done.out
     assert (tmp_path / "summary.csv").exists()
     assert (tmp_path / "seed1" / "model.safetensors").exists()
+
+
+def test_options_change_the_chosen_recipe_and_the_checkpoint_keeps_all_of_it(
+    gradscape: Command, tmp_path: Path
+) -> None:
+    done = gradscape(
+        "train", "resnet20", *SMALL, "--recipe", "residual_attention_92", "--epochs", 1, "--learning-rate", 0.02,
+        "--early-stopping", 3, "--device", "cpu", "-o", tmp_path,
+    )  # fmt: skip
+    assert done.code == 0, done.err
+    assert done.out.startswith("recipe residual_attention_92: 1 epoch, 64 images a step, sgd, learning rate 0.02, st")
+    recipe = load_checkpoint(tmp_path / "model.safetensors").meta["recipe"]
+    expected = {
+        **asdict(RECIPES["residual_attention_92"]),
+        "name": "residual_attention_92",
+        "epochs": 1,
+        "learning_rate": 0.02,
+        "early_stopping_patience": 3,
+        "milestones": [65, 120, 180],
+    }
+    assert recipe == expected
 
 
 def test_a_landscape_is_a_surface_with_pictures_and_numbers(

@@ -142,7 +142,8 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_p
         (("plot", "CKPT"), "not an HDF5 file"),
         (("convert", "none.h5", "--to", "stl"), "`--to` must be one of"),
         (("import", "CKPT", "--model", "resnet20", "--mean", "0,0", "--std", "1,1,1", "-o", "OUT"), "`--mean`"),
-        (("train", "resnet20", "--data", "digits", "--recipe", "soup", "-o", "OUT"), "recipe"),
+        (("train", "resnet20", "--data", "digits", "--recipe", "soup", "-o", "OUT"), "a known recipe"),
+        (("train", "resnet20", "--data", "digits", "--recipe", "upanet", "-o", "OUT"), "did you mean upanets"),
     ],
 )
 def test_other_mistakes_are_one_line_too(

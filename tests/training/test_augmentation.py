@@ -1,8 +1,10 @@
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
-from gradscape.training.augmentation import AugmentedImages, EpochOrder
+from gradscape.training.augmentation import AugmentedImages, EpochOrder, shift_image
 from tests.training.toy import HEIGHT, WIDTH, ToyImages, toy_recipe
 
 
@@ -43,6 +45,59 @@ def test_without_mirroring_only_crops_occur() -> None:
 
 def test_without_padding_and_mirroring_an_image_stays_as_it_is() -> None:
     assert variants_seen(ToyImages(5, seed=0), padding=0, mirrored=False) == {0}
+
+
+def slowly_shifted(image: np.ndarray, down: float, right: float) -> np.ndarray:
+    """Every pixel by itself: bilinear between the four around the place it comes from, which stays in the image."""
+    shifted = np.empty_like(image)
+    for row in range(HEIGHT):
+        for column in range(WIDTH):
+            y, x = min(max(row + down, 0), HEIGHT - 1), min(max(column + right, 0), WIDTH - 1)
+            top, left = min(int(y), HEIGHT - 2), min(int(x), WIDTH - 2)
+            v, u = y - top, x - left
+            block = image[:, top : top + 2, left : left + 2]
+            shifted[:, row, column] = np.einsum("cij,i,j->c", block, [1 - v, v], [1 - u, u])
+    return shifted
+
+
+@given(
+    down=st.floats(-2 * HEIGHT, 2 * HEIGHT, allow_subnormal=False),
+    right=st.floats(-2 * WIDTH, 2 * WIDTH, allow_subnormal=False),
+)
+def test_a_shift_is_bilinear_interpolation_pixel_by_pixel(down: float, right: float) -> None:
+    image = ToyImages(1, seed=0).images[0]
+    shifted = shift_image(shift_image(image, down, dim=1), right, dim=2)
+    np.testing.assert_allclose(shifted.numpy(), slowly_shifted(image.numpy(), down, right), atol=2e-6)
+    assert shifted.min() >= 0
+    assert shifted.max() <= 1
+
+
+def test_shifts_are_drawn_evenly_up_to_the_part_of_each_side() -> None:
+    """On a ramp whose value is the place, the middle pixel tells where it comes from."""
+    data = ToyImages(2, seed=0)
+    places = torch.linspace(0, 1, HEIGHT)[:, None].expand(-1, WIDTH), torch.linspace(0, 1, WIDTH).expand(HEIGHT, -1)
+    data.images = torch.stack([torch.stack([places[0], places[1], places[1]])] * 2)
+    images = AugmentedImages(data, toy_recipe(crop_padding=0, horizontal_flip=False, shift=0.25))
+    for channel, side in ((0, HEIGHT), (1, WIDTH)):
+        moved = torch.stack(
+            [image[channel, 4, 3] for image, _ in images.__getitems__([(0, seed) for seed in range(800)])]
+        )
+        shifts = ((moved - data.images[0, channel, 4, 3]) * (side - 1)).numpy() / side
+        assert np.abs(shifts).max() <= 0.25 + 1e-6
+        np.testing.assert_allclose(np.quantile(shifts, [0.1, 0.5, 0.9]), [-0.2, 0, 0.2], atol=0.03)
+
+
+def test_a_resized_crop_shows_a_part_of_the_image_at_its_size() -> None:
+    data = ToyImages(2, seed=0)
+    data.images = torch.linspace(0, 1, WIDTH).expand(2, 3, HEIGHT, WIDTH)
+    images = AugmentedImages(data, toy_recipe(crop_padding=0, horizontal_flip=False, resized_crop=True))
+    widths = []
+    for image, _ in images.__getitems__([(0, seed) for seed in range(60)]):
+        assert image.shape == (3, HEIGHT, WIDTH)
+        assert (image.diff(dim=2) >= -1e-6).all()
+        widths.append(float(image.max() - image.min()))
+    assert min(widths) < 0.5
+    assert max(widths) > 0.9
 
 
 def test_an_epoch_takes_every_image_once() -> None:

@@ -17,7 +17,7 @@ from torch.utils.data import IterableDataset, get_worker_info
 
 from gradscape.training import TrainingRun, load_metrics
 from gradscape.training.augmentation import EpochOrder
-from tests.training.toy import CLASSES, MEAN, STD, ToyImages, toy_batches, toy_network, toy_recipe, train_toy
+from tests.training.toy import MEAN, STD, ToyImages, toy_batches, toy_network, toy_recipe, train_toy
 
 COLUMNS = ["epoch", "train_loss", "train_accuracy", "test_loss", "test_accuracy", "learning_rate", "seconds"]
 
@@ -178,6 +178,13 @@ def test_without_resume_a_finished_run_is_trained_anew(tmp_path: Path) -> None:
         ({"recipe": toy_recipe(epochs=4)}, "epochs was 6, is 4"),
         ({"recipe": toy_recipe(epochs=6, learning_rate=0.1)}, "learning_rate was 0.05, is 0.1"),
         ({"recipe": toy_recipe(epochs=6, batch_size=8)}, "batch_size was 7, is 8"),
+        ({"recipe": toy_recipe(epochs=6, optimizer="adam")}, "optimizer was sgd, is adam"),
+        (
+            {"recipe": toy_recipe(epochs=6, schedule="steps", milestones=(2, 4))},
+            r"schedule was cosine, is steps, milestones was \(\), is \(2, 4\)",
+        ),
+        ({"recipe": toy_recipe(epochs=6, shift=0.1)}, "shift was 0.0, is 0.1"),
+        ({"recipe": toy_recipe(epochs=6, validation_share=0.2)}, "validation_share was 0.0, is 0.2"),
         ({"seed": 1}, "seed was 0, is 1"),
         ({"train": ToyImages(41, seed=0)}, "images was 40, is 41"),
         ({"train": ToyImages(40, seed=7)}, "first_image was"),
@@ -224,13 +231,30 @@ def test_ctrl_c_arrives_as_keyboard_interrupt_and_the_run_can_go_on(tmp_path: Pa
     assert resumed.steps == 2 * 6
 
 
-def test_early_stopping_ends_after_so_many_epochs_without_a_better_one(tmp_path: Path) -> None:
-    recipe = toy_recipe(epochs=9, learning_rate=1e-12, momentum=0.0)
-    network = nn.Sequential(nn.Flatten(), nn.Linear(144, CLASSES))
-    run = train_toy(tmp_path, network, recipe=recipe, early_stopping=2)
-    assert run.metrics["epoch"].tolist() == [0, 1, 2]
-    again = train_toy(tmp_path, network, recipe=recipe, early_stopping=2)
-    assert again.metrics["epoch"].tolist() == [0, 1, 2]
+def epochs_until(accuracies: list[float], patience: int) -> int:
+    """Epochs that Keras' callback lets pass, counting those without progress one by one."""
+    best, waited = -1.0, 0
+    for epoch, accuracy in enumerate(accuracies):
+        waited += 1
+        if accuracy > best:
+            best, waited = accuracy, 0
+        if waited >= patience:
+            return epoch + 1
+    return len(accuracies)
+
+
+def test_early_stopping_waits_for_the_chosen_accuracy_and_a_stopped_run_stays_stopped(tmp_path: Path) -> None:
+    options = {"epochs": 14, "learning_rate": 0.1}
+    whole = train_toy(tmp_path / "whole", recipe=toy_recipe(**options))
+    ends = {}
+    for metric in ("train_accuracy", "test_accuracy"):
+        recipe = toy_recipe(**options, early_stopping_patience=2, early_stopping_metric=metric)
+        run = train_toy(tmp_path / metric, recipe=recipe)
+        ends[metric] = len(run.metrics["epoch"])
+        assert ends[metric] == epochs_until(whole.metrics[metric].tolist(), 2)
+        again = train_toy(tmp_path / metric, recipe=recipe)
+        np.testing.assert_array_equal(again.metrics["epoch"], run.metrics["epoch"])
+    assert len({14, *ends.values()}) == 3, f"{ends}: these runs show nothing"
 
 
 def test_everything_around_the_weights_is_as_before(tmp_path: Path) -> None:
@@ -315,7 +339,12 @@ def wrong_images(change: Callable[[Tensor], Tensor]) -> ToyImages:
             r"`network` must give logits \(7, classes\), but gave \(7, 4, 8, 6\)",
         ),
         ({"seed": -1}, ValueError, "`seed` must be 0 or more, got -1"),
-        ({"early_stopping": 0}, ValueError, "`early_stopping` must be at least 1 epoch, got 0"),
+        (
+            {"recipe": toy_recipe(validation_share=0.01)},
+            ValueError,
+            "`validation_share` must hold out at least 1 image and leave 2, got 0.01 of 40 images, which is 0",
+        ),
+        ({"recipe": toy_recipe(validation_share=0.99)}, ValueError, "got 0.99 of 40 images, which is 40"),
         ({"device": "abacus"}, ValueError, "`device` and `precision` must fit this machine, got abacus"),
         ({"precision": "31-true"}, ValueError, "`device` and `precision` must fit this machine, got cpu, 31-true"),
     ],

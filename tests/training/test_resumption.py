@@ -40,7 +40,7 @@ class Dying:
             kill_self()
 
 
-def train(folder: Path, *, die_in_save: int = 0, die_at_state: int = 0, half: bool = False) -> None:
+def train(folder: Path, *, die_in_save: int = 0, die_at_state: int = 0, half: bool = False, **changes: Any) -> None:
     """Train in this process; die in the n-th call of `save` or of torch.save, there before or amid the writing."""
     torch.set_num_threads(1)
     write, calls = torch.save, 0
@@ -56,7 +56,7 @@ def train(folder: Path, *, die_in_save: int = 0, die_at_state: int = 0, half: bo
             kill_self()
 
     torch.save = write_or_die  # type: ignore[assignment]
-    train_toy(folder, toy_network(), recipe=toy_recipe(epochs=EPOCHS), save=Dying(die_in_save))
+    train_toy(folder, toy_network(), recipe=toy_recipe(**{"epochs": EPOCHS, **changes}), save=Dying(die_in_save))
 
 
 def start(folder: Path, **options: Any) -> BaseProcess:
@@ -125,6 +125,26 @@ def test_a_run_killed_while_it_writes_goes_on_to_bitwise_the_same_weights(
     assert process.exitcode == 0
     check_equal_to(whole, tmp_path)
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".partial")] == []
+
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        {"optimizer": "adam", "learning_rate": 1e-3, "schedule": "constant", "shift": 0.15},
+        {"nesterov": True, "decay_per_step": 0.03, "schedule": "steps", "milestones": (1, 3), "validation_share": 0.3},
+        {"warmup_epochs": 3, "resized_crop": True, "learning_rate_batch": 4},
+    ],
+    ids=["adam", "decay per step", "warm-up"],
+)
+def test_a_killed_run_goes_on_to_bitwise_the_same_weights_with_every_optimizer_and_schedule(
+    tmp_path: Path, recipe: dict[str, Any]
+) -> None:
+    options = {"epochs": 5, "crop_padding": 0, **recipe}
+    for folder, death in (("whole", {}), ("killed", {"die_at_state": 3}), ("killed", {})):
+        process = start(tmp_path / folder, **options, **death)
+        process.join()
+        assert process.exitcode == (-signal.SIGKILL if death else 0)
+    check_equal_to(tmp_path / "whole", tmp_path / "killed")
 
 
 @pytest.mark.parametrize("seed", [0, 1])

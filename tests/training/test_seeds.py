@@ -1,5 +1,6 @@
 import statistics
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ def make_network() -> torch.nn.Module:
     return seeded_network(seed=int(torch.randint(1000, ())))
 
 
-def train(output: Path, *, seeds: int = 3, seed: int = 0, early_stopping: int | None = None) -> SeedRuns:
+def train(
+    output: Path, *, seeds: int = 3, seed: int = 0, early_stopping: int | None = None, **changes: Any
+) -> SeedRuns:
     return train_seeds(
         make_network,
         ToyImages(40, seed=0),
@@ -22,13 +25,12 @@ def train(output: Path, *, seeds: int = 3, seed: int = 0, early_stopping: int | 
         seeds=seeds,
         seed=seed,
         output=output,
-        recipe=toy_recipe(epochs=6, learning_rate=0.1),
+        recipe=toy_recipe(epochs=6, learning_rate=0.1, early_stopping_patience=early_stopping, **changes),
         mean=MEAN,
         std=STD,
         save=save_weights,
         device="cpu",
         progress=False,
-        early_stopping=early_stopping,
     )
 
 
@@ -78,6 +80,13 @@ def test_a_run_that_stopped_early_counts_with_its_last_values(tmp_path: Path) ->
     assert len(runs.summary["epoch"]) == max(lengths)
     assert runs.summary["test_accuracy_median"][-1] == pytest.approx(statistics.median(finals))
     assert runs.summary["best_accuracy_max"][-1] == max(bests)
+
+
+def test_held_out_images_are_summarized_too(tmp_path: Path) -> None:
+    runs = train(tmp_path, seeds=2, validation_share=0.3)
+    for epoch in range(6):
+        values = [float(run.metrics["validation_accuracy"][epoch]) for run in runs.runs]
+        assert runs.summary["validation_accuracy_median"][epoch] == pytest.approx(statistics.mean(values))
 
 
 def test_no_seeds_at_all_are_refused(tmp_path: Path) -> None:
