@@ -1,13 +1,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test test-zoo check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
 
 test: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+test-zoo: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m zoo tests/models/test_zoo.py
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check

@@ -32,7 +32,10 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(heading.strip(), justify="right" if heading.endswith(" ") else "left")
+        if heading.endswith(" "):
+            table.add_column(heading.strip(), justify="right", no_wrap=True, min_width=len(heading.strip()))
+        else:
+            table.add_column(heading.strip(), overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     _output.print(table)

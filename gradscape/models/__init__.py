@@ -1,8 +1,9 @@
 """Models by name, their checkpoints, and their sizes."""
 
-from gradscape.models.cards import ModelDescription, PrintedSize, describe_models
+from gradscape.models.cards import ModelDescription, describe_models
 from gradscape.models.checkpoint import Classifier, import_checkpoint, load_checkpoint, save_checkpoint
 from gradscape.models.counting import count_macs, count_parameters
+from gradscape.models.printed import PrintedSize
 from gradscape.models.registry import create_model, list_models
 
 __all__ = [

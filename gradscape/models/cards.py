@@ -1,287 +1,66 @@
-"""What the papers print about their models, what ours have, and where a paper contradicts itself."""
+"""What a model is and how large: measured, and as its paper prints it."""
 
 from collections.abc import Sequence
-from dataclasses import KW_ONLY, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from gradscape.models.counting import count_macs, count_parameters
-from gradscape.models.registry import MODELS, create_model, list_models
+from gradscape.models.measured import MEASURED, MeasuredScore
+from gradscape.models.printed import COMBINATIONS, PRINTED, PrintedSize
+from gradscape.models.registry import IMAGENET_MODELS, MODELS, create_model, list_models
 
-__all__ = ["PRINTED", "ModelDescription", "PrintedSize", "describe_models"]
-
-Verdict = Literal["hit", "miss", "contradiction"]
-
-
-@dataclass(frozen=True)
-class PrintedSize:
-    """One row of a paper's table.
-
-    Attributes:
-        name: The model, with the options that give the printed size if it needs any.
-        num_classes: Number of classes.
-        image_size: Side of the images in pixels.
-        millions: Printed parameters in millions, as many decimals as printed.
-        where: Paper and table.
-        accuracy: Printed accuracy in percent, None where the row has no efficiency.
-        efficiency: Printed accuracy in percent per million parameters.
-        verdict: "hit": the model has the printed size, and the efficiency if there is one. "contradiction": it has the
-            size, but the efficiency of the same row belongs to another number of parameters. "miss": no version of the
-            model has the size.
-        reason: What is behind a verdict that is not a hit.
-    """
-
-    name: str
-    num_classes: int
-    image_size: int
-    millions: str
-    _: KW_ONLY
-    where: str
-    accuracy: float | None = None
-    efficiency: float | None = None
-    verdict: Verdict = "hit"
-    reason: str = ""
-
-
-_MIXED = "size without the attention's shortcut branch, efficiency of the network with it"
-_NEITHER = "no version of the network has this size"
-_EFFICIENCY = "the efficiency implies a size that no version of the network has"
-_SWAPPED = "the efficiency implies 1.50 million, the size printed in the row below"
-
-PRINTED: tuple[PrintedSize, ...] = (
-    PrintedSize(
-        "upanet16@cpa_shortcut=false",
-        10,
-        32,
-        "1.49",
-        where="UPANets, table 4",
-        accuracy=95.32,
-        efficiency=63.03,
-        verdict="contradiction",
-        reason=_MIXED,
-    ),
-    PrintedSize(
-        "upanet32@cpa_shortcut=false",
-        10,
-        32,
-        "5.93",
-        where="UPANets, table 4",
-        accuracy=95.88,
-        efficiency=15.93,
-        verdict="contradiction",
-        reason=_MIXED,
-    ),
-    PrintedSize(
-        "upanet64",
-        10,
-        32,
-        "23.60",
-        where="UPANets, table 4",
-        accuracy=96.47,
-        efficiency=4.09,
-        verdict="miss",
-        reason=_NEITHER,
-    ),
-    PrintedSize(
-        "upanet16",
-        100,
-        32,
-        "1.56",
-        where="UPANets, table 5",
-        accuracy=76.73,
-        efficiency=49.05,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet32@cpa_shortcut=false",
-        100,
-        32,
-        "6.02",
-        where="UPANets, table 5",
-        accuracy=78.78,
-        efficiency=12.9,
-        verdict="contradiction",
-        reason=_MIXED,
-    ),
-    PrintedSize(
-        "upanet64@cpa_shortcut=false", 100, 32, "23.84", where="UPANets, table 5", accuracy=80.29, efficiency=3.37
-    ),
-    PrintedSize("upanet64", 200, 64, "24.40", where="UPANets, table 6", accuracy=67.67, efficiency=2.77),
-    PrintedSize(
-        "upanet16_final_gap@cpa_shortcut=false",
-        10,
-        32,
-        "1.48",
-        where="UPANets, table 2",
-        accuracy=94.66,
-        efficiency=63.95,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16_final_gap",
-        100,
-        32,
-        "1.53",
-        where="UPANets, table 2",
-        accuracy=74.63,
-        efficiency=49.65,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16_final_spa@cpa_shortcut=false",
-        10,
-        32,
-        "1.48",
-        where="UPANets, table 2",
-        accuracy=94.7,
-        efficiency=63.98,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16_final_spa",
-        100,
-        32,
-        "1.50",
-        where="UPANets, table 2",
-        accuracy=74.72,
-        efficiency=49.71,
-        verdict="miss",
-        reason=_NEITHER,
-    ),
-    PrintedSize(
-        "upanet16_exc_gap",
-        10,
-        32,
-        "1.48",
-        where="UPANets, table 2",
-        accuracy=94.75,
-        efficiency=63.89,
-        verdict="miss",
-        reason=_NEITHER,
-    ),
-    PrintedSize(
-        "upanet16_exc_gap@cpa_shortcut=false",
-        100,
-        32,
-        "1.53",
-        where="UPANets, table 2",
-        accuracy=74.6,
-        efficiency=48.83,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16_exc_spa@cpa_shortcut=false",
-        10,
-        32,
-        "1.49",
-        where="UPANets, table 2",
-        accuracy=94.58,
-        efficiency=63.68,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16_exc_spa@cpa_shortcut=false",
-        100,
-        32,
-        "1.53",
-        where="UPANets, table 2",
-        accuracy=75.09,
-        efficiency=49.08,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16",
-        10,
-        32,
-        "1.48",
-        where="UPANets, table 2",
-        accuracy=94.9,
-        efficiency=63.89,
-        verdict="miss",
-        reason=_NEITHER,
-    ),
-    PrintedSize(
-        "upanet16@cpa_shortcut=false",
-        100,
-        32,
-        "1.53",
-        where="UPANets, table 2",
-        accuracy=75.15,
-        efficiency=49.11,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16_conv",
-        10,
-        32,
-        "1.48",
-        where="UPANets, table 7",
-        accuracy=94.76,
-        efficiency=63.81,
-        verdict="miss",
-        reason=_NEITHER,
-    ),
-    PrintedSize(
-        "upanet16_conv@cpa_shortcut=false",
-        100,
-        32,
-        "1.53",
-        where="UPANets, table 7",
-        accuracy=74.85,
-        efficiency=48.93,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "upanet16_slim",
-        10,
-        32,
-        "0.77",
-        where="UPANets, table 8",
-        accuracy=94.05,
-        efficiency=121.47,
-        verdict="miss",
-        reason=_NEITHER,
-    ),
-    PrintedSize(
-        "upanet16_slim@cpa_shortcut=false",
-        100,
-        32,
-        "0.82",
-        where="UPANets, table 8",
-        accuracy=73.46,
-        efficiency=89.71,
-        verdict="contradiction",
-        reason=_EFFICIENCY,
-    ),
-    PrintedSize(
-        "cifar_densenet121@growth_rate=16", 10, 32, "1.76", where="UPANets, table 4", accuracy=94.81, efficiency=53.78
-    ),
-    PrintedSize(
-        "cifar_densenet121@growth_rate=16", 100, 32, "1.81", where="UPANets, table 5", accuracy=77.35, efficiency=42.76
-    ),
-    PrintedSize("resnet20", 10, 32, "0.27", where="ResNet, table 6"),
-    PrintedSize("resnet32", 10, 32, "0.46", where="ResNet, table 6"),
-    PrintedSize("resnet44", 10, 32, "0.66", where="ResNet, table 6"),
-    PrintedSize("resnet56", 10, 32, "0.85", where="ResNet, table 6"),
-    PrintedSize("resnet110", 10, 32, "1.7", where="ResNet, table 6"),
-)
+__all__ = ["ModelDescription", "describe_models"]
 
 _PAPERS = {
+    "attention": "Residual attention, arXiv:1704.06904; report on it",
     "cifar_densenet": "DenseNet, arXiv:1608.06993",
+    "cifar_dla": "DLA, arXiv:1707.06484",
+    "cifar_efficientnet": "EfficientNet, arXiv:1905.11946",
+    "cifar_mobilenet_v2": "MobileNetV2, arXiv:1801.04381",
+    "cifar_preact_resnet": "Pre-activation ResNet, arXiv:1603.05027",
+    "cifar_regnet": "RegNet, arXiv:2003.13678",
+    "cifar_resnet": "ResNet, arXiv:1512.03385",
+    "cifar_resnext": "ResNeXt, arXiv:1611.05431",
+    "cifar_senet": "SENet, arXiv:1709.01507",
+    "cifar_shufflenet": "ShuffleNetV2, arXiv:1807.11164",
+    "cifar_simple_dla": "DLA, arXiv:1707.06484",
+    "cifar_vgg": "VGG, arXiv:1409.1556",
+    "cifar_wide_resnet": "Wide ResNet, arXiv:1605.07146",
+    "efficientnet": "EfficientNet, arXiv:1905.11946",
+    "mobilenet_v1": "MobileNet, arXiv:1704.04861",
+    "mobilenet_v2": "MobileNetV2, arXiv:1801.04381",
     "resnet": "ResNet, arXiv:1512.03385; variants: arXiv:1712.09913",
+    "resnext": "ResNeXt, arXiv:1611.05431",
+    "shufflenet": "ShuffleNetV2, arXiv:1807.11164",
     "upanet": "UPANets, arXiv:2103.08640",
+    "wide_resnet": "Wide ResNet, arXiv:1605.07146",
+}
+_ATTENTION_PAPERS = {
+    "a2": "A²-Nets, arXiv:1810.11579",
+    "aa": "Attention augmentation, arXiv:1904.09925",
+    "ba2m": "BA2M, arXiv:2103.15099",
+    "bam": "BAM, arXiv:1807.06514",
+    "cbam": "CBAM, arXiv:1807.06521",
+    "eca": "ECA-Net, arXiv:1910.03151",
+    "gc": "GCNet, arXiv:1904.11492",
+    "ge": "Gather-excite, arXiv:1810.12348",
+    "ge_theta": "Gather-excite, arXiv:1810.12348",
+    "nl": "Non-local networks, arXiv:1711.07971",
+    "sasa": "Stand-alone attention, arXiv:1906.05909",
+    "se": "SENet, arXiv:1709.01507",
+    "se_b": "SE+ of SPANet, doi:10.1109/TMM.2021.3068576",
+    "se_c": "SE++ of SPANet, doi:10.1109/TMM.2021.3068576",
+    "sge": "SGE, arXiv:1905.09646",
+    "sk": "SKNet, arXiv:1903.06586",
+    "spa_a": "SPANet, doi:10.1109/TMM.2021.3068576",
+    "spa_b": "SPANet, doi:10.1109/TMM.2021.3068576",
+    "spa_c": "SPANet, doi:10.1109/TMM.2021.3068576",
+    "srm": "SRM, arXiv:1903.10829",
+    "ulsam": "ULSAM, arXiv:2006.15102",
 }
 
 
@@ -297,6 +76,7 @@ class ModelDescription:
         parameters: Its parameters.
         macs: Its multiply-adds for one image, in convolution and linear layers.
         printed: The rows of tables about this model.
+        measured: Our own trainings of it.
     """
 
     name: str
@@ -306,6 +86,7 @@ class ModelDescription:
     parameters: int
     macs: int
     printed: Sequence[PrintedSize]
+    measured: Sequence[MeasuredScore]
 
 
 class _WithoutMemory(TorchFunctionMode):
@@ -322,30 +103,45 @@ class _WithoutMemory(TorchFunctionMode):
 
 
 def describe_models(pattern: str | None = None) -> list[ModelDescription]:
-    """Measure models: gradscape's own for 10 classes at 32 pixels, torchvision's for 1000 classes at 224.
+    """Measure models: as their papers' tables have them, else for 10 classes at 32 pixels or 1000 classes at 224.
 
     Args:
         pattern: A shell pattern, as `list_models` takes it, torchvision's models included; None means gradscape's own,
-            since measuring all of torchvision's takes many seconds.
+            with the attentions that the papers give them.
     """
-    return [_describe(name) for name in (sorted(MODELS) if pattern is None else list_models(pattern))]
+    trained = {score.model for score in MEASURED}
+    names = sorted({*MODELS, *COMBINATIONS, *trained}) if pattern is None else list_models(pattern)
+    return [_describe(name) for name in names]
 
 
 def _describe(name: str) -> ModelDescription:
-    own = name in MODELS
-    num_classes, image_size = (10, 32) if own else (1000, 224)
-    network = _weightless(name, num_classes=num_classes, image_size=image_size)
+    printed = tuple(row for row in PRINTED if (row.model if "+" in name else row.model.partition("@")[0]) == name)
+    parts = [part.partition("@")[0] for part in name.split("+")]
+    own = parts[0] in MODELS
+    size = (10, 32) if own and parts[0] not in IMAGENET_MODELS else (1000, 224)
+    num_classes, image_size = (printed[0].num_classes, printed[0].image_size) if len(parts) > 1 and printed else size
+    network = create_weightless(name, num_classes=num_classes, image_size=image_size)
+    papers = [max((key for key in _PAPERS if parts[0].startswith(key)), key=len)] if own else []
     return ModelDescription(
         name=name,
-        paper=next(paper for prefix, paper in _PAPERS.items() if name.startswith(prefix)) if own else "torchvision",
+        paper="; ".join([*(_PAPERS[key] for key in papers), *(_ATTENTION_PAPERS[part] for part in parts[1:])])
+        or "torchvision",
         num_classes=num_classes,
         image_size=image_size,
         parameters=count_parameters(network),
         macs=count_macs(network, image_size),
-        printed=tuple(row for row in PRINTED if row.name.partition("@")[0] == name),
+        printed=printed,
+        measured=tuple(score for score in MEASURED if score.model == name),
     )
 
 
-def _weightless(name: str, *, num_classes: int, image_size: int) -> nn.Module:
+def create_weightless(name: str, *, num_classes: int, image_size: int) -> nn.Module:
+    """Build a model on the meta device, to count what it has; torch's random state stays as it is.
+
+    Args:
+        name: As `create_model` takes it.
+        num_classes: Number of classes.
+        image_size: Side of the images in pixels.
+    """
     with torch.random.fork_rng(devices=[]), _WithoutMemory():
         return create_model(name, num_classes=num_classes, image_size=image_size).to("meta")

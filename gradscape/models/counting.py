@@ -1,16 +1,30 @@
 """Sizes of networks: parameters, and multiply-adds of one image."""
 
 import math
-from functools import partial
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["count_macs", "count_parameters"]
+from gradscape._taps import collected_taps
+
+__all__ = ["count_macs", "count_operations", "count_parameters", "count_statistics"]
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+_NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+_RECTIFIERS = (nn.ReLU, nn.ReLU6)
+_POOLINGS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.MaxPool2d)
+_COUNTED = (
+    *_CONVOLUTIONS,
+    *_TRANSPOSED,
+    nn.Linear,
+    nn.MultiheadAttention,
+    *_NORMALIZATIONS,
+    *_RECTIFIERS,
+    *_POOLINGS,
+)
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -22,42 +36,88 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def count_statistics(model: nn.Module) -> int:
+    """Return how many running means and variances a model keeps; some papers add them to its parameters.
+
+    Args:
+        model: Any module.
+    """
+    return sum(
+        buffer.numel() for name, buffer in model.named_buffers() if name.endswith(("running_mean", "running_var"))
+    )
+
+
 def count_macs(model: nn.Module, image_size: int) -> int:
     """Return the multiply-adds of one image in convolution and linear layers.
 
-    The projections of `nn.MultiheadAttention` are linear layers and count; biases, normalizations, activations, pooling
-    and the products of attention do not, nor do convolutions called as functions. The model is as before on return.
+    The projections of `nn.MultiheadAttention` are linear layers and count, and so do layers that only training runs
+    (those of BA²M); biases, normalizations, activations, pooling and the products of attention do not, nor do
+    convolutions called as functions. The model is as before on return.
 
     Args:
         model: A model of images (1, 3, image_size, image_size).
         image_size: Side of the image in pixels.
     """
-    macs: list[int] = []
+    return _sum_over_layers(model, image_size, _multiply_adds)
+
+
+def count_operations(model: nn.Module, image_size: int) -> int:
+    """Return the operations of one image as SPANet's authors count them, to compare with their tables.
+
+    A multiply-add is one operation and so is a convolution's bias added to an element; an element that is normalized
+    counts twice; one that is rectified, or that a pooling layer looks at, once. Interpolation, sigmoids and products
+    count nothing, nor does what is called as a function.
+
+    Args:
+        model: A model of images (1, 3, image_size, image_size).
+        image_size: Side of the image in pixels.
+    """
+    return _sum_over_layers(model, image_size, _operations)
+
+
+_Cost = Callable[[nn.Module, Tensor, Any], int]
+
+
+def _sum_over_layers(model: nn.Module, image_size: int, cost: _Cost) -> int:
+    costs: list[int] = []
     modes = [(module, module.training) for module in model.modules()]
-    counted = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.MultiheadAttention)
-    hooks = [
-        module.register_forward_hook(partial(_count, macs)) for module in model.modules() if isinstance(module, counted)
-    ]
+
+    def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+        costs.append(cost(module, inputs[0], output))
+
+    hooks = [module.register_forward_hook(add) for module in model.modules() if isinstance(module, _COUNTED)]
     example = next(model.parameters(), torch.empty(0))
     try:
         model.eval()
-        with torch.no_grad():
+        with torch.no_grad(), collected_taps(model, {"batch weights"}):
             model(torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype))
     finally:
         for hook in hooks:
             hook.remove()
         for module, training in modes:
             module.training = training
-    return sum(macs)
+    return sum(costs)
 
 
-def _count(macs: list[int], module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
+def _multiply_adds(module: nn.Module, given: Tensor, output: Any) -> int:
     if isinstance(module, nn.MultiheadAttention):
-        tokens = inputs[0].numel() // module.embed_dim
-        macs.append(tokens * sum(weight.numel() for weight in module.parameters() if weight.ndim == 2))
-    elif isinstance(module, nn.Linear):
-        macs.append(output.numel() * module.in_features)
-    elif isinstance(module, _TRANSPOSED):
-        macs.append(inputs[0].numel() * module.out_channels // module.groups * math.prod(module.kernel_size))
-    elif isinstance(module, _CONVOLUTIONS):
-        macs.append(output.numel() * module.in_channels // module.groups * math.prod(module.kernel_size))
+        tokens = given.numel() // module.embed_dim
+        return tokens * sum(weight.numel() for weight in module.parameters() if weight.ndim == 2)
+    if isinstance(module, nn.Linear):
+        return output.numel() * module.in_features
+    if isinstance(module, _TRANSPOSED):
+        return given.numel() * module.out_channels // module.groups * math.prod(module.kernel_size)
+    if isinstance(module, _CONVOLUTIONS):
+        return output.numel() * module.in_channels // module.groups * math.prod(module.kernel_size)
+    return 0
+
+
+def _operations(module: nn.Module, given: Tensor, output: Any) -> int:
+    if isinstance(module, _NORMALIZATIONS):
+        return 2 * output.numel()
+    if isinstance(module, _RECTIFIERS):
+        return output.numel()
+    if isinstance(module, _POOLINGS):
+        return given.numel()
+    biased = isinstance(module, _CONVOLUTIONS) and module.bias is not None
+    return _multiply_adds(module, given, output) + (output.numel() if biased else 0)

@@ -3,56 +3,40 @@ import re
 import pytest
 import torch
 
-from gradscape.models import PrintedSize, count_parameters, create_model, describe_models
-from gradscape.models.cards import PRINTED
+from gradscape.models import count_parameters, describe_models
+from gradscape.models.cards import create_weightless
+from gradscape.models.measured import MEASURED, MeasuredScore
+from gradscape.models.printed import COMBINATIONS, PRINTED
 from gradscape.models.registry import MODELS
 
 
-def _parameters(name: str, row: PrintedSize) -> int:
-    with torch.device("meta"):
-        return count_parameters(create_model(name, num_classes=row.num_classes, image_size=row.image_size))
-
-
-def _has_size(name: str, row: PrintedSize) -> bool:
-    decimals = len(row.millions.partition(".")[2])
-    return f"{_parameters(name, row) / 1e6:.{decimals}f}" == row.millions
-
-
-def _has_efficiency(name: str, row: PrintedSize) -> bool:
-    """Whether some accuracy that rounds as printed, over the parameters, rounds to the printed efficiency."""
-    if row.accuracy is None or row.efficiency is None:
-        return True
-    millions = _parameters(name, row) / 1e6
-    return (row.accuracy - 0.005) / millions <= row.efficiency + 0.005 and (
-        row.accuracy + 0.005
-    ) / millions >= row.efficiency - 0.005
-
-
-@pytest.mark.parametrize("row", PRINTED, ids=lambda row: f"{row.name}-{row.num_classes}-{row.where}")
-def test_verdict_on_a_printed_row_follows_from_the_parameters(row: PrintedSize) -> None:
-    base = row.name.partition("@")[0]
-    versions = [base, f"{base}@cpa_shortcut=false"] if base.startswith("upanet") else [row.name]
-    if row.verdict == "miss":
-        assert not any(_has_size(version, row) for version in versions)
-    else:
-        assert _has_size(row.name, row)
-        assert _has_efficiency(row.name, row) == (row.verdict == "hit")
-    other = [version for version in versions if version != row.name and _has_efficiency(version, row)]
-    assert ("efficiency of the network with it" in row.reason) == (row.verdict == "contradiction" and bool(other))
-    assert bool(row.reason) == (row.verdict != "hit")
-
-
 def test_every_table_of_upanets_with_sizes_is_there() -> None:
-    rows = [row for row in PRINTED if row.where.startswith("UPANets")]
-    tables = [int(re.findall(r"\d+", row.where)[0]) for row in rows]
-    assert {table: tables.count(table) for table in set(tables)} == {2: 10, 4: 4, 5: 4, 6: 1, 7: 2, 8: 2}
+    tables = [int(row.table) for row in PRINTED if row.paper == "UPANets" and row.model.startswith("upanet")]
+    assert {table: tables.count(table) for table in set(tables)} == {2: 10, 4: 3, 5: 3, 6: 1, 7: 2, 8: 2}
+    others = [row for row in PRINTED if row.paper == "UPANets" and row.model.startswith("cifar_")]
+    assert len(others) == 2 * 16
+
+
+@pytest.mark.parametrize("paper", ["SPANet", "ULSAM", "Residual attention (report)", "Residual attention", "BA2M"])
+def test_every_paper_has_rows_and_each_verdict_but_a_hit_its_reason(paper: str) -> None:
+    rows = [row for row in PRINTED if row.paper == paper]
+    assert len(rows) >= 4
+    assert all(row.reason for row in rows if row.verdict != "hit")
+    assert all(re.fullmatch(r"[IVX]+|\d+|summaries", row.table) for row in rows)
 
 
 def test_description_measures_the_model_and_gathers_its_printed_rows() -> None:
     (described,) = describe_models("upanet64")
     assert (described.parameters, described.macs) == (24_017_183, 2_665_549_184)
-    assert [row.millions for row in described.printed] == ["23.60", "23.84", "24.40"]
+    assert [row.printed for row in described.printed] == ["23.60M", "23.84M", "24.40M"]
     assert described.paper == "UPANets, arXiv:2103.08640"
+
+
+def test_description_of_a_network_with_attention_names_both_papers_and_its_own_rows() -> None:
+    (described,) = describe_models("mobilenet_v2+spa_a")
+    assert (described.num_classes, described.image_size, described.parameters) == (1000, 224, 3_562_227)
+    assert described.paper == "MobileNetV2, arXiv:1801.04381; SPANet, doi:10.1109/TMM.2021.3068576"
+    assert [(row.printed, row.verdict) for row in described.printed] == [("3.562M", "hit"), ("0.325G", "hit")]
 
 
 def test_description_of_torchvisions_models_is_for_imagenet() -> None:
@@ -65,5 +49,14 @@ def test_description_of_torchvisions_models_is_for_imagenet() -> None:
 
 def test_description_leaves_the_random_state_alone_and_covers_every_own_model() -> None:
     before = torch.get_rng_state()
-    assert [described.name for described in describe_models()] == sorted(MODELS)
+    assert [described.name for described in describe_models()] == sorted(
+        {*MODELS, *COMBINATIONS, *(score.model for score in MEASURED)}
+    )
     assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize("score", MEASURED, ids=lambda score: score.model)
+def test_measured_scores_belong_to_networks_of_that_size(score: MeasuredScore) -> None:
+    network = create_weightless(score.model, num_classes=10, image_size=32)
+    assert count_parameters(network) == score.parameters
+    assert score.efficiency == pytest.approx(100e6 * score.accuracy / score.parameters)

@@ -51,7 +51,7 @@ def test_transformer_of_torchvision_learns_the_image_size() -> None:
 
 def test_torchvision_takes_its_own_options() -> None:
     with torch.device("meta"):
-        narrow = create_model("mobilenet_v2@width_mult=0.5", num_classes=1000)
+        narrow = create_model("torchvision:mobilenet_v2@width_mult=0.5", num_classes=1000)
     assert narrow.get_parameter("features.0.0.weight").shape == (16, 3, 3, 3)
 
 
@@ -67,10 +67,10 @@ def test_timm_model_gets_classes_and_the_image_size_where_it_takes_one() -> None
     [
         ("torchvision:resnet19", "unknown `torchvision model` 'resnet19'; did you mean resnet18.*"),
         ("timm:resnet1a", "unknown `timm model` 'resnet1a'; did you mean .*resnet18.*"),
-        ("mobilenet_v2@depth=3", "mobilenet_v2 cannot be built so: .*depth.*"),
+        ("mnasnet1_0@depth=3", "mnasnet1_0 cannot be built so: .*depth.*"),
         ("timm:resnet18@profundity=3", "resnet18 cannot be built so: .*profundity.*"),
         ("vit_b_16@patch_size=5", "vit_b_16 cannot be built so: .*patch_size.*"),
-        ("mobilenet_v2@weights=DEFAULT", "mobilenet_v2 takes no option `weights`; bring .* `gradscape import`"),
+        ("vgg11@weights=DEFAULT", "vgg11 takes no option `weights`; bring .* `gradscape import`"),
         ("timm:resnet18@pretrained=true", "resnet18 takes no option `pretrained`; bring .* `gradscape import`"),
         ("gradscape_no_such:build", "cannot import `model` 'gradscape_no_such:build': No module named .*"),
     ],

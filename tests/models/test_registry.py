@@ -5,7 +5,9 @@ import torch
 from torch import nn
 
 from gradscape.models import create_model, list_models
-from gradscape.models.registry import MODELS
+from gradscape.models.attachment import AttendedBlock
+from gradscape.models.attention import ATTENTIONS
+from gradscape.models.registry import IMAGENET_MODELS, MODELS
 
 
 def test_registry_holds_every_depth_and_variant_of_the_design() -> None:
@@ -13,21 +15,17 @@ def test_registry_holds_every_depth_and_variant_of_the_design() -> None:
     expected = {f"upanet{width}{suffix}" for width, suffix in itertools.product((16, 32, 64), upanets)}
     depths, shortcuts = (20, 32, 44, 56, 110), ("", "_projection", "_noshort")
     expected |= {f"resnet{depth}{suffix}" for depth, suffix in itertools.product(depths, shortcuts)}
-    assert set(MODELS) == expected | {"cifar_densenet121"}
+    expected |= {f"attention{depth}" for depth in (56, 92, 128, 164)}
+    expected |= {f"attention{depth}_as_reported" for depth in (56, 92)}
+    for depth in (18, 34, 50, 101, 152):
+        expected |= {f"resnet{depth}", f"cifar_resnet{depth}", f"cifar_preact_resnet{depth}"}
+    assert expected | {"mobilenet_v1", "mobilenet_v2"} < set(MODELS)
+    assert set(MODELS) >= IMAGENET_MODELS
 
 
-@pytest.mark.parametrize("name", sorted(MODELS))
-def test_every_model_has_a_stem_stages_and_a_head_after_its_features(name: str) -> None:
-    torch.manual_seed(0)
-    network = create_model(name, num_classes=7, image_size=16).eval()
-    seen = []
-    for part in ("stem", "stages.0", "stages.2"):
-        network.get_submodule(part).register_forward_hook(lambda _module, _inputs, output: seen.append(output.shape))
-    images = torch.randn(2, 3, 16, 16)
-    logits = network(images)
-    assert logits.shape == (2, 7)
-    assert [tuple(shape[2:]) for shape in seen] == [(16, 16), (16, 16), (4, 4)]
-    torch.testing.assert_close(network.get_submodule("head")(network.forward_features(images)), logits)  # type: ignore[operator]
+def test_attentions_hold_every_name_of_the_papers() -> None:
+    compared = {"se", "ge", "ge_theta", "cbam", "bam", "gc", "srm", "sk", "sge", "nl", "a2", "aa", "sasa", "eca"}
+    assert set(ATTENTIONS) == compared | {"se_b", "se_c", "spa_a", "spa_b", "spa_c", "ulsam", "ba2m"}
 
 
 def test_same_seed_gives_the_same_network() -> None:
@@ -55,12 +53,26 @@ def test_options_behind_the_at_sign_equal_keyword_options() -> None:
         ("upanet16@shape=3", "upanet16 has no option `shape`; it takes pooling=exc_spa_gap, .*blocks=1"),
         ("upanet16_slim@width=3", "upanet16_slim has no option `width`; it takes .*"),
         ("resnet56@depth=20", "resnet56 has no option `depth`; it takes shortcut=padding"),
-        ("upanet16@groups=two", "option `groups` of upanet16 must be like 1, got two"),
-        ("upanet16@cpa_shortcut=1", "option `cpa_shortcut` of upanet16 must be like true, got 1"),
+        ("upanet16@groups=two", "option `groups` of upanet16 must be a whole number, got two"),
+        ("upanet16@cpa_shortcut=1", "option `cpa_shortcut` of upanet16 must be true or false, got 1"),
         ("upanet16@pooling=max", "option `pooling` of upanet16 must be one of exc_spa_gap, .*; got max"),
         ("upanet16@attention=both", "option `attention` of upanet16 must be one of linear, conv, none; got both"),
         ("resnet20@shortcut=long", "option `shortcut` of resnet20 must be one of padding, projection, none; got long"),
         ("resnet50@num_classes=3", "`num_classes` is no option of a model's name; .*, not in 'resnet50@num_classes=3'"),
+        ("resnet20+spa", "unknown `attention` 'spa'; did you mean spa_.*"),
+        ("vgg11+se", "attention must be added to a network of gradscape with blocks for it; vgg11 has none"),
+        ("resnet20+se+se", "attention `se` is there already; add it once"),
+        ("resnet20+se@depth=2", "se has no option `depth`; it takes reduction=none, bias=none"),
+        ("resnet20+ba2m@stages=4", "`stages` of ba2m must lie in 1 … 3, got 4"),
+        (
+            "resnet20+ba2m@branches=channel:all",
+            "option `branches` of ba2m must be one of channel, local, global; got all",
+        ),
+        ("resnet20+ulsam@after=2", "`ulsam` goes by the layer numbers of mobilenet_v1 and mobilenet_v2, .*"),
+        ("mobilenet_v2+ulsam", "`ulsam` must be given `after` or `replace`, .*"),
+        ("mobilenet_v2+ulsam@replace=5", "`number` must be a layer that keeps .*one of 4, 6, 7, 9, .*, 17; got 5"),
+        ("mobilenet_v2+ulsam@after=19", "`after` must be a layer that attention can follow, one of 2, 3, .*; got 19"),
+        ("mobilenet_v2+sasa", "attention must replace a spatial convolution, but features.1 of this network has none"),
         ("upanet16@", "options must be written as key=value,key=value; got ''"),
     ],
 )
@@ -79,6 +91,7 @@ def test_list_takes_a_pattern_and_holds_torchvisions_names() -> None:
     assert list_models("upanet64_*_gap") == ["upanet64_exc_gap", "upanet64_final_gap"]
     assert {"resnet50", "mobilenet_v2", "densenet121", "vgg16_bn", "vit_b_16", "upanet16"} <= set(list_models())
     assert list_models("zzz*") == []
+    assert {"resnet50+spa_a", "mobilenet_v2+spa_a"} <= set(list_models("spa*"))
 
 
 def test_resnet50_is_torchvisions_and_resnet56_is_hes() -> None:
@@ -86,3 +99,20 @@ def test_resnet50_is_torchvisions_and_resnet56_is_hes() -> None:
         assert isinstance(create_model("resnet50").get_submodule("conv1"), nn.Conv2d)
         assert create_model("resnet50").get_parameter("conv1.weight").shape == (64, 3, 7, 7)
         assert create_model("resnet56").get_parameter("conv1.weight").shape == (16, 3, 3, 3)
+
+
+def test_attentions_are_added_in_the_order_of_their_names_and_compose() -> None:
+    network = create_model("cifar_resnet18+bam+ba2m@stages=2:3+se")
+    block = network.get_submodule("layer2.1")
+    assert isinstance(block, AttendedBlock)
+    assert (block.branch_attentions, block.output_attentions) == ([("se", False)], ["bam", "ba2m"])
+    last = network.get_submodule("layer4.1")
+    assert isinstance(last, AttendedBlock)
+    assert (last.branch_attentions, last.output_attentions) == ([("se", False)], [])
+
+
+def test_attention_leaves_the_backbones_keys_as_they_are() -> None:
+    plain, attended = (create_model(name).state_dict().keys() for name in ("resnet18", "resnet18+spa_a+ba2m"))
+    assert plain < attended
+    assert "layer1.0.spa.transform.0.weight" in attended
+    assert {key.split(".")[2] for key in attended - plain} == {"spa", "ba2m"}

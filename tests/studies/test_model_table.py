@@ -1,0 +1,36 @@
+from pathlib import Path
+
+from gradscape.models import describe_models
+from gradscape.studies.model_table import HEADINGS, tabulate_models, write_model_table
+
+
+def test_rows_spell_sizes_and_verdicts() -> None:
+    (row,) = tabulate_models(describe_models("mobilenet_v2+spa_a"))
+    cells = dict(zip((heading.strip() for heading in HEADINGS), row, strict=True))
+    assert (cells["parameters"], cells["classes"], cells["pixels"]) == ("3,562,227", "1000", "224")
+    assert cells["printed: verdict"] == "3.562M: hit; 0.325G operations: hit"
+
+
+def test_measured_accuracy_is_told_over_millions_of_parameters() -> None:
+    (row,) = tabulate_models(describe_models("upanet16"))
+    assert row[HEADINGS.index("accuracy/M ")] == "65.93"
+
+
+def test_page_has_a_line_for_every_model_and_every_reason(tmp_path: Path) -> None:
+    described = describe_models("upanet64*")
+    write_model_table(described, tmp_path / "models.md")
+    lines = (tmp_path / "models.md").read_text().splitlines()
+    assert [line.split(" | ")[0] for line in lines if line.startswith("| upanet64")] == [
+        f"| {model.name}" for model in described
+    ]
+    reasons = [row.reason for model in described for row in model.printed if row.reason]
+    assert reasons
+    assert all(any(line.endswith(f"| {reason} |") for line in lines) for reason in reasons)
+
+
+def test_the_documented_table_is_the_one_that_is_written_now(tmp_path: Path) -> None:
+    documented = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    described = describe_models("upanet16*")
+    write_model_table(described, tmp_path / "models.md")
+    for line in (tmp_path / "models.md").read_text().splitlines():
+        assert line in documented
