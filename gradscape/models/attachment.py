@@ -216,6 +216,27 @@ def group_by_stage(network: nn.Module, sites: Sequence[Site]) -> list[list[Site]
     return [[by_block[id(module)] for module in stage.modules() if id(module) in by_block] for stage in stages]
 
 
+def sites_of_stages(
+    network: nn.Module, sites: Sequence[Site], name: str, stages: Collection[int] = ()
+) -> list[list[Site]]:
+    """Return the blocks of chosen stages, stage by stage.
+
+    Args:
+        network: Has `stages`.
+        sites: Its blocks.
+        name: Of the attention that they are for.
+        stages: Numbers of the stages, from 1; none given means all.
+
+    Raises:
+        ValueError: If there is no such stage.
+    """
+    grouped = group_by_stage(network, sites)
+    for number in stages:
+        if not 1 <= number <= len(grouped):
+            raise ValueError(f"`stages` of {name} must lie in 1 … {len(grouped)}, got {number}")
+    return [grouped[number - 1] for number in sorted(set(stages) or range(1, len(grouped) + 1))]
+
+
 def attend_stages(
     network: nn.Module, sites: Sequence[Site], name: str, make: Make, *, stages: Collection[int] = ()
 ) -> None:
@@ -231,8 +252,5 @@ def attend_stages(
     Raises:
         ValueError: If there is no such stage.
     """
-    ends = [inside[-1] for inside in group_by_stage(network, sites)]
-    for number in sorted(set(stages) or range(1, len(ends) + 1)):
-        if not 1 <= number <= len(ends):
-            raise ValueError(f"`stages` of {name} must lie in 1 … {len(ends)}, got {number}")
-        ends[number - 1].block.add_attention(name, make(ends[number - 1]), place="output")
+    for inside in sites_of_stages(network, sites, name, stages):
+        inside[-1].block.add_attention(name, make(inside[-1]), place="output")

@@ -10,12 +10,13 @@ from typing import Literal
 from torch import nn
 
 from gradscape.models.attachment import (
+    AttendedBlock,
     Site,
     attend_branches,
     attend_stages,
     gate_branches,
-    group_by_stage,
     replace_convolutions,
+    sites_of_stages,
     spatial_convolution,
 )
 from gradscape.models.attentions import (
@@ -53,12 +54,14 @@ _SPANET_SMALL = (CifarDenseNet, CifarMobileNetV2, CifarVGG16, PreactResNet)
 
 def _reduction(network: nn.Module, asked: int | None) -> int:
     """What SPANet's authors take: 8 on ImageNet's narrow MobileNetV2, 3 on a DenseNet's narrow layers, 16 elsewhere."""
-    return asked or (8 if isinstance(network, MobileNetV2) else 3 if isinstance(network, CifarDenseNet) else 16)
+    if asked is not None:
+        return asked
+    return 8 if isinstance(network, MobileNetV2) else 3 if isinstance(network, CifarDenseNet) else 16
 
 
 def _scales(sites: Sites, image_size: int, asked: tuple[int, ...] | None) -> tuple[int, ...]:
     """What the paper takes: 7, 4, 1 behind a stem that reduces the image, 4, 2, 1 behind one that does not."""
-    return asked or ((7, 4, 1) if sites[0].input.height < image_size else (4, 2, 1))
+    return asked if asked is not None else ((7, 4, 1) if sites[0].input.height < image_size else (4, 2, 1))
 
 
 def _spatial_pyramid(
@@ -196,9 +199,8 @@ def _augmented_convolution(
         )
 
     # The first stage's maps are too large for every pixel to look at all others; the paper leaves them alone too.
-    grouped = group_by_stage(network, sites)
-    chosen = stages or range(2, len(grouped) + 1)
-    replace_convolutions([site for number in chosen for site in grouped[number - 1]], make)
+    chosen = sites_of_stages(network, sites, "aa", stages)[0 if stages else 1 :]
+    replace_convolutions([site for inside in chosen for site in inside], make)
 
 
 def _stand_alone_attention(
@@ -227,15 +229,20 @@ def _ulsam(
     if not after and not replace:
         raise ValueError("`ulsam` must be given `after` or `replace`, the numbers of layers, as in ulsam@replace=14:17")
     by_block = {id(site.block): site for site in sites}
-    for number in after:
-        if number not in network.insertable_layers:
-            able = ", ".join(map(str, network.insertable_layers))
-            raise ValueError(f"`after` must be a layer that attention can follow, one of {able}; got {number}")
-        site = by_block[id(network.layers[number])]
-        site.block.add_attention("ulsam", ULSAM(site.output.channels, groups=groups), place="output")
+    for asked, able, what in (
+        (replace, network.replaceable_layers, "`replace` must be a layer that keeps channels and size"),
+        (after, network.insertable_layers, "`after` must be a layer that attention can follow"),
+    ):
+        for number in asked:
+            if number not in able:
+                raise ValueError(f"{what}, one of {', '.join(map(str, able))}; got {number}")
+    channels = {number: by_block[id(network.layers[number])].output.channels for number in (*replace, *after)}
     for number in replace:
-        channels = by_block[id(network.layers[number])].output.channels if number in network.insertable_layers else 1
-        network.replace_layer(number, Substitute(ULSAM(channels, groups=groups), "ulsam"))
+        network.replace_layer(number, Substitute(ULSAM(channels[number], groups=groups), "ulsam"))
+    for number in after:
+        block = network.layers[number]
+        assert isinstance(block, AttendedBlock)
+        block.add_attention("ulsam", ULSAM(channels[number], groups=groups), place="output")
 
 
 def _ba2m(
@@ -256,7 +263,8 @@ def _ba2m(
     if place == "between":
         attend_stages(network, sites, "ba2m", lambda site: module(site.output.channels), stages=stages)
     else:
-        attend_branches(sites, "ba2m", lambda site: module(site.branch.channels))
+        inside = [site for stage in sites_of_stages(network, sites, "ba2m", stages) for site in stage]
+        attend_branches(inside, "ba2m", lambda site: module(site.branch.channels))
 
 
 ATTENTIONS: dict[str, Attach] = {

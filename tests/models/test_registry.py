@@ -7,7 +7,9 @@ from torch import nn
 from gradscape.models import create_model, list_models
 from gradscape.models.attachment import AttendedBlock
 from gradscape.models.attention import ATTENTIONS
+from gradscape.models.ba2m import BA2M
 from gradscape.models.registry import IMAGENET_MODELS, MODELS
+from gradscape.models.ulsam import ULSAM
 
 
 def test_registry_holds_every_depth_and_variant_of_the_design() -> None:
@@ -70,7 +72,12 @@ def test_options_behind_the_at_sign_equal_keyword_options() -> None:
         ),
         ("resnet20+ulsam@after=2", "`ulsam` goes by the layer numbers of mobilenet_v1 and mobilenet_v2, .*"),
         ("mobilenet_v2+ulsam", "`ulsam` must be given `after` or `replace`, .*"),
-        ("mobilenet_v2+ulsam@replace=5", "`number` must be a layer that keeps .*one of 4, 6, 7, 9, .*, 17; got 5"),
+        ("resnet20+ba2m@place=inside,stages=4", "`stages` of ba2m must lie in 1 … 3, got 4"),
+        ("cifar_resnet18+aa@stages=5", "`stages` of aa must lie in 1 … 4, got 5"),
+        ("cifar_resnet18+aa@stages=0", "`stages` of aa must lie in 1 … 4, got 0"),
+        ("resnet20+se@reduction=0", "`reduction` of an attention over 16 channels must be from 1 to 16, got 0"),
+        ("mobilenet_v2+ulsam@replace=1", "`replace` must be a layer that keeps .*one of 4, 6, 7, 9, .*, 17; got 1"),
+        ("mobilenet_v2+ulsam@replace=5", "`replace` must be a layer that keeps .*one of 4, 6, 7, 9, .*, 17; got 5"),
         ("mobilenet_v2+ulsam@after=19", "`after` must be a layer that attention can follow, one of 2, 3, .*; got 19"),
         ("mobilenet_v2+sasa", "attention must replace a spatial convolution, but features.1 of this network has none"),
         ("upanet16@", "options must be written as key=value,key=value; got ''"),
@@ -99,6 +106,23 @@ def test_resnet50_is_torchvisions_and_resnet56_is_hes() -> None:
         assert isinstance(create_model("resnet50").get_submodule("conv1"), nn.Conv2d)
         assert create_model("resnet50").get_parameter("conv1.weight").shape == (64, 3, 7, 7)
         assert create_model("resnet56").get_parameter("conv1.weight").shape == (16, 3, 3, 3)
+
+
+def test_ulsam_after_and_in_place_of_layers_is_all_there() -> None:
+    network = create_model("mobilenet_v2+ulsam@after=13,replace=14:17")
+    assert [name for name, module in network.named_modules() if isinstance(module, ULSAM)] == [
+        "features.12.ulsam",
+        "features.13.ulsam",
+        "features.16.ulsam",
+    ]
+
+
+def test_ba2m_inside_takes_the_blocks_of_its_stages_only() -> None:
+    network = create_model("resnet20+ba2m@place=inside,stages=1:3")
+    assert [name for name, module in network.named_modules() if isinstance(module, BA2M)] == [
+        *(f"layer1.{block}.ba2m" for block in range(3)),
+        *(f"layer3.{block}.ba2m" for block in range(3)),
+    ]
 
 
 def test_attentions_are_added_in_the_order_of_their_names_and_compose() -> None:
