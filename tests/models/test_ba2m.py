@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gradscape._taps import Kind, collected_taps
 from gradscape.models.ba2m import BA2M
 from gradscape.models.counting import count_parameters
+from tests.models.plain_layers import batch_normalized
 
 BRANCHES = ("channel", "local", "global")
 SUBSETS = [subset for size in (1, 2, 3) for subset in combinations(BRANCHES, size)]
@@ -62,20 +63,6 @@ def test_groups_are_the_most_that_divide_the_channels(
     modules = [BA2M(channels, reduction=reduction), BA2M(channels, reduction=reduction, layout="table")]
     assert [module.groups for module in modules] == [equations, table]
     assert all(module(torch.randn(2, channels, 3, 5)).shape == (2, channels, 3, 5) for module in modules)
-
-
-def _normalized(maps: Tensor, norm: nn.Module, *, training: bool) -> Tensor:
-    """A batch normalization, channel by channel, of (N, C) or (N, C, H, W)."""
-    assert isinstance(norm, nn.BatchNorm1d | nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    result = torch.zeros_like(maps)
-    for channel in range(maps.shape[1]):
-        values = maps[:, channel]
-        mean = values.mean() if training else norm.running_mean[channel]
-        var = (values - mean).square().mean() if training else norm.running_var[channel]
-        result[:, channel] = (values - mean) / (var + 1e-5).sqrt() * norm.weight[channel] + norm.bias[channel]
-    return result
 
 
 def _bias(layer: nn.Module, out: int) -> float | Tensor:
@@ -133,14 +120,14 @@ def _batch_weights(module: BA2M, x: Tensor, *, branches: tuple[str, ...], table:
     vectors = []
     if "channel" in branches:
         channel = torch.stack([_linear(module.fc[1], _linear(module.fc[0], image.mean((1, 2)))) for image in x])
-        vectors.append(_normalized(channel, module.fc_norm, training=training))
+        vectors.append(batch_normalized(channel, module.fc_norm, training=training))
     if "local" in branches:
         local = torch.stack([_locally(module, image, table=table) for image in x])
-        vectors.append(_normalized(local, module.convolutions_norm, training=training).mean((2, 3)))
+        vectors.append(batch_normalized(local, module.convolutions_norm, training=training).mean((2, 3)))
     if "global" in branches:
         maps = torch.stack([_globally(module, image) for image in x])
         if table:
-            maps = _normalized(maps, module.global_norm, training=training)
+            maps = batch_normalized(maps, module.global_norm, training=training)
         vectors.append(maps.mean((2, 3)))
     scores = []
     for image in range(len(x)):
@@ -201,7 +188,7 @@ def test_maps_stand_at_the_pixels_that_they_are_of(kinds: set[Kind]) -> None:
     with collected_taps(module, kinds) as collected:
         module(x)
     local = torch.stack([_locally(module, image, table=False) for image in x])
-    local = _normalized(local, module.convolutions_norm, training=False)
+    local = batch_normalized(local, module.convolutions_norm, training=False)
     torch.testing.assert_close(collected["local_spatial"], [local])
     torch.testing.assert_close(collected["global_spatial"], [torch.stack([_globally(module, image) for image in x])])
 

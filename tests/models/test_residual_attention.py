@@ -17,6 +17,11 @@ from gradscape.models.residual_attention import (
     UnitStyle,
 )
 from gradscape.models.residual_attention_imagenet import STYLE as IMAGENET_STYLE
+from tests.models.residual_attention_anatomy import (
+    check_between_zero_and_one,
+    count_moving_statistics,
+    count_trunk_layers,
+)
 
 REPORT_STYLE = UnitStyle()
 TENSORFLOW_STYLE = UnitStyle(shortcut="always", padding="tensorflow", pool_padding="tensorflow")
@@ -41,7 +46,7 @@ IDENTITY_TOTALS: dict[tuple[int, int, Activation], int] = {
 
 def _keras_counts(network: nn.Module) -> tuple[int, int, int]:
     trainable = count_parameters(network)
-    statistics = sum(buffer.numel() for name, buffer in network.named_buffers() if "running" in name)
+    statistics = count_moving_statistics(network)
     return trainable + statistics, trainable, statistics
 
 
@@ -97,12 +102,7 @@ def test_attention_56_has_the_layers_of_the_reported_summary() -> None:
 def test_depth_is_the_number_of_weighted_layers_along_the_trunk(depth: int) -> None:
     with torch.device("meta"):
         network = ResidualAttentionNetwork(depth)
-    trunk = [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d) and "soft_mask" not in name and "shortcut" not in name
-    ]
-    assert len(trunk) + 1 == depth
+    assert count_trunk_layers(network) == depth
     assert sum(isinstance(module, AttentionModule) for module in network.modules()) == 3 * (depth - 20) // 36
 
 
@@ -346,9 +346,7 @@ def test_masks_lie_between_zero_and_one_or_have_unit_norm_over_channels(activati
         if activation == "channel":
             torch.testing.assert_close(mask.norm(dim=1), torch.ones_like(mask[:, 0]))
         else:
-            assert mask.min() > 0
-            assert mask.max() < 1
-            assert mask.std() > 1e-3
+            check_between_zero_and_one(mask)
 
 
 @pytest.mark.parametrize(("size", "sides"), [((32, 32), (16, 8, 4)), ((64, 64), (32, 16, 8))], ids=str)

@@ -9,6 +9,11 @@ from gradscape._taps import collected_taps
 from gradscape.models.counting import count_macs, count_parameters
 from gradscape.models.residual_attention import AttentionModule, ResidualUnit
 from gradscape.models.residual_attention_imagenet import ResidualAttentionImageNet
+from tests.models.residual_attention_anatomy import (
+    check_between_zero_and_one,
+    count_moving_statistics,
+    count_trunk_layers,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +32,7 @@ def test_sizes_are_those_of_the_published_descriptions(
     with torch.device("meta"):
         network = ResidualAttentionImageNet(depth)
     assert count_parameters(network) == parameters
-    assert sum(buffer.numel() for name, buffer in network.named_buffers() if "running" in name) == statistics
+    assert count_moving_statistics(network) == statistics
     assert round(count_macs(network, 224) / 1e9, 3) == giga_macs
 
 
@@ -43,12 +48,7 @@ def test_attention_56_has_the_parameters_printed_in_the_paper() -> None:
 def test_depth_is_the_number_of_weighted_layers_along_the_trunk(depth: int) -> None:
     with torch.device("meta"):
         network = ResidualAttentionImageNet(depth)
-    trunk = [
-        name
-        for name, module in network.named_modules()
-        if isinstance(module, nn.Conv2d) and "soft_mask" not in name and "shortcut" not in name
-    ]
-    assert len(trunk) + 1 == depth
+    assert count_trunk_layers(network) == depth
     modules = [sum(isinstance(module, AttentionModule) for module in stage.modules()) for stage in network.stages]
     assert modules == ([1, 1, 1] if depth == 56 else [1, 2, 3])
 
@@ -117,9 +117,7 @@ def test_masks_lie_between_zero_and_one_at_odd_sizes_too(network: ResidualAttent
         assert training(torch.randn(4, 3, 45, 61)).isfinite().all()
     assert len(taps) == 3
     for tensors in taps.values():
-        assert tensors[0].min() > 0
-        assert tensors[0].max() < 1
-        assert tensors[0].std() > 1e-3
+        check_between_zero_and_one(tensors[0])
 
 
 def test_output_of_an_image_does_not_depend_on_its_batch(network: ResidualAttentionImageNet) -> None:

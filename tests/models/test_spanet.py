@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gradscape._taps import collected_taps
 from gradscape.models.counting import count_parameters
 from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
+from tests.models.plain_layers import batch_normalized
 
 RESNET50 = [256] * 3 + [512] * 4 + [1024] * 6 + [2048] * 3
 MOBILENET_V2 = [16] + [24] * 2 + [32] * 3 + [64] * 4 + [96] * 3 + [160] * 3 + [320]
@@ -86,20 +87,6 @@ def _nearest(image: Tensor, height: int, width: int) -> Tensor:
     return larger
 
 
-def _normalized(maps: Tensor, norm: nn.Module, *, training: bool) -> Tensor:
-    """A batch normalization, channel by channel."""
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    result = torch.zeros_like(maps)
-    for channel in range(maps.shape[1]):
-        values = maps[:, channel]
-        mean = values.mean() if training else norm.running_mean[channel]
-        var = (values - mean).square().mean() if training else norm.running_var[channel]
-        result[:, channel] = (values - mean) / (var + 1e-5).sqrt() * norm.weight[channel] + norm.bias[channel]
-    return result
-
-
 def _convolved(maps: Tensor, convolution: nn.Module) -> Tensor:
     weight = convolution.get_parameter("weight")
     result = torch.zeros(len(maps), len(weight), *maps.shape[2:], dtype=maps.dtype)
@@ -116,7 +103,7 @@ def _mask(
     for index, side in enumerate(scales):
         for number, image in enumerate(read):
             pyramid[number] += module.weight[0, index, 0, 0, 0] * _nearest(_pooled(image, side), scales[0], scales[0])
-    hidden = _normalized(_convolved(pyramid, module.transform[0]), module.transform[1], training=training)
+    hidden = batch_normalized(_convolved(pyramid, module.transform[0]), module.transform[1], training=training)
     return 1 / (1 + torch.exp(-_convolved(hidden.clamp(min=0), module.transform[3])))
 
 
@@ -150,8 +137,8 @@ def test_gate_of_a_branch_is_the_pyramid_of_the_blocks_input(*, match: bool, tra
     if match:
         matcher = module.matcher
         assert isinstance(matcher, nn.Sequential)
-        read = _normalized(_convolved(read, matcher[0]), matcher[1], training=training).clamp(min=0)
-        read = _normalized(_convolved(read, matcher[3]), matcher[4], training=training)
+        read = batch_normalized(_convolved(read, matcher[0]), matcher[1], training=training).clamp(min=0)
+        read = batch_normalized(_convolved(read, matcher[3]), matcher[4], training=training)
     mask = _mask(module, read, (3, 1), training=training)
     expected = branch * torch.stack([_nearest(image, 4, 5) for image in mask])
     torch.testing.assert_close(module(branch, block_input), expected, rtol=1e-9, atol=1e-9)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from gradscape._taps import collected_taps
 from gradscape.models.counting import count_parameters
 from gradscape.models.ulsam import ULSAM
+from tests.models.plain_layers import batch_normalized
 
 
 @pytest.mark.parametrize(("channels", "groups", "parameters"), [(512, 4, 2_572), (1024, 4, 5_132), (160, 4, 812)])
@@ -29,23 +30,10 @@ def test_state_has_the_published_keys_and_shapes() -> None:
     assert state["subspaces.2.conv_point.weight"].shape == (1, 4, 1, 1)
 
 
-def _normalized(maps: Tensor, norm: nn.Module, *, training: bool) -> Tensor:
-    assert isinstance(norm, nn.BatchNorm2d)
-    assert norm.running_mean is not None
-    assert norm.running_var is not None
-    result = torch.zeros_like(maps)
-    for channel in range(maps.shape[1]):
-        values = maps[:, channel]
-        mean = values.mean() if training else norm.running_mean[channel]
-        var = (values - mean).square().mean() if training else norm.running_var[channel]
-        result[:, channel] = (values - mean) / (var + 1e-5).sqrt() * norm.weight[channel] + norm.bias[channel]
-    return result
-
-
 def _attention(subspace: nn.Module, maps: Tensor, *, training: bool) -> Tensor:
     scale, offset = (subspace.get_parameter(f"conv_dws.{key}") for key in ("weight", "bias"))
     salient = torch.stack([scale[i, 0, 0, 0] * maps[:, i] + offset[i] for i in range(maps.shape[1])], 1)
-    salient = _normalized(salient, subspace.get_submodule("bn_dws"), training=training).clamp(min=0)
+    salient = batch_normalized(salient, subspace.get_submodule("bn_dws"), training=training).clamp(min=0)
     height, width = maps.shape[2:]
     pooled = torch.zeros_like(salient)
     for row in range(height):
@@ -54,7 +42,7 @@ def _attention(subspace: nn.Module, maps: Tensor, *, training: bool) -> Tensor:
             pooled[:, :, row, column] = neighbors.amax((2, 3))
     weight, bias = (subspace.get_parameter(f"conv_point.{key}") for key in ("weight", "bias"))
     score = bias + sum(weight[0, i, 0, 0] * pooled[:, i : i + 1] for i in range(maps.shape[1]))
-    score = _normalized(score, subspace.get_submodule("bn_point"), training=training).clamp(min=0).exp()
+    score = batch_normalized(score, subspace.get_submodule("bn_point"), training=training).clamp(min=0).exp()
     return score / score.sum((1, 2, 3), keepdim=True)
 
 

@@ -20,6 +20,7 @@ from tests.training.toy import save_weights, toy_network, toy_recipe, train_toy
 PROCESSES = multiprocessing.get_context("forkserver")
 PROCESSES.set_forkserver_preload(["gradscape.training", "tests.training.toy"])
 EPOCHS = 16
+STARTS = 60
 
 
 def kill_self() -> None:
@@ -153,19 +154,27 @@ def test_a_run_killed_at_random_moments_ends_in_bitwise_the_same_weights(
 ) -> None:
     moments = random.Random(seed)
     epoch = float(np.median(load_metrics(whole / "metrics.csv")["seconds"]))
-    kills_in_training, done = 0, 0
-    for _ in range(60):
-        process = start(tmp_path)
+    kills_in_training, runs, done = 0, 0, 0
+    for _ in range(STARTS):
+        folder = tmp_path / str(runs)
+        process = start(folder)
         # The wait begins when the first epoch of this start has been written.
-        while process.is_alive() and check_files_read(tmp_path) == done:
+        while process.is_alive() and check_files_read(folder) == done:
             time.sleep(0.005)
         process.join(moments.uniform(0, 2 * epoch))
         process.kill()
         process.join()
-        done = check_files_read(tmp_path)
-        if process.exitcode == 0:
-            break
-        kills_in_training += 0 < done < EPOCHS
-    assert done == EPOCHS
-    assert kills_in_training >= 5
-    check_equal_to(whole, tmp_path)
+        done = check_files_read(folder)
+        if process.exitcode != 0:
+            kills_in_training += 0 < done < EPOCHS
+            continue
+        assert done == EPOCHS
+        check_equal_to(whole, folder)
+        if kills_in_training >= 5:
+            return
+        # A busy machine lets epochs pass unkilled: another run gives more chances.
+        runs, done = runs + 1, 0
+    pytest.fail(
+        f"{STARTS} starts gave {runs} whole runs and {kills_in_training} kills in training, of which 5 are needed; "
+        f"the last start stopped after epoch {done} with exit code {process.exitcode}"
+    )

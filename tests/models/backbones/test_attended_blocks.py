@@ -16,18 +16,9 @@ from gradscape.models.backbones.preact_resnets import PreactResNet
 from gradscape.models.backbones.resnexts import CifarResNeXt
 from gradscape.models.backbones.substitutes import Substitute
 from gradscape.models.backbones.vgg import CifarVGG16
+from tests.models.attention_doubles import AddMean, Double
 
 Attend = Callable[[Tensor], Tensor]
-
-
-class _Doubling(nn.Module):
-    def forward(self, features: Tensor) -> Tensor:
-        return 2 * features
-
-
-class _InputMean(nn.Module):
-    def forward(self, branch: Tensor, block_input: Tensor) -> Tensor:
-        return branch + block_input.mean()
 
 
 class _Shift(nn.Module):
@@ -184,7 +175,7 @@ def test_block_follows_its_equations_with_attention_on_branch_and_output(kind: s
     x = torch.randn(2, getattr(entrance, channels, 5), 4, 6, dtype=torch.float64)
 
     torch.testing.assert_close(block(x), equations(block, x, lambda branch: branch))
-    block.add_attention("doubling", _Doubling(), place="branch")
-    block.add_attention("input_mean", _InputMean(), place="gate")
+    block.add_attention("doubling", Double(), place="branch")
+    block.add_attention("input_mean", AddMean(), place="gate")
     block.add_attention("shift", _Shift(), place="output")
     torch.testing.assert_close(block(x), equations(block, x, lambda branch: 2 * branch + x.mean()) - 3)

@@ -83,16 +83,3 @@ def test_block_whose_branch_is_zero_passes_its_input_only_through_a_shortcut(nam
     nn.init.zeros_(block.get_parameter("bn2.weight"))
     x = torch.rand(2, 16, 4, 6)
     assert torch.equal(block(x), x if residual else torch.zeros_like(x))
-
-
-def test_stages_shrink_the_map_and_the_head_takes_the_features() -> None:
-    network = create_model("resnet20_projection", num_classes=7).eval()
-    shapes = []
-    for name in ("stem", "stages.0", "stages.1", "stages.2"):
-        network.get_submodule(name).register_forward_hook(
-            lambda _module, _inputs, output: shapes.append(tuple(output.shape))
-        )
-    images = torch.randn(2, 3, 24, 40)
-    logits = network(images)
-    assert shapes == [(2, 16, 24, 40), (2, 16, 24, 40), (2, 32, 12, 20), (2, 64, 6, 10)]
-    assert torch.equal(network.get_submodule("head")(network.forward_features(images)), logits)  # type: ignore[operator]

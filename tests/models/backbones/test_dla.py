@@ -6,6 +6,8 @@ from torch.nn import functional as F
 from gradscape.models import count_parameters
 from gradscape.models.attachment import AttendedBlock, Shape, attend_stages, find_sites, replace_convolutions
 from gradscape.models.backbones.dla import CifarDLA
+from tests.models.attention_doubles import Double, attend
+from tests.models.plain_layers import convolved, normalized
 
 
 @pytest.mark.parametrize(
@@ -24,21 +26,6 @@ def test_parameters_equal_the_published_networks_to_the_digit(
         counted = count_parameters(CifarDLA(num_classes=num_classes, simple=simple))
     assert counted == parameters
     assert round(counted / 1e6, 2) == printed
-
-
-@pytest.mark.parametrize("simple", [False, True])
-def test_stages_shrink_the_map_and_the_head_takes_the_features(*, simple: bool) -> None:
-    network = CifarDLA(num_classes=7, simple=simple).eval()
-    shapes = []
-    for name in ("stem", "stages.0", "stages.1", "stages.2", "stages.3"):
-        network.get_submodule(name).register_forward_hook(
-            lambda _module, _inputs, output: shapes.append(tuple(output.shape))
-        )
-    images = torch.randn(2, 3, 16, 24)
-    logits = network(images)
-    assert shapes == [(2, 32, 16, 24), (2, 64, 16, 24), (2, 128, 8, 12), (2, 256, 4, 6), (2, 512, 2, 3)]
-    assert logits.shape == (2, 7)
-    assert torch.equal(network.head(network.forward_features(images)), logits)
 
 
 @pytest.mark.parametrize("image_size", [32, 64])
@@ -62,7 +49,7 @@ def _rooted(tree: nn.Module, nodes: list[Tensor]) -> Tensor:
     for node in nodes:
         out = out + F.conv2d(node, state["conv.weight"][:, channels : channels + node.shape[1]])
         channels += node.shape[1]
-    return _normalized(out, state, "bn").relu()
+    return normalized(out, state, "bn").relu()
 
 
 def test_merged_tree_gives_its_root_a_block_a_subtree_and_two_blocks_after_it() -> None:
@@ -104,54 +91,25 @@ def test_attention_after_a_stage_is_on_the_last_block_that_runs_before_its_root(
     names: list[str], *, simple: bool
 ) -> None:
     network = CifarDLA(simple=simple)
-    attend_stages(network, find_sites(network, 32), "attention", lambda _site: _Double())
+    attend_stages(network, find_sites(network, 32), "attention", lambda _site: Double())
     assert [name for name, _ in network.named_modules() if name.endswith("attention")] == [
         f"{name}.attention" for name in names
     ]
-
-
-class _Double(nn.Module):
-    def forward(self, features: Tensor) -> Tensor:
-        return 2 * features
-
-
-class _AddMean(nn.Module):
-    def forward(self, branch: Tensor, block_input: Tensor) -> Tensor:
-        return branch + block_input.mean()
-
-
-def _attend(block: AttendedBlock) -> dict[str, Tensor]:
-    """Double the branch, then add the input's mean to it; double the output. Return the block's random tensors."""
-    for tensor in (*block.parameters(), *block.buffers()):
-        if tensor.is_floating_point():
-            tensor.detach().uniform_(0.1, 0.9)
-    state = block.state_dict()
-    block.add_attention("first", _Double(), place="branch")
-    block.add_attention("second", _AddMean(), place="gate")
-    block.add_attention("third", _Double(), place="output")
-    return state
-
-
-def _normalized(x: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    mean, variance, weight, bias = (
-        state[f"{name}.{key}"][:, None, None] for key in ("running_mean", "running_var", "weight", "bias")
-    )
-    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
 
 
 @pytest.mark.parametrize(("name", "stride"), [("stages.1.beside", 2), ("stages.1.right", 1)])
 def test_attention_is_on_the_branch_before_the_shortcut_and_on_the_output(name: str, stride: int) -> None:
     block = CifarDLA().double().eval().get_submodule(name)
     assert isinstance(block, AttendedBlock)
-    state = _attend(block)
+    state = attend(block)
     x = torch.randn(2, 128 // stride, 6, 10, dtype=torch.float64)
 
     out = F.conv2d(x, state["conv1.weight"], stride=stride, padding=1)
-    out = F.conv2d(_normalized(out, state, "bn1").relu(), state["conv2.weight"], padding=1)
-    out = 2 * _normalized(out, state, "bn2") + x.mean()
+    out = F.conv2d(normalized(out, state, "bn1").relu(), state["conv2.weight"], padding=1)
+    out = 2 * normalized(out, state, "bn2") + x.mean()
     shortcut = x
     if stride == 2:
-        shortcut = _normalized(F.conv2d(x, state["shortcut.0.weight"], stride=2), state, "shortcut.1")
+        shortcut = convolved(x, state, "shortcut.0", stride=2)
     torch.testing.assert_close(block(x), 2 * (out + shortcut).relu())
 
 
@@ -159,7 +117,7 @@ def test_replaced_convolution_goes_with_the_normalization_after_it() -> None:
     network = CifarDLA().eval()
     site = find_sites(network, 32)[1]
     state = site.block.double().state_dict()
-    replace_convolutions([site], lambda _site: _Double(), normalized=True)
+    replace_convolutions([site], lambda _site: Double(), normalized=True)
     x = torch.randn(2, 64, 6, 10, dtype=torch.float64)
     out = F.conv2d(2 * x.relu(), state["conv2.weight"], padding=1)
-    torch.testing.assert_close(site.block(x), (x + _normalized(out, state, "bn2")).relu())
+    torch.testing.assert_close(site.block(x), (x + normalized(out, state, "bn2")).relu())

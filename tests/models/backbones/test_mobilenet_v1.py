@@ -1,6 +1,5 @@
 import pytest
 import torch
-from torch import nn
 
 from gradscape.models import count_parameters
 from gradscape.models.attachment import AttendedBlock
@@ -29,29 +28,6 @@ def test_layers_are_counted_from_one_as_in_the_paper() -> None:
     assert filters == [64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024]
     assert network.insertable_layers == tuple(range(2, 15))
     assert all(isinstance(layers[number], AttendedBlock) for number in network.insertable_layers)
-
-
-@pytest.mark.parametrize("width", [1.0, 0.5])
-def test_replaceable_are_the_layers_that_keep_their_inputs_shape(width: float) -> None:
-    network = MobileNetV1(width=width).eval()
-    kept = []
-    for number, layer in network.layers.items():
-        layer.register_forward_hook(
-            lambda _module, inputs, output, number=number: (
-                kept.append(number) if inputs[0].shape == output.shape else None
-            )
-        )
-    with torch.no_grad():
-        network(torch.randn(1, 3, 64, 96))
-    assert network.replaceable_layers == tuple(kept) == (4, 6, 8, 9, 10, 11, 12, 14)
-
-
-def test_stage_ends_are_those_that_run_after_a_replacement() -> None:
-    network = MobileNetV1(width=0.125).eval()
-    identity = nn.Identity()
-    network.replace_layer(12, identity)
-    assert network.get_submodule("stages.3") is identity
-    assert network(torch.randn(2, 3, 32, 64)).shape == (2, 1000)
 
 
 def test_width_that_leaves_no_channel_is_refused() -> None:

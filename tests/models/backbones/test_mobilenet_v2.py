@@ -5,7 +5,6 @@ from torchvision.models import mobilenet_v2
 from gradscape.models import count_parameters
 from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.mobilenet_v2 import CifarMobileNetV2, MobileNetV2
-from gradscape.models.backbones.substitutes import Substitute
 from gradscape.models.counting import count_macs
 
 
@@ -56,26 +55,3 @@ def test_numbers_are_those_behind_the_published_totals(replaced: tuple[int, ...]
         if parameter.ndim == 4
     )
     assert saved == weights
-
-
-@pytest.mark.parametrize("width", [1.0, 0.5])
-def test_replaceable_are_the_layers_that_keep_their_inputs_shape(width: float) -> None:
-    network = MobileNetV2(width=width).eval()
-    kept = []
-    for number, layer in network.layers.items():
-        layer.register_forward_hook(
-            lambda _module, inputs, output, number=number: (
-                kept.append(number) if inputs[0].shape == output.shape else None
-            )
-        )
-    with torch.no_grad():
-        network(torch.randn(1, 3, 64, 96))
-    assert network.replaceable_layers == tuple(kept) == (4, 6, 7, 9, 10, 11, 13, 14, 16, 17)
-
-
-def test_stage_ends_are_those_that_run_after_a_replacement() -> None:
-    network = MobileNetV2(width=0.1).eval()
-    substitute = Substitute(torch.nn.Sigmoid(), "sigmoid")
-    network.replace_layer(17, substitute)
-    assert network.get_submodule("stages.5") is substitute
-    assert network(torch.randn(2, 3, 32, 64)).shape == (2, 1000)

@@ -1,12 +1,12 @@
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
 from torchvision.models.regnet import BlockParams, RegNet
 
 from gradscape.models import count_parameters
 from gradscape.models.attachment import AttendedBlock, Shape, find_sites
 from gradscape.models.backbones.regnet import CifarRegNetY400MF
+from tests.models.attention_doubles import attend
+from tests.models.plain_layers import convolved, dense
 
 
 @pytest.mark.parametrize(("num_classes", "parameters", "printed"), [(10, 5_714_362, 5.71), (100, 5_749_012, 5.75)])
@@ -33,20 +33,6 @@ def test_torchvision_weights_load_and_give_the_same_logits() -> None:
     torch.testing.assert_close(network(images), original(images))
 
 
-def test_stages_shrink_the_map_and_the_head_takes_the_features() -> None:
-    network = CifarRegNetY400MF(num_classes=7).eval()
-    shapes = []
-    for name in ("stem", "stages.0", "stages.1", "stages.2", "stages.3"):
-        network.get_submodule(name).register_forward_hook(
-            lambda _module, _inputs, output: shapes.append(tuple(output.shape))
-        )
-    images = torch.randn(2, 3, 16, 24)
-    logits = network(images)
-    assert shapes == [(2, 64, 16, 24), (2, 32, 16, 24), (2, 64, 16, 24), (2, 160, 8, 12), (2, 384, 4, 6)]
-    assert logits.shape == (2, 7)
-    assert torch.equal(network.head(network.forward_features(images)), logits)
-
-
 @pytest.mark.parametrize("image_size", [32, 64])
 def test_one_image_of_any_size_gives_logits(image_size: int) -> None:
     assert CifarRegNetY400MF(num_classes=7).eval()(torch.randn(1, 3, image_size, image_size)).isfinite().all()
@@ -60,58 +46,19 @@ def test_sites_are_all_twenty_two_blocks() -> None:
     assert sites[3].branch == sites[3].output == Shape(160, 16, 16)
 
 
-class _Double(nn.Module):
-    def forward(self, features: Tensor) -> Tensor:
-        return 2 * features
-
-
-class _AddMean(nn.Module):
-    def forward(self, branch: Tensor, block_input: Tensor) -> Tensor:
-        return branch + block_input.mean()
-
-
-def _attend(block: AttendedBlock) -> dict[str, Tensor]:
-    """Double the branch, then add the input's mean to it; double the output. Return the block's random tensors."""
-    for tensor in (*block.parameters(), *block.buffers()):
-        if tensor.is_floating_point():
-            tensor.detach().uniform_(0.1, 0.9)
-    state = block.state_dict()
-    block.add_attention("first", _Double(), place="branch")
-    block.add_attention("second", _AddMean(), place="gate")
-    block.add_attention("third", _Double(), place="output")
-    return state
-
-
-def _normalized(x: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    mean, variance, weight, bias = (
-        state[f"{name}.{key}"][:, None, None] for key in ("running_mean", "running_var", "weight", "bias")
-    )
-    return (x - mean) / (variance + 1e-5).sqrt() * weight + bias
-
-
-def _convolved(x: Tensor, state: dict[str, Tensor], name: str, *, stride: int = 1, groups: int = 1) -> Tensor:
-    weight = state[f"{name}.0.weight"]
-    x = F.conv2d(x, weight, stride=stride, padding=weight.shape[-1] // 2, groups=groups)
-    return _normalized(x, state, f"{name}.1")
-
-
-def _dense(x: Tensor, state: dict[str, Tensor], name: str) -> Tensor:
-    return x @ state[f"{name}.weight"][:, :, 0, 0].T + state[f"{name}.bias"]
-
-
 @pytest.mark.parametrize(("name", "channels", "stride"), [("block3-0", 64, 2), ("block3-1", 160, 1)])
 def test_attention_is_on_the_branch_before_the_shortcut_and_on_the_output(
     name: str, channels: int, stride: int
 ) -> None:
     block = CifarRegNetY400MF().double().eval().get_submodule(f"trunk_output.block3.{name}")
     assert isinstance(block, AttendedBlock)
-    state = _attend(block)
+    state = attend(block)
     x = torch.randn(2, channels, 6, 10, dtype=torch.float64)
 
-    out = _convolved(x, state, "f.a").relu()
-    out = _convolved(out, state, "f.b", stride=stride, groups=160 // 16).relu()
-    weights = _dense(out.mean((2, 3)), state, "f.se.fc1").relu()
-    out = out * _dense(weights, state, "f.se.fc2").sigmoid()[:, :, None, None]
-    out = 2 * _convolved(out, state, "f.c") + x.mean()
-    shortcut = x if stride == 1 else _convolved(x, state, "proj", stride=2)
+    out = convolved(x, state, "f.a.0").relu()
+    out = convolved(out, state, "f.b.0", stride=stride, groups=160 // 16).relu()
+    weights = dense(out.mean((2, 3)), state, "f.se.fc1").relu()
+    out = out * dense(weights, state, "f.se.fc2").sigmoid()[:, :, None, None]
+    out = 2 * convolved(out, state, "f.c.0") + x.mean()
+    shortcut = x if stride == 1 else convolved(x, state, "proj.0", stride=2)
     torch.testing.assert_close(block(x), 2 * (shortcut + out).relu())

@@ -6,11 +6,17 @@ import pytest
 import torch
 from torch import nn
 
+from gradscape.models.backbones.cifar_resnets import CifarResNet
 from gradscape.models.backbones.densenet import DenseNet100
+from gradscape.models.backbones.dla import CifarDLA
+from gradscape.models.backbones.efficientnet import EfficientNetB0
 from gradscape.models.backbones.mobilenet_v1 import MobileNetV1
 from gradscape.models.backbones.mobilenet_v2 import CifarMobileNetV2, MobileNetV2
 from gradscape.models.backbones.preact_resnets import create_preact_resnet, create_preact_resnet110
+from gradscape.models.backbones.regnet import CifarRegNetY400MF
 from gradscape.models.backbones.resnexts import CifarResNeXt
+from gradscape.models.backbones.senet import CifarSENet18
+from gradscape.models.backbones.shufflenet_v2 import ShuffleNetV2
 from gradscape.models.backbones.vgg import CifarVGG16
 from gradscape.models.backbones.wide_resnets import create_wide_resnet
 
@@ -67,6 +73,51 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int], Shapes]] = {
         lambda: DenseNet100(num_classes=7),
         (8, 12),
         [(24, 8, 12), (216, 8, 12), (300, 4, 6), (342, 2, 3)],
+    ),
+    "resnet20_projection": (
+        lambda: CifarResNet(20, num_classes=7, shortcut="projection"),
+        (24, 40),
+        [(16, 24, 40), (16, 24, 40), (32, 12, 20), (64, 6, 10)],
+    ),
+    "dla": (
+        lambda: CifarDLA(num_classes=7),
+        (16, 24),
+        [(32, 16, 24), (64, 16, 24), (128, 8, 12), (256, 4, 6), (512, 2, 3)],
+    ),
+    "simple dla": (
+        lambda: CifarDLA(num_classes=7, simple=True),
+        (16, 24),
+        [(32, 16, 24), (64, 16, 24), (128, 8, 12), (256, 4, 6), (512, 2, 3)],
+    ),
+    "senet18": (
+        lambda: CifarSENet18(num_classes=7),
+        (16, 24),
+        [(64, 16, 24), (64, 16, 24), (128, 8, 12), (256, 4, 6), (512, 2, 3)],
+    ),
+    "regnet": (
+        lambda: CifarRegNetY400MF(num_classes=7),
+        (16, 24),
+        [(64, 16, 24), (32, 16, 24), (64, 16, 24), (160, 8, 12), (384, 4, 6)],
+    ),
+    "shufflenet_v2": (
+        lambda: ShuffleNetV2(num_classes=7),
+        (64, 96),
+        [(24, 16, 24), (116, 8, 12), (232, 4, 6), (464, 2, 3)],
+    ),
+    "shufflenet_v2 for small images": (
+        lambda: ShuffleNetV2(num_classes=7, small_images=True),
+        (64, 96),
+        [(24, 64, 96), (116, 32, 48), (232, 16, 24), (464, 8, 12)],
+    ),
+    "efficientnet_b0": (
+        lambda: EfficientNetB0(num_classes=7),
+        (64, 96),
+        [(32, 32, 48), (16, 32, 48), (24, 16, 24), (40, 8, 12), (80, 4, 6), (112, 4, 6), (192, 2, 3), (320, 2, 3)],
+    ),
+    "efficientnet_b0 for small images": (
+        lambda: EfficientNetB0(num_classes=7, small_images=True),
+        (64, 96),
+        [(32, 64, 96), (16, 64, 96), (24, 32, 48), (40, 16, 24), (80, 8, 12), (112, 8, 12), (192, 4, 6), (320, 4, 6)],
     ),
 }
 

@@ -20,6 +20,43 @@ def test_substitute_stands_where_the_layer_stood_and_can_be_attended(name: str, 
     assert site.input == site.branch == site.output == Shape(channels, side, side)
 
 
+@pytest.mark.parametrize("width", [1.0, 0.5])
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [("mobilenet_v1", (4, 6, 8, 9, 10, 11, 12, 14)), ("mobilenet_v2", (4, 6, 7, 9, 10, 11, 13, 14, 16, 17))],
+)
+def test_replaceable_are_the_layers_that_keep_their_inputs_shape(
+    name: str, numbers: tuple[int, ...], width: float
+) -> None:
+    network = CREATE[name](width=width).eval()
+    kept = []
+    for number, layer in network.layers.items():
+        layer.register_forward_hook(
+            lambda _module, inputs, output, number=number: (
+                kept.append(number) if inputs[0].shape == output.shape else None
+            )
+        )
+    with torch.no_grad():
+        network(torch.randn(1, 3, 64, 96))
+    assert network.replaceable_layers == tuple(kept) == numbers
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "stage", "module"),
+    [
+        ("mobilenet_v1", 12, "stages.3", nn.Identity()),
+        ("mobilenet_v2", 17, "stages.5", Substitute(nn.Sigmoid(), "sigmoid")),
+    ],
+)
+def test_stage_ends_are_those_that_run_after_a_replacement(
+    name: str, number: int, stage: str, module: nn.Module
+) -> None:
+    network = CREATE[name](width=0.125).eval()
+    network.replace_layer(number, module)
+    assert network.get_submodule(stage) is module
+    assert network(torch.randn(2, 3, 32, 64)).shape == (2, 1000)
+
+
 def test_replaced_layer_computes_what_its_module_computes() -> None:
     torch.manual_seed(0)
     network = MobileNetV1(width=0.125).eval()
