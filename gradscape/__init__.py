@@ -8,7 +8,7 @@ from types import ModuleType
 
 __version__ = "0.1.0"
 
-_SUBPACKAGES = ("data", "figures", "landscape", "models", "studies", "training")
+_SUBPACKAGES = ("data", "explain", "figures", "landscape", "models", "studies", "training")
 
 __all__ = ["__version__", *_SUBPACKAGES]
 

@@ -9,11 +9,12 @@ import numpy as np
 from jaxtyping import Float
 from torch import nn
 
+from gradscape._model_state import model_device
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.images import Block, cut_chunks
 from gradscape.landscape.ledger import Ledger
 from gradscape.landscape.moving import moving
-from gradscape.landscape.plan import ExecutionPlan, model_device
+from gradscape.landscape.plan import ExecutionPlan
 from gradscape.landscape.task import Task, check_model, measure_block
 from gradscape.landscape.unchanged import evaluating
 

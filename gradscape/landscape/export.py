@@ -1,7 +1,6 @@
 """Surfaces for other programs: tables, arrays, meshes, and the original tool's files."""
 
 import csv
-import json
 import os
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 
+from gradscape._arrays import save_arrays
 from gradscape._files import replacing
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
@@ -32,8 +32,7 @@ def save_npz(result: Surface | Line, path: Path) -> None:
     """Coordinates and values as arrays, the provenance as JSON in `meta`."""
     axes = {name: getattr(result, name) for name in ("alphas", "betas") if hasattr(result, name)}
     values = {name: getattr(result, name) for name in _VALUES}
-    with replacing(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, **axes, **values, meta=np.array(json.dumps(dict(result.meta))))
+    save_arrays(path, axes | values, result.meta)
 
 
 def save_vtp(result: Surface, path: Path) -> None:

@@ -6,6 +6,8 @@ from typing import Literal
 import torch
 from torch import autocast, nn
 
+from gradscape._model_state import model_device
+
 Precision = Literal["auto", "fp32", "bf16"]
 
 DEFAULT_BATCH_SIZE = 64
@@ -67,12 +69,6 @@ def make_plan(model: nn.Module, *, precision: Precision, batch_size: int) -> Exe
         torch=torch.__version__,
         instructions=torch.backends.cpu.get_cpu_capability(),
     )
-
-
-def model_device(model: nn.Module) -> torch.device:
-    """Where the model's first tensor is."""
-    tensors = (*model.parameters(), *model.buffers())
-    return tensors[0].device if tensors else torch.device("cpu")
 
 
 def _is_channels_last(tensor: torch.Tensor) -> bool:

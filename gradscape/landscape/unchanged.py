@@ -1,51 +1,17 @@
-"""Leave a model and the process as they were."""
+"""A model that is only looked at."""
 
-import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-import numpy as np
 import torch
 from torch import nn
 
-from gradscape.landscape.plan import model_device
+from gradscape._model_state import preserved
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """`eval()` without gradients, in exact arithmetic; afterwards modes, buffers and random states are as before.
-
-    Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
-    """
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [(module, dict(module._buffers)) for module in model.modules()]
-    values = {buffer: buffer.clone() for _, held in buffers for buffer in held.values() if buffer is not None}
-    precisions = [(backend, backend.fp32_precision) for backend in _matmul_backends()]
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    device = model_device(model)
-    try:
-        for backend, _ in precisions:
-            backend.fp32_precision = "ieee"
+    """`eval()` without gradients, in exact arithmetic; afterwards the model and the random states are as before."""
+    with preserved(model), torch.no_grad():
         model.eval()
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []), torch.no_grad():
-            yield
-    finally:
-        for backend, precision in precisions:
-            backend.fp32_precision = precision
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
-        for module, training in modes:
-            module.training = training
-        for module, held in buffers:
-            module._buffers.clear()
-            module._buffers.update(held)
-        for buffer, before in values.items():
-            if not torch.equal(buffer, before):
-                buffer.copy_(before)
-
-
-def _matmul_backends() -> tuple[Any, ...]:
-    cudnn: Any = torch.backends.cudnn
-    mkldnn: Any = torch.backends.mkldnn
-    return torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn
+        yield

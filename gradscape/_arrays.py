@@ -1,0 +1,40 @@
+"""Named arrays with their provenance in one `.npz` file, without pickles."""
+
+import json
+import os
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gradscape._files import replacing
+
+_META = "meta"
+
+
+def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
+    """Write arrays, and the provenance as JSON under the name `meta`, all at once.
+
+    Args:
+        path: The file, `.npz`.
+        arrays: Numbers, truth values or text, by name; `meta` is taken.
+        meta: Provenance that JSON can hold.
+    """
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **arrays, **{_META: np.array(json.dumps(dict(meta)))})
+
+
+def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read what `save_arrays` wrote.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It is no such file.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        return arrays, json.loads(str(arrays.pop(_META)))
+    except (KeyError, EOFError, ValueError, zipfile.BadZipFile, AttributeError) as problem:
+        raise ValueError(f"`{os.fspath(path)}` must be a .npz file of gradscape with its provenance") from problem

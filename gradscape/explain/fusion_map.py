@@ -1,0 +1,58 @@
+"""Feature fusion: features before an attention block, the attention's part, and both together."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gradscape._arrays import load_arrays, save_arrays
+
+__all__ = ["FusionMaps"]
+
+
+@dataclass(frozen=True, eq=False)
+class FusionMaps:
+    """Three stages of one attention block, for N images.
+
+    Attributes:
+        before: (N, C, H, W) float32, the features that the attention works on.
+        part: What the attention adds to them, or the factor it multiplies them with, broadcast to (N, C, H, W).
+        fused: (N, C, H, W), the features with their attention.
+        block: Name of the attention block.
+        names: What the three are called in the block's paper, such as ("convolution", "CPA", "sum").
+        meta: Provenance.
+    """
+
+    before: np.ndarray
+    part: np.ndarray
+    fused: np.ndarray
+    block: str
+    names: tuple[str, str, str]
+    meta: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        shapes = {self.before.shape, self.part.shape, self.fused.shape}
+        if len(shapes) != 1 or self.before.ndim != 4:
+            raise ValueError(f"`before`, `part` and `fused` must have one shape (N, C, H, W), got {shapes}")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one `.npz` file."""
+        arrays = {name: getattr(self, name) for name in ("before", "part", "fused")}
+        save_arrays(path, arrays, {**self.meta, "fusion": {"block": self.block, "names": list(self.names)}})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "FusionMaps":
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It holds no fusion maps.
+        """
+        arrays, meta = load_arrays(path)
+        named = meta.pop("fusion", None)
+        if named is None:
+            raise ValueError(f"`{os.fspath(path)}` must hold fusion maps, but holds {', '.join(arrays)}")
+        first, second, third = named["names"]
+        return cls(**arrays, block=named["block"], names=(first, second, third), meta=meta)

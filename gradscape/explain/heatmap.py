@@ -1,0 +1,115 @@
+"""Heatmaps: how much each place of an image spoke for a class."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from gradscape._arrays import load_arrays, save_arrays
+
+__all__ = ["Heatmaps"]
+
+
+@dataclass(frozen=True, eq=False)
+class Heatmaps:
+    """Class-activation maps of one method at one layer, for N images.
+
+    Attributes:
+        raw: (N, h, w) float32, signed, at the layer's size, as the method's equation gives it.
+        image_size: (H, W) of the images in pixels.
+        method: Name of the method.
+        target_layer: Name of the layer whose features are weighed.
+        class_index: (N,) int64, what was explained; -1 where a score of the user's was.
+        score: (N,) float32, the explained score: the class's logit, or the user's number.
+        probability: (N,) float32, softmax probability of the class; NaN where a score of the user's was explained.
+        meta: Provenance: model, versions, options.
+    """
+
+    raw: np.ndarray
+    image_size: tuple[int, int]
+    method: str
+    target_layer: str
+    class_index: np.ndarray
+    score: np.ndarray
+    probability: np.ndarray
+    meta: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.raw.ndim != 3:
+            raise ValueError(f"`raw` must be (images, height, width), got {self.raw.shape}")
+        for name in ("class_index", "score", "probability"):
+            if getattr(self, name).shape != self.raw.shape[:1]:
+                raise ValueError(f"`{name}` must hold a value for each of the {len(self.raw)} images")
+
+    @property
+    def display(self) -> np.ndarray:
+        """(N, H, W) float32: what is positive, resized to the image, min-max scaled to [0, 1] for each image.
+
+        Scaled at the layer's size, then resized bilinearly, as Grad-CAM's figures are. A map without positive values
+        is 0; a map with a value that is not finite is NaN everywhere.
+        """
+        positive = np.maximum(self.raw, 0)
+        low, high = (bound(positive, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
+        return self._resized(_scaled(positive, low, high))
+
+    @property
+    def shared_display(self) -> np.ndarray:
+        """(N, H, W) float32: what is positive, resized to the image, over the largest value of all the maps.
+
+        Zero is 0, so that images can be compared; a map with a value that is not finite is NaN.
+        """
+        positive = np.maximum(self.raw, 0)
+        finite = np.isfinite(positive).all(axis=(1, 2))
+        return self._resized(_scaled(positive, 0, positive[finite].max(initial=0)))
+
+    @property
+    def faults(self) -> dict[int, str]:
+        """What must not be painted: image number -> "nothing positive", "all zero" or "not finite"."""
+        faults = {}
+        for number, one in enumerate(self.raw):
+            if not np.isfinite(one).all():
+                faults[number] = "not finite"
+            elif not one.any():
+                faults[number] = "all zero"
+            elif one.max() <= 0:
+                faults[number] = "nothing positive"
+        return faults
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one `.npz` file, also `display`, so that no other program has to scale."""
+        arrays = {name: getattr(self, name) for name in ("raw", "display", "class_index", "score", "probability")}
+        named = {"method": self.method, "target_layer": self.target_layer, "image_size": list(self.image_size)}
+        save_arrays(path, arrays, {**self.meta, "heatmaps": named})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Heatmaps":
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It holds no heatmaps.
+        """
+        arrays, meta = load_arrays(path)
+        named = meta.pop("heatmaps", None)
+        if named is None:
+            raise ValueError(f"`{os.fspath(path)}` must hold heatmaps, but holds {', '.join(arrays)}")
+        del arrays["display"]
+        height, width = named.pop("image_size")
+        return cls(**arrays, **named, image_size=(height, width), meta=meta)  # type: ignore[arg-type]
+
+    def _resized(self, maps: np.ndarray) -> np.ndarray:
+        resized = F.interpolate(torch.from_numpy(maps)[:, None], self.image_size, mode="bilinear", align_corners=False)
+        return resized[:, 0].numpy()
+
+
+def _scaled(maps: np.ndarray, low: Any, high: Any) -> np.ndarray:
+    """Map low … high to 0 … 1, and a map that is constant to 0; what is not finite spreads over its whole map."""
+    span = np.asarray(high - low)
+    scaled = (maps - low) / np.where(span > 0, span, 1)
+    bad = ~np.isfinite(maps).all(axis=(1, 2))
+    scaled[bad] = np.nan
+    return scaled.astype(np.float32)
