@@ -31,6 +31,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["AttentionModule", "ResidualAttentionNetwork", "ResidualUnit", "SoftMask", "UnitStyle", "create_tail"]
 
@@ -293,7 +294,7 @@ def create_tail(channels: int, filters: int, *, stride: int, style: UnitStyle) -
     )
 
 
-class ResidualAttentionNetwork(nn.Module):
+class ResidualAttentionNetwork(StagedNetwork):
     """The report's network: stem, three stages of a residual unit and attention modules, a tail of residual units.
 
     Source: the report's figure 5 and its published code; the paper's section 4.1 for the depths.
@@ -351,24 +352,9 @@ class ResidualAttentionNetwork(nn.Module):
         self.head = nn.Linear(TAIL_WIDTH, num_classes)
         self.apply(_initialize)
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 512"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        x = self.stem(images)  # 64 channels, 1/2
-        for stage in self.stages:
-            x = stage(x)  # 64, 1/2; 128, 1/4; 256, 1/8
-        return self.tail(x).mean((2, 3))  # 512, 1/8
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+    def _last_map(self, images: Tensor) -> Tensor:
+        x = super()._last_map(images)  # 64 channels, 1/2; 128, 1/4; 256, 1/8
+        return self.tail(x)  # 512, 1/8
 
 
 def _initialize(module: nn.Module) -> None:

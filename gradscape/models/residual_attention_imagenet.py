@@ -13,10 +13,10 @@ Differs from the paper, following the authors' published network descriptions (C
 - Any image size: masks are upsampled to the sizes that were pooled, and the last map is averaged as a whole.
 """
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape.models.residual_attention import AttentionModule, ResidualUnit, UnitStyle, create_tail
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["ResidualAttentionImageNet"]
 
@@ -26,7 +26,7 @@ TAIL_WIDTH = 2048
 STYLE = UnitStyle(bias=False, eps=1e-5, momentum=0.1, activated=True, pool_padding="tensorflow", upsampling="bilinear")
 
 
-class ResidualAttentionImageNet(nn.Module):
+class ResidualAttentionImageNet(StagedNetwork):
     """The paper's network: stem, three stages of a residual unit and attention modules, a tail of residual units.
 
     Source: table 2; the authors' published network descriptions.
@@ -63,21 +63,6 @@ class ResidualAttentionImageNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 2048"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        x = self.stem(images)  # 64 channels, 1/4
-        for stage in self.stages:
-            x = stage(x)  # 256, 1/4; 512, 1/8; 1024, 1/16
-        return self.tail(x).mean((2, 3))  # 2048, 1/32
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+    def _last_map(self, images: Tensor) -> Tensor:
+        x = super()._last_map(images)  # 256 channels, 1/4; 512, 1/8; 1024, 1/16
+        return self.tail(x)  # 2048, 1/32

@@ -33,6 +33,7 @@ from torch.nn import functional as F
 
 from gradscape._taps import Tap
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["ChannelPixelAttention", "SpatialPixelAttention", "UPABlock", "UPANet"]
 
@@ -200,7 +201,7 @@ class _Plan:
         return nn.Sequential(self.block(channels, channels, down=down), *dense)
 
 
-class UPANet(nn.Module):
+class UPANet(StagedNetwork):
     """A UPANet for square images whose side is a multiple of 8.
 
     Submodules carry the names of the authors' state dict, so that it loads as it is: `root` and `emb` (the stem),
@@ -286,14 +287,6 @@ class UPANet(nn.Module):
         maps.append(self.layer3(maps[-1]))  # 8F, 1/4
         maps.append(self.layer4(maps[-1]))  # 16F, 1/8
         return self.bn(torch.cat([self._pool(level, maps[level]) for level in self.levels], 1))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
 
     def _pool(self, level: int, x: Tensor) -> Tensor:
         if self.kinds == "gap":

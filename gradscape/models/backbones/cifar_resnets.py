@@ -8,11 +8,11 @@ Differs from the papers: any number of classes and any image size, by a global a
 
 from typing import Literal
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarResNet", "Shortcut"]
 
@@ -59,7 +59,7 @@ def _shortcut(kind: Shortcut, channels: int, filters: int) -> nn.Module | None:
     return nn.Sequential(nn.Conv2d(channels, filters, 1, stride=2, bias=False), nn.BatchNorm2d(filters))
 
 
-class CifarResNet(nn.Module):
+class CifarResNet(StagedNetwork):
     """He's residual network for small images: three stages of basic blocks with 16, 32 and 64 channels.
 
     Source: He et al., section 4.2; Li et al., section 4, for the projections and for the network without shortcuts.
@@ -110,22 +110,8 @@ class CifarResNet(nn.Module):
         """The classifier, from `forward_features` to logits."""
         return self.linear
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 64"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
+    def _last_map(self, images: Tensor) -> Tensor:
         x = self.relu(self.bn1(self.conv1(images)))  # 16 channels at full size
         x = self.layer1(x)  # 16, full size
         x = self.layer2(x)  # 32, 1/2
-        x = self.layer3(x)  # 64, 1/4
-        return x.mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+        return self.layer3(x)  # 64, 1/4

@@ -9,11 +9,11 @@ pixels. Global average pooling takes any size that the transitions can halve.
 from functools import partial
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarDenseNet", "DenseNet100", "DenseNet121", "DenseNet201"]
 
@@ -48,7 +48,7 @@ class _Transition(nn.Module):
         return F.avg_pool2d(self.conv(F.relu(self.bn(x))), 2)
 
 
-class CifarDenseNet(nn.Module):
+class CifarDenseNet(StagedNetwork):
     """DenseNet-BC for small images: dense blocks, and a transition to half the channels and size between two of them.
 
     Source: Huang et al., section 3 and table 1.
@@ -99,26 +99,13 @@ class CifarDenseNet(nn.Module):
         """The classifier, from `forward_features` to logits."""
         return self.linear
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
-        """Return what the classifier sees: the averages of the last map, normalized.
-
-        Args:
-            images: Normalized images.
-        """
+    def _last_map(self, images: Tensor) -> Tensor:
         x = self.conv1(images)  # 2k channels at full size
         for number in range(1, self.blocks):  # half the size with each transition
             x = self.get_submodule(f"dense{number}")(x)
             x = self.get_submodule(f"trans{number}")(x)
         x = self.get_submodule(f"dense{self.blocks}")(x)
-        return F.relu(self.bn(x)).mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+        return F.relu(self.bn(x))
 
 
 DenseNet121 = partial(CifarDenseNet, (6, 12, 24, 16))

@@ -9,11 +9,11 @@ with merged roots (f).
 """
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarDLA"]
 
@@ -92,7 +92,7 @@ def _convolution(channels: int, filters: int) -> nn.Sequential:
     )
 
 
-class CifarDLA(nn.Module):
+class CifarDLA(StagedNetwork):
     """Deep layer aggregation for small images: four stages, each a tree of residual blocks.
 
     Source: Yu et al., section 3.2 and figure 2; table 1 for the widths and levels of DLA-34.
@@ -112,7 +112,7 @@ class CifarDLA(nn.Module):
 
         self.stem = nn.Sequential(_convolution(3, 16), _convolution(16, 16), _convolution(16, 32))
         self.stages = nn.ModuleList(
-            [
+            [  # full size, 1/2, 1/4, 1/8
                 _BinaryTree(32, 64, levels=1, stride=1),
                 two_levels(64, 128),
                 two_levels(128, 256),
@@ -120,22 +120,3 @@ class CifarDLA(nn.Module):
             ]
         )
         self.head = nn.Linear(512, num_classes)
-
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 512"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        x = self.stem(images)  # 32 channels at full size
-        for stage in self.stages:
-            x = stage(x)  # 64 at full size, 128 at 1/2, 256 at 1/4, 512 at 1/8
-        return x.mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))

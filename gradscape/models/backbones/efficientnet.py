@@ -10,12 +10,12 @@ which no image passes through; they are not here.
 
 from functools import partial
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.efficientnet import EfficientNet, MBConv, MBConvConfig
 
 from gradscape.models.attachment import AttendedBlock
-from gradscape.models.backbones.senet import SqueezeExcitation
+from gradscape.models.backbones.tapped_squeeze_excitation import TappedSqueezeExcitation
+from gradscape.models.staged import FeaturesNetwork
 
 __all__ = ["EfficientNetB0"]
 
@@ -44,7 +44,7 @@ _STAGES = [
 ]
 
 
-class EfficientNetB0(EfficientNet):
+class EfficientNetB0(FeaturesNetwork, EfficientNet):
     """Torchvision's EfficientNet-B0, with places for attention.
 
     Source: Tan and Le, table 1; section 5.2 for dropout 0.2 and stochastic depth 0.2.
@@ -56,7 +56,7 @@ class EfficientNetB0(EfficientNet):
     """
 
     def __init__(self, *, num_classes: int = 1000, small_images: bool = False) -> None:
-        block = partial(_MBConv, se_layer=SqueezeExcitation)  # type: ignore[call-arg]
+        block = partial(_MBConv, se_layer=TappedSqueezeExcitation)  # type: ignore[call-arg]
         settings = [MBConvConfig(*setting, block=block) for setting in _STAGES]
         super().__init__(settings, dropout=0.2, stochastic_depth_prob=0.2, num_classes=num_classes)
         if small_images:
@@ -65,33 +65,10 @@ class EfficientNetB0(EfficientNet):
             self.classifier[1] = nn.Linear(320, num_classes)
 
     @property
-    def stem(self) -> nn.Module:
-        """The first convolution, normalized and activated."""
-        return self.features[0]
-
-    @property
     def stages(self) -> nn.ModuleList:
         """The paper's stages 2 to 8."""
         return nn.ModuleList(self.features[1 : 1 + len(_STAGES)])
 
-    @property
-    def head(self) -> nn.Module:
-        """The classifier, from `forward_features` to logits."""
-        return self.classifier
-
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
+    def _last_map(self, images: Tensor) -> Tensor:
         x = self.features(images)  # 1280 channels, 1/32 (small images: 320, 1/16)
-        return self.avgpool(x).flatten(1)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+        return self.avgpool(x)  # one pixel

@@ -6,11 +6,11 @@ Differs from the paper: the last depthwise convolution has stride 1, where table
 image size.
 """
 
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.substitutes import NumberedLayers
+from gradscape.models.staged import FeaturesNetwork
 
 __all__ = ["MobileNetV1"]
 
@@ -50,7 +50,7 @@ _BLOCKS = (
 )
 
 
-class MobileNetV1(NumberedLayers):
+class MobileNetV1(FeaturesNetwork, NumberedLayers):
     """A 3×3 convolution (layer 1) and thirteen depthwise separable blocks (layers 2 to 14).
 
     Source: Howard et al., table 1; section 3.3 for `width`.
@@ -86,32 +86,6 @@ class MobileNetV1(NumberedLayers):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     @property
-    def stem(self) -> nn.Module:
-        """The first convolution, normalized and activated."""
-        return self.features[0]
-
-    @property
     def stages(self) -> nn.ModuleList:
         """The last layer of each of the five sizes: layers 2, 4, 6, 12 and 14."""
         return nn.ModuleList([self.features[number - 1] for number in (2, 4, 6, 12, 14)])
-
-    @property
-    def head(self) -> nn.Module:
-        """The classifier, from `forward_features` to logits."""
-        return self.classifier
-
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.features(images).mean((2, 3))  # 1/32 of the size before the average
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))

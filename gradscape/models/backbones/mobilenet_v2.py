@@ -8,7 +8,6 @@ and in the second stage, ReLU instead of ReLU6, an expanding convolution in the 
 a block of stride 1 changes the channels, which has no shortcut in the paper.
 """
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.mobilenetv2 import InvertedResidual
@@ -16,6 +15,7 @@ from torchvision.models.mobilenetv2 import MobileNetV2 as TorchvisionMobileNetV2
 
 from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.substitutes import NumberedLayers
+from gradscape.models.staged import FeaturesNetwork, StagedNetwork
 
 __all__ = ["CifarMobileNetV2", "MobileNetV2"]
 
@@ -30,7 +30,7 @@ class _InvertedResidual(InvertedResidual, AttendedBlock):
         return self.attend_output(x + out if self.use_res_connect else out)
 
 
-class MobileNetV2(TorchvisionMobileNetV2, NumberedLayers):
+class MobileNetV2(FeaturesNetwork, TorchvisionMobileNetV2, NumberedLayers):
     """Torchvision's network: a convolution (layer 1), seventeen blocks (2 to 18), and a 1×1 convolution (19).
 
     Source: Sandler et al., table 2.
@@ -39,8 +39,6 @@ class MobileNetV2(TorchvisionMobileNetV2, NumberedLayers):
         num_classes: Number of classes.
         width: Factor on the channels, rounded to multiples of 8.
     """
-
-    classifier: nn.Sequential
 
     def __init__(self, *, num_classes: int = 1000, width: float = 1.0) -> None:
         super().__init__(num_classes=num_classes, width_mult=width, block=_InvertedResidual)
@@ -51,35 +49,9 @@ class MobileNetV2(TorchvisionMobileNetV2, NumberedLayers):
         )
 
     @property
-    def stem(self) -> nn.Module:
-        """The first convolution, normalized and activated."""
-        return self.features[0]
-
-    @property
     def stages(self) -> nn.ModuleList:
         """The last block of each line of the paper's table: layers 2, 4, 7, 11, 14, 17 and 18."""
         return nn.ModuleList([self.features[number - 1] for number in (2, 4, 7, 11, 14, 17, 18)])
-
-    @property
-    def head(self) -> nn.Module:
-        """The classifier, from `forward_features` to logits."""
-        return self.classifier
-
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.features(images).mean((2, 3))  # 1/32 of the size before the average
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
 
 
 class _CifarBlock(AttendedBlock):
@@ -118,7 +90,7 @@ _CIFAR_STAGES = (
 )
 
 
-class CifarMobileNetV2(nn.Module):
+class CifarMobileNetV2(StagedNetwork):
     """MobileNetV2 for small images, an eighth of whose size the last map has.
 
     Source: Sandler et al., table 2, with the strides above.
@@ -145,21 +117,6 @@ class CifarMobileNetV2(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1280"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        x = self.stem(images)  # 32 channels at full size
-        for stage in self.stages:  # 16 and 24 at full size, 32 at 1/2, 64 and 96 at 1/4, 160 and 320 at 1/8
-            x = stage(x)
-        return self.widening(x).mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+    def _last_map(self, images: Tensor) -> Tensor:
+        x = super()._last_map(images)  # 16, 24, full size; 32, 1/2; 64, 96, 1/4; 160, 320, 1/8
+        return self.widening(x)

@@ -8,11 +8,11 @@ pooling, and no normalization before the classifier, as SPANet counts them. The 
 before its projection too in every such block. Global average pooling takes any image size.
 """
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["PreactResNet", "create_preact_resnet", "create_preact_resnet110"]
 
@@ -69,7 +69,7 @@ class _Bottleneck(AttendedBlock):
         return self.attend_output(out + (x if self.shortcut is None else self.shortcut(activated)))
 
 
-class PreactResNet(nn.Module):
+class PreactResNet(StagedNetwork):
     """Residual network for small images that normalizes and activates before each convolution.
 
     Source: He et al., figure 1b and table 2 ("full pre-activation").
@@ -110,26 +110,9 @@ class PreactResNet(nn.Module):
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        x = self.stem(images)
-        for stage in self.stages:  # full size, then half of it from stage to stage
-            x = stage(x)
-        if self.bn is not None:
-            x = F.relu(self.bn(x))
-        return x.mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+    def _last_map(self, images: Tensor) -> Tensor:
+        x = super()._last_map(images)  # full size, then half of it from stage to stage
+        return x if self.bn is None else F.relu(self.bn(x))
 
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

@@ -9,13 +9,13 @@ and no stride, and neither has the first stage and the second.
 
 from typing import Any
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.regnet import BlockParams, RegNet, ResBottleneckBlock
 from torchvision.ops.misc import Conv2dNormActivation
 
 from gradscape.models.attachment import AttendedBlock
-from gradscape.models.backbones.senet import SqueezeExcitation
+from gradscape.models.backbones.tapped_squeeze_excitation import TappedSqueezeExcitation
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarRegNetY400MF"]
 
@@ -31,7 +31,7 @@ class _Bottleneck(ResBottleneckBlock, AttendedBlock):
         super().__init__(*args)
         squeeze = self.f.get_submodule("se.fc1")
         assert isinstance(squeeze, nn.Conv2d)
-        self.f.se = SqueezeExcitation(squeeze.in_channels, squeeze.out_channels)  # the same, with taps
+        self.f.se = TappedSqueezeExcitation(squeeze.in_channels, squeeze.out_channels)  # the same, with taps
 
     def forward(self, x: Tensor) -> Tensor:
         branch = self.attend_branch(self.f(x), x)
@@ -43,7 +43,7 @@ def _stem(channels: int, filters: int, norm_layer: Any, activation_layer: Any) -
     return Conv2dNormActivation(channels, filters, 3, norm_layer=norm_layer, activation_layer=activation_layer)
 
 
-class CifarRegNetY400MF(RegNet):
+class CifarRegNetY400MF(StagedNetwork, RegNet):
     """RegNetY-400MF for small images, with places for attention.
 
     Source: Radosavovic et al., figure 4 for the block; section 5 for squeeze-and-excitation, whose inner width is a
@@ -74,20 +74,7 @@ class CifarRegNetY400MF(RegNet):
         """The classifier, from `forward_features` to logits."""
         return self.fc
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 384"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
+    def _last_map(self, images: Tensor) -> Tensor:
         x = self.stem(images)  # 64 channels at full size
         x = self.trunk_output(x)  # 32 and 64 at full size, 160 at 1/2, 384 at 1/4
-        return self.avgpool(x).flatten(1)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+        return self.avgpool(x)  # one pixel

@@ -8,12 +8,12 @@ Differs from the papers: strides are in the 3×3 convolutions, as in torchvision
 convolution without stride and without pooling.
 """
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
 from torchvision.models.resnet import ResNet as TorchvisionResNet
 
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["AttendedBottleneck", "ResNet", "create_resnet"]
 
@@ -58,7 +58,7 @@ class AttendedBottleneck(Bottleneck, AttendedBlock):
         return self.attend_output(self.relu(out + shortcut))
 
 
-class ResNet(TorchvisionResNet):
+class ResNet(StagedNetwork, TorchvisionResNet):
     """Torchvision's residual network, with places for attention.
 
     Source: He et al., table 1; Zagoruyko and Komodakis, table 1, for `width`; Xie et al., table 1, for `groups`.
@@ -114,26 +114,13 @@ class ResNet(TorchvisionResNet):
         """The classifier, from `forward_features` to logits."""
         return self.fc
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
+    def _last_map(self, images: Tensor) -> Tensor:
         x = self.maxpool(self.relu(self.bn1(self.conv1(images))))  # 64 channels, 1/4 (small images: full size)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)
         x = self.layer4(x)
-        return self.avgpool(x).flatten(1)
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+        return self.avgpool(x)  # one pixel
 
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}

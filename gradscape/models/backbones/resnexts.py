@@ -5,15 +5,15 @@
 Differs from the paper: `stem_size` 1 gives the 1×1 stem of the networks in UPANets' tables; any image size.
 """
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import nn
 
 from gradscape.models.backbones.resnets import AttendedBottleneck
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarResNeXt"]
 
 
-class CifarResNeXt(nn.Module):
+class CifarResNeXt(StagedNetwork):
     """Three stages of three bottlenecks whose 3×3 convolutions are grouped; outputs have 256, 512 and 1024 channels.
 
     Source: Xie et al., section 5.3.
@@ -43,27 +43,9 @@ class CifarResNeXt(nn.Module):
             others = [AttendedBottleneck(filters, planes, groups=groups, base_width=group_width) for _ in range(2)]  # type: ignore[call-arg]
             return nn.Sequential(first, *others)
 
+        # full size, 1/2, 1/4
         self.stages = nn.ModuleList([stage(64, 64, 1), stage(256, 128, 2), stage(512, 256, 2)])
         self.head = nn.Linear(1024, num_classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1024"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        x = self.stem(images)  # 64 channels at full size
-        for stage in self.stages:  # 256 at full size, 512 at 1/2, 1024 at 1/4
-            x = stage(x)
-        return x.mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))

@@ -7,49 +7,14 @@ behind a 3×3 stem without pooling, made for 32 pixels. No normalization comes a
 that UPANets compares itself with, whose 11.26 million parameters its tables print as 1.34.
 """
 
-from collections.abc import Callable
-
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape._taps import Tap
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.attentions import SqueezeExcitation
+from gradscape.models.staged import StagedNetwork
 
-__all__ = ["CifarSENet18", "SqueezeExcitation"]
-
-
-class SqueezeExcitation(nn.Module):
-    """Weights for the channels, from the averages of all: x · σ(W₂ δ(W₁ mean(x))).
-
-    Source: Hu et al., equations 2 to 4, with biases.
-
-    Args:
-        channels: Of the features.
-        squeezed: Of the layer between W₁ and W₂.
-        activation: Makes δ.
-    """
-
-    def __init__(self, channels: int, squeezed: int, activation: Callable[[], nn.Module] = nn.ReLU) -> None:
-        super().__init__()
-        self.fc1 = nn.Conv2d(channels, squeezed, 1)
-        self.activation = activation()
-        self.fc2 = nn.Conv2d(squeezed, channels, 1)
-        self.before = Tap("before")
-        self.channel = Tap("channel")
-        self.result = Tap("result")
-
-    def forward(
-        self, features: Float[Tensor, "batch channels height width"]
-    ) -> Float[Tensor, "batch channels height width"]:
-        """Return the features, each channel by its weight.
-
-        Args:
-            features: Any map.
-        """
-        features = self.before(features)
-        squeezed = self.activation(self.fc1(F.adaptive_avg_pool2d(features, 1)))
-        return self.result(features * self.channel(self.fc2(squeezed).sigmoid()))
+__all__ = ["CifarSENet18"]
 
 
 class _PreactBlock(AttendedBlock):
@@ -63,7 +28,7 @@ class _PreactBlock(AttendedBlock):
         self.conv1 = nn.Conv2d(channels, filters, 3, stride, padding=1, bias=False)
         self.bn2 = nn.BatchNorm2d(filters)
         self.conv2 = nn.Conv2d(filters, filters, 3, padding=1, bias=False)
-        self.se = SqueezeExcitation(filters, filters // 16)
+        self.se = SqueezeExcitation(filters)
         changes = stride != 1 or channels != filters
         self.shortcut = nn.Conv2d(channels, filters, 1, stride, bias=False) if changes else None
 
@@ -75,7 +40,7 @@ class _PreactBlock(AttendedBlock):
         return self.attend_output(out + shortcut)
 
 
-class CifarSENet18(nn.Module):
+class CifarSENet18(StagedNetwork):
     """A residual network of eight pre-activation blocks with squeeze-and-excitation, for small images.
 
     Source: Hu et al., section 3.3; the reduction is their 16.
@@ -93,24 +58,6 @@ class CifarSENet18(nn.Module):
             )
 
         self.stem = nn.Sequential(nn.Conv2d(3, 64, 3, padding=1, bias=False), nn.BatchNorm2d(64), nn.ReLU())
+        # full size, 1/2, 1/4, 1/8
         self.stages = nn.ModuleList([stage(64, 64, 1), stage(64, 128, 2), stage(128, 256, 2), stage(256, 512, 2)])
         self.head = nn.Linear(512, num_classes)
-
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 512"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
-        x = self.stem(images)  # 64 channels at full size
-        for stage in self.stages:
-            x = stage(x)  # 64 at full size, 128 at 1/2, 256 at 1/4, 512 at 1/8
-        return x.mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))

@@ -7,12 +7,12 @@ Differs from the paper: for small images the stem has neither stride nor pooling
 """
 
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.shufflenetv2 import InvertedResidual, channel_shuffle
 from torchvision.models.shufflenetv2 import ShuffleNetV2 as TorchvisionShuffleNetV2
 
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["ShuffleNetV2"]
 
@@ -34,7 +34,7 @@ class _InvertedResidual(InvertedResidual, AttendedBlock):
         return self.attend_output(channel_shuffle(torch.cat([shortcut, branch], 1), 2))
 
 
-class ShuffleNetV2(TorchvisionShuffleNetV2):
+class ShuffleNetV2(StagedNetwork, TorchvisionShuffleNetV2):
     """Torchvision's ShuffleNetV2 1×, with places for attention.
 
     Source: Ma et al., table 5 and figure 3, c and d.
@@ -65,22 +65,9 @@ class ShuffleNetV2(TorchvisionShuffleNetV2):
         """The classifier, from `forward_features` to logits."""
         return self.fc
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1024"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images.
-        """
+    def _last_map(self, images: Tensor) -> Tensor:
         x = self.maxpool(self.conv1(images))  # 24 channels, 1/4 (small images: full size)
         x = self.stage2(x)  # 116, 1/8
         x = self.stage3(x)  # 232, 1/16
         x = self.stage4(x)  # 464, 1/32
-        return self.conv5(x).mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images.
-        """
-        return self.head(self.forward_features(images))
+        return self.conv5(x)  # 1024, 1/32

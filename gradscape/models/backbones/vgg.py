@@ -6,11 +6,11 @@ Differs from the paper: batch normalization after each convolution, and one line
 global average pooling that lets it take any size from 32 pixels on.
 """
 
-from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.models.attachment import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarVGG16"]
 
@@ -29,7 +29,7 @@ class _Unit(AttendedBlock):
         return self.attend_output(self.attend_branch(F.relu(self.bn(self.conv(x))), x))
 
 
-class CifarVGG16(nn.Module):
+class CifarVGG16(StagedNetwork):
     """Thirteen 3×3 convolutions in five stages, each stage followed by a max pooling, and a linear classifier.
 
     Source: Simonyan and Zisserman, table 1, column D.
@@ -57,21 +57,8 @@ class CifarVGG16(nn.Module):
         """The first convolution with its normalization and activation."""
         return self.get_submodule("stages.0.0")
 
-    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 512"]:
-        """Return what the classifier sees: the last map's averages.
-
-        Args:
-            images: Normalized images, of 32 pixels or more.
-        """
+    def _last_map(self, images: Tensor) -> Tensor:
         x = images
         for stage in self.stages:  # 64 channels at full size, 128 at 1/2, 256 at 1/4, 512 at 1/8, 512 at 1/16
             x = self.pool(stage(x))
-        return x.mean((2, 3))
-
-    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
-        """Return logits.
-
-        Args:
-            images: Normalized images, of 32 pixels or more.
-        """
-        return self.head(self.forward_features(images))
+        return x

@@ -1,0 +1,71 @@
+"""Networks as all of them here are read: a stem, stages, and a head."""
+
+from typing import TYPE_CHECKING, Any
+
+from jaxtyping import Float
+from torch import Tensor, nn
+
+__all__ = ["FeaturesNetwork", "StagedNetwork"]
+
+
+class StagedNetwork(nn.Module):
+    """A classifier made of a stem, stages and a head; abstract.
+
+    A subclass has these as submodules, or as properties where its weights have other names. It overrides `_last_map`
+    where more than the stem and the stages, one after the other, leads to the last map. It comes before a class of
+    torchvision's among the bases.
+
+    Attributes:
+        stem: What the first stage's input comes from, or the last module of it.
+        stages: A `ModuleList`, each module with a stage's output.
+        head: The classifier, from `forward_features` to logits.
+    """
+
+    if TYPE_CHECKING:  # what is a submodule in one network is a property in another, or torchvision's, without types
+
+        def __getattr__(self, name: str) -> Any: ...
+
+    def forward_features(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch features"]:
+        """Return what the classifier sees: the last map's averages.
+
+        Args:
+            images: Normalized images.
+        """
+        return self._last_map(images).mean((2, 3))
+
+    def forward(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch classes"]:
+        """Return logits.
+
+        Args:
+            images: Normalized images.
+        """
+        return self.head(self.forward_features(images))
+
+    def _last_map(self, images: Tensor) -> Tensor:
+        """From images to the map that is averaged, (N, features, height, width)."""
+        x = self.stem(images)
+        for stage in self.stages:
+            x = stage(x)
+        return x
+
+
+class FeaturesNetwork(StagedNetwork):
+    """A network whose `features` are all layers before the averages, in order, the stem first; abstract.
+
+    Attributes:
+        features: A `Sequential` of the layers.
+        classifier: The head.
+    """
+
+    @property
+    def stem(self) -> nn.Module:
+        """The first convolution, normalized and activated."""
+        return self.features[0]
+
+    @property
+    def head(self) -> nn.Module:
+        """The classifier, from `forward_features` to logits."""
+        return self.classifier
+
+    def _last_map(self, images: Tensor) -> Tensor:
+        return self.features(images)
