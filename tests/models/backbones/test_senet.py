@@ -1,14 +1,11 @@
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import SqueezeExcitation
 
-from gradscape._taps import collected_taps
 from gradscape.models import count_parameters
 from gradscape.models.attachment import AttendedBlock, Shape, find_sites, replace_convolutions
 from gradscape.models.backbones.senet import CifarSENet18
-from gradscape.models.backbones.tapped_squeeze_excitation import TappedSqueezeExcitation
 from tests.models.attention_doubles import Double, attend
 from tests.models.plain_layers import dense, normalized
 
@@ -22,25 +19,6 @@ def test_parameters_are_those_of_the_preactivation_network_and_of_squeeze_and_ex
     stem_normalization = 2 * 64
     assert count_parameters(network) == preactivation_resnet18 + squeeze_excitation + stem_normalization
     assert round(count_parameters(network) / 1e6, 2) == {10: 11.26, 100: 11.31}[num_classes]
-
-
-def test_squeeze_and_excitation_is_that_of_torchvision() -> None:
-    original = SqueezeExcitation(12, 5, activation=nn.SiLU)
-    block = TappedSqueezeExcitation(12, 5, nn.SiLU)
-    block.load_state_dict(original.state_dict())
-    x = torch.randn(2, 12, 3, 7)
-    torch.testing.assert_close(block(x), original(x))
-
-
-def test_squeeze_and_excitation_shows_a_weight_for_each_channel() -> None:
-    x = torch.randn(2, 12, 3, 7)
-    block = TappedSqueezeExcitation(12, 5)
-    with collected_taps(block) as tensors:
-        block(x)
-    (before,), (channel,), (result,) = tensors["before"], tensors["channel"], tensors["result"]
-    assert torch.equal(before, x)
-    assert channel.shape == (2, 12, 1, 1)
-    torch.testing.assert_close(result, x * channel)
 
 
 @pytest.mark.parametrize("image_size", [32, 64])
