@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import convert, demo, imports, landscape, line, models, plot, train
+from gradscape.cli import convert, demo, imports, landscape, line, models, plot, train, tsne
 from gradscape.cli.console import errors, say
 
 USER_MISTAKE = 2
@@ -28,6 +28,7 @@ app.command("import")(imports.import_)
 app.command("landscape")(landscape.landscape)
 app.command("line")(line.line)
 app.command("plot")(plot.plot)
+app.command("tsne")(tsne.tsne)
 app.command("convert")(convert.convert)
 
 

@@ -1,5 +1,7 @@
-"""The only drawing code: surfaces, lines and training curves, for paper and for the browser."""
+"""The only drawing code, for paper and for the browser."""
 
+from gradscape.figures.embedding import figure_embeddings, plot_embedding
+from gradscape.figures.embedding_page import interactive_embedding
 from gradscape.figures.interactive import interactive_surface
 from gradscape.figures.maps import plot_contour, plot_filled, plot_heat
 from gradscape.figures.pages import figure_comparison, figure_landscape, figure_scaled
@@ -10,12 +12,15 @@ from gradscape.figures.training import figure_training, plot_training
 
 __all__ = [
     "figure_comparison",
+    "figure_embeddings",
     "figure_landscape",
     "figure_line",
     "figure_scaled",
     "figure_training",
+    "interactive_embedding",
     "interactive_surface",
     "plot_contour",
+    "plot_embedding",
     "plot_filled",
     "plot_heat",
     "plot_line",

@@ -1,0 +1,197 @@
+"""Embeddings: many images' features in the plane, near where they are alike."""
+
+import logging
+import math
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from gradscape import __version__
+from gradscape._arrays import load_arrays, save_arrays
+from gradscape.explain.embedding_backends import find_backend
+from gradscape.explain.embedding_features import Features, extract_features
+from gradscape.explain.embedding_quality import EmbeddingQuality, measure_quality
+
+__all__ = ["Embedding", "embed"]
+
+_FEWEST = 5
+_MANY = 5_000  # from here on openTSNE is clearly faster than scikit-learn
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Embedding:
+    """Where N images lie in the plane. Only nearness means something: axes have no unit, and no direction.
+
+    Attributes:
+        points: (N, 2) float32.
+        labels: (N,) int64.
+        layer: Where the features come from.
+        backend: "sklearn", "opentsne" or "umap".
+        perplexity: About how many neighbors of each image counted, after lowering it for few images.
+        seed: Of the method.
+        quality: How far the plane can be believed.
+        classes: Names of the classes, which labels are indices into; None where unknown.
+        meta: Provenance: number of features, versions, threads, and what a study adds.
+    """
+
+    points: Float[np.ndarray, "images 2"]
+    labels: Int64[np.ndarray, " images"]
+    layer: str
+    backend: str
+    perplexity: float
+    seed: int
+    quality: EmbeddingQuality
+    classes: tuple[str, ...] | None
+    meta: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.shape[1] != 2 or not np.isfinite(self.points).all():
+            raise ValueError(f"`points` must be finite numbers (images, 2), got {self.points.shape}")
+        if self.labels.shape != self.points.shape[:1]:
+            raise ValueError(f"`labels` must be one for each of the {len(self.points)} points, got {self.labels.shape}")
+        if self.classes is not None and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            raise ValueError(
+                f"`classes` must name every label up to {self.labels.max()}, got {len(self.classes)} names"
+            )
+
+    def __len__(self) -> int:
+        return len(self.points)
+
+    def class_name(self, label: int) -> str:
+        """The class's name, or its number where names are unknown."""
+        return str(label) if self.classes is None else self.classes[label]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write everything to one `.npz` file."""
+        # JSON knows no NaN.
+        quality = {name: None if math.isnan(value) else value for name, value in asdict(self.quality).items()}
+        named = {name: getattr(self, name) for name in ("layer", "backend", "perplexity", "seed", "classes")}
+        arrays = {"points": self.points, "labels": self.labels}
+        save_arrays(path, arrays, {**self.meta, "embedding": {**named, "quality": quality}})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "Embedding":
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It holds no embedding.
+        """
+        arrays, meta = load_arrays(path)
+        named: dict[str, Any] | None = meta.pop("embedding", None)
+        if named is None:
+            raise ValueError(f"`{os.fspath(path)}` must hold an embedding, but holds {', '.join(arrays)}")
+        quality: dict[str, Any] = {
+            name: math.nan if value is None else value for name, value in named.pop("quality").items()
+        }
+        classes = named.pop("classes")
+        return cls(
+            points=arrays["points"],
+            labels=arrays["labels"],
+            quality=EmbeddingQuality(**quality),
+            classes=None if classes is None else tuple(classes),
+            meta=meta,
+            **named,
+        )
+
+
+def embed(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    layer: str | None = None,
+    backend: str = "sklearn",
+    perplexity: int | float = 30,
+    seed: int = 0,
+) -> Embedding:
+    """Put images into the plane by a model's features, those that are alike near each other.
+
+    t-SNE starts from the principal components and ends at the same points for the same seed, features and version
+    of the library; it runs on one thread. Features differ in their last bits between devices and numbers of
+    threads, which is enough to change a picture.
+
+    Args:
+        model: Any module; afterwards it is as it was.
+        batches: Pairs of images float (N, 3, H, W) and integer labels (N,). Names of the classes are taken from
+            their `classes`, else from the model's `labels`, where they have them.
+        layer: A module's name; None: what the last linear layer takes in. See `extract_features`.
+        backend: "sklearn" or "opentsne" (t-SNE, openTSNE being faster from 5,000 images on), or "umap".
+        perplexity: About how many neighbors of each image count, at least 1; lowered to (N − 1)/3 where that is
+            less, since t-SNE looks at three times as many. For UMAP the number of neighbors.
+        seed: Of the method.
+
+    Returns:
+        Points, labels and what to know about them.
+
+    Raises:
+        TypeError: The batches are no pairs, or the layer returns no tensor.
+        ValueError: Fewer than 5 images, features that are not finite or all the same or fewer than 2, an unknown
+            layer or backend, one that is not installed, or a perplexity below 1.
+
+    Source: van der Maaten and Hinton, "Visualizing data using t-SNE", 2008; Kobak and Berens, "The art of using
+    t-SNE for single-cell transcriptomics", 2019 (start and learning rate).
+    """
+    program = find_backend(backend)
+    if not (math.isfinite(perplexity) and perplexity >= 1):
+        raise ValueError(f"`perplexity` must be at least 1, got {perplexity:g}")
+    if not 0 <= seed < 2**32:
+        raise ValueError(f"`seed` must be from 0 to 2³² - 1, got {seed}")
+    features = extract_features(model, batches, layer=layer)
+    _check_features(features)
+    count = len(features.labels)
+    used = _lowered(float(perplexity), count)
+    if backend == "sklearn" and count >= _MANY:
+        _log.warning('%s images: `backend` "opentsne" is faster from %s on', f"{count:,}", f"{_MANY:,}")
+    layout = program.place(features.values, used, seed)
+    classes = getattr(batches, "classes", None) or getattr(model, "labels", None)
+    meta: dict[str, Any] = {
+        "features": features.values.shape[1],
+        "package": program.package,
+        "versions": {"gradscape": __version__, **{name: version(name) for name in ("torch", "numpy", "scipy")}},
+        "threads": torch.get_num_threads(),
+    }
+    if used < perplexity:
+        meta["perplexity_asked"] = perplexity
+    return Embedding(
+        points=layout.points,
+        labels=features.labels,
+        layer=features.layer,
+        backend=backend,
+        perplexity=used,
+        seed=seed,
+        quality=measure_quality(features.values, layout.points, features.labels, kl_divergence=layout.kl_divergence),
+        classes=None if classes is None else tuple(map(str, classes)),
+        meta=meta,
+    )
+
+
+def _check_features(features: Features) -> None:
+    count, width = features.values.shape
+    if count < _FEWEST:
+        raise ValueError(f"`batches` must hold at least {_FEWEST} images to be embedded, got {count}")
+    if width < 2:
+        raise ValueError(f"`layer` {features.layer} must have at least 2 features, got {width}: name another layer")
+    if (features.values == features.values[0]).all():
+        raise ValueError(
+            f"`layer` {features.layer} gives all {count} images the same features, which cannot be told apart: "
+            "check the model's weights or name another layer"
+        )
+
+
+def _lowered(perplexity: float, count: int) -> float:
+    """The perplexity that so few images allow."""
+    most = (count - 1) / 3
+    if perplexity <= most:
+        return perplexity
+    _log.warning(
+        "perplexity %g is lowered to %.4g: it must stay below a third of the %d images", perplexity, most, count
+    )
+    return most

@@ -1,0 +1,180 @@
+"""Features of a layer for many images: what an embedding is made from."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor, nn
+
+from gradscape._model_state import model_device, preserved
+from gradscape._names import unknown_name
+
+__all__ = ["Features", "extract_features"]
+
+_CLASSIFIERS = (nn.Linear, nn.Conv2d)  # SqueezeNet's last layer with weights is a convolution
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Features of N images at one layer.
+
+    Attributes:
+        values: (N, features) float32.
+        labels: (N,) int64.
+        layer: Where they come from, "input of NAME" where that is what the last linear layer takes in.
+    """
+
+    values: Float[np.ndarray, "images features"]
+    labels: Int64[np.ndarray, " images"]
+    layer: str
+
+
+def extract_features(
+    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, layer: str | None = None
+) -> Features:
+    """Run a model over images in evaluation mode and keep one layer's features.
+
+    Maps (N, C, H, W), also in the order (N, H, W, C) of Swin transformers, are averaged over their pixels and
+    sequences (N, tokens, C) over their tokens. A layer that runs several times counts with its last output.
+
+    Args:
+        model: Any module; afterwards it is as it was.
+        batches: Pairs of images float (N, 3, H, W) as the model takes them, and integer labels (N,).
+        layer: A module's name, such as "stages.3", whose output is taken. None: what the last linear layer of the
+            forward pass takes in, the penultimate features of every usual classifier.
+
+    Returns:
+        The features in the images' order.
+
+    Raises:
+        TypeError: The batches are no such pairs, or the layer returns something else than a tensor.
+        ValueError: There is no image or no such layer, it does not run, or a feature is NaN or infinite.
+    """
+    model = getattr(model, "_orig_mod", model)  # a compiled graph does not call its modules' hooks
+    network = getattr(model, "network", model)
+    values, labels = [], []
+    module = None if layer is None else _find_layer(model, layer)
+    name = layer or ""
+    with preserved(model), torch.no_grad():
+        model.eval()
+        for images, marks in batches:
+            _check_batch(images, marks)
+            images = images.to(model_device(model))
+            if module is None:
+                module = _last_linear(model, images)
+                name = f"input of {_name_of(module, network if isinstance(network, nn.Module) else model)}"
+            with _listening(module, before=layer is None) as heard:
+                model(images)
+            values.append(_one_row_each(heard, name, images))
+            labels.append(marks.cpu().to(torch.int64))
+    if not values:
+        raise ValueError("`batches` must hold at least one image, got none")
+    features = Features(torch.cat(values).numpy(), torch.cat(labels).numpy(), name)
+    bad = np.flatnonzero(~np.isfinite(features.values).all(axis=1))
+    if len(bad):
+        raise ValueError(
+            f"`model` must give finite features, but at layer {name} those of {len(bad)} of {len(features.values)} "
+            f"images, image {bad[0]} first, are NaN or infinite: check its weights and the images"
+        )
+    return features
+
+
+def _check_batch(images: Any, labels: Any) -> None:
+    if not (isinstance(images, Tensor) and isinstance(labels, Tensor)):
+        kinds = f"{type(images).__name__} and {type(labels).__name__}"
+        raise TypeError(f"`batches` must be pairs of tensors (images, labels), got {kinds}")
+    if labels.is_floating_point() or labels.shape != images.shape[:1]:
+        raise TypeError(
+            f"`batches` must give an integer label for each of the {len(images)} images of a batch, "
+            f"got {labels.dtype} {tuple(labels.shape)}"
+        )
+
+
+def _find_layer(model: nn.Module, layer: str) -> nn.Module:
+    """By its name in the model, or in the network that a `Classifier` normalizes images for."""
+    for root in (model, getattr(model, "network", None)):
+        if isinstance(root, nn.Module) and layer:
+            try:
+                return root.get_submodule(layer)
+            except AttributeError:
+                continue
+    raise unknown_name("layer", layer, _layer_names(model))
+
+
+def _layer_names(model: nn.Module) -> list[str]:
+    """All that may be asked for; where a network's weights have other names, its stages are no submodules."""
+    network = getattr(model, "network", model)
+    stages = getattr(network, "stages", ())
+    names = [name.removeprefix("network.") for name, _ in model.named_modules()]
+    return [*names, *(f"stages.{number}" for number in range(len(stages)))]
+
+
+def _name_of(module: nn.Module, root: nn.Module) -> str:
+    return next((name for name, one in root.named_modules() if one is module), "") or type(module).__name__
+
+
+def _last_linear(model: nn.Module, images: Tensor) -> nn.Module:
+    """The linear layer that ran last on the way to the logits."""
+    order: list[nn.Module] = []
+    hooks = [
+        module.register_forward_hook(lambda module, _inputs, _output: order.append(module))
+        for module in model.modules()
+        if isinstance(module, _CLASSIFIERS)
+    ]
+    try:
+        model(images)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not order:
+        raise ValueError("`model` runs no linear layer whose input could be embedded: give a `layer` by its name")
+    return order[-1]
+
+
+@contextmanager
+def _listening(module: nn.Module, *, before: bool) -> Iterator[list[Any]]:
+    """Collect what a module takes in, or what it returns; the last call is the last entry."""
+    heard: list[Any] = []
+
+    def listen(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        # A copy, since what follows may work in place.
+        found = inputs[0] if before else output
+        heard.append(found.clone() if isinstance(found, Tensor) else found)
+
+    hook = module.register_forward_hook(listen)
+    try:
+        yield heard
+    finally:
+        hook.remove()
+
+
+def _one_row_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, "images features"]:
+    if not heard:
+        raise ValueError(f"`layer` {name} does not run in the forward pass: name a module that does")
+    found = heard[-1]
+    if not isinstance(found, Tensor):
+        raise TypeError(f"`layer` {name} must return a tensor, got {type(found).__name__}: name a module inside it")
+    if found.ndim < 2 or len(found) != len(images):
+        raise ValueError(
+            f"`layer` {name} must give features for each of the {len(images)} images, got shape {tuple(found.shape)}"
+        )
+    rows = found.float()
+    if rows.ndim == 3:
+        rows = rows.mean(1)
+    elif rows.ndim == 4:
+        rows = rows.mean((1, 2) if _is_channels_last(rows.shape, images.shape) else (2, 3))
+    return rows.flatten(1).cpu()
+
+
+def _is_channels_last(shape: torch.Size, images: torch.Size) -> bool:
+    """Whether a map's second and third dimension, not its third and fourth, have the images' proportions."""
+    height, width = images[-2:]
+
+    def fits(rows: int, columns: int) -> bool:
+        return abs(rows * width - columns * height) < max(height, width)  # within a pixel of rounding
+
+    return fits(shape[1], shape[2]) and not fits(shape[2], shape[3])
