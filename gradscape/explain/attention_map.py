@@ -1,16 +1,21 @@
 """Attention maps: what an attention block computed for a batch of images."""
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from gradscape._arrays import load_arrays, save_arrays
 from gradscape._taps import Kind
+from gradscape.explain.features import as_array
 
-__all__ = ["AttentionMap", "load_attention_maps", "save_attention_maps"]
+__all__ = ["AttentionMap", "MapCollector", "load_attention_maps", "save_attention_maps"]
+
+_MOST_AFFINITY = 4 * 2**30  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,21 +28,32 @@ class AttentionMap:
         kind: What it is, as `Tap` lists: "channel", "spatial", "mask", "scale weights", "batch weights", "subspace",
             "affinity" or "part".
         values: float32, of the shape of its kind; of shared attention (learned, the same for all images) the first
-            dimension is no batch.
+            dimension is no batch. An affinity is (N, heads, queries, keys).
+        grid: (h, w) of the pixels or patches that an affinity's keys are, row by row, the last h·w keys; keys before
+            them are class tokens and the like. None of another kind, and where the keys do not tell.
     """
 
     name: str
     block: str
     kind: Kind
     values: np.ndarray
+    grid: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        if self.grid is not None and (self.kind != "affinity" or np.prod(self.grid) > self.values.shape[-1]):
+            raise ValueError(
+                f"`grid` must lay out the keys of an affinity, got {self.grid} for the {self.kind} {self.values.shape}"
+            )
 
 
 def save_attention_maps(
     path: str | os.PathLike[str], maps: Mapping[str, AttentionMap], meta: Mapping[str, Any]
 ) -> None:
-    """Write attention maps to one `.npz` file: an array for each, blocks and kinds in the provenance."""
-    named = {name: {"block": one.block, "kind": one.kind} for name, one in maps.items()}
-    save_arrays(path, {name: one.values for name, one in maps.items()}, {**meta, "attention_maps": named})
+    """Write attention maps to one `.npz` file: an array for each; blocks, kinds and grids in the provenance."""
+    named = {
+        key: {"name": one.name, "block": one.block, "kind": one.kind, "grid": one.grid} for key, one in maps.items()
+    }
+    save_arrays(path, {key: one.values for key, one in maps.items()}, {**meta, "attention_maps": named})
 
 
 def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, AttentionMap], dict[str, Any]]:
@@ -51,4 +67,47 @@ def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, Attenti
     named = meta.pop("attention_maps", None)
     if named is None:
         raise ValueError(f"`{os.fspath(path)}` must hold attention maps, but holds {', '.join(arrays)}")
-    return {name: AttentionMap(name, values=arrays[name], **entry) for name, entry in named.items()}, meta
+    for entry in named.values():
+        entry["grid"] = entry["grid"] and tuple(entry["grid"])
+    return {key: AttentionMap(values=arrays[key], **entry) for key, entry in named.items()}, meta
+
+
+class MapCollector:
+    """Takes the attention maps of one forward pass as they arise.
+
+    Attributes:
+        maps: The maps by module name, in the order of their arrival. What comes from the same module again is called
+            `name:2`, `name:3` and so on.
+        batch: How many images there are.
+        image_size: (H, W) of the images in pixels.
+
+    Args:
+        images: The shape of the images, (N, channels, height, width).
+    """
+
+    def __init__(self, images: tuple[int, ...]) -> None:
+        self.maps: dict[str, AttentionMap] = {}
+        self.batch = images[0]
+        self.image_size = images[2], images[3]
+        self._affinity_left = _MOST_AFFINITY
+
+    def reserve(self, name: str, shape: tuple[int, ...]) -> None:
+        """Make sure that an affinity of this shape is wanted, before anyone computes it.
+
+        Raises:
+            ValueError: If all affinities together would take too much memory.
+        """
+        self._affinity_left -= 4 * math.prod(shape)
+        if self._affinity_left < 0:
+            raise ValueError(
+                f"`images` must be fewer or smaller: with {name}, {' × '.join(map(str, shape))}, the affinities take "
+                f"more than {_MOST_AFFINITY / 2**30:.0f} GiB; or leave 'affinity' out of `kinds`"
+            )
+
+    def add(self, name: str, block: str, kind: Kind, values: Tensor, *, grid: tuple[int, int] | None = None) -> None:
+        """Keep a copy of a map, and the grid of an affinity."""
+        key, call = name, 1
+        while key in self.maps:
+            call += 1
+            key = f"{name}:{call}"
+        self.maps[key] = AttentionMap(name, block, kind, as_array(values), grid)

@@ -22,7 +22,7 @@ class FusionMaps:
         fused: (N, C, H, W), the features with their attention.
         block: Name of the attention block.
         names: What the three are called in the block's paper, such as ("convolution", "CPA", "sum").
-        meta: Provenance.
+        meta: Provenance; `formula` says how the three belong together, such as "fused = before × (1 + part)".
     """
 
     before: np.ndarray

@@ -47,28 +47,26 @@ class Heatmaps:
 
     @property
     def display(self) -> np.ndarray:
-        """(N, H, W) float32: what is positive, resized to the image, min-max scaled to [0, 1] for each image.
+        """(N, H, W) float32: what is positive, resized bilinearly to the image, each map min-max scaled to [0, 1].
 
-        Scaled at the layer's size, then resized bilinearly, as Grad-CAM's figures are. A map without positive values
-        is 0; a map with a value that is not finite is NaN everywhere.
+        A map without positive values, or the same everywhere, is 0; one with a value that is not finite is NaN.
         """
-        positive = np.maximum(self.raw, 0)
+        positive = self._positive()
         low, high = (bound(positive, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
-        return self._resized(_scaled(positive, low, high))
+        return self._masked((positive - low) / np.where(high > low, high - low, 1))
 
     @property
     def shared_display(self) -> np.ndarray:
-        """(N, H, W) float32: what is positive, resized to the image, over the largest value of all the maps.
+        """(N, H, W) float32: what is positive, resized bilinearly to the image, over the largest value of all the maps.
 
         Zero is 0, so that images can be compared; a map with a value that is not finite is NaN.
         """
-        positive = np.maximum(self.raw, 0)
-        finite = np.isfinite(positive).all(axis=(1, 2))
-        return self._resized(_scaled(positive, 0, positive[finite].max(initial=0)))
+        positive = self._positive()
+        return self._masked(positive / (positive.max(initial=0) or 1))
 
     @property
     def faults(self) -> dict[int, str]:
-        """What must not be painted: image number -> "nothing positive", "all zero" or "not finite"."""
+        """What must not be painted: image number -> "not finite", "all zero", "nothing positive" or "constant"."""
         faults = {}
         for number, one in enumerate(self.raw):
             if not np.isfinite(one).all():
@@ -77,6 +75,8 @@ class Heatmaps:
                 faults[number] = "all zero"
             elif one.max() <= 0:
                 faults[number] = "nothing positive"
+            elif one.max() == one.min():
+                faults[number] = "constant"
         return faults
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -101,15 +101,15 @@ class Heatmaps:
         height, width = named.pop("image_size")
         return cls(**arrays, **named, image_size=(height, width), meta=meta)  # type: ignore[arg-type]
 
-    def _resized(self, maps: np.ndarray) -> np.ndarray:
-        resized = F.interpolate(torch.from_numpy(maps)[:, None], self.image_size, mode="bilinear", align_corners=False)
-        return resized[:, 0].numpy()
+    def _positive(self) -> np.ndarray:
+        """What is positive, at the images' size; 0 where a map is not finite."""
+        finite = np.where(self._unusable(), 0, self.raw).astype(np.float32)
+        maps = torch.from_numpy(finite).clamp(min=0)[:, None]
+        return F.interpolate(maps, self.image_size, mode="bilinear", align_corners=False)[:, 0].numpy()
 
+    def _masked(self, maps: np.ndarray) -> np.ndarray:
+        return np.where(self._unusable(), np.nan, maps).astype(np.float32)
 
-def _scaled(maps: np.ndarray, low: Any, high: Any) -> np.ndarray:
-    """Map low … high to 0 … 1, and a map that is constant to 0; what is not finite spreads over its whole map."""
-    span = np.asarray(high - low)
-    scaled = (maps - low) / np.where(span > 0, span, 1)
-    bad = ~np.isfinite(maps).all(axis=(1, 2))
-    scaled[bad] = np.nan
-    return scaled.astype(np.float32)
+    def _unusable(self) -> np.ndarray:
+        """(N, 1, 1): whether anything in a map is not finite."""
+        return ~np.isfinite(self.raw).all(axis=(1, 2), keepdims=True)

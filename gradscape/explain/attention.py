@@ -1,0 +1,125 @@
+"""Attention maps of any model: everything that its attention blocks compute for a batch of images."""
+
+import logging
+from collections.abc import Collection, Mapping
+from contextlib import ExitStack
+from typing import get_args
+
+import numpy as np
+from jaxtyping import Shaped
+from torch import Tensor, nn
+
+from gradscape._names import one_line, unknown_name
+from gradscape._taps import Kind, Tap
+from gradscape.explain.attention_map import AttentionMap, MapCollector
+from gradscape.explain.features import listening, run_listened, run_without_memory
+from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
+from gradscape.explain.target_layer import layer_names
+from gradscape.explain.token_maps import find_grid
+from gradscape.explain.undisturbed import images_for
+
+__all__ = ["ATTENTION_KINDS", "attention_maps", "rank_by_batch_weight"]
+
+_log = logging.getLogger(__name__)
+
+ATTENTION_KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in ("before", "result"))
+
+
+def attention_maps(
+    model: nn.Module,
+    images: Shaped[Tensor, "batch channels height width"],
+    *,
+    kinds: Collection[str] | None = None,
+) -> dict[str, AttentionMap]:
+    """Return what every attention block of a model computes for a batch of images.
+
+    Of the networks here everything that their blocks show: channel vectors and channel-mixing matrices, spatial maps,
+    masks, subspace maps, pyramid levels (parts named `pooled.0`, … from fine to coarse) and the weights of the scales,
+    signed as they were learned, batch weights, affinities, and what is added to the features (parts). Of others the
+    gates of squeeze-and-excitation, CBAM and ECA as torchvision and timm have them, and the weights of self-attention
+    in any network that attends by torch's functions.
+
+    The model is run once, in eval mode, and left as it was; BA²M weighs the images of this batch against each other.
+
+    Args:
+        model: Any model with attention.
+        images: What the model takes: for a loaded checkpoint images in [0, 1].
+        kinds: The kinds wanted; None for all. Affinities take height² × width² numbers for each image and head.
+
+    Returns:
+        Module name -> map, in the order of the computation. Names are those of the bare network, as in its state dict:
+        without the `network.` of a loaded checkpoint, so that they are the same for both. When a module runs more than
+        once, its second map is called `name:2`.
+
+    Raises:
+        TypeError: If the images are not floating point.
+        ValueError: If the images are no batch, a kind is unknown, the model has no attention of these kinds, or the
+            affinities would take too much memory.
+    """
+    wanted = ATTENTION_KINDS if kinds is None else tuple(kinds)
+    for kind in wanted:
+        if kind not in ATTENTION_KINDS:
+            raise unknown_name("kinds", kind, ATTENTION_KINDS)
+    layers = {"": model, **layer_names(model)}
+    taps = {name: one for name, one in layers.items() if isinstance(one, Tap) and one.kind in wanted}
+    collector = MapCollector(tuple(images_for(model, images).shape))
+
+    def listen(name: str, output: Tensor) -> None:
+        kind = taps[name].kind
+        grid = find_grid(output.shape[-1], collector.image_size) if kind == "affinity" else None
+        if grid is not None and grid[0] * grid[1] != output.shape[-1]:
+            grid = None  # all its keys are pixels
+        collector.add(name, name.rpartition(".")[0].removesuffix(".pooled"), kind, output, grid=grid)
+
+    _reserve_affinities(model, taps, images, collector)
+    with ExitStack() as stack:
+        stack.enter_context(listening(taps, listen))
+        stack.enter_context(collecting_gates(layers, collector, wanted))
+        if "affinity" in wanted:
+            stack.enter_context(collecting_self_attention(layers, collector))
+        run_listened(model, images)
+    if not collector.maps:
+        of = "" if kinds is None else f" of the kinds {', '.join(wanted)}"
+        raise ValueError(
+            f"`model` must have attention blocks{of} that gradscape knows, but this {type(model).__name__} has none"
+        )
+    return collector.maps
+
+
+def rank_by_batch_weight(maps: Mapping[str, AttentionMap], *, block: str | None = None) -> np.ndarray:
+    """Rank the images of a batch by how much BA²M weighs them: in its paper's words, by the complexity of content.
+
+    Source: Cheng et al., "BA²M", 2021, arXiv:2103.15099, equation 11.
+
+    Args:
+        maps: What `attention_maps` gave for the batch.
+        block: The BA²M block; None for all of them, whose weights are multiplied, as those of one image's features are
+            on their way through the network.
+
+    Returns:
+        (N,) int64, numbers of the images from the largest weight to the smallest; equal ones in their order.
+
+    Raises:
+        ValueError: If there are no batch weights, or none of this block.
+    """
+    weights = {one.block: one.values for one in maps.values() if one.kind == "batch weights"}
+    if not weights:
+        raise ValueError("`maps` must hold batch weights, but holds none; take them of a model with BA²M")
+    if block is not None and block not in weights:
+        raise unknown_name("block", block, weights)
+    chosen = list(weights.values()) if block is None else [weights[block]]
+    with np.errstate(divide="ignore"):  # a weight may vanish in float32
+        logarithms = np.log(np.stack(chosen).astype(np.float64)).sum(0)
+    return np.argsort(-logarithms, kind="stable")
+
+
+def _reserve_affinities(model: nn.Module, taps: Mapping[str, Tap], images: Tensor, collector: MapCollector) -> None:
+    """Refuse affinities that are too large before they are computed."""
+    affinities = {name: tap for name, tap in taps.items() if tap.kind == "affinity"}
+    if not affinities:
+        return
+    with listening(affinities, lambda name, output: collector.reserve(name, tuple(output.shape))):
+        try:
+            run_without_memory(model, images)
+        except RuntimeError as error:
+            _log.debug("the size of the affinities is not known beforehand: %s", one_line(error))

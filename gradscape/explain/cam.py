@@ -1,0 +1,214 @@
+"""Class-activation maps of many methods and layers from one pass."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from itertools import product
+from typing import Any, overload
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+import gradscape
+from gradscape._checkpoint import Classifier
+from gradscape._names import unknown_name
+from gradscape.explain.explained import ClassIndex, Score, pick_scores
+from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.shared_pass import SharedPass, run_shared_pass
+from gradscape.explain.target_layer import resolve_layer
+from gradscape.explain.token_maps import as_maps
+from gradscape.explain.weightings import METHODS, UNGRADED
+
+__all__ = ["heatmaps", "list_methods"]
+
+_LOGGER = logging.getLogger(__name__)
+
+Layer = str | nn.Module
+Layers = list[Layer] | tuple[Layer, ...]
+Methods = list[str] | tuple[str, ...]
+Images = Float[Tensor, "batch channels height width"]
+
+
+def list_methods() -> list[str]:
+    """Return the names of all methods, first those that come from one shared pass."""
+    from gradscape.explain.package_cam import PACKAGE_METHODS
+
+    return [*METHODS, *PACKAGE_METHODS]
+
+
+@overload
+def heatmaps(
+    model: nn.Module,
+    images: Images,
+    *,
+    method: str = ...,
+    target_layer: Layer | None = ...,
+    class_index: ClassIndex | None = ...,
+    score: Score | None = ...,
+) -> Heatmaps: ...
+@overload
+def heatmaps(
+    model: nn.Module,
+    images: Images,
+    *,
+    method: Methods,
+    target_layer: Layer | Layers | None = ...,
+    class_index: ClassIndex | None = ...,
+    score: Score | None = ...,
+) -> dict[str, Heatmaps]: ...
+@overload
+def heatmaps(
+    model: nn.Module,
+    images: Images,
+    *,
+    method: str = ...,
+    target_layer: Layers,
+    class_index: ClassIndex | None = ...,
+    score: Score | None = ...,
+) -> dict[str, Heatmaps]: ...
+def heatmaps(
+    model: nn.Module,
+    images: Images,
+    *,
+    method: str | Methods = "gradcam++",
+    target_layer: Layer | Layers | None = None,
+    class_index: ClassIndex | None = None,
+    score: Score | None = None,
+) -> Heatmaps | dict[str, Heatmaps]:
+    """Return where in each image the features speak for a class.
+
+    `gradcam`, `gradcam++`, `hirescam`, `layercam`, `xgradcam`, `elementwise`, `eigencam` and `eigengradcam` come from
+    one forward pass and one differentiation, however many of them and of layers are asked for. The other methods of
+    `list_methods()` are the grad-cam package's, and cost what they cost there. The model is explained in eval mode and
+    left as it was: modes, parameters, their gradients, hooks.
+
+    `.raw` is signed: it is taken before the ReLU that most methods end with. The ReLU inside the sum over channels of
+    LayerCAM and element-wise Grad-CAM belongs to their equations and is applied.
+
+    Warnings are logged for a layer that runs more than once in a forward pass, which is explained at its last run, and
+    for maps that are zero, nowhere positive, or not finite; `Heatmaps.faults` holds these too.
+
+    Args:
+        model: Any module that takes the images: on any device, in any float type, compiled or not.
+        images: (N, C, H, W); in [0, 1] for a loaded checkpoint.
+        method: A method's name, or a list of names.
+        target_layer: A layer or its name, or a list of these; None for the one of `find_target_layer`. The prefix
+            `network.` of a loaded checkpoint may be left out, and `stages.3` is understood where `stages` is a
+            property.
+        class_index: A class by number, or by name where the model is a loaded checkpoint with labels; one for all
+            images or one for each; None for the predicted class of each.
+        score: From the model's output to one number for each image, (N,), where the output is not logits (N, classes).
+
+    Returns:
+        Heatmaps; for a list of methods or of layers a dict of them, by method, by layer, or by "method@layer".
+
+    Raises:
+        TypeError: An argument, or what a layer or `score` gives, is of the wrong kind.
+        ValueError: A name is unknown, images or scores are not finite, a class is out of range, a layer has no places
+            or does not lead to the score.
+    """
+    many_methods, many_layers = isinstance(method, list | tuple), isinstance(target_layer, list | tuple)
+    methods = _listed("method", method)
+    _check_methods(methods)
+    layers = dict(resolve_layer(model, one, images) for one in _listed("target_layer", target_layer))
+    seen = run_shared_pass(
+        model,
+        images,
+        layers,
+        partial(pick_scores, class_index=class_index, score=score, labels=_labels(model)),
+        differentiate=any(name in METHODS and name not in UNGRADED for name in methods),
+    )
+    found: dict[str, Heatmaps] = {}
+    for layer, name in product(layers, methods):
+        if name in METHODS:
+            raw = _shared_maps(name, layer, seen, _size(images))
+        else:
+            raw = _package_maps(name, layers[layer], seen, model, images, score=score)
+        key = f"{name}@{layer}" if many_methods and many_layers else layer if many_layers else name
+        found[key] = Heatmaps(
+            raw,
+            image_size=_size(images),
+            method=name,
+            target_layer=layer,
+            class_index=seen.explained.class_index,
+            score=seen.explained.scores.float().cpu().numpy(),
+            probability=seen.explained.probability,
+            meta=_provenance(model),
+        )
+    _report(found, seen.runs)
+    return found if many_methods or many_layers else found[name]
+
+
+def _shared_maps(name: str, layer: str, seen: SharedPass, image_size: tuple[int, int]) -> np.ndarray:
+    """One method's maps at one layer from the shared pass, (N, h, w) float32."""
+    features = as_maps(seen.features[layer].float(), image_size)
+    gradients = features if name in UNGRADED else _placed_gradients(layer, seen, image_size)
+    with torch.autocast(features.device.type, enabled=False):
+        return METHODS[name](features, gradients).cpu().numpy()
+
+
+def _placed_gradients(layer: str, seen: SharedPass, image_size: tuple[int, int]) -> Tensor:
+    gradients = as_maps(seen.gradients[layer].float(), image_size)
+    if not gradients.any() and seen.gradients[layer].any():
+        raise ValueError(
+            f"`target_layer` {layer} reaches the score by its class token alone, so that every place has a zero "
+            "gradient; choose a layer before the last block, or None to have one found"
+        )
+    return gradients
+
+
+def _package_maps(
+    name: str, layer: nn.Module, seen: SharedPass, model: nn.Module, images: Images, *, score: Score | None
+) -> np.ndarray:
+    from gradscape.explain.package_cam import package_maps
+
+    return package_maps(
+        model,
+        images,
+        method=name,
+        target_layer=layer,
+        class_index=seen.explained.class_index,
+        score=score,
+        to_maps=partial(as_maps, image_size=_size(images)),
+    )
+
+
+def _report(found: dict[str, Heatmaps], runs: dict[str, int]) -> None:
+    """Log what must not go unseen."""
+    for layer, count in runs.items():
+        if count > 1:
+            _LOGGER.warning(
+                "`target_layer` %s runs %d times in a forward pass; its last run is explained", layer, count
+            )
+    for one in found.values():
+        if one.faults:
+            listed = ", ".join(f"image {number} is {fault}" for number, fault in one.faults.items())
+            _LOGGER.warning("%s at %s has maps that must not be painted: %s", one.method, one.target_layer, listed)
+
+
+def _listed(argument: str, value: Any) -> list[Any]:
+    listed = list(value) if isinstance(value, list | tuple) else [value]
+    if not listed:
+        raise ValueError(f"`{argument}` must hold at least one name, got an empty {type(value).__name__}")
+    return listed
+
+
+def _check_methods(methods: list[Any]) -> None:
+    for name in methods:
+        if name not in METHODS and name not in list_methods():  # the package's names cost its import
+            raise unknown_name("method", name, list_methods())
+
+
+def _labels(model: nn.Module) -> Sequence[str] | None:
+    return model.labels if isinstance(model, Classifier) else None
+
+
+def _size(images: Tensor) -> tuple[int, int]:
+    return images.shape[-2], images.shape[-1]
+
+
+def _provenance(model: nn.Module) -> dict[str, Any]:
+    name = model.meta["name"] if isinstance(model, Classifier) else type(model).__name__
+    return {"model": name, "versions": {"gradscape": gradscape.__version__, "torch": torch.__version__}}

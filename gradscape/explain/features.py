@@ -1,0 +1,106 @@
+"""Features of any layer of any model; and one run of a model in which listeners hear what its modules give."""
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gradscape.explain.target_layer import resolve_layer
+from gradscape.explain.token_maps import as_maps
+from gradscape.explain.undisturbed import images_for, undisturbed
+
+__all__ = ["as_array", "feature_maps", "listening", "run_listened", "run_without_memory"]
+
+
+def feature_maps(
+    model: nn.Module, images: Shaped[Tensor, "batch channels height width"], *, layer: str | nn.Module
+) -> np.ndarray:
+    """Return what a layer gives for each image, as maps.
+
+    Tokens of a transformer are laid out on their grid, without the class token and the like. Of a layer that runs
+    several times the last output counts. The model is run once, in eval mode, and left as it was.
+
+    Args:
+        model: Any model.
+        images: What the model takes: for a loaded checkpoint images in [0, 1].
+        layer: The layer or its name, with or without the `network.` of a loaded checkpoint.
+
+    Returns:
+        (N, C, H, W) float32.
+
+    Raises:
+        TypeError: If the images are not floating point.
+        ValueError: If there is no such layer, it does not run, or its output is not a map for each image.
+    """
+    name, module = resolve_layer(model, layer, images)
+    outputs: list[Any] = []
+    with listening({name: module}, lambda _name, output: outputs.append(_copied(output))):
+        run_listened(model, images)
+    if not outputs:
+        raise ValueError(f"`layer` {name} must run when the model does, but does not; choose another one")
+    features = outputs[-1]
+    if not isinstance(features, Tensor) or features.ndim < 3 or len(features) != len(images):
+        came = f"the shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
+        raise ValueError(f"`layer` {name} must give maps (images, channels, height, width), got {came}; choose another")
+    return as_array(as_maps(features, (images.shape[2], images.shape[3])))
+
+
+@contextmanager
+def listening(layers: Mapping[str, nn.Module], listen: Callable[[str, Any], None]) -> Iterator[None]:
+    """Call `listen(name, output)` whenever one of the layers has run; on leaving, nobody listens any more.
+
+    What runs afterwards may work in place: a listener copies what it keeps.
+    """
+
+    def hook(name: str) -> Any:
+        def heard(_module: nn.Module, _inputs: Any, output: Any) -> None:
+            listen(name, output)
+
+        return heard
+
+    hooks = []
+    try:
+        for name, module in layers.items():
+            hooks.append(module.register_forward_hook(hook(name)))
+        yield
+    finally:
+        for one in hooks:
+            one.remove()
+
+
+def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels height width"]) -> None:
+    """Run the model once, in eval mode and without gradients, for those who listen; it is left as it was.
+
+    Raises:
+        TypeError: If the images are not floating point.
+        ValueError: If they are no batch.
+    """
+    with undisturbed(model), torch.no_grad():
+        model(images_for(model, images))
+
+
+def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels height width"]) -> None:
+    """Run the model as `run_listened` does, on tensors that have shapes but neither values nor memory.
+
+    Raises:
+        TypeError: If the images are not floating point.
+        ValueError: If they are no batch.
+        RuntimeError: If the model does something that needs values, or holds tensors that torch does not know of.
+    """
+    with undisturbed(model), torch.no_grad():
+        state = {name: one.detach().to("meta") for name, one in (*model.named_parameters(), *model.named_buffers())}
+        functional_call(model, state, (images_for(model, images).to("meta"),))
+
+
+def as_array(tensor: Tensor) -> np.ndarray:
+    """Return a copy as a float32 array."""
+    return tensor.detach().to("cpu", torch.float32, copy=True, memory_format=torch.contiguous_format).numpy()
+
+
+def _copied(output: Any) -> Any:
+    return output.detach().clone() if isinstance(output, Tensor) else output

@@ -1,0 +1,188 @@
+"""What the layers of a model gave on the way of one image, and which of them lie on every path to the output."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.graph import Node
+
+from gradscape.explain.shared_pass import as_input, call_model, differentiable
+from gradscape.explain.token_maps import as_maps
+
+__all__ = ["PassedMap", "trace_maps"]
+
+# They hand on, or average, what the layer before them found: that one is meant.
+_NO_FINDERS = (
+    *(nn.Identity, nn.modules.dropout._DropoutNd, nn.Flatten, nn.Unflatten),
+    *(nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+)
+
+
+@dataclass(frozen=True)
+class PassedMap:
+    """A map that passed on the way from the image to the output.
+
+    Attributes:
+        name: The outermost layer that gave it.
+        places: h·w.
+        on_every_path: Whether all that the output knows of the image came through it.
+        normalized_from: Name of the map that a layer normalization made it from, or None.
+    """
+
+    name: str
+    places: int
+    on_every_path: bool
+    normalized_from: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class _Event:
+    """A layer finished."""
+
+    name: str
+    module: nn.Module
+    input: Tensor | None
+    output: Tensor
+    node: Node  # taken at once: an operation in place gives the same tensor another one
+
+
+def trace_maps(model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor) -> list[PassedMap]:
+    """Follow the first image and return the maps that layers gave, in the order in which they were finished.
+
+    A map has more than one place. Weights come after it: without, it holds the classes' scores already. And more than
+    one of its places has influence on what these weigh, unlike the patches after ViT's last block.
+
+    Args:
+        model: Any module.
+        layers: Its layers by name.
+        images: (N, C, H, W).
+    """
+    events: list[_Event] = []
+    with differentiable(model), ExitStack() as hooks:
+        for name, layer in layers.items():
+            hooks.callback(layer.register_forward_hook(_listener(name, events)).remove)
+        image = as_input(model, images[:1]).clone().requires_grad_()
+        outputs = _differentiable_in(call_model(model, image.clone()))
+        weighing = [number for number, event in enumerate(events) if _weighs(event.module)]
+        before = events[: weighing[-1]] if weighing else []
+        head = events[weighing[-1]].input if weighing else None
+        givers = _outermost(before, Counter(event.name for event in events))
+        size = (images.shape[-2], images.shape[-1])
+        counts = _influential_places(givers, [*outputs, *_differentiable_in(head)], size)
+        crossed = _nodes_on_every_path(outputs, image)
+        names = {id(event.output): event.name for event in givers}
+    return [
+        PassedMap(event.name, places, event.node in crossed, _normalized_from(event, names))
+        for event, (places, influential) in zip(givers, counts, strict=True)
+        if influential > 1
+    ]
+
+
+def _listener(name: str, events: list[_Event]) -> Any:
+    def listen(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
+        if isinstance(output, Tensor) and output.grad_fn is not None:
+            first = inputs[0] if inputs and isinstance(inputs[0], Tensor) else None
+            events.append(_Event(name, module, first, output, output.grad_fn))
+
+    return listen
+
+
+def _weighs(module: nn.Module) -> bool:
+    return not any(True for _ in module.children()) and any(True for _ in module.parameters(recurse=False))
+
+
+def _outermost(events: list[_Event], runs: Counter[str]) -> list[_Event]:
+    """For each tensor its outermost layer, the first of equals; only last runs, since these are explained."""
+    left = runs.copy()
+    chosen: dict[tuple[int, int], _Event] = {}
+    for event in events:
+        left[event.name] -= 1
+        if left[event.name] or isinstance(event.module, _NO_FINDERS):
+            continue
+        key = id(event.output), id(event.node)
+        if key not in chosen or event.name.count(".") < chosen[key].name.count("."):
+            chosen[key] = event  # at the place in the order where the tensor first was
+    return list(chosen.values())
+
+
+def _normalized_from(event: _Event, names: Mapping[int, str]) -> str | None:
+    return names.get(id(event.input)) if isinstance(event.module, nn.LayerNorm) else None
+
+
+def _influential_places(
+    events: list[_Event], results: list[Tensor], image_size: tuple[int, int]
+) -> list[tuple[int, int]]:
+    """For each event how many places its map has, 0 if it is none, and how many of them reach the results.
+
+    The results are weighed unevenly, since a normalized result has a constant sum. What the head takes in is one of
+    them, since a head may still be zero.
+    """
+    maps: list[Tensor | None] = []
+    for event in events:
+        try:
+            maps.append(as_maps(event.output, image_size))
+        except ValueError:
+            maps.append(None)
+    spatial = [event.output for event, one in zip(events, maps, strict=True) if one is not None]
+    if not spatial or not results:
+        return [(0, 0)] * len(events)
+    uneven = sum((one.flatten() * torch.arange(one.numel(), device=one.device).cos()).sum() for one in results)
+    assert isinstance(uneven, Tensor)
+    gradients = iter(torch.autograd.grad(uneven, spatial, allow_unused=True))
+    counts = []
+    for one in maps:
+        gradient = None if one is None else next(gradients)
+        if one is None or gradient is None:
+            counts.append((0, 0))
+        else:
+            reached = (as_maps(gradient, image_size) != 0).any(1)
+            counts.append((reached.numel(), int(reached.sum())))
+    return counts
+
+
+def _differentiable_in(value: Any) -> list[Tensor]:
+    """The tensors in an output of any kind that gradients can start from."""
+    if isinstance(value, Tensor):
+        return [value] if value.requires_grad else []
+    if isinstance(value, Mapping):
+        return _differentiable_in(list(value.values()))
+    return [tensor for one in value for tensor in _differentiable_in(one)] if isinstance(value, list | tuple) else []
+
+
+def _nodes_on_every_path(outputs: Iterable[Tensor], image: Tensor) -> set[Node]:
+    """The operations that all paths from the outputs to the image lead through, found by counting paths."""
+    ends = [output.grad_fn for output in outputs if output.grad_fn is not None]
+    order = _children_first(ends)
+    below: dict[Node, int] = {}
+    for node in order:
+        is_image = getattr(node, "variable", None) is image
+        below[node] = 1 if is_image else sum(below[child] for child in _children(node))
+    above = Counter(ends)
+    for node in reversed(order):
+        for child in _children(node):
+            above[child] += above[node]
+    total = sum(below[end] for end in ends)
+    return {node for node in order if total and above[node] * below[node] == total}
+
+
+def _children_first(ends: list[Node]) -> list[Node]:
+    order: dict[Node, None] = {}
+    stack = [(end, False) for end in ends]
+    entered: set[Node] = set()
+    while stack:
+        node, leaving = stack.pop()
+        if leaving:
+            order[node] = None
+        elif node not in entered:
+            entered.add(node)
+            stack.append((node, True))
+            stack.extend((child, False) for child in _children(node))
+    return list(order)
+
+
+def _children(node: Node) -> Iterator[Node]:
+    return (child for child, _ in node.next_functions if child is not None)

@@ -1,0 +1,171 @@
+"""One forward pass and one differentiation, from which every method at every layer makes its map."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from gradscape._model_state import model_device, preserved
+from gradscape.explain.explained import Explained
+
+__all__ = ["SharedPass", "as_input", "call_model", "differentiable", "run_shared_pass"]
+
+
+@dataclass(frozen=True, eq=False)
+class SharedPass:
+    """What one pass over a batch saw.
+
+    Attributes:
+        features: For each layer what it gave, detached and not overwritten by what came after.
+        gradients: For each layer the gradients of the scores with respect to these; empty where none were asked for.
+        runs: For each layer how often it ran; where more than once, the last run is the one seen.
+        explained: The scores, detached.
+    """
+
+    features: dict[str, Tensor]
+    gradients: dict[str, Tensor]
+    runs: dict[str, int]
+    explained: Explained
+
+
+@contextmanager
+def differentiable(model: nn.Module) -> Iterator[None]:
+    """Let a model be differentiated wherever the caller stands, and leave it as it was.
+
+    Meanwhile it is in eval mode and frozen, gradients flow even under no_grad and inference_mode, and what was compiled
+    runs as the plain modules that it was made of, since hooks do not reach into compiled code.
+    """
+    with ExitStack() as stack:
+        # What was made under inference_mode can be put back under it alone.
+        stack.enter_context(torch.inference_mode(any(parameter.is_inference() for parameter in model.parameters())))
+        stack.enter_context(preserved(model))
+        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(torch.enable_grad())
+        if "torch._dynamo" in sys.modules:  # its import takes a second, and nothing is compiled without it
+            stack.enter_context(torch.compiler.set_stance("force_eager"))
+        model.eval()
+        for parameter in model.parameters():
+            if not parameter.is_inference():
+                parameter.requires_grad_(False)
+        yield
+
+
+def as_input(model: nn.Module, images: Any) -> Tensor:
+    """Return images as the model computes, with its device and float type, detached.
+
+    Args:
+        model: Any module.
+        images: (N, C, H, W) float, or whatever a user gave instead.
+
+    Raises:
+        TypeError: If the images are no float tensor.
+        ValueError: If they are no batch, or hold a value that is not finite.
+    """
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"`images` must be a float tensor (images, channels, height, width), got {kind}")
+    if images.ndim != 4 or not images.numel():
+        raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")
+    bad = (~images.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist()
+    if bad:
+        raise ValueError(f"`images` must be finite, but NaN or infinity is in image {', '.join(map(str, bad))}")
+    dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), images.dtype)
+    moved: Tensor = images.detach().to(model_device(model), dtype)
+    return moved.clone() if moved.is_inference() else moved
+
+
+def call_model(model: nn.Module, images: Tensor) -> Any:
+    """Run the model on images of its device and precision, inside of `differentiable`."""
+    # What was made under inference_mode can take no part in differentiation, but its copy can.
+    copies = {
+        name: tensor.detach().clone()
+        for name, tensor in chain(model.named_parameters(), model.named_buffers())
+        if tensor.is_inference()
+    }
+    return functional_call(model, copies, (images,)) if copies else model(images)
+
+
+def run_shared_pass(
+    model: nn.Module,
+    images: Tensor,
+    layers: Mapping[str, nn.Module],
+    pick: Callable[[Any], Explained],
+    *,
+    differentiate: bool = True,
+) -> SharedPass:
+    """Run the model once, and differentiate the scores once with respect to what the layers gave.
+
+    Only what comes after the first of the layers is differentiated. The model is left as it was.
+
+    Args:
+        model: Any module.
+        images: (N, C, H, W).
+        layers: Modules of the model, by the names that the results shall have.
+        pick: From the model's output to what is explained.
+        differentiate: Whether gradients are wanted.
+
+    Raises:
+        TypeError: A layer does not give one float tensor.
+        ValueError: A layer does not run, or the scores do not depend on it or are not finite.
+    """
+    features: dict[str, Tensor] = {}
+    runs = dict.fromkeys(layers, 0)
+    with differentiable(model), ExitStack() as hooks:
+        for name, layer in layers.items():
+            hooks.callback(layer.register_forward_hook(_listener(name, features, runs)).remove)
+        explained = pick(call_model(model, as_input(model, images)))
+        idle = [name for name, count in runs.items() if not count]
+        if idle:
+            raise ValueError(f"`target_layer` {idle[0]} does not run in a forward pass; choose a layer that does")
+        _check_scores(explained.scores, model)
+        gradients = _differentiated(explained.scores, features) if differentiate else {}
+    return SharedPass(
+        {name: tensor.detach() for name, tensor in features.items()},
+        gradients,
+        runs,
+        Explained(explained.scores.detach(), explained.class_index, explained.probability),
+    )
+
+
+def _listener(name: str, features: dict[str, Tensor], runs: dict[str, int]) -> Callable[..., Tensor]:
+    """A hook that keeps what a layer gave, and lets a copy go on, which may be overwritten."""
+
+    def listen(_module: nn.Module, _inputs: Any, output: Any) -> Tensor:
+        if not isinstance(output, Tensor) or not output.is_floating_point():
+            raise TypeError(f"`target_layer` {name} must give one float tensor, got {type(output).__name__}")
+        kept = output.clone() if output.requires_grad else output.detach().clone().requires_grad_()
+        features[name] = kept
+        runs[name] += 1
+        return kept.clone()
+
+    return listen
+
+
+def _differentiated(scores: Tensor, features: dict[str, Tensor]) -> dict[str, Tensor]:
+    found: tuple[Tensor | None, ...] = (None,) * len(features)
+    if scores.requires_grad:
+        found = torch.autograd.grad(scores.sum(), list(features.values()), allow_unused=True)
+    gradients = {}
+    for name, gradient in zip(features, found, strict=True):
+        if gradient is None:
+            raise ValueError(
+                f"`target_layer` {name} does not lead to the explained score, so that no gradient arrives; "
+                "choose a layer before it, or a `score` that depends on it and is not detached"
+            )
+        gradients[name] = gradient
+    return gradients
+
+
+def _check_scores(scores: Tensor, model: nn.Module) -> None:
+    bad = (~scores.isfinite()).nonzero()[:, 0].tolist()
+    if not bad:
+        return
+    broken = [name for name, one in model.named_parameters() if not one.isfinite().all()]
+    cause = f"its weights {broken[0]} are not finite" if broken else "its weights are, so it overflows on the way"
+    raise ValueError(f"`model` must give finite scores, and does not for image {bad[0]}; {cause}")

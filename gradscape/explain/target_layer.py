@@ -1,0 +1,105 @@
+"""Which layer to explain: by name, by module, or found by following one image through the model."""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from gradscape._checkpoint import Classifier
+from gradscape._names import unknown_name
+from gradscape.explain.layer_trace import trace_maps
+
+__all__ = ["find_target_layer", "layer_names", "resolve_layer"]
+
+_DEPTHS = 4  # times the places of the last map: where more, the head sees maps of several depths
+
+
+def layer_names(model: nn.Module) -> dict[str, nn.Module]:
+    """Return a model's modules by the names that users give: without a checkpoint's `network.` and the compiler's own.
+
+    Args:
+        model: Any module, loaded from a checkpoint or compiled or neither.
+    """
+    # An inner module follows its compiled wrapper, and is the one that runs when nothing is compiled.
+    names = {_plain(name): module for name, module in _root(model).named_modules()}
+    return {name: module for name, module in names.items() if name}
+
+
+def resolve_layer(model: nn.Module, asked: str | nn.Module | None, images: Tensor) -> tuple[str, nn.Module]:
+    """Return a layer with its name.
+
+    Args:
+        model: Any module.
+        asked: The layer's name, with or without a checkpoint's `network.`, or along a property of the network's such
+            as `stages.3`; or the module itself; None for the layer of `find_target_layer`.
+        images: (N, C, H, W), of which the first is followed where the layer is to be found.
+
+    Raises:
+        TypeError: `asked` is something else.
+        ValueError: The model has no such layer, or none with places.
+    """
+    names = layer_names(model)
+    if asked is None:
+        found = find_target_layer(model, images)
+        return found, names[found]
+    if isinstance(asked, nn.Module):
+        inner = getattr(asked, "_orig_mod", asked)
+        name = next((name for name, module in names.items() if module is inner), None)
+        if name is None:
+            raise ValueError(f"`target_layer` must be a part of `model`, and this {type(inner).__name__} is none")
+        return name, inner
+    if not isinstance(asked, str):
+        raise TypeError(f"`target_layer` must be a module's name or a module, got {type(asked).__name__}")
+    name = asked.removeprefix("network.") if isinstance(model, Classifier) else asked
+    layer = names.get(_plain(name)) or _along_properties(_root(model), name)
+    if layer is None:
+        raise unknown_name("target_layer", asked, names)
+    return asked, layer
+
+
+def find_target_layer(model: nn.Module, images: Tensor) -> str:
+    """Return the name of the last layer with places that all that comes after it goes through.
+
+    One image is followed through the model; `trace_maps` says what counts as a map. A head that joins maps of several
+    depths leaves no such layer but at the very beginning; then it is the last map of all. Where the next block starts
+    with a layer normalization of that map, it is the normalized one, as in ViT: what is normalized feels no gradient
+    along itself, so that HiResCAM of it is zero at every place.
+
+    Args:
+        model: Any module.
+        images: (N, C, H, W).
+
+    Raises:
+        ValueError: No layer gives a map with more than one place.
+    """
+    passed = trace_maps(model, layer_names(model), images)
+    if not passed:
+        height, width = images.shape[-2:]
+        raise ValueError(
+            f"`model` has no layer that makes a map with more than one place of images of {height}×{width} pixels; "
+            "give larger images, or a model with convolutions or patches"
+        )
+    crossed = [one for one in passed if one.on_every_path and one.places <= _DEPTHS * passed[-1].places]
+    chosen = (crossed or passed)[-1].name
+    return next((one.name for one in passed if one.normalized_from == chosen), chosen)
+
+
+def _root(model: nn.Module) -> nn.Module:
+    """The network that names count from: without the wrappers of a checkpoint and of the compiler."""
+    model = getattr(model, "_orig_mod", model)
+    network = model.network if isinstance(model, Classifier) else model
+    return getattr(network, "_orig_mod", network)
+
+
+def _plain(name: str) -> str:
+    return ".".join(part for part in name.split(".") if part != "_orig_mod")
+
+
+def _along_properties(root: nn.Module, name: str) -> nn.Module | None:
+    """The module at the end of a path over attributes and indices."""
+    found: Any = root
+    for part in name.split("."):
+        try:
+            found = found[int(part)] if part.isdigit() else getattr(found, part)
+        except (AttributeError, IndexError, TypeError):
+            return None
+    return found if isinstance(found, nn.Module) else None

@@ -1,0 +1,57 @@
+"""A layer's output as maps (N, C, h, w): convolutions have them, transformers flatten them or put channels last."""
+
+from torch import Tensor
+
+__all__ = ["as_maps", "find_grid"]
+
+_ALIKE = 2  # convolutions without padding distort small maps by less
+
+_MOST_OTHER_TOKENS = 16  # class, distillation and register tokens before those of the patches
+
+
+def as_maps(features: Tensor, image_size: tuple[int, int]) -> Tensor:
+    """Return a layer's output, or a gradient of its shape, as maps (N, C, h, w).
+
+    Known from the shape alone: maps (N, C, h, w); channels last (N, h, w, C), as in Swin, where h × w has about the
+    image's proportions and the last two sides do not; tokens (N, L, C), as in ViT, where the last h·w of the L are a
+    grid of square patches, and those before, such as the class token, have no place and are dropped.
+
+    Args:
+        features: What the layer gave.
+        image_size: (H, W) of the images in pixels.
+
+    Raises:
+        ValueError: If the shape is none of these.
+    """
+    if features.ndim == 4:
+        _, first, second, third = features.shape
+        last = _distortion((first, second), image_size) < _ALIKE <= _distortion((second, third), image_size)
+        return features.movedim(3, 1) if last else features
+    has_tokens = features.ndim == 3 and features.shape[2] > 1
+    grid = find_grid(features.shape[1], image_size) if has_tokens else None
+    if grid is None:
+        raise ValueError(
+            f"`target_layer` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over images of "
+            f"{image_size[0]}×{image_size[1]} pixels, got the shape {tuple(features.shape)}; choose another layer"
+        )
+    return features[:, -grid[0] * grid[1] :].unflatten(1, grid).movedim(3, 1)
+
+
+def find_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | None:
+    """Return the (h, w) of the square patches among `tokens`, as many as can be; None if none tile the image.
+
+    Args:
+        tokens: Number of tokens, patches and others.
+        image_size: (H, W) of the images in pixels.
+    """
+    height, width = image_size
+    sides = (side for side in range(1, min(height, width) + 1) if height % side == 0 and width % side == 0)
+    grids = ((height // side, width // side) for side in sides)
+    grid = next((grid for grid in grids if grid[0] * grid[1] <= tokens), None)
+    return grid if grid and tokens - grid[0] * grid[1] <= _MOST_OTHER_TOKENS else None
+
+
+def _distortion(grid: tuple[int, int], image_size: tuple[int, int]) -> float:
+    """By which factor the proportions of a grid differ from the image's, from 1 on."""
+    factor = image_size[0] * grid[1] / (image_size[1] * grid[0])
+    return max(factor, 1 / factor)

@@ -1,0 +1,285 @@
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import timm
+import torch
+import torchvision.models as tv
+from torch import Tensor, nn
+from torchvision.models.swin_transformer import SwinTransformer
+from torchvision.models.vision_transformer import VisionTransformer
+
+from gradscape._checkpoint import Classifier
+from gradscape.explain.cam import heatmaps
+from gradscape.explain.target_layer import find_target_layer, layer_names, resolve_layer
+from gradscape.explain.token_maps import as_maps, find_grid
+from gradscape.models import create_model
+from gradscape.models.registry import IMAGENET_MODELS, MODELS
+
+META = {"name": "own", "num_classes": 7, "image_size": 64, "mean": (0.5,) * 3, "std": (0.25,) * 3, "labels": None}
+
+
+def _small_vit() -> nn.Module:
+    return VisionTransformer(32, 8, num_layers=3, num_heads=2, hidden_dim=12, mlp_dim=24, num_classes=7)
+
+
+def _small_swin() -> nn.Module:
+    return SwinTransformer([4, 4], 12, [2, 2], [2, 4], [4, 4], num_classes=7)
+
+
+TORCHVISION: list[tuple[Callable[[], nn.Module], tuple[int, int], str]] = [
+    (tv.resnet18, (64, 96), "layer4"),
+    (lambda: tv.densenet.DenseNet(4, (2, 2), 8), (64, 96), "features"),
+    (lambda: tv.mobilenet_v2(width_mult=0.25), (64, 96), "features"),
+    (tv.mobilenet_v3_small, (64, 96), "features"),
+    (tv.efficientnet_b0, (32, 64), "features"),
+    (tv.squeezenet1_1, (64, 96), "features"),
+    (tv.shufflenet_v2_x0_5, (64, 96), "conv5"),
+    (tv.regnet_y_400mf, (64, 96), "trunk_output"),
+    (
+        lambda: tv.ConvNeXt([tv.convnext.CNBlockConfig(12, 24, 2), tv.convnext.CNBlockConfig(24, None, 2)]),
+        (32, 48),
+        "features",
+    ),
+    (_small_vit, (32, 32), "encoder.layers.encoder_layer_2.ln_1"),
+    (_small_swin, (64, 96), "permute"),
+]
+
+
+@pytest.mark.parametrize(("make", "size", "layer"), TORCHVISION)
+def test_the_layer_found_in_torchvisions_models_is_the_last_map_before_the_pooling(
+    make: Callable[[], nn.Module], size: tuple[int, int], layer: str
+) -> None:
+    torch.manual_seed(0)
+    assert find_target_layer(make(), torch.rand(2, 3, *size)) == layer
+
+
+def test_the_layer_found_in_vgg_is_not_its_adaptive_pooling_though_that_has_places() -> None:
+    network = tv.VGG(tv.vgg.make_layers([512, "M"]), num_classes=5, init_weights=False)
+    assert network.avgpool(torch.rand(1, 512, 16, 24)).shape == (1, 512, 7, 7)
+    assert find_target_layer(network, torch.rand(2, 3, 32, 48)) == "features"
+
+
+TIMM: dict[
+    str, tuple[dict[str, Any], str]
+] = {  # the head of ViT and DeiT reads the class token alone, that of Swin averages
+    "vit_tiny_patch16_224": ({"img_size": 64, "depth": 3, "embed_dim": 12, "num_heads": 2}, "blocks.2.norm1"),
+    "deit_tiny_distilled_patch16_224": ({"img_size": 64, "depth": 3, "embed_dim": 12, "num_heads": 2}, "blocks.2.norm1"),
+    "swin_tiny_patch4_window7_224": (
+        {"img_size": 32, "window_size": 2, "depths": (1, 2), "num_heads": (2, 4), "embed_dim": 12},
+        "norm",
+    ),
+    "resnet18": ({}, "layer4"),
+    "convnext_atto": ({}, "stages"),
+}
+
+
+@pytest.mark.parametrize("name", TIMM)
+def test_the_layer_found_in_timms_models_is_the_last_with_influence_of_its_places(name: str) -> None:
+    torch.manual_seed(0)
+    options, layer = TIMM[name]
+    size = options.get("img_size", 64)
+    assert find_target_layer(timm.create_model(name, num_classes=7, **options), torch.rand(2, 3, size, size)) == layer
+
+
+ZOO = {
+    "upanet16": "layer4",  # its head joins the maps of all depths
+    "upanet16_final_gap": "layer4",
+    "attention56": "tail",
+    "resnet20": "layer3",
+    "cifar_preact_resnet18+spa_a": "stages.3",
+    "cifar_resnet18+ba2m": "layer4",
+    "mobilenet_v1@width=0.5+ulsam@after=8:9,replace=11": "features",
+}
+
+
+@pytest.mark.parametrize("name", ZOO)
+def test_the_layer_found_in_the_leading_networks_is_the_last_map_before_the_head(name: str) -> None:
+    torch.manual_seed(0)
+    size = 64 if name.startswith("mobilenet") else 16
+    network = create_model(name, num_classes=7, image_size=size)
+    assert find_target_layer(network, torch.rand(2, 3, size, size)) == ZOO[name]
+
+
+@pytest.mark.zoo
+@pytest.mark.parametrize("name", MODELS)
+def test_the_layer_found_in_every_model_of_the_zoo_is_its_last_stage_or_comes_after_it(name: str) -> None:
+    torch.manual_seed(0)
+    size = 96 if name in IMAGENET_MODELS else 32
+    network = create_model(name, num_classes=7, image_size=size)
+    layer = network.get_submodule(find_target_layer(network, torch.rand(1, 3, size, size)))
+    stages: Any = network.stages
+    finished: list[tuple[nn.Module, int]] = []
+
+    def note(module: nn.Module, _: Any, output: Tensor) -> None:
+        finished.append((module, output.shape[2:].numel()))
+
+    for module in {stages[-1], layer}:
+        module.register_forward_hook(note)
+    network.eval()(torch.rand(2, 3, size, size))
+    assert finished[-1][0] is layer
+    assert finished[-1][1] > 1
+
+
+class _Branches(nn.Module):
+    """Two branches joined by the network itself, whose last ReLU is shared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.left, self.right = nn.Conv2d(3, 5, 3), nn.Conv2d(5, 4, 1), nn.Conv2d(5, 6, 1)
+        self.head = nn.Linear(10, 7)
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = self.stem(images).relu()
+        return self.head(torch.cat([self.left(x), self.right(x)], 1).relu().mean((2, 3)))
+
+
+def test_a_layer_that_the_image_can_bypass_is_not_chosen() -> None:
+    assert find_target_layer(_Branches(), torch.rand(2, 3, 9, 12)) == "stem"
+
+
+def test_a_map_that_holds_the_classes_scores_already_is_not_chosen() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 5, 3), nn.ReLU(), nn.Conv2d(5, 7, 1), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    assert find_target_layer(network, torch.rand(2, 3, 9, 12)) == "1"
+
+
+def test_segmentation_is_explained_at_the_last_map_before_its_classifier() -> None:
+    network = nn.Sequential(nn.Conv2d(3, 5, 3, padding=1), nn.ReLU(), nn.Conv2d(5, 7, 1))
+    found = heatmaps(network, torch.rand(2, 3, 9, 12), score=lambda output: output[:, 3].flatten(1).sum(1))
+    assert found.target_layer == "1"
+    assert found.raw.shape == (2, 9, 12)
+
+
+@pytest.mark.parametrize(
+    ("network", "size"),
+    [(nn.Sequential(nn.Flatten(), nn.Linear(3 * 8 * 9, 7)), (8, 9)), (create_model("resnet20"), (1, 1))],
+)
+def test_a_model_without_places_gets_one_clear_line(network: nn.Module, size: tuple[int, int]) -> None:
+    with pytest.raises(ValueError, match=f"no layer that makes a map with more than one place of images of {size[0]}×"):
+        find_target_layer(network, torch.rand(2, 3, *size))
+
+
+@pytest.mark.parametrize("asked", ["layer3", "network.layer3", "stages.2", "network.stages.2"])
+def test_a_checkpoints_layers_are_named_with_and_without_its_prefix(asked: str) -> None:
+    network: Any = create_model("resnet20", num_classes=7)
+    model = Classifier(network, META)
+    name, layer = resolve_layer(model, asked, torch.rand(2, 3, 32, 32))
+    assert name == asked
+    assert layer is network.layer3
+
+
+def test_a_module_is_given_its_name() -> None:
+    network: Any = create_model("resnet20", num_classes=7)
+    found = resolve_layer(Classifier(network, META), network.layer2, torch.rand(2, 3, 32, 32))
+    assert found == ("layer2", network.layer2)
+
+
+def test_compiled_wrappers_do_not_show_in_names() -> None:
+    network: Any = tv.resnet18()
+    plain = layer_names(network)
+    network.layer4 = torch.compile(network.layer4, backend="eager")
+    compiled: Any = torch.compile(network, backend="eager")
+    assert layer_names(compiled) == plain
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ("layr3", r"unknown `target_layer` 'layr3'; did you mean layer3"),
+        ("stages.9", r"unknown `target_layer` 'stages.9'"),
+        (nn.ReLU(), r"`target_layer` must be a part of `model`, and this ReLU is none"),
+    ],
+)
+def test_a_layer_that_the_model_does_not_have_is_refused(asked: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        resolve_layer(create_model("resnet20"), asked, torch.rand(2, 3, 32, 32))
+
+
+def test_a_container_that_never_runs_is_refused() -> None:
+    network = create_model("attention56")
+    with pytest.raises(
+        ValueError, match="`target_layer` stages does not run in a forward pass; choose a layer that does"
+    ):
+        heatmaps(network, torch.rand(2, 3, 32, 32), target_layer="stages")
+
+
+def test_a_layer_that_gives_several_tensors_is_refused() -> None:
+    attention = "encoder.layers.encoder_layer_1.self_attention"
+    with pytest.raises(TypeError, match=f"`target_layer` {attention} must give one float tensor, got tuple"):
+        heatmaps(_small_vit(), torch.rand(2, 3, 32, 32), target_layer=attention)
+
+
+def test_finding_a_layer_leaves_no_hooks_and_no_gradients() -> None:
+    network = create_model("resnet20").train()
+    find_target_layer(network, torch.rand(2, 3, 32, 32))
+    assert not any(module._forward_hooks for module in network.modules())
+    assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
+    assert network.training
+
+
+def test_tokens_become_a_grid_without_those_before_the_patches() -> None:
+    patches = torch.arange(2 * 6 * 5.0).view(2, 6, 5)
+    for others in (0, 1, 2, 5):
+        tokens = torch.cat([torch.full((2, others, 5), -1.0), patches], 1)
+        maps = as_maps(tokens, (32, 48))  # patches of 16 pixels: 2 rows of 3
+        assert maps.shape == (2, 5, 2, 3)
+        assert maps[1, 4, 1, 2] == patches[1, 5, 4]
+        assert maps[0, 3, 0, 2] == patches[0, 2, 3]
+
+
+def test_channels_come_to_the_front_where_they_are_last() -> None:
+    last = torch.rand(2, 4, 6, 24)
+    assert torch.equal(as_maps(last, (32, 48)), last.permute(0, 3, 1, 2))
+    first = torch.rand(2, 24, 4, 6)
+    assert as_maps(first, (32, 48)) is first
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 7, 14, 28, 64])
+def test_maps_with_channels_in_front_are_never_turned(channels: int) -> None:
+    maps = torch.rand(2, channels, 7, 14)
+    assert as_maps(maps, (224, 448)) is maps
+
+
+@pytest.mark.parametrize(
+    ("tokens", "size", "grid"),
+    [
+        (197, (224, 224), (14, 14)),
+        (198, (224, 224), (14, 14)),
+        (201, (224, 224), (14, 14)),
+        (50, (224, 224), (7, 7)),
+        (65, (32, 32), (8, 8)),
+        (577, (384, 384), (24, 24)),
+        (1370, (518, 518), (37, 37)),
+        (150, (224, 224), None),
+        (3, (224, 224), (1, 1)),
+    ],
+)
+def test_the_grid_of_known_transformers_is_found(tokens: int, size: tuple[int, int], grid: Any) -> None:
+    assert find_grid(tokens, size) == grid
+
+
+@pytest.mark.parametrize("shape", [(2, 7), (2, 150, 5), (2, 3, 4, 5, 6)])
+def test_an_output_without_places_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"`target_layer` must give maps .* got the shape \(2, .*choose another layer"):
+        as_maps(torch.rand(shape), (224, 224))
+
+
+def test_a_layer_whose_class_token_alone_reaches_the_score_is_refused_instead_of_painted_black() -> None:
+    torch.manual_seed(0)
+    network = _small_vit()
+    torch.nn.init.normal_(network.get_submodule("heads.head").weight)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="encoder_layer_2 reaches the score by its class token alone"):
+        heatmaps(network, torch.rand(2, 3, 32, 32), target_layer="encoder.layers.encoder_layer_2")
+
+
+def test_a_layer_that_runs_twice_is_explained_at_its_last_run_and_said_so(caplog: pytest.LogCaptureFixture) -> None:
+    relu, head = nn.ReLU(), nn.Linear(160, 7)
+    network = nn.Sequential(nn.Conv2d(3, 5, 3), relu, nn.Conv2d(5, 4, 3), relu, nn.Flatten(), head)
+    images = torch.rand(2, 3, 9, 12)
+    with caplog.at_level(logging.WARNING):
+        found = heatmaps(network, images, method="hirescam", target_layer=relu, class_index=6)
+    assert "`target_layer` 1 runs 2 times in a forward pass; its last run is explained" in caplog.text
+    features = network[:4](images)
+    weights = head.weight[6].view(4, 5, 8)
+    torch.testing.assert_close(torch.from_numpy(found.raw), (features * weights).sum(1).detach())
