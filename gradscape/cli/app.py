@@ -7,7 +7,20 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import convert, demo, imports, landscape, line, models, plot, train, tsne
+from gradscape.cli import (
+    attention,
+    cam,
+    convert,
+    demo,
+    fusion,
+    imports,
+    landscape,
+    line,
+    models,
+    plot,
+    train,
+    tsne,
+)
 from gradscape.cli.console import errors, say
 
 USER_MISTAKE = 2
@@ -28,6 +41,9 @@ app.command("import")(imports.import_)
 app.command("landscape")(landscape.landscape)
 app.command("line")(line.line)
 app.command("plot")(plot.plot)
+app.command("cam")(cam.cam)
+app.command("attention")(attention.attention)
+app.command("fusion")(fusion.fusion)
 app.command("tsne")(tsne.tsne)
 app.command("convert")(convert.convert)
 

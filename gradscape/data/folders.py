@@ -7,12 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape.data.pixels import decode_file
+from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file
 from gradscape.data.source import Source
 
 __all__ = ["class_folders", "folder_images", "image_files"]
 
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 _log = logging.getLogger(__name__)
 
 
@@ -55,7 +54,7 @@ def image_files(folder: Path, classes: tuple[str, ...]) -> Source:
             str(Path(place, file))
             for place, _, files in os.walk(folder / name, followlinks=True)
             for file in files
-            if Path(file).suffix.lower() in _SUFFIXES and not file.startswith(".")
+            if Path(file).suffix.lower() in IMAGE_SUFFIXES and not file.startswith(".")
         )
         if not found:
             raise ValueError(f"the class folder `{folder / name}` holds no image; fill or remove it")

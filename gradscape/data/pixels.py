@@ -7,7 +7,10 @@ from PIL import Image
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
-__all__ = ["decode_file", "pick_image", "resize_image", "to_unit_range"]
+__all__ = ["IMAGE_SUFFIXES", "decode_file", "pick_image", "resize_image", "to_unit_range"]
+
+IMAGE_SUFFIXES = {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+"""Endings of the files that are taken for images in a folder."""
 
 # Pillow clips these modes to 8 bits when it makes them RGB: the picture would come out white or black.
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")

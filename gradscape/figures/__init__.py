@@ -1,7 +1,18 @@
 """The only drawing code, for paper and for the browser."""
 
+from gradscape.figures.attention import (
+    figure_attention,
+    figure_batch_weights,
+    figure_channel_weights,
+    figure_scale_weights,
+    plot_batch_weights,
+    plot_channel_weights,
+    plot_scale_weights,
+)
 from gradscape.figures.embedding import figure_embeddings, plot_embedding
 from gradscape.figures.embedding_page import interactive_embedding
+from gradscape.figures.fusion import figure_features, figure_fusion, plot_features
+from gradscape.figures.heatmaps import figure_heatmaps, plot_heatmap
 from gradscape.figures.interactive import interactive_surface
 from gradscape.figures.maps import plot_contour, plot_filled, plot_heat
 from gradscape.figures.pages import figure_comparison, figure_landscape, figure_scaled
@@ -11,19 +22,31 @@ from gradscape.figures.style import save_figure
 from gradscape.figures.training import figure_training, plot_training
 
 __all__ = [
+    "figure_attention",
+    "figure_batch_weights",
+    "figure_channel_weights",
     "figure_comparison",
     "figure_embeddings",
+    "figure_features",
+    "figure_fusion",
+    "figure_heatmaps",
     "figure_landscape",
     "figure_line",
+    "figure_scale_weights",
     "figure_scaled",
     "figure_training",
     "interactive_embedding",
     "interactive_surface",
+    "plot_batch_weights",
+    "plot_channel_weights",
     "plot_contour",
     "plot_embedding",
+    "plot_features",
     "plot_filled",
     "plot_heat",
+    "plot_heatmap",
     "plot_line",
+    "plot_scale_weights",
     "plot_surface",
     "plot_training",
     "save_figure",

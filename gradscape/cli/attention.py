@@ -1,0 +1,40 @@
+"""gradscape attention."""
+
+from typing import Annotated
+
+import typer
+
+from gradscape.cli import options, pictures
+from gradscape.cli.console import say_table, say_written, tuned_process, waiting
+
+
+def attention(
+    paths: pictures.Paths,
+    *,
+    images: pictures.Images,
+    output: options.Output,
+    block: Annotated[
+        list[str] | None, typer.Option(help="Draw all that this attention block computes; may be repeated.")
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw what a network's attention blocks compute for images."""
+    checkpoint, images = pictures.split_one(paths, images)
+    device = tuned_process(device)
+    import torch
+
+    from gradscape.data.pictures import load_pictures
+    from gradscape.studies import attention as study
+    from gradscape.studies.subjects import load_finite_models
+
+    torch.manual_seed(seed)
+    ((name, model),) = load_finite_models([checkpoint], device).items()
+    shown = load_pictures(images, model.image_size)
+    with waiting("looking at the attention", quiet=quiet):
+        seen = study.attend_pictures(name, model, shown, output)
+        written = study.draw_attention(seen, output, blocks=block or ())
+    if not quiet:
+        say_table(study.HEADINGS, study.tabulate_attention(seen))
+        say_written([output / "attention.npz", *written])

@@ -1,0 +1,65 @@
+"""gradscape cam."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from gradscape.cli import options, pictures
+from gradscape.cli.console import say_table, say_written, tuned_process, waiting
+
+
+def cam(
+    paths: pictures.Paths,
+    *,
+    images: pictures.Images,
+    output: options.Output,
+    method: Annotated[
+        list[str] | None, typer.Option(help="gradcam, gradcam++ (the default), hirescam, …; may be repeated.")
+    ] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="Target layer, such as stages.3; found by itself otherwise.")
+    ] = None,
+    class_index: Annotated[
+        str | None, typer.Option("--class", help="Number or name of the class; by default the predicted one.")
+    ] = None,
+    style: Annotated[
+        Literal["overlay", "heatmap", "masked"], typer.Option(help="Over the image, alone, or image times map.")
+    ] = "overlay",
+    scale: Annotated[
+        Literal["image", "shared"], typer.Option(help="Each map from 0 to 1, or all of a method on one scale.")
+    ] = "image",
+    faithfulness: Annotated[bool, typer.Option("--faithfulness", help="Measure how faithful the maps are.")] = False,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw where in images networks see a class."""
+    checkpoints, images = pictures.split_paths(paths, images)
+    device = tuned_process(device)
+    import torch
+
+    from gradscape.data.pictures import load_pictures
+    from gradscape.studies import cam as study
+    from gradscape.studies.landscape import common_image_size
+    from gradscape.studies.subjects import load_finite_models
+
+    torch.manual_seed(seed)
+    models = load_finite_models(checkpoints, device)
+    shown = load_pictures(images, common_image_size(models))
+    with waiting("explaining", quiet=quiet):
+        explained = study.explain_pictures(
+            models,
+            shown,
+            methods=method or ["gradcam++"],
+            target_layer=layer,
+            class_index=class_index,
+            measured=faithfulness,
+        )
+        written = study.draw_explanations(explained, output, style=style, scale=scale)
+        written += study.save_explanations(explained, output)
+    if not quiet:
+        say_table(study.CLASS_HEADINGS, study.tabulate_classes(explained))
+        say_table(study.METHOD_HEADINGS, study.tabulate_methods(explained))
+        if faithfulness:
+            say_table(study.FAITHFULNESS_HEADINGS, study.tabulate_faithfulness(explained))
+        say_written(written)

@@ -1,0 +1,44 @@
+"""gradscape fusion."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradscape.cli import options, pictures
+from gradscape.cli.console import say, say_written, tuned_process, waiting
+
+
+def fusion(
+    paths: pictures.Paths,
+    *,
+    output: options.Output,
+    images: Annotated[
+        list[Path] | None, typer.Option("--images", metavar="PATH...", help="Image files and folders of them.")
+    ] = None,
+    noise: Annotated[bool, typer.Option("--noise", help="Standard normal noise instead of images.")] = False,
+    block: Annotated[
+        str | None, typer.Option(help="Attention block; by default the one that the network's paper shows.")
+    ] = None,
+    seed: options.Seed = 0,
+    device: options.Device = "auto",
+    quiet: options.Quiet = False,
+) -> None:
+    """Draw features before attention, the attention's part, and both together."""
+    checkpoint, files = pictures.split_one(paths, images or [])
+    if bool(files) == noise:
+        raise ValueError("`--images` and `--noise` say what the network is shown: give one of them")
+    device = tuned_process(device)
+    from gradscape.data.pictures import load_pictures
+    from gradscape.studies import fusion as study
+    from gradscape.studies.subjects import load_finite_models
+
+    ((name, model),) = load_finite_models([checkpoint], device).items()
+    size = model.image_size
+    shown = study.noise_pictures(size, seed=seed) if noise else load_pictures(files, size)
+    with waiting("fusing", quiet=quiet):
+        maps = study.fuse_pictures(name, model, shown, output, block=block)
+        written = study.draw_fusion(maps, shown, output)
+    if not quiet:
+        say(f"block {maps.block}: {', '.join(maps.names)}; {maps.meta['formula']}")
+        say_written([output / "fusion.npz", *written])

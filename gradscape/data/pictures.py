@@ -1,0 +1,77 @@
+"""Single pictures: image files and folders of them, given by path."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file, resize_image, to_unit_range
+
+__all__ = ["Pictures", "load_pictures"]
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Pictures ready for a network, in the order in which they were given.
+
+    Attributes:
+        images: float32 (N, 3, S, S) in [0, 1].
+        names: Name of each file, with its folder where two files are called the same.
+    """
+
+    images: Tensor
+    names: tuple[str, ...]
+
+
+def load_pictures(paths: Iterable[str | os.PathLike[str]], image_size: int) -> Pictures:
+    """Decode pictures and bring them to one size: the shorter side resized, the center square cut out.
+
+    Args:
+        paths: Image files, and folders whose own image files are taken in alphabetical order, hidden ones and
+            sub-folders left out. A file that comes twice is taken once.
+        image_size: Side of the square in pixels.
+
+    Raises:
+        FileNotFoundError: There is no such file or folder.
+        ValueError: No path came, a folder holds no image, or a file is no image or only one pixel wide or high.
+    """
+    files = list(dict.fromkeys(file for path in paths for file in _files(Path(path).expanduser())))
+    if not files:
+        raise ValueError("`paths` must name at least one image file or folder of images, got none")
+    decoded = [_decode(file) for file in files]
+    images = torch.stack([to_unit_range(resize_image(image, image_size)) for image in decoded])
+    return Pictures(images, _names(files))
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.exists():
+        raise FileNotFoundError(f"there is no image file or folder {path}")
+    if not path.is_dir():
+        return [path]
+    found = sorted(
+        file
+        for file in path.iterdir()
+        if file.is_file() and file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
+    )
+    if not found:
+        raise ValueError(f"the folder `{path}` must hold image files, but holds none; its sub-folders are not searched")
+    return found
+
+
+def _decode(file: Path) -> Tensor:
+    image = decode_file((str(file),), 0)
+    height, width = image.shape[1:]
+    if min(height, width) < 2:
+        raise ValueError(f"`{file}` must be at least 2 pixels wide and high, but is {width} × {height}: leave it out")
+    return image
+
+
+def _names(files: list[Path]) -> tuple[str, ...]:
+    names = [file.name for file in files]
+    return tuple(
+        str(Path(file.parent.name, name)) if names.count(name) > 1 else name
+        for file, name in zip(files, names, strict=True)
+    )

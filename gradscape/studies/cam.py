@@ -1,0 +1,215 @@
+"""Heatmaps of several models, methods and pictures: arrays, one grid, a table, and how faithful they are."""
+
+import csv
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from gradscape._files import replacing
+from gradscape.data.pictures import Pictures
+from gradscape.explain.cam import heatmaps
+from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
+from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures.heatmaps import Arrangement, Scale, Style, figure_heatmaps, images_per_page
+from gradscape.models import Classifier
+from gradscape.studies.subjects import class_name, file_name, provenance, save_pages, titles
+
+_BATCH = 16
+_TOLD = ("deletion", "insertion", "drop", "increase", "road")
+CLASS_HEADINGS = ("image", "model", "class", "probability ")
+FAITHFULNESS_HEADINGS = ("model", "method", *(f"{name} " for name in _TOLD))
+METHOD_HEADINGS = ("model", "method", "target layer", "not drawn ")
+
+
+@dataclass(frozen=True, eq=False)
+class Explanations:
+    """Heatmaps of the same pictures by every model and method.
+
+    Attributes:
+        pictures: What was explained.
+        heatmaps: Model -> method -> maps.
+        labels: Each model's class names, or None.
+        faithfulness: Model -> method -> measures; empty where nobody asked.
+    """
+
+    pictures: Pictures
+    heatmaps: Mapping[str, Mapping[str, Heatmaps]]
+    labels: Mapping[str, Sequence[str] | None]
+    faithfulness: Mapping[str, Mapping[str, Faithfulness]]
+
+
+def explain_pictures(
+    models: Mapping[str, Classifier],
+    pictures: Pictures,
+    *,
+    methods: Sequence[str] = ("gradcam++",),
+    target_layer: str | None = None,
+    class_index: str | None = None,
+    measured: bool = False,
+) -> Explanations:
+    """Make the heatmaps of every model and method, and measure how faithful they are if wanted.
+
+    Args:
+        models: By the name that pictures and folders take.
+        pictures: What to explain.
+        methods: Names of methods.
+        target_layer: Name of a layer; None for the one found in each model.
+        class_index: A class's number or name; None for what each model predicts for each picture.
+        measured: Whether to measure faithfulness.
+
+    Raises:
+        ValueError: A name is unknown, or a model cannot be explained this way.
+    """
+    asked = int(class_index) if class_index is not None and class_index.isdecimal() else class_index
+    several = list(dict.fromkeys(methods))
+    found, faithfulness = {}, {}
+    for name, model in models.items():
+        images = pictures.images.to(model.mean.device)
+        about = provenance(name, model, pictures)
+        parts = [
+            heatmaps(model, batch, method=several, target_layer=target_layer, class_index=asked)
+            for batch in images.split(_BATCH)
+        ]
+        found[name] = {method: _joined([part[method] for part in parts], about) for method in parts[0]}
+        if measured:
+            faithfulness[name] = {
+                method: measure_faithfulness(model, images, maps) for method, maps in found[name].items()
+            }
+    return Explanations(pictures, found, {name: model.labels for name, model in models.items()}, faithfulness)
+
+
+def save_explanations(explained: Explanations, output: Path) -> list[Path]:
+    """Write the arrays, `NAME/METHOD.npz`, and one table of everything, `cam.csv`.
+
+    Returns:
+        What was written.
+    """
+    written = []
+    for name, methods in explained.heatmaps.items():
+        for method, maps in methods.items():
+            written.append(output / file_name(name) / f"{file_name(method)}.npz")
+            maps.save(written[-1])
+    with replacing(output / "cam.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        rows = list(_rows(explained))
+        table.writerow(rows[0])
+        table.writerows(row.values() for row in rows)
+    return [*written, output / "cam.csv"]
+
+
+def draw_explanations(
+    explained: Explanations, output: Path, *, style: Style = "overlay", scale: Scale = "image"
+) -> list[Path]:
+    """Draw everything in one grid, `cam.pdf` and `cam.png`; what does not fit on a page goes to `cam_2` and so on.
+
+    Args:
+        explained: What to draw.
+        output: The folder.
+        style: "overlay", "heatmap" or "masked".
+        scale: "image" or "shared".
+
+    Returns:
+        What was written.
+    """
+    return save_pages(_pages(explained, style, scale), output / "cam")
+
+
+def tabulate_classes(explained: Explanations) -> list[tuple[str, ...]]:
+    """Return the explained class of each picture and model, under `CLASS_HEADINGS`."""
+    rows: list[tuple[str, ...]] = []
+    for number, picture in enumerate(explained.pictures.names):
+        for name, methods in explained.heatmaps.items():
+            maps = next(iter(methods.values()))
+            label = class_name(explained.labels, name, int(maps.class_index[number]))
+            rows.append((picture, name, label, f"{100 * maps.probability[number]:.1f} %"))
+    return rows
+
+
+def tabulate_methods(explained: Explanations) -> list[tuple[str, ...]]:
+    """Return each method's target layer and the number of maps that cannot be drawn, under `METHOD_HEADINGS`."""
+    return [
+        (name, method, maps.target_layer, str(len(maps.faults)))
+        for name, methods in explained.heatmaps.items()
+        for method, maps in methods.items()
+    ]
+
+
+def tabulate_faithfulness(explained: Explanations) -> list[tuple[str, ...]]:
+    """Return means ± standard errors over the pictures, under `FAITHFULNESS_HEADINGS`."""
+    return [
+        (name, method, *(_spelled(measured.means[measure]) for measure in _TOLD))
+        for name, methods in explained.faithfulness.items()
+        for method, measured in methods.items()
+    ]
+
+
+def _joined(parts: Sequence[Heatmaps], about: Mapping[str, Any]) -> Heatmaps:
+    """Maps of one method from batch after batch."""
+    arrays = {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("raw", "class_index", "score", "probability")
+    }
+    first = parts[0]
+    return Heatmaps(
+        **arrays,
+        image_size=first.image_size,
+        method=first.method,
+        target_layer=first.target_layer,
+        meta={**first.meta, **about},
+    )
+
+
+def _pages(explained: Explanations, style: Style, scale: Scale) -> Iterator[Figure]:
+    models, methods = len(explained.heatmaps), len(next(iter(explained.heatmaps.values())))
+    count = len(explained.pictures.names)
+
+    fitting: dict[Arrangement, int] = {
+        "rows": images_per_page(models, methods, "rows"),
+        "columns": images_per_page(models, methods, "columns"),
+    }
+    pages = {images_as: -(-count // most) for images_as, most in fitting.items() if most}
+    arrangement = min(pages, key=lambda images_as: pages[images_as])
+    step = -(-count // pages[arrangement])
+    for start in range(0, count, step):
+        yield figure_heatmaps(
+            explained.pictures.images,
+            explained.heatmaps,
+            shown=range(start, min(start + step, count)),
+            style=style,
+            scale=scale,
+            names=titles(explained.pictures),
+            labels=explained.labels,
+            images_as=arrangement,
+        )
+
+
+def _rows(explained: Explanations) -> Iterator[dict[str, Any]]:
+    """A row of the table for each model, method and picture."""
+    for name, methods in explained.heatmaps.items():
+        for method, maps in methods.items():
+            measured = explained.faithfulness.get(name, {}).get(method)
+            for number, picture in enumerate(explained.pictures.names):
+                index = int(maps.class_index[number])
+                yield {
+                    "image": picture,
+                    "model": name,
+                    "method": method,
+                    "target_layer": maps.target_layer,
+                    "class_index": index,
+                    "class": class_name(explained.labels, name, index),
+                    "probability": float(maps.probability[number]),
+                    "score": float(maps.score[number]),
+                    "fault": (measured or maps).faults.get(number, ""),
+                    **({each: float(getattr(measured, each)[number]) for each in MEASURES} if measured else {}),
+                }
+
+
+def _spelled(mean: Mean) -> str:
+    if not mean.count:
+        return "-"
+    error = f"±{mean.standard_error:.2f}" if np.isfinite(mean.standard_error) else ""
+    return f"{mean.value:.2f}{error}"
