@@ -22,10 +22,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._arrays import load_arrays, save_arrays
-from gradscape.explain.shared_pass import call_model
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
-from gradscape.explain.undisturbed import images_for, undisturbed
+from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["FeatureFactors", "factorize_features"]
 

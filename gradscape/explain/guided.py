@@ -23,8 +23,7 @@ from torch.overrides import TorchFunctionMode
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.explain.shared_pass import call_model
-from gradscape.explain.undisturbed import images_for, undisturbed
+from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["guided_backprop", "guided_gradcam"]
 

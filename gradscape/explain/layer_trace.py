@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from gradscape.explain.shared_pass import as_input, call_model, differentiable
 from gradscape.explain.token_maps import as_maps
+from gradscape.explain.undisturbed import call_model, check_finite, images_for, undisturbed
 
 __all__ = ["PassedMap", "trace_maps"]
 
@@ -62,10 +62,12 @@ def trace_maps(model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor
         images: (N, C, H, W).
     """
     events: list[_Event] = []
-    with differentiable(model), ExitStack() as hooks:
+    with undisturbed(model), ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(_listener(name, events)).remove)
-        image = as_input(model, images[:1]).clone().requires_grad_()
+        own = images_for(model, images)
+        check_finite(own)
+        image = own[:1].clone().requires_grad_()
         outputs = _differentiable_in(call_model(model, image.clone()))
         weighing = [number for number, event in enumerate(events) if _weighs(event.module)]
         before = events[: weighing[-1]] if weighing else []

@@ -22,8 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradscape._model_state import model_device
 from gradscape.explain.explained import Score, pick_scores
-from gradscape.explain.shared_pass import call_model
-from gradscape.explain.undisturbed import images_for, undisturbed
+from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["PACKAGE_METHODS", "package_maps"]
 

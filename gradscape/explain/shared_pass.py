@@ -1,20 +1,17 @@
 """One forward pass and one differentiation, from which every method at every layer makes its map."""
 
-import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.func import functional_call
 
-from gradscape._model_state import model_device, preserved
 from gradscape.explain.explained import Explained
+from gradscape.explain.undisturbed import call_model, check_finite, images_for, undisturbed
 
-__all__ = ["SharedPass", "as_input", "call_model", "differentiable", "run_shared_pass"]
+__all__ = ["SharedPass", "run_shared_pass"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,63 +29,6 @@ class SharedPass:
     gradients: dict[str, Tensor]
     runs: dict[str, int]
     explained: Explained
-
-
-@contextmanager
-def differentiable(model: nn.Module) -> Iterator[None]:
-    """Let a model be differentiated wherever the caller stands, and leave it as it was.
-
-    Meanwhile it is in eval mode and frozen, gradients flow even under no_grad and inference_mode, and what was compiled
-    runs as the plain modules that it was made of, since hooks do not reach into compiled code.
-    """
-    with ExitStack() as stack:
-        # What was made under inference_mode can be put back under it alone.
-        stack.enter_context(torch.inference_mode(any(parameter.is_inference() for parameter in model.parameters())))
-        stack.enter_context(preserved(model))
-        stack.enter_context(torch.inference_mode(False))
-        stack.enter_context(torch.enable_grad())
-        if "torch._dynamo" in sys.modules:  # its import takes a second, and nothing is compiled without it
-            stack.enter_context(torch.compiler.set_stance("force_eager"))
-        model.eval()
-        for parameter in model.parameters():
-            if not parameter.is_inference():
-                parameter.requires_grad_(False)
-        yield
-
-
-def as_input(model: nn.Module, images: Any) -> Tensor:
-    """Return images as the model computes, with its device and float type, detached.
-
-    Args:
-        model: Any module.
-        images: (N, C, H, W) float, or whatever a user gave instead.
-
-    Raises:
-        TypeError: If the images are no float tensor.
-        ValueError: If they are no batch, or hold a value that is not finite.
-    """
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"`images` must be a float tensor (images, channels, height, width), got {kind}")
-    if images.ndim != 4 or not images.numel():
-        raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")
-    bad = (~images.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist()
-    if bad:
-        raise ValueError(f"`images` must be finite, but NaN or infinity is in image {', '.join(map(str, bad))}")
-    dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), images.dtype)
-    moved: Tensor = images.detach().to(model_device(model), dtype)
-    return moved.clone() if moved.is_inference() else moved
-
-
-def call_model(model: nn.Module, images: Tensor) -> Any:
-    """Run the model on images of its device and precision, inside of `differentiable`."""
-    # What was made under inference_mode can take no part in differentiation, but its copy can.
-    copies = {
-        name: tensor.detach().clone()
-        for name, tensor in chain(model.named_parameters(), model.named_buffers())
-        if tensor.is_inference()
-    }
-    return functional_call(model, copies, (images,)) if copies else model(images)
 
 
 def run_shared_pass(
@@ -116,10 +56,12 @@ def run_shared_pass(
     """
     features: dict[str, Tensor] = {}
     runs = dict.fromkeys(layers, 0)
-    with differentiable(model), ExitStack() as hooks:
+    with undisturbed(model), ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(_listener(name, features, runs)).remove)
-        explained = pick(call_model(model, as_input(model, images)))
+        own = images_for(model, images)
+        check_finite(own)
+        explained = pick(call_model(model, own))
         idle = [name for name, count in runs.items() if not count]
         if idle:
             raise ValueError(f"`target_layer` {idle[0]} does not run in a forward pass; choose a layer that does")

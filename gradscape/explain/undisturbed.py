@@ -3,15 +3,17 @@
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import Any
 
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from gradscape._model_state import model_device, preserved
 
-__all__ = ["images_for", "undisturbed"]
+__all__ = ["call_model", "check_finite", "images_for", "undisturbed"]
 
 
 @contextmanager
@@ -23,6 +25,8 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
     since compiled code calls no hooks.
     """
     with ExitStack() as stack:
+        # What was made under inference_mode can be put back under it alone.
+        stack.enter_context(torch.inference_mode(any(parameter.is_inference() for parameter in model.parameters())))
         stack.enter_context(preserved(model))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
@@ -48,7 +52,25 @@ def images_for(
     if not isinstance(given, Tensor) or not given.is_floating_point():
         kind = given.dtype if isinstance(given, Tensor) else type(given).__name__
         raise TypeError(f"`images` must be a float tensor (images, channels, height, width), got {kind}")
-    if images.ndim != 4 or not len(images):
+    if images.ndim != 4 or not images.numel():
         raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")
     dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), images.dtype)
     return images.detach().to(model_device(model), dtype, copy=True)
+
+
+def check_finite(images: Tensor) -> None:
+    """Refuse a batch with a value that is not finite, and tell in which image it is."""
+    bad = (~images.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist()
+    if bad:
+        raise ValueError(f"`images` must be finite, but NaN or infinity is in image {', '.join(map(str, bad))}")
+
+
+def call_model(model: nn.Module, images: Tensor) -> Any:
+    """Run the model on images of its device and precision, inside of `undisturbed`."""
+    # What was made under inference_mode can take no part in differentiation, but its copy can.
+    copies = {
+        name: tensor.detach().clone()
+        for name, tensor in chain(model.named_parameters(), model.named_buffers())
+        if tensor.is_inference()
+    }
+    return functional_call(model, copies, (images,)) if copies else model(images)

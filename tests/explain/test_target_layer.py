@@ -61,11 +61,13 @@ def test_the_layer_found_in_vgg_is_not_its_adaptive_pooling_though_that_has_plac
     assert find_target_layer(network, torch.rand(2, 3, 32, 48)) == "features"
 
 
-TIMM: dict[
-    str, tuple[dict[str, Any], str]
-] = {  # the head of ViT and DeiT reads the class token alone, that of Swin averages
+# The head of ViT and DeiT reads the class token alone, that of Swin averages.
+TIMM: dict[str, tuple[dict[str, Any], str]] = {
     "vit_tiny_patch16_224": ({"img_size": 64, "depth": 3, "embed_dim": 12, "num_heads": 2}, "blocks.2.norm1"),
-    "deit_tiny_distilled_patch16_224": ({"img_size": 64, "depth": 3, "embed_dim": 12, "num_heads": 2}, "blocks.2.norm1"),
+    "deit_tiny_distilled_patch16_224": (
+        {"img_size": 64, "depth": 3, "embed_dim": 12, "num_heads": 2},
+        "blocks.2.norm1",
+    ),
     "swin_tiny_patch4_window7_224": (
         {"img_size": 32, "window_size": 2, "depths": (1, 2), "num_heads": (2, 4), "embed_dim": 12},
         "norm",
