@@ -12,6 +12,7 @@ from gradscape.cli import (
     cam,
     convert,
     demo,
+    figure,
     fusion,
     imports,
     landscape,
@@ -45,6 +46,7 @@ app.command("cam")(cam.cam)
 app.command("attention")(attention.attention)
 app.command("fusion")(fusion.fusion)
 app.command("tsne")(tsne.tsne)
+app.command("figure")(figure.figure)
 app.command("convert")(convert.convert)
 
 

@@ -1,20 +1,21 @@
 """What stands below a picture: which model and data, how much of it, and what could not be drawn."""
 
-import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.textpath import text_to_path
 
 from gradscape.figures.shading import short_number
-from gradscape.figures.style import SMALL
+from gradscape.figures.style import FONT, SMALL
 from gradscape.landscape import Line, Surface
 from gradscape.landscape.measured import Measured
 
 _SEPARATOR = " · "
-# Letters that fit into an inch of caption.
-_LETTERS_PER_INCH = 21
+_MARGIN = 0.07
+_HINTED = 0.96  # hinting makes letters on a raster wider than they are measured
 
 
 def model_name(measured: Measured) -> str:
@@ -78,18 +79,28 @@ def describe_lines(lines: Sequence[Line]) -> str:
 def add_caption(figure: Figure, text: str) -> None:
     """Write a caption below everything else, broken to the page's width; `$` and other signs stay as they are."""
     width = float(figure.get_figwidth())
-    left = 0.07 / width
-    figure.supxlabel(_broken(text, width), x=left, ha="left", fontsize=SMALL, color="0.3", parse_math=False)
+    look = {"ha": "left", "fontsize": SMALL, "color": "0.3", "parse_math": False}
+    figure.supxlabel("\n".join(_broken(text, width)), x=_MARGIN / width, **look)
 
 
 def caption_height(text: str, width: float) -> float:
     """Inches that a caption takes on a page of this width."""
-    return 0.1 + 0.12 * (1 + _broken(text, width).count("\n"))
+    return 0.1 + 0.12 * len(_broken(text, width))
 
 
-def _broken(text: str, width: float) -> str:
-    unbroken = text.replace(" %", "\N{NO-BREAK SPACE}%").replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}")
-    return textwrap.fill(unbroken, int(width * _LETTERS_PER_INCH)).replace("\N{NO-BREAK SPACE}", " ")
+def _broken(text: str, width: float) -> list[str]:
+    """Lines of a caption by the width of their letters, with values and their units unbroken."""
+    font = FontProperties(family=FONT, size=SMALL)
+    lines = [""]
+    unbroken = one_line(text).replace(" %", "\N{NO-BREAK SPACE}%").replace(" ·", "\N{NO-BREAK SPACE}·")
+    for word in unbroken.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").split(" "):
+        longer = f"{lines[-1]} {word}".strip()
+        points = float(text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0])
+        if points <= 72 * _HINTED * (width - 2 * _MARGIN) or not lines[-1]:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in lines]
 
 
 def _data(measured: Measured) -> list[str]:

@@ -61,7 +61,7 @@ def figure_fusion(
     *,
     number: int = 0,
     most: int = 32,
-    image: Float[Tensor, "3 height width"] | None = None,
+    image: Float[Tensor, "3 image_height image_width"] | None = None,
     names: Sequence[str] | None = None,
 ) -> Figure:
     """Features before attention, attention's part and both together, side by side, each on its own scale.
@@ -98,7 +98,7 @@ def figure_features(
     features: Mapping[str, Float[np.ndarray, "channels height width"]],
     *,
     most: int = 32,
-    image: Float[Tensor, "3 height width"] | None = None,
+    image: Float[Tensor, "3 image_height image_width"] | None = None,
     title: str = "",
 ) -> Figure:
     """Feature maps of several layers or models, side by side, each on its own scale.

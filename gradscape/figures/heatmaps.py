@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 from typing import Any, Literal, get_args
 
@@ -198,7 +199,7 @@ class _Page:
 
     def in_rows(self, series: Sequence[_Series]) -> ImageGrid:
         """A row for each image, itself first."""
-        grid = self._grid(len(self.numbers), 1 + len(series), lines_above=2)
+        grid = self._grid(series, len(self.numbers), 1 + len(series), lines_above=2)
         for row, column in np.ndindex(len(self.numbers), 1 + len(series)):
             self._panel(grid, (row, column), self.numbers[row], series[column - 1] if column else None)
         grid.title_columns(["", *_titles(series)])
@@ -209,7 +210,7 @@ class _Page:
         count, steps = len(self.numbers), 1 + len(series)
         bands = -(-count // _MOST_ACROSS)
         across = -(-count // bands)
-        grid = self._grid(bands * steps, across, lines_above=0, left=0.2)
+        grid = self._grid(series, bands * steps, across, lines_above=0, left=0.2)
         for place, step in np.ndindex(bands * across, steps):
             row, column = place // across * steps + step, place % across
             if place >= count:
@@ -223,7 +224,7 @@ class _Page:
     def by_model(self, series: Sequence[_Series], models: int) -> ImageGrid:
         """For each image a row of each model, a column for each method and style."""
         columns = len(series) // models
-        grid = self._grid(len(self.numbers) * models, 1 + columns, lines_above=2, first_gap=0.15)
+        grid = self._grid(series, len(self.numbers) * models, 1 + columns, lines_above=2, first_gap=0.15)
         for image, model in np.ndindex(len(self.numbers), models):
             row = image * models + model
             own = series[model * columns : (model + 1) * columns]
@@ -238,11 +239,14 @@ class _Page:
         grid.title_columns(["", *(one.title(parts) for one in series[:columns])])
         return grid
 
-    def _grid(self, rows: int, columns: int, **room: Any) -> ImageGrid:
+    def _grid(self, series: Sequence[_Series], rows: int, columns: int, **room: Any) -> ImageGrid:
+        """Panels with as many lines below as the longest class or name takes in their width."""
         proportion = self.images.shape[2] / self.images.shape[3]
-        return lay_out_grid(
-            rows, columns, self.caption, proportion=proportion, lines_below=_LINES_BELOW, right=self.right, **room
-        )
+        make = partial(lay_out_grid, rows, columns, self.caption, proportion=proportion, right=self.right, **room)
+        width = make(lines_below=_LINES_BELOW).panel_width
+        texts = [fitted(self.names[image], width, _LINES_BELOW, size=SMALL - 0.5) for image in self.numbers]
+        texts += [self._described(one, image, width) for one in series for image in self.numbers]
+        return make(lines_below=max(1 + text.count("\n") for text in texts))
 
     def _panel(self, grid: ImageGrid, place: tuple[int, int], image: int, series: _Series | None) -> None:
         ax = grid.panels[place]
@@ -252,10 +256,14 @@ class _Page:
             return
         fault = series.heatmaps.faults.get(image)
         _draw(ax, self.images[image], series.shown[image], series.style, fault=fault, width=grid.panel_width)
+        text = self._described(series, image, grid.panel_width)
+        ax.set_xlabel(text, fontsize=SMALL - 0.5, labelpad=2, linespacing=1.05, parse_math=False)
+
+    def _described(self, series: _Series, image: int, width: float) -> str:
+        """The class explained, and its probability on a line of its own."""
         labels = self.labels.get(series.model) if isinstance(self.labels, Mapping) else self.labels
         explained, probability = _explained(series.heatmaps, image, labels)
-        broken = fitted(explained, grid.panel_width, _LINES_BELOW - 1, size=SMALL - 0.5)
-        ax.set_xlabel(f"{broken}\n{probability}", fontsize=SMALL - 0.5, labelpad=2, linespacing=1.05, parse_math=False)
+        return f"{fitted(explained, width, _LINES_BELOW - 1, size=SMALL - 0.5)}\n{probability}"
 
 
 def _draw(ax: Axes, image: Tensor, shown: np.ndarray, style: Style, *, fault: str | None, width: float = 2.0) -> None:

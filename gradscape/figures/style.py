@@ -27,11 +27,12 @@ CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000
 GAP_COLOR = "#ececec"
 GAP_HATCH_COLOR = "#9a9a9a"
 SMALL = 6.5
+FONT = "DejaVu Sans"
 
 _COLORMAPS = {"loss": "viridis", "error": "magma"}
 
 _RC: dict[Any, Any] = {
-    "font.family": "DejaVu Sans",
+    "font.family": FONT,
     "font.size": 7.5,
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
