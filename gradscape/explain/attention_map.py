@@ -10,6 +10,7 @@ import numpy as np
 from torch import Tensor
 
 from gradscape._arrays import load_arrays, save_arrays
+from gradscape._notebook import html_table
 from gradscape._taps import Kind
 from gradscape.explain.features import as_array
 
@@ -44,6 +45,10 @@ class AttentionMap:
             raise ValueError(
                 f"`grid` must lay out the keys of an affinity, got {self.grid} for the {self.kind} {self.values.shape}"
             )
+
+    def _repr_html_(self) -> str:
+        row = (self.values.shape, *(float(bound(self.values)) for bound in (np.min, np.mean, np.max)))
+        return html_table(f"{self.kind} of {self.block}", ("shape", "smallest", "mean", "largest"), [row])
 
 
 def save_attention_maps(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from gradscape import __version__
 from gradscape._arrays import load_arrays, save_arrays
+from gradscape._notebook import html_table
 from gradscape.explain.embedding_backends import find_backend
 from gradscape.explain.embedding_features import Features, extract_features
 from gradscape.explain.embedding_quality import EmbeddingQuality, measure_quality
@@ -68,6 +69,11 @@ class Embedding:
     def class_name(self, label: int) -> str:
         """The class's name, or its number where names are unknown."""
         return str(label) if self.classes is None else self.classes[label]
+
+    def _repr_html_(self) -> str:
+        title = f"{len(self)} images by {self.layer}: {self.backend}, perplexity {self.perplexity:g}, seed {self.seed}"
+        rows = [(name.replace("_", " "), value) for name, value in asdict(self.quality).items()]
+        return html_table(title, ("quality", "value"), rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.npz` file."""

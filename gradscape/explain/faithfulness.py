@@ -15,6 +15,7 @@ from gradscape._arrays import load_arrays, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._model_state import preserved
+from gradscape._notebook import html_table
 from gradscape.explain.explained import Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.removal import blurred, impute, pixel_ranks, replaced
@@ -92,6 +93,10 @@ class Faithfulness:
     def means(self) -> dict[str, Mean]:
         """Each measure's mean over the images that have it, by name."""
         return {name: _mean(getattr(self, name)) for name in MEASURES}
+
+    def _repr_html_(self) -> str:
+        rows = [(name, mean.value, mean.standard_error, mean.count) for name, mean in self.means.items()]
+        return html_table("faithfulness", ("measure", "mean", "standard error", "images"), rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.npz` file."""

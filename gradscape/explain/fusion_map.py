@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradscape._arrays import load_arrays, save_arrays
+from gradscape._notebook import html_table
 
 __all__ = ["FusionMaps"]
 
@@ -36,6 +37,13 @@ class FusionMaps:
         shapes = {self.before.shape, self.part.shape, self.fused.shape}
         if len(shapes) != 1 or self.before.ndim != 4:
             raise ValueError(f"`before`, `part` and `fused` must have one shape (N, C, H, W), got {shapes}")
+
+    def _repr_html_(self) -> str:
+        images, channels, height, width = self.before.shape
+        shown = zip(self.names, (self.before, self.part, self.fused), strict=True)
+        rows = [(name, float(maps.min()), float(maps.mean()), float(maps.max())) for name, maps in shown]
+        title = f"{self.block}: {images} images, {channels} channels, {height} × {width}"
+        return html_table(title, ("features", "smallest", "mean", "largest"), rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.npz` file."""

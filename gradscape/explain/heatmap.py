@@ -10,6 +10,7 @@ import torch
 from torch.nn import functional as F
 
 from gradscape._arrays import load_arrays, save_arrays
+from gradscape._notebook import html_table
 
 __all__ = ["Heatmaps"]
 
@@ -100,6 +101,14 @@ class Heatmaps:
         del arrays["display"]
         height, width = named.pop("image_size")
         return cls(**arrays, **named, image_size=(height, width), meta=meta)  # type: ignore[arg-type]
+
+    def _repr_html_(self) -> str:
+        count, height, width = self.raw.shape
+        columns = (self.class_index.tolist(), self.score.tolist(), self.probability.tolist())
+        faults = self.faults
+        rows = [(image, *cells, faults.get(image, "")) for image, cells in enumerate(zip(*columns, strict=True))]
+        title = f"{count} maps by {self.method} at {self.target_layer}, {height} × {width}"
+        return html_table(title, ("image", "class", "score", "probability", "fault"), rows)
 
     def _positive(self) -> np.ndarray:
         """What is positive, at the images' size; 0 where a map is not finite."""
