@@ -3,6 +3,7 @@
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,9 +19,14 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], 
 
     Args:
         path: The file, `.npz`.
-        arrays: Numbers, truth values or text, by name; `meta` is taken.
+        arrays: Numbers, truth values or text, by name.
         meta: Provenance that JSON can hold.
+
+    Raises:
+        ValueError: A name is one that the file or NumPy keeps for itself.
     """
+    if taken := {_META, "file", "allow_pickle"} & set(arrays):
+        raise ValueError(f"`arrays` must not be named {', '.join(sorted(taken))}, which is taken; choose another name")
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays, **{_META: np.array(json.dumps(dict(meta)))})
 
@@ -36,5 +42,5 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         return arrays, json.loads(str(arrays.pop(_META)))
-    except (KeyError, EOFError, ValueError, zipfile.BadZipFile, AttributeError) as problem:
+    except (KeyError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as problem:
         raise ValueError(f"`{os.fspath(path)}` must be a .npz file of gradscape with its provenance") from problem

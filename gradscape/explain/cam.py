@@ -19,11 +19,12 @@ from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
+from gradscape.explain.undisturbed import uncompiled
 from gradscape.explain.weightings import METHODS, UNGRADED
 
 __all__ = ["heatmaps", "list_methods"]
 
-_LOGGER = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 Layer = str | nn.Module
 Layers = list[Layer] | tuple[Layer, ...]
@@ -80,7 +81,8 @@ def heatmaps(
     """Return where in each image the features speak for a class.
 
     `gradcam`, `gradcam++`, `hirescam`, `layercam`, `xgradcam`, `elementwise`, `eigencam` and `eigengradcam` come from
-    one forward pass and one differentiation, however many of them and of layers are asked for. The other methods of
+    one forward pass and one differentiation, however many of them and of layers are asked for; where the layer has to
+    be found, one image goes through before. The other methods of
     `list_methods()` are the grad-cam package's, and cost what they cost there. The model is explained in eval mode and
     left as it was: modes, parameters, their gradients, hooks.
 
@@ -179,13 +181,11 @@ def _report(found: dict[str, Heatmaps], runs: dict[str, int]) -> None:
     """Log what must not go unseen."""
     for layer, count in runs.items():
         if count > 1:
-            _LOGGER.warning(
-                "`target_layer` %s runs %d times in a forward pass; its last run is explained", layer, count
-            )
+            _log.warning("`target_layer` %s runs %d times in a forward pass; its last run is explained", layer, count)
     for one in found.values():
         if one.faults:
             listed = ", ".join(f"image {number} is {fault}" for number, fault in one.faults.items())
-            _LOGGER.warning("%s at %s has maps that must not be painted: %s", one.method, one.target_layer, listed)
+            _log.warning("%s at %s has maps that must not be painted: %s", one.method, one.target_layer, listed)
 
 
 def _listed(argument: str, value: Any) -> list[Any]:
@@ -202,7 +202,8 @@ def _check_methods(methods: list[Any]) -> None:
 
 
 def _labels(model: nn.Module) -> Sequence[str] | None:
-    return model.labels if isinstance(model, Classifier) else None
+    plain = uncompiled(model)
+    return plain.labels if isinstance(plain, Classifier) else None
 
 
 def _size(images: Tensor) -> tuple[int, int]:
@@ -210,5 +211,6 @@ def _size(images: Tensor) -> tuple[int, int]:
 
 
 def _provenance(model: nn.Module) -> dict[str, Any]:
-    name = model.meta["name"] if isinstance(model, Classifier) else type(model).__name__
+    plain = uncompiled(model)
+    name = plain.meta["name"] if isinstance(plain, Classifier) else type(plain).__name__
     return {"model": name, "versions": {"gradscape": gradscape.__version__, "torch": torch.__version__}}

@@ -58,10 +58,7 @@ class Embedding:
             raise ValueError(f"`points` must be finite numbers (images, 2), got {self.points.shape}")
         if self.labels.shape != self.points.shape[:1]:
             raise ValueError(f"`labels` must be one for each of the {len(self.points)} points, got {self.labels.shape}")
-        if self.classes is not None and not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
-            raise ValueError(
-                f"`classes` must name every label up to {self.labels.max()}, got {len(self.classes)} names"
-            )
+        _check_labels(self.labels, self.classes)
 
     def __len__(self) -> int:
         return len(self.points)
@@ -152,12 +149,15 @@ def embed(
         raise ValueError(f"`seed` must be from 0 to 2³² - 1, got {seed}")
     features = extract_features(model, batches, layer=layer)
     _check_features(features)
+    named = getattr(batches, "classes", None)
+    named = getattr(model, "labels", None) if named is None else named
+    classes = None if named is None else tuple(map(str, named))
+    _check_labels(features.labels, classes)
     count = len(features.labels)
     used = _lowered(float(perplexity), count)
     if backend == "sklearn" and count >= _MANY:
         _log.warning('%s images: `backend` "opentsne" is faster from %s on', f"{count:,}", f"{_MANY:,}")
     layout = program.place(features.values, used, seed)
-    classes = getattr(batches, "classes", None) or getattr(model, "labels", None)
     meta: dict[str, Any] = {
         "features": features.values.shape[1],
         "package": program.package,
@@ -174,9 +174,14 @@ def embed(
         perplexity=used,
         seed=seed,
         quality=measure_quality(features.values, layout.points, features.labels, kl_divergence=layout.kl_divergence),
-        classes=None if classes is None else tuple(map(str, classes)),
+        classes=classes,
         meta=meta,
     )
+
+
+def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None) -> None:
+    if classes is not None and not 0 <= labels.min() <= labels.max() < len(classes):
+        raise ValueError(f"`classes` must name every label up to {labels.max()}, got {len(classes)} names")
 
 
 def _check_features(features: Features) -> None:

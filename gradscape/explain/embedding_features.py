@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from gradscape._model_state import model_device, preserved
 from gradscape._names import unknown_name
+from gradscape.explain.token_maps import as_maps
+from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["Features", "extract_features"]
 
@@ -59,16 +60,14 @@ def extract_features(
     values, labels = [], []
     module = None if layer is None else _find_layer(model, layer)
     name = layer or ""
-    with preserved(model), torch.no_grad():
-        model.eval()
+    with undisturbed(model), torch.no_grad():
         for images, marks in batches:
             _check_batch(images, marks)
-            images = images.to(model_device(model))
             if module is None:
-                module = _last_linear(model, images)
+                module = _last_linear(model, images_for(model, images))
                 name = f"input of {_name_of(module, network if isinstance(network, nn.Module) else model)}"
             with _listening(module, before=layer is None) as heard:
-                model(images)
+                call_model(model, images_for(model, images))
             values.append(_one_row_each(heard, name, images))
             labels.append(marks.cpu().to(torch.int64))
     if not values:
@@ -126,7 +125,7 @@ def _last_linear(model: nn.Module, images: Tensor) -> nn.Module:
         if isinstance(module, _CLASSIFIERS)
     ]
     try:
-        model(images)
+        call_model(model, images)
     finally:
         for hook in hooks:
             hook.remove()
@@ -166,15 +165,6 @@ def _one_row_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, 
     if rows.ndim == 3:
         rows = rows.mean(1)
     elif rows.ndim == 4:
-        rows = rows.mean((1, 2) if _is_channels_last(rows.shape, images.shape) else (2, 3))
+        height, width = images.shape[2:]
+        rows = as_maps(rows, (height, width)).mean((2, 3))
     return rows.flatten(1).cpu()
-
-
-def _is_channels_last(shape: torch.Size, images: torch.Size) -> bool:
-    """Whether a map's second and third dimension, not its third and fourth, have the images' proportions."""
-    height, width = images[-2:]
-
-    def fits(rows: int, columns: int) -> bool:
-        return abs(rows * width - columns * height) < max(height, width)  # within a pixel of rounding
-
-    return fits(shape[1], shape[2]) and not fits(shape[2], shape[3])

@@ -14,12 +14,11 @@ from torch.nn import functional as F
 from gradscape._arrays import load_arrays, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
-from gradscape._model_state import preserved
 from gradscape._notebook import html_table
 from gradscape.explain.explained import Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.removal import blurred, impute, pixel_ranks, replaced
-from gradscape.explain.undisturbed import images_for
+from gradscape.explain.undisturbed import call_model, images_for, uncompiled, undisturbed
 
 __all__ = ["MEASURES", "Faithfulness", "Mean", "measure_faithfulness"]
 
@@ -166,8 +165,7 @@ def measure_faithfulness(
     faults = dict(heatmaps.faults)
     changeable = images_for(model, images)
     measured = np.full((len(images), 1 + len(MEASURES)), np.nan)
-    with preserved(model), torch.no_grad():
-        model.eval()
+    with undisturbed(model), torch.no_grad():
         gray = _gray(model, changeable)
         for number, image in enumerate(changeable):
             seed = int(digest_tensors([("image", images[number])]), 16)
@@ -192,10 +190,10 @@ def measure_faithfulness(
 
 def _check(images: Tensor, heatmaps: Heatmaps, score: Score | None, steps: int, batch_size: int) -> None:
     wanted = (len(heatmaps.raw), *heatmaps.image_size)
-    if (len(images), *images.shape[2:]) != wanted:
+    if images.ndim != 4 or (len(images), *images.shape[2:]) != wanted:
         raise ValueError(
             f"`images` must be those that `heatmaps` explain, {wanted[0]} of {wanted[1]}×{wanted[2]} pixels, "
-            f"got {len(images)} of {images.shape[2]}×{images.shape[3]}"
+            f"got the shape {tuple(images.shape)}"
         )
     if (heatmaps.class_index < 0).any() and score is None:
         raise ValueError("`heatmaps` explain a score of your own: give the same function as `score`")
@@ -227,9 +225,9 @@ def _checked_boxes(boxes: Boxes | None, shape: torch.Size) -> np.ndarray:
 
 def _gray(model: nn.Module, images: Tensor) -> Tensor:
     """(C, 1, 1), what a deleted pixel becomes."""
-    bare = getattr(model, "_orig_mod", model)  # torch.compile wraps what it is given
-    if isinstance(bare, Classifier):
-        return bare.mean[0].to(images.dtype)
+    plain = uncompiled(model)
+    if isinstance(plain, Classifier):
+        return plain.mean[0].to(images.dtype)
     return torch.zeros(images.shape[1], 1, 1, dtype=images.dtype, device=images.device)
 
 
@@ -237,7 +235,7 @@ def _asking(model: nn.Module, class_index: int, score: Score | None, batch_size:
     """A function from images (M, C, H, W) to the confidence in each, (M,) float64."""
 
     def confidence(images: Tensor) -> np.ndarray:
-        output = model(images)
+        output = call_model(model, images.clone())  # which may be overwritten
         if score is None:
             return pick_scores(output, class_index=class_index).probability
         return pick_scores(output, score=score).scores.float().cpu().numpy()

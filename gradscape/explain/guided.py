@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.explain.undisturbed import call_model, images_for, undisturbed
+from gradscape.explain.undisturbed import call_model, check_finite, images_for, uncompiled, undisturbed
 
 __all__ = ["guided_backprop", "guided_gradcam"]
 
@@ -92,10 +92,14 @@ def guided_backprop(
     Source: Springenberg et al. 2015, section 3.4 and figure 1.
     """
     with undisturbed(model):
-        pixels = images_for(model, images).requires_grad_()
+        pixels = images_for(model, images)
+        check_finite(pixels)
+        pixels.requires_grad_()
         with _Guided() as guided:
             output = call_model(model, pixels.clone())  # which may be overwritten
-        scores = pick_scores(output, class_index=class_index, score=score, labels=getattr(model, "labels", None)).scores
+        scores = pick_scores(
+            output, class_index=class_index, score=score, labels=getattr(uncompiled(model), "labels", None)
+        ).scores
         if not guided.met:
             raise ValueError(
                 "`model` must run ReLU or an activation of its kind for guided backpropagation, but none was met "
@@ -103,6 +107,8 @@ def guided_backprop(
             )
         if not scores.requires_grad:
             raise ValueError("`score` must depend on the images, but its result has no gradient; use torch operations")
+        if not scores.isfinite().all():
+            raise ValueError("`model` must give finite scores, but some are NaN or infinite; check its weights")
         (gradient,) = torch.autograd.grad(scores.sum(), pixels)
     return gradient.float().cpu().numpy()
 

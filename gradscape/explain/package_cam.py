@@ -252,7 +252,7 @@ def _full_grad(framed: _Framed, image: Tensor) -> np.ndarray:
     image = image.clone().requires_grad_()
     hooks = [one.register_forward_hook(keep) for one in framed.model.modules() if _has_map_bias(one)]
     try:
-        score = pick_scores(call_model(framed.model, image), score=framed.score).scores.sum()
+        score = pick_scores(call_model(framed.model, image.clone()), score=framed.score).scores.sum()
     finally:
         for hook in hooks:
             hook.remove()

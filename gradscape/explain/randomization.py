@@ -143,6 +143,8 @@ def _heatmaps(model: nn.Module, images: Tensor, **options: Any) -> Heatmaps:
 def _parameters_kept(model: nn.Module) -> Iterator[None]:
     """Afterwards the values of the parameters, and all that `preserved` keeps, are as before."""
     values = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
+    if any(parameter.is_inference() for parameter, _ in values):
+        raise ValueError("`model` must not be made under inference_mode, which forbids to change its parameters")
     with preserved(model), torch.inference_mode(False):
         try:
             yield

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
 from gradscape.explain.layer_trace import trace_maps
+from gradscape.explain.undisturbed import uncompiled
 
 __all__ = ["find_target_layer", "layer_names", "resolve_layer"]
 
@@ -42,14 +43,14 @@ def resolve_layer(model: nn.Module, asked: str | nn.Module | None, images: Tenso
         found = find_target_layer(model, images)
         return found, names[found]
     if isinstance(asked, nn.Module):
-        inner = getattr(asked, "_orig_mod", asked)
+        inner = uncompiled(asked)
         name = next((name for name, module in names.items() if module is inner), None)
         if name is None:
             raise ValueError(f"`target_layer` must be a part of `model`, and this {type(inner).__name__} is none")
         return name, inner
     if not isinstance(asked, str):
         raise TypeError(f"`target_layer` must be a module's name or a module, got {type(asked).__name__}")
-    name = asked.removeprefix("network.") if isinstance(model, Classifier) else asked
+    name = asked.removeprefix("network.") if isinstance(uncompiled(model), Classifier) else asked
     layer = names.get(_plain(name)) or _along_properties(_root(model), name)
     if layer is None:
         raise unknown_name("target_layer", asked, names)
@@ -85,9 +86,8 @@ def find_target_layer(model: nn.Module, images: Tensor) -> str:
 
 def _root(model: nn.Module) -> nn.Module:
     """The network that names count from: without the wrappers of a checkpoint and of the compiler."""
-    model = getattr(model, "_orig_mod", model)
-    network = model.network if isinstance(model, Classifier) else model
-    return getattr(network, "_orig_mod", network)
+    plain = uncompiled(model)
+    return uncompiled(plain.network if isinstance(plain, Classifier) else plain)
 
 
 def _plain(name: str) -> str:

@@ -4,7 +4,7 @@ from torch import Tensor
 
 __all__ = ["as_maps", "find_grid"]
 
-_ALIKE = 2  # convolutions without padding distort small maps by less
+_ALIKE = 1.4  # convolutions without padding distort small maps by less; Swin's 64 × 64 × 96 are further apart
 
 _MOST_OTHER_TOKENS = 16  # class, distillation and register tokens before those of the patches
 
@@ -13,8 +13,8 @@ def as_maps(features: Tensor, image_size: tuple[int, int]) -> Tensor:
     """Return a layer's output, or a gradient of its shape, as maps (N, C, h, w).
 
     Known from the shape alone: maps (N, C, h, w); channels last (N, h, w, C), as in Swin, where h × w has about the
-    image's proportions and the last two sides do not; tokens (N, L, C), as in ViT, where the last h·w of the L are a
-    grid of square patches, and those before, such as the class token, have no place and are dropped.
+    image's proportions and the last two sides do not; tokens (N, L, C), as in ViT, where the last h·w
+    of the L are a grid of square patches, and those before, such as the class token, have no place and are dropped.
 
     Args:
         features: What the layer gave.
@@ -25,8 +25,8 @@ def as_maps(features: Tensor, image_size: tuple[int, int]) -> Tensor:
     """
     if features.ndim == 4:
         _, first, second, third = features.shape
-        last = _distortion((first, second), image_size) < _ALIKE <= _distortion((second, third), image_size)
-        return features.movedim(3, 1) if last else features
+        as_last, as_second = (_distortion(grid, image_size) for grid in ((first, second), (second, third)))
+        return features.movedim(3, 1) if as_last < _ALIKE <= as_second else features
     has_tokens = features.ndim == 3 and features.shape[2] > 1
     grid = find_grid(features.shape[1], image_size) if has_tokens else None
     if grid is None:

@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from gradscape._model_state import model_device, preserved
 
-__all__ = ["call_model", "check_finite", "images_for", "undisturbed"]
+__all__ = ["call_model", "check_finite", "images_for", "uncompiled", "undisturbed"]
 
 
 @contextmanager
@@ -37,6 +37,12 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             if not parameter.is_inference():
                 parameter.requires_grad_(False)
         yield
+
+
+def uncompiled(model: nn.Module) -> nn.Module:
+    """Return what `torch.compile` wrapped, or the model itself."""
+    plain: nn.Module = getattr(model, "_orig_mod", model)
+    return plain
 
 
 def images_for(

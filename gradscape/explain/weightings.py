@@ -48,7 +48,8 @@ def gradcam_plusplus(features: Features, gradients: Features) -> Maps:
 def hirescam(features: Features, gradients: Features) -> Maps:
     """Σ_c g A, and zero at a place where the sum is no more than the rounding of its terms.
 
-    So it is at every place of what a layer normalization reads next, as between ViT's blocks.
+    So it is at every place of what a layer normalization reads next, as between ViT's blocks, if the model computes in
+    single precision; of half precision the rounding is left.
 
     Source: Draelos and Carin, "HiResCAM", arXiv:2011.08891.
     """
@@ -121,6 +122,8 @@ def _weighted(weights: Tensor, features: Tensor) -> Tensor:
 def _principal(evidence: Tensor) -> Tensor:
     """The places' coordinates along the direction in channel space in which they vary most, (N, h, w)."""
     points = evidence.flatten(2).transpose(1, 2).double()  # (N, places, channels); a product of matrices halves digits
+    broken = ~points.isfinite().all(2).all(1)
+    points = torch.where(broken[:, None, None], 0, points)  # no decomposition takes what is not finite
     points = points - points.mean(1, keepdim=True)
     places, channels = points.shape[1:]
     if places < channels:
@@ -129,6 +132,7 @@ def _principal(evidence: Tensor) -> Tensor:
     else:
         projection = (points @ torch.linalg.eigh(points.mT @ points).eigenvectors[..., -1:])[..., 0]
     signed = torch.where(_is_upside_down(projection, points), -projection, projection)
+    signed = torch.where(broken[:, None], torch.nan, signed)
     return signed.unflatten(1, evidence.shape[2:]).to(evidence.dtype)
 
 

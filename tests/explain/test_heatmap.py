@@ -69,6 +69,9 @@ def test_file_of_something_else_is_refused(tmp_path: Path) -> None:
     save_arrays(tmp_path / "x.npz", {"points": np.zeros(3)}, {})
     with pytest.raises(ValueError, match=r"x.npz` must hold heatmaps, but holds points$"):
         Heatmaps.load(tmp_path / "x.npz")
+    np.save(tmp_path / "z.npy", np.zeros(3))
+    with pytest.raises(ValueError, match=r"z.npy` must be a .npz file of gradscape"):
+        Heatmaps.load(tmp_path / "z.npy")
     (tmp_path / "y.npz").write_text("no archive")
     with pytest.raises(ValueError, match=r"y.npz` must be a .npz file of gradscape"):
         Heatmaps.load(tmp_path / "y.npz")
