@@ -26,6 +26,7 @@ from gradscape.cli.console import errors, say
 
 USER_MISTAKE = 2
 INTERRUPTED = 130
+_GO_ON = {"demo", "train", "landscape", "line"}  # the commands that resume
 
 app = typer.Typer(
     name="gradscape",
@@ -82,9 +83,9 @@ def main() -> None:
     except (ValueError, TypeError, RuntimeError) as mistake:
         code = _tell(str(mistake))
     if code == INTERRUPTED:
-        errors.print(
-            "gradscape: stopped; what was computed is saved, the same command goes on from there", soft_wrap=True
-        )
+        goes_on = not _GO_ON.isdisjoint(sys.argv[1:])
+        saved = "; what was computed is saved, the same command goes on from there" if goes_on else ""
+        errors.print(f"gradscape: stopped{saved}", soft_wrap=True)
     sys.exit(code or 0)
 
 

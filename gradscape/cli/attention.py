@@ -33,7 +33,7 @@ def attention(
     ((name, model),) = load_finite_models([checkpoint], device).items()
     shown = load_pictures(images, model.image_size)
     with waiting("looking at the attention", quiet=quiet):
-        seen = study.attend_pictures(name, model, shown, output)
+        seen = study.attend_pictures(name, model, shown, output, blocks=block or ())
         written = study.draw_attention(seen, output, blocks=block or ())
     if not quiet:
         say_table(study.HEADINGS, study.tabulate_attention(seen))

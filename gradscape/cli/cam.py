@@ -55,8 +55,8 @@ def cam(
             class_index=class_index,
             measured=faithfulness,
         )
-        written = study.draw_explanations(explained, output, style=style, scale=scale)
-        written += study.save_explanations(explained, output)
+        written = study.save_explanations(explained, output)
+        written += study.draw_explanations(explained, output, style=style, scale=scale)
     if not quiet:
         say_table(study.CLASS_HEADINGS, study.tabulate_classes(explained))
         say_table(study.METHOD_HEADINGS, study.tabulate_methods(explained))

@@ -37,8 +37,8 @@ def fusion(
     size = model.image_size
     shown = study.noise_pictures(size, seed=seed) if noise else load_pictures(files, size)
     with waiting("fusing", quiet=quiet):
-        maps = study.fuse_pictures(name, model, shown, output, block=block)
-        written = study.draw_fusion(maps, shown, output)
+        maps = study.fuse_pictures(name, model, shown, output, block=block, noise=noise)
+        written = study.draw_fusion(maps, shown, output, noise=noise)
     if not quiet:
         say(f"block {maps.block}: {', '.join(maps.names)}; {maps.meta['formula']}")
         say_written([output / "fusion.npz", *written])

@@ -51,4 +51,4 @@ def tsne(
         embeddings = study.embed_models(models, images, output, report=report, **making)
         written = study.draw_embeddings(embeddings, images, output)
     if not quiet:
-        say_written(written)
+        say_written([*study.embedding_paths(models, output).values(), *written])

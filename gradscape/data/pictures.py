@@ -62,7 +62,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _decode(file: Path) -> Tensor:
-    image = decode_file((str(file),), 0)
+    image = decode_file((str(file),), 0, upright=True)
     height, width = image.shape[1:]
     if min(height, width) < 2:
         raise ValueError(f"`{file}` must be at least 2 pixels wide and high, but is {width} × {height}: leave it out")

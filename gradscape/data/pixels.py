@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
-from PIL import Image
+from PIL import Image, ImageOps
 from torch import Tensor
 from torchvision.transforms.v2 import functional as transforms
 
@@ -16,8 +16,14 @@ IMAGE_SUFFIXES = {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pp
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def decode_file(paths: tuple[str, ...], index: int) -> Shaped[Tensor, "3 height width"]:
+def decode_file(paths: tuple[str, ...], index: int, *, upright: bool = False) -> Shaped[Tensor, "3 height width"]:
     """Decode `paths[index]` to uint8 RGB; gray becomes three equal channels, transparency is dropped.
+
+    Args:
+        paths: Image files.
+        index: Which of them.
+        upright: Whether to turn it as the camera says that it was held. Data sets are not turned, as torchvision reads
+            them and networks were trained.
 
     Raises:
         ValueError: The file is no image, is cut off, or has more than 8 bits per channel.
@@ -26,8 +32,9 @@ def decode_file(paths: tuple[str, ...], index: int) -> Shaped[Tensor, "3 height 
     try:
         with Image.open(path) as image:
             mode = image.mode
+            turned: Image.Image = ImageOps.exif_transpose(image) if upright else image
             # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
-            rgb = image.convert("RGBA").convert("RGB") if "transparency" in image.info else image.convert("RGB")
+            rgb = turned.convert("RGBA").convert("RGB") if "transparency" in image.info else turned.convert("RGB")
     except FileNotFoundError:
         raise
     except Exception as error:  # Pillow's decoders raise nearly every type on corrupt bytes

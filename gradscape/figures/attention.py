@@ -112,7 +112,7 @@ def figure_attention(
         lines_above=2 if columns > 5 else 1,
         left=0.44,
         right=0.5,
-        wide=True,
+        wide=columns > 3,
     )
     for number_of_row, row in enumerate(rows):
         norm, colors = _scale(row.maps)

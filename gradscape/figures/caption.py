@@ -79,7 +79,9 @@ def describe_lines(lines: Sequence[Line]) -> str:
 def add_caption(figure: Figure, text: str) -> None:
     """Write a caption below everything else, broken to the page's width; `$` and other signs stay as they are."""
     width = float(figure.get_figwidth())
-    look = {"ha": "left", "fontsize": SMALL, "color": "0.3", "parse_math": False}
+    look: dict[str, Any] = {"ha": "left", "fontsize": SMALL, "color": "0.3", "parse_math": False}
+    if figure.get_layout_engine() is None:  # which would place it; else it stands at a share of the page's height
+        look["y"] = 0.05 / float(figure.get_figheight())
     figure.supxlabel("\n".join(_broken(text, width)), x=_MARGIN / width, **look)
 
 

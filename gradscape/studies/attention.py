@@ -22,6 +22,7 @@ from gradscape.models import Classifier
 from gradscape.studies.subjects import picture_stems, provenance, save_pages, titles
 
 _ROWS = 9  # on a page
+_LARGE_ROWS = 5  # where a block has a map or two, which are drawn larger
 _STRIPS = 6
 HEADINGS = ("attention", "kind", "shape")
 
@@ -43,7 +44,9 @@ class SeenAttention:
     maps: Maps
 
 
-def attend_pictures(name: str, model: Classifier, pictures: Pictures, output: Path) -> SeenAttention:
+def attend_pictures(
+    name: str, model: Classifier, pictures: Pictures, output: Path, *, blocks: Sequence[str] = ()
+) -> SeenAttention:
     """Collect a network's attention and write all of it to `attention.npz`.
 
     Args:
@@ -51,11 +54,13 @@ def attend_pictures(name: str, model: Classifier, pictures: Pictures, output: Pa
         model: The network.
         pictures: The batch.
         output: The folder.
+        blocks: Names of attention blocks that it must have.
 
     Raises:
-        ValueError: The network has no attention.
+        ValueError: The network has no attention, or not those blocks.
     """
     maps = attention_maps(model, pictures.images.to(model.mean.device))
+    _chosen(maps, blocks)
     save_attention_maps(output / "attention.npz", maps, provenance(name, model, pictures))
     return SeenAttention(name, pictures, maps)
 
@@ -123,7 +128,8 @@ def _chosen(maps: Maps, blocks: Sequence[str]) -> Maps:
 
 def _pages(seen: SeenAttention, number: int, maps: Maps) -> Iterator[Figure]:
     placed = {name: one for name, one in maps.items() if draws_map(one)}
-    for part in _cut(placed, _ROWS):
+    many = any(one.values.ndim == 4 and one.values.shape[1] > 2 for one in placed.values())
+    for part in _cut(placed, _ROWS if many else _LARGE_ROWS):
         yield figure_attention(seen.pictures.images[number], part, number=number, title=titles(seen.pictures)[number])
 
 

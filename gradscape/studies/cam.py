@@ -16,7 +16,7 @@ from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.heatmaps import Arrangement, Scale, Style, figure_heatmaps, images_per_page
 from gradscape.models import Classifier
-from gradscape.studies.subjects import class_name, file_name, provenance, save_pages, titles
+from gradscape.studies.subjects import class_name, class_number, file_name, provenance, save_pages, titles
 
 _BATCH = 16
 _TOLD = ("deletion", "insertion", "drop", "increase", "road")
@@ -64,7 +64,7 @@ def explain_pictures(
     Raises:
         ValueError: A name is unknown, or a model cannot be explained this way.
     """
-    asked = int(class_index) if class_index is not None and class_index.isdecimal() else class_index
+    asked = class_number(class_index, models)
     several = list(dict.fromkeys(methods))
     found, faithfulness = {}, {}
     for name, model in models.items():
@@ -104,7 +104,7 @@ def save_explanations(explained: Explanations, output: Path) -> list[Path]:
 def draw_explanations(
     explained: Explanations, output: Path, *, style: Style = "overlay", scale: Scale = "image"
 ) -> list[Path]:
-    """Draw everything in one grid, `cam.pdf` and `cam.png`; what does not fit on a page goes to `cam_2` and so on.
+    """Draw everything in one grid, `cam.pdf` and `cam.png`; what does not fit on a page goes to `cam_page2` and so on.
 
     Args:
         explained: What to draw.

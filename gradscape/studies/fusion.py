@@ -1,11 +1,9 @@
 """Features before attention, its part, and both together, of pictures or of noise."""
 
 import dataclasses
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from matplotlib.figure import Figure
 
 from gradscape.data.pictures import Pictures
 from gradscape.explain.fusion import fusion_maps
@@ -18,7 +16,7 @@ NOISE = "standard normal noise"
 
 
 def fuse_pictures(
-    name: str, model: Classifier, pictures: Pictures, output: Path, *, block: str | None = None
+    name: str, model: Classifier, pictures: Pictures, output: Path, *, block: str | None = None, noise: bool = False
 ) -> FusionMaps:
     """Collect one attention block's features and write them to `fusion.npz`.
 
@@ -28,12 +26,13 @@ def fuse_pictures(
         pictures: Images in [0, 1], or `noise_pictures`.
         output: The folder.
         block: Name of the block; None for the one that the network's paper shows.
+        noise: Whether the pictures are `noise_pictures`.
 
     Raises:
         ValueError: There is no such block.
     """
     # Noise is what the bare network takes: normalizing it would shift and stretch it.
-    shown = model.network if NOISE in pictures.names else model
+    shown = model.network if noise else model
     found = fusion_maps(shown, pictures.images.to(model.mean.device), block=block)
     maps = dataclasses.replace(found, meta={**found.meta, **provenance(name, model, pictures)})
     maps.save(output / "fusion.npz")
@@ -53,7 +52,7 @@ def noise_pictures(image_size: int, *, seed: int) -> Pictures:
     return Pictures(noise, (NOISE,))
 
 
-def draw_fusion(maps: FusionMaps, pictures: Pictures, output: Path) -> list[Path]:
+def draw_fusion(maps: FusionMaps, pictures: Pictures, output: Path, *, noise: bool = False) -> list[Path]:
     """Draw a page for each picture, `fusion_PICTURE`, or `fusion` of noise.
 
     Returns:
@@ -61,11 +60,7 @@ def draw_fusion(maps: FusionMaps, pictures: Pictures, output: Path) -> list[Path
     """
     written = []
     for number, stem in enumerate(picture_stems(pictures)):
-        noise = pictures.names[number] == NOISE
-        written += save_pages(_page(maps, pictures, number), output / ("fusion" if noise else f"fusion_{stem}"))
+        image = None if noise else pictures.images[number]
+        page = figure_fusion(maps, number=number, image=image, names=titles(pictures))
+        written += save_pages(iter([page]), output / ("fusion" if noise else f"fusion_{stem}"))
     return written
-
-
-def _page(maps: FusionMaps, pictures: Pictures, number: int) -> Iterator[Figure]:
-    image = None if pictures.names[number] == NOISE else pictures.images[number]
-    yield figure_fusion(maps, number=number, image=image, names=titles(pictures))

@@ -67,12 +67,18 @@ def picture_stems(pictures: Pictures) -> list[str]:
 
 
 def save_pages(pages: Iterator[Figure], stem: Path) -> list[Path]:
-    """Write pages as `stem`, `stem_2`, `stem_3` …, each as pdf and png."""
+    """Write pages as `stem`, `stem_page2`, `stem_page3` …, each as pdf and png."""
     return [
         path
         for number, page in enumerate(pages, 1)
-        for path in save_figure(page, stem.with_name(f"{stem.name}_{number}") if number > 1 else stem)
+        for path in save_figure(page, stem.with_name(f"{stem.name}_page{number}") if number > 1 else stem)
     ]
+
+
+def class_number(asked: str | None, models: Mapping[str, Classifier]) -> int | str | None:
+    """What was asked for as a class: a label where a model has it, else a number."""
+    labels = [label for model in models.values() for label in model.labels or ()]
+    return asked if asked is None or asked in labels or not asked.isdecimal() else int(asked)
 
 
 def class_name(labels: Mapping[str, Sequence[str] | None], model: str, index: int) -> str:

@@ -2,7 +2,7 @@
 
 import csv
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -91,17 +91,23 @@ def embed_models(
         **options: Those of `embed`.
     """
     embeddings: dict[str, Embedding] = {}
+    paths = embedding_paths(models, output)
     for name, model in models.items():
         tensors = (*model.named_parameters(), *model.named_buffers())
         made = embed(model, images, **options)
         meta = {"model": name, "weights": digest_tensors(tensors), "data": images.split.name}
         made = replace(made, meta={**made.meta, **meta, "split": images.split.split})
         made = align_embeddings([*list(embeddings.values())[:1], made])[-1]
-        made.save((output / name if len(models) > 1 else output) / "embedding.npz")
+        made.save(paths[name])
         embeddings[name] = made
         if report:
             report(f"{name}: {made.layer}; {'; '.join(quality_lines(made))}")
     return embeddings
+
+
+def embedding_paths(names: Collection[str], output: Path) -> dict[str, Path]:
+    """Return where each model's embedding is kept: in a folder of its own where there are several."""
+    return {name: (output / name if len(names) > 1 else output) / "embedding.npz" for name in names}
 
 
 def draw_embeddings(embeddings: Mapping[str, Embedding], images: ChosenImages, output: Path) -> list[Path]:

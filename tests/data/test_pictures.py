@@ -76,3 +76,13 @@ def test_a_missing_path_is_told(album: Path) -> None:
 def test_no_path_at_all_is_told() -> None:
     with pytest.raises(ValueError, match="`paths` must name at least one image"):
         load_pictures([], 4)
+
+
+def test_a_picture_is_turned_as_the_camera_says(tmp_path: Path) -> None:
+    upright = Image.fromarray(np.arange(4 * 6 * 3, dtype=np.uint8).reshape(4, 6, 3) * 3)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by 90 degrees clockwise
+    upright.transpose(Image.Transpose.ROTATE_90).save(tmp_path / "b.png", exif=exif)
+    upright.save(tmp_path / "a.png")
+    shown = load_pictures([tmp_path / "a.png", tmp_path / "b.png"], 4).images
+    assert torch.equal(shown[0], shown[1])

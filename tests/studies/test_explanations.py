@@ -13,7 +13,7 @@ from gradscape.explain.cam import heatmaps
 from gradscape.models import Classifier, create_model
 from gradscape.studies.attention import multiply_batch_weights
 from gradscape.studies.cam import draw_explanations, explain_pictures, tabulate_methods
-from gradscape.studies.subjects import file_name, picture_stems, provenance, save_pages, titles
+from gradscape.studies.subjects import class_number, file_name, picture_stems, provenance, save_pages, titles
 
 
 def make_pictures(count: int, *names: str) -> Pictures:
@@ -55,7 +55,7 @@ def test_many_pictures_go_onto_as_few_pages_as_possible(model: Classifier, tmp_p
     found = explain_pictures({"net": model}, make_pictures(20), methods=["gradcam"])
     # Six across and three bands are 18 pictures a page; in rows it would be seven pages.
     names = [path.name for path in draw_explanations(found, tmp_path)]
-    assert names == ["cam.pdf", "cam.png", "cam_2.pdf", "cam_2.png"]
+    assert names == ["cam.pdf", "cam.png", "cam_page2.pdf", "cam_page2.png"]
 
 
 def test_batch_weights_of_several_blocks_rank_images_as_the_papers_complexity_does() -> None:
@@ -95,5 +95,14 @@ def test_files_about_different_pictures_are_called_differently() -> None:
 
 def test_pages_are_numbered_from_the_second_on(tmp_path: Path) -> None:
     written = save_pages(iter([Figure((1, 1)), Figure((1, 1))]), tmp_path / "a.b")
-    assert [path.name for path in written] == ["a.b.pdf", "a.b.png", "a.b_2.pdf", "a.b_2.png"]
+    assert [path.name for path in written] == ["a.b.pdf", "a.b.png", "a.b_page2.pdf", "a.b_page2.png"]
     assert all(path.exists() for path in written)
+
+
+def test_a_class_is_looked_up_by_its_label_before_its_number() -> None:
+    net = create_model("resnet20", num_classes=3, image_size=16)
+    meta = {"name": "resnet20", "num_classes": 3, "image_size": 16, "mean": [0.5] * 3, "std": [0.5] * 3}
+    numerals = {"a": Classifier(net, {**meta, "labels": ["1", "2", "3"]})}
+    unnamed = {"a": Classifier(net, {**meta, "labels": None})}
+    assert [class_number(asked, numerals) for asked in ("1", "0", "x", None)] == ["1", 0, "x", None]
+    assert class_number("1", unnamed) == 1
