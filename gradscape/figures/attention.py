@@ -158,7 +158,10 @@ def plot_channel_weights(weights: AttentionMap, *, ax: Axes | None = None) -> Ax
     bar.ax.tick_params(labelsize=SMALL - 0.5)
     ax.set_title(one_line(weights.name), fontsize=SMALL, loc="left", pad=2, parse_math=False)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-    ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    if len(values) > 1:
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+    else:
+        ax.set_yticks([])  # of one row there is nothing to count
     return ax
 
 
@@ -301,7 +304,7 @@ def figure_batch_weights(
 ) -> Figure:
     """A double-column page with `plot_batch_weights`, whose arguments and errors it has, and a caption."""
     left_out = len(images) - _MOST_THUMBNAILS
-    said = [f"weights of {len(images)} images in {one_line(weights.block)}, ranked"]
+    said = [f"weights of {len(images)} image{'s' if len(images) > 1 else ''} in {one_line(weights.block)}, ranked"]
     said += [f"{left_out} in the middle are left out (dotted line)"] if left_out > 0 else []
     caption = " · ".join(said)
     # Placed by hand: layout engines do not see what hangs below the axes.
@@ -362,7 +365,7 @@ def _attention_caption(title: str, rows: Sequence[_Row], shown: int) -> str:
     said = [
         one_line(title),
         "left: mean of all channels or heads over the image",
-        f"then the first {shown}",
+        f"then the first {shown if shown > 1 else 'one'}",
         "each row on its own scale",
     ]
     said += ["affinities of the pixel marked +"] if any(row.asked for row in rows) else []
