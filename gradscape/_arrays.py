@@ -44,3 +44,27 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
         return arrays, json.loads(str(arrays.pop(_META)))
     except (KeyError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as problem:
         raise ValueError(f"`{os.fspath(path)}` must be a .npz file of gradscape with its provenance") from problem
+
+
+def load_result(
+    path: str | os.PathLike[str], kind: str, *, called: str
+) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
+    """Read a result that was written with an entry of its own in the provenance.
+
+    Args:
+        path: The file.
+        kind: Name of the entry.
+        called: What a person calls the result.
+
+    Returns:
+        Arrays, the entry, and the rest of the provenance.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: It holds something else.
+    """
+    arrays, meta = load_arrays(path)
+    entry = meta.pop(kind, None)
+    if entry is None:
+        raise ValueError(f"`{os.fspath(path)}` must hold {called}, but holds {', '.join(arrays)}")
+    return arrays, entry, meta

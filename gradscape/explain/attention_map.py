@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gradscape._arrays import load_arrays, save_arrays
+from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
 from gradscape._taps import Kind
 from gradscape.explain.features import as_array
@@ -68,10 +68,7 @@ def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, Attenti
         FileNotFoundError: There is no such file.
         ValueError: It holds no attention maps.
     """
-    arrays, meta = load_arrays(path)
-    named = meta.pop("attention_maps", None)
-    if named is None:
-        raise ValueError(f"`{os.fspath(path)}` must hold attention maps, but holds {', '.join(arrays)}")
+    arrays, named, meta = load_result(path, "attention_maps", called="attention maps")
     for entry in named.values():
         entry["grid"] = entry["grid"] and tuple(entry["grid"])
     return {key: AttentionMap(values=arrays[key], **entry) for key, entry in named.items()}, meta

@@ -14,7 +14,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from gradscape import __version__
-from gradscape._arrays import load_arrays, save_arrays
+from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
 from gradscape.explain.embedding_backends import find_backend
 from gradscape.explain.embedding_features import Features, extract_features
@@ -88,10 +88,7 @@ class Embedding:
             FileNotFoundError: There is no such file.
             ValueError: It holds no embedding.
         """
-        arrays, meta = load_arrays(path)
-        named: dict[str, Any] | None = meta.pop("embedding", None)
-        if named is None:
-            raise ValueError(f"`{os.fspath(path)}` must hold an embedding, but holds {', '.join(arrays)}")
+        arrays, named, meta = load_result(path, "embedding", called="an embedding")
         quality: dict[str, Any] = {
             name: math.nan if value is None else value for name, value in named.pop("quality").items()
         }

@@ -11,7 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape._arrays import load_arrays, save_arrays
+from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._notebook import html_table
@@ -111,10 +111,7 @@ class Faithfulness:
             FileNotFoundError: There is no such file.
             ValueError: It holds no measures of faithfulness.
         """
-        arrays, meta = load_arrays(path)
-        named = meta.pop("faithfulness", None)
-        if named is None:
-            raise ValueError(f"`{os.fspath(path)}` must hold measures of faithfulness, but holds {', '.join(arrays)}")
+        arrays, named, meta = load_result(path, "faithfulness", called="measures of faithfulness")
         return cls(**arrays, faults={int(number): reason for number, reason in named["faults"].items()}, meta=meta)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscape._arrays import load_arrays, save_arrays
+from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
 
 __all__ = ["FusionMaps"]
@@ -58,9 +58,6 @@ class FusionMaps:
             FileNotFoundError: There is no such file.
             ValueError: It holds no fusion maps.
         """
-        arrays, meta = load_arrays(path)
-        named = meta.pop("fusion", None)
-        if named is None:
-            raise ValueError(f"`{os.fspath(path)}` must hold fusion maps, but holds {', '.join(arrays)}")
+        arrays, named, meta = load_result(path, "fusion", called="fusion maps")
         first, second, third = named["names"]
         return cls(**arrays, block=named["block"], names=(first, second, third), meta=meta)

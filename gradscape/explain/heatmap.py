@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from gradscape._arrays import load_arrays, save_arrays
+from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
 
 __all__ = ["Heatmaps"]
@@ -94,10 +94,7 @@ class Heatmaps:
             FileNotFoundError: There is no such file.
             ValueError: It holds no heatmaps.
         """
-        arrays, meta = load_arrays(path)
-        named = meta.pop("heatmaps", None)
-        if named is None:
-            raise ValueError(f"`{os.fspath(path)}` must hold heatmaps, but holds {', '.join(arrays)}")
+        arrays, named, meta = load_result(path, "heatmaps", called="heatmaps")
         del arrays["display"]
         height, width = named.pop("image_size")
         return cls(**arrays, **named, image_size=(height, width), meta=meta)  # type: ignore[arg-type]

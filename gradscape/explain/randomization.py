@@ -13,7 +13,7 @@ from jaxtyping import Shaped
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
-from gradscape._arrays import load_arrays, save_arrays
+from gradscape._arrays import load_result, save_arrays
 from gradscape._model_state import preserved
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.explained import ClassIndex, Score
@@ -68,10 +68,7 @@ class Randomization:
             FileNotFoundError: There is no such file.
             ValueError: It holds no randomization.
         """
-        arrays, meta = load_arrays(path)
-        named = meta.pop("randomization", None)
-        if named is None:
-            raise ValueError(f"`{os.fspath(path)}` must hold a randomization, but holds {', '.join(arrays)}")
+        arrays, named, meta = load_result(path, "randomization", called="a randomization")
         faults = {
             group: {int(number): reason for number, reason in found.items()} for group, found in named["faults"].items()
         }
