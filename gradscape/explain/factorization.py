@@ -13,15 +13,15 @@ Differs from the paper:
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
-import sklearn
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gradscape._arrays import load_arrays, save_arrays
+from gradscape._arrays import load_result, save_arrays
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
 from gradscape.explain.undisturbed import call_model, images_for, undisturbed
@@ -78,10 +78,7 @@ class FeatureFactors:
             FileNotFoundError: There is no such file.
             ValueError: It holds no feature factors.
         """
-        arrays, meta = load_arrays(path)
-        named = meta.pop("factors", None)
-        if named is None:
-            raise ValueError(f"`{os.fspath(path)}` must hold feature factors, but holds {', '.join(arrays)}")
+        arrays, named, meta = load_result(path, "factors", called="feature factors")
         height, width = named.pop("image_size")
         scores = arrays.pop("class_scores", None)
         return cls(**arrays, class_scores=scores, **named, image_size=(height, width), meta=meta)  # type: ignore[arg-type]
@@ -120,7 +117,7 @@ def factorize_features(
         maps = as_maps(features, (height, width)).float()
         factors = _factorized(maps.cpu().numpy(), components, seed)
         scores = None if head is None else _scored(head, factors, like=features)
-    versions = {"torch": torch.__version__, "scikit-learn": sklearn.__version__}
+    versions = {"torch": torch.__version__, "scikit-learn": version("scikit-learn")}
     return FeatureFactors(
         **factors,
         class_scores=scores,
