@@ -1,7 +1,6 @@
 """Features of a layer for many images: what an embedding is made from."""
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from gradscape._names import unknown_name
+from gradscape.explain.features import copied, listening
+from gradscape.explain.target_layer import layer_names, named_layer
 from gradscape.explain.token_maps import as_maps
 from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
@@ -55,19 +55,14 @@ def extract_features(
         TypeError: The batches are no such pairs, or the layer returns something else than a tensor.
         ValueError: There is no image or no such layer, it does not run, or a feature is NaN or infinite.
     """
-    model = getattr(model, "_orig_mod", model)  # a compiled graph does not call its modules' hooks
-    network = getattr(model, "network", model)
     values, labels = [], []
-    module = None if layer is None else _find_layer(model, layer)
-    name = layer or ""
+    found = None if layer is None else named_layer(model, layer, argument="layer")
     with undisturbed(model), torch.no_grad():
         for images, marks in batches:
             _check_batch(images, marks)
-            if module is None:
-                module = _last_linear(model, images_for(model, images))
-                name = f"input of {_name_of(module, network if isinstance(network, nn.Module) else model)}"
-            with _listening(module, before=layer is None) as heard:
-                call_model(model, images_for(model, images))
+            found = found or _last_linear(model, images)
+            name = found[0] if layer else f"input of {found[0]}"
+            heard = _heard(model, images, dict([found]), to_inputs=layer is None)
             values.append(_one_row_each(heard, name, images))
             labels.append(marks.cpu().to(torch.int64))
     if not values:
@@ -93,62 +88,24 @@ def _check_batch(images: Any, labels: Any) -> None:
         )
 
 
-def _find_layer(model: nn.Module, layer: str) -> nn.Module:
-    """By its name in the model, or in the network that a `Classifier` normalizes images for."""
-    for root in (model, getattr(model, "network", None)):
-        if isinstance(root, nn.Module) and layer:
-            try:
-                return root.get_submodule(layer)
-            except AttributeError:
-                continue
-    raise unknown_name("layer", layer, _layer_names(model))
-
-
-def _layer_names(model: nn.Module) -> list[str]:
-    """All that may be asked for; where a network's weights have other names, its stages are no submodules."""
-    network = getattr(model, "network", model)
-    stages = getattr(network, "stages", ())
-    names = [name.removeprefix("network.") for name, _ in model.named_modules()]
-    return [*names, *(f"stages.{number}" for number in range(len(stages)))]
-
-
-def _name_of(module: nn.Module, root: nn.Module) -> str:
-    return next((name for name, one in root.named_modules() if one is module), "") or type(module).__name__
-
-
-def _last_linear(model: nn.Module, images: Tensor) -> nn.Module:
-    """The linear layer that ran last on the way to the logits."""
-    order: list[nn.Module] = []
-    hooks = [
-        module.register_forward_hook(lambda module, _inputs, _output: order.append(module))
-        for module in model.modules()
-        if isinstance(module, _CLASSIFIERS)
-    ]
-    try:
-        call_model(model, images)
-    finally:
-        for hook in hooks:
-            hook.remove()
+def _last_linear(model: nn.Module, images: Tensor) -> tuple[str, nn.Module]:
+    """The linear layer that ran last on the way to the logits, with its name."""
+    layers = layer_names(model)
+    order: list[str] = []
+    linear = {name: module for name, module in layers.items() if isinstance(module, _CLASSIFIERS)}
+    with listening(linear, lambda name, _output: order.append(name)):
+        call_model(model, images_for(model, images))
     if not order:
         raise ValueError("`model` runs no linear layer whose input could be embedded: give a `layer` by its name")
-    return order[-1]
+    return order[-1], layers[order[-1]]
 
 
-@contextmanager
-def _listening(module: nn.Module, *, before: bool) -> Iterator[list[Any]]:
-    """Collect what a module takes in, or what it returns; the last call is the last entry."""
+def _heard(model: nn.Module, images: Tensor, layer: dict[str, nn.Module], *, to_inputs: bool) -> list[Any]:
+    """What a layer gave, or took in, at each of its runs."""
     heard: list[Any] = []
-
-    def listen(_module: nn.Module, inputs: tuple[Any, ...], output: Any) -> None:
-        # A copy, since what follows may work in place.
-        found = inputs[0] if before else output
-        heard.append(found.clone() if isinstance(found, Tensor) else found)
-
-    hook = module.register_forward_hook(listen)
-    try:
-        yield heard
-    finally:
-        hook.remove()
+    with listening(layer, lambda _name, seen: heard.append(copied(seen)), to_inputs=to_inputs):
+        call_model(model, images_for(model, images))
+    return heard
 
 
 def _one_row_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, "images features"]:

@@ -22,6 +22,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape.explain.features import copied, listening
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
 from gradscape.explain.undisturbed import call_model, images_for, undisturbed
@@ -130,15 +131,8 @@ def factorize_features(
 def _features(model: nn.Module, images: Tensor, layer: nn.Module) -> Tensor:
     """What the layer gives, at its last run."""
     features: list[Any] = []
-
-    def listen(_layer: nn.Module, _inputs: Any, output: Any) -> None:
-        features.append(output.clone() if isinstance(output, Tensor) else output)
-
-    hook = layer.register_forward_hook(listen)
-    try:
+    with listening({"": layer}, lambda _name, output: features.append(copied(output))):
         call_model(model, images)
-    finally:
-        hook.remove()
     if not features:
         raise ValueError("`target_layer` must run in a forward pass, and does not; choose a layer that does")
     if not isinstance(features[-1], Tensor):

@@ -10,11 +10,11 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gradscape.explain.target_layer import resolve_layer
+from gradscape.explain.target_layer import named_layer
 from gradscape.explain.token_maps import as_maps
-from gradscape.explain.undisturbed import images_for, undisturbed
+from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
-__all__ = ["as_array", "feature_maps", "listening", "run_listened", "run_without_memory"]
+__all__ = ["as_array", "copied", "feature_maps", "listening", "run_listened", "run_without_memory"]
 
 
 def feature_maps(
@@ -37,9 +37,9 @@ def feature_maps(
         TypeError: If the images are not floating point.
         ValueError: If there is no such layer, it does not run, or its output is not a map for each image.
     """
-    name, module = resolve_layer(model, layer, images)
+    name, module = named_layer(model, layer, argument="layer")
     outputs: list[Any] = []
-    with listening({name: module}, lambda _name, output: outputs.append(_copied(output))):
+    with listening({name: module}, lambda _name, output: outputs.append(copied(output))):
         run_listened(model, images)
     if not outputs:
         raise ValueError(f"`layer` {name} must run when the model does, but does not; choose another one")
@@ -51,15 +51,22 @@ def feature_maps(
 
 
 @contextmanager
-def listening(layers: Mapping[str, nn.Module], listen: Callable[[str, Any], None]) -> Iterator[None]:
+def listening(
+    layers: Mapping[str, nn.Module], listen: Callable[[str, Any], None], *, to_inputs: bool = False
+) -> Iterator[None]:
     """Call `listen(name, output)` whenever one of the layers has run; on leaving, nobody listens any more.
 
     What runs afterwards may work in place: a listener copies what it keeps.
+
+    Args:
+        layers: By name.
+        listen: Called with the name and what the layer gave.
+        to_inputs: Whether it is called with what the layer took instead.
     """
 
     def hook(name: str) -> Any:
-        def heard(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            listen(name, output)
+        def heard(_module: nn.Module, inputs: Any, output: Any) -> None:
+            listen(name, inputs[0] if to_inputs else output)
 
         return heard
 
@@ -81,7 +88,7 @@ def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels height
         ValueError: If they are no batch.
     """
     with undisturbed(model), torch.no_grad():
-        model(images_for(model, images))
+        call_model(model, images_for(model, images))
 
 
 def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels height width"]) -> None:
@@ -102,5 +109,6 @@ def as_array(tensor: Tensor) -> np.ndarray:
     return tensor.detach().to("cpu", torch.float32, copy=True, memory_format=torch.contiguous_format).numpy()
 
 
-def _copied(output: Any) -> Any:
+def copied(output: Any) -> Any:
+    """Return what a layer gave as it is now, or what is no tensor itself."""
     return output.detach().clone() if isinstance(output, Tensor) else output

@@ -11,7 +11,7 @@ from gradscape._names import unknown_name
 from gradscape._taps import Tap
 from gradscape.explain.features import as_array, listening, run_listened
 from gradscape.explain.fusion_map import FusionMaps
-from gradscape.explain.target_layer import layer_names, resolve_layer
+from gradscape.explain.target_layer import layer_names, named_layer
 
 __all__ = ["fusion_maps", "list_blocks"]
 
@@ -109,7 +109,7 @@ def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Tenso
         )
     if asked is None:
         try:
-            second = set(resolve_layer(model, "stages.1", images)[1].modules())
+            second = set(named_layer(model, "stages.1")[1].modules())
         except ValueError:  # a network without stages
             second = set()
         return next((name for name in blocks if layers[name] in second), blocks[0])

@@ -9,7 +9,7 @@ from gradscape._names import unknown_name
 from gradscape.explain.layer_trace import trace_maps
 from gradscape.explain.undisturbed import uncompiled
 
-__all__ = ["find_target_layer", "layer_names", "resolve_layer"]
+__all__ = ["find_target_layer", "layer_names", "named_layer", "resolve_layer"]
 
 _DEPTHS = 4  # times the places of the last map: where more, the head sees maps of several depths
 
@@ -26,34 +26,51 @@ def layer_names(model: nn.Module) -> dict[str, nn.Module]:
 
 
 def resolve_layer(model: nn.Module, asked: str | nn.Module | None, images: Tensor) -> tuple[str, nn.Module]:
-    """Return a layer with its name.
+    """Return the layer to explain with its name.
 
     Args:
         model: Any module.
-        asked: The layer's name, with or without a checkpoint's `network.`, or along a property of the network's such
-            as `stages.3`; or the module itself; None for the layer of `find_target_layer`.
+        asked: As `named_layer` takes it; None for the layer of `find_target_layer`.
         images: (N, C, H, W), of which the first is followed where the layer is to be found.
 
     Raises:
         TypeError: `asked` is something else.
         ValueError: The model has no such layer, or none with places.
     """
-    names = layer_names(model)
     if asked is None:
         found = find_target_layer(model, images)
-        return found, names[found]
+        return found, layer_names(model)[found]
+    return named_layer(model, asked)
+
+
+def named_layer(model: nn.Module, asked: str | nn.Module, *, argument: str = "target_layer") -> tuple[str, nn.Module]:
+    """Return a layer with its name.
+
+    Args:
+        model: Any module.
+        asked: The layer's name, with or without a checkpoint's `network.`, or along a property of the network's such
+            as `stages.3`; or the module itself.
+        argument: What the caller's argument is called, for the messages.
+
+    Raises:
+        TypeError: `asked` is something else.
+        ValueError: The model has no such layer.
+    """
+    names = layer_names(model)
     if isinstance(asked, nn.Module):
         inner = uncompiled(asked)
         name = next((name for name, module in names.items() if module is inner), None)
         if name is None:
-            raise ValueError(f"`target_layer` must be a part of `model`, and this {type(inner).__name__} is none")
+            raise ValueError(f"`{argument}` must be a part of `model`, and this {type(inner).__name__} is none")
         return name, inner
     if not isinstance(asked, str):
-        raise TypeError(f"`target_layer` must be a module's name or a module, got {type(asked).__name__}")
+        raise TypeError(f"`{argument}` must be a module's name or a module, got {type(asked).__name__}")
     name = asked.removeprefix("network.") if isinstance(uncompiled(model), Classifier) else asked
     layer = names.get(_plain(name)) or _along_properties(_root(model), name)
     if layer is None:
-        raise unknown_name("target_layer", asked, names)
+        # Where a network's weights have other names, its stages are no submodules.
+        stages = (f"stages.{number}" for number in range(len(getattr(_root(model), "stages", ()))))
+        raise unknown_name(argument, asked, [*names, *stages])
     return asked, layer
 
 
