@@ -107,7 +107,7 @@ def _sheet(thumbnails: UInt8[np.ndarray, "images height width 3"]) -> dict[str, 
     if len(data) > _MOST_LOSSLESS:
         kind, data = "jpeg", _encoded(sheet, "JPEG", quality=85, subsampling=0)
     url = f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"
-    return {"url": url, "side": side, "columns": columns}
+    return {"url": url, "columns": columns}
 
 
 def _encoded(image: Image.Image, kind: str, **options: Any) -> bytes:

@@ -53,7 +53,7 @@ class PaperFigure:
         takes: What the networks are shown: "pictures", "data" (images with labels), "noise", or nothing, where
             only learned "weights" are drawn.
         draw: From models by title, what they are shown (`Pictures`; `ChosenImages` for data), and a seed to a page.
-        attention: Kinds of attention blocks, of which one of the networks must have one; empty where any will do.
+        attention: Kinds of attention blocks, of which one of the networks must have one.
         fewest: How many networks there must be at least; None for as many as `networks` are.
         pictures: How many pictures the paper shows, and are taken from a data set.
         most_pictures: How many there is room for.
@@ -65,7 +65,7 @@ class PaperFigure:
     networks: tuple[str, ...]
     takes: Takes
     draw: Callable[[Models, Any, int], Drawing]
-    attention: tuple[type[nn.Module], ...] = ()
+    attention: tuple[type[nn.Module], ...]
     fewest: int | None = None
     pictures: int = 1
     most_pictures: int = 1
