@@ -87,8 +87,8 @@ def test_small_thumbnails_are_kept_to_the_bit() -> None:
     random = np.random.default_rng(0).integers(256, size=(5, 16, 16, 3), dtype=np.uint8)
     content = content_of(interactive_embedding([embed_at(FIRST)], thumbnails=random))
     sheet = np.asarray(sheet_of(content))
-    side, columns = content["sheet"]["side"], content["sheet"]["columns"]
-    assert side == 16
+    side, columns = 16, content["sheet"]["columns"]
+    assert sheet.shape[1] == side * columns
     for number in range(5):
         top, left = number // columns * side, number % columns * side
         np.testing.assert_array_equal(sheet[top : top + side, left : left + side], random[number])
@@ -102,7 +102,8 @@ def test_the_page_stays_small_however_many_images_there_are(images: int, largest
     places = np.random.default_rng(1).random((images, 2))
     thumbnails = np.broadcast_to(noise, (images, 64, 48, 3))
     page = interactive_embedding([embed_at(places, labels)], thumbnails=thumbnails)
-    assert content_of(page)["sheet"]["side"] == largest
+    content = content_of(page)
+    assert sheet_of(content).width == largest * content["sheet"]["columns"]
     assert len(page) < 9e6  # noise is the worst that JPEG can be given
 
 
