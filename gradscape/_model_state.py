@@ -26,19 +26,14 @@ def preserved(model: nn.Module) -> Iterator[None]:
     buffers = [(module, dict(module._buffers)) for module in model.modules()]
     values = {buffer: buffer.clone() for _, held in buffers for buffer in held.values() if buffer is not None}
     gradients = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
-    precisions = [(backend, backend.fp32_precision) for backend in _matmul_backends()]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     device = model_device(model)
     try:
-        for backend, _ in precisions:
-            backend.fp32_precision = "ieee"
         for parameter, _, _ in gradients:
             parameter.grad = None  # a backward pass would add to it in place
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        with _exact_products(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
             yield
     finally:
-        for backend, precision in precisions:
-            backend.fp32_precision = precision
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
         for module, training in modes:
@@ -55,7 +50,24 @@ def preserved(model: nn.Module) -> Iterator[None]:
                     buffer.copy_(before)
 
 
-def _matmul_backends() -> tuple[Any, ...]:
+@contextmanager
+def _exact_products() -> Iterator[None]:
+    """Products in fp32's own precision; torch's newer settings and cuDNN's older one are kept in agreement."""
     cudnn: Any = torch.backends.cudnn
     mkldnn: Any = torch.backends.mkldnn
-    return torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn
+    backends = (torch.backends.cuda.matmul, cudnn.conv, cudnn.rnn, mkldnn.matmul, mkldnn.conv, mkldnn.rnn)
+    precisions = [(backend, backend.fp32_precision) for backend in backends]
+    try:
+        allowed = cudnn.allow_tf32
+    except RuntimeError:  # the user's own settings disagree: so they may again afterwards
+        allowed = None
+    try:
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        cudnn.allow_tf32 = False  # else torch.export refuses to work
+        yield
+    finally:
+        if allowed is not None:
+            cudnn.allow_tf32 = allowed
+        for backend, precision in precisions:
+            backend.fp32_precision = precision

@@ -2,25 +2,32 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any, TypedDict, TypeVar, Unpack
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 from torch import nn
 
-from gradscape import __version__
-from gradscape._digest import digest_tensors
+from gradscape._model_state import model_device
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.engine import Report, evaluate_points
-from gradscape.landscape.ledger import Ledger
+from gradscape.landscape.engine import Limits, Report
+from gradscape.landscape.images import Block, cut_blocks, tensors_in
 from gradscape.landscape.line import Line
-from gradscape.landscape.plan import DEFAULT_BATCH_SIZE, ExecutionPlan, Precision, make_plan
+from gradscape.landscape.moving import check_directions, named_tensors
+from gradscape.landscape.network import ready_network
+from gradscape.landscape.plan import Precision, block_images
+from gradscape.landscape.planning import Work, make_plan
+from gradscape.landscape.run import Result, Run
 from gradscape.landscape.surface import Surface
-from gradscape.landscape.task import Forward, Loss, Metric, Task, call, cross_entropy, top1
+from gradscape.landscape.task import Forward, Loss, Metric, Task, call, check_model, cross_entropy, top1
+from gradscape.landscape.unchanged import evaluating
+from gradscape.landscape.workers import Evaluator
 
-Result = TypeVar("Result", Surface, Line)
+Preview = Callable[[Any], None]
 
 
 def evaluate_surface(
@@ -34,30 +41,36 @@ def evaluate_surface(
     metric: Metric | None = top1,
     forward: Forward = call,
     precision: Precision = "auto",
-    batch_size: int = DEFAULT_BATCH_SIZE,
+    batch_size: int | None = None,
+    tolerance: float | None = None,
+    seconds: float | None = None,
     population: int | None = None,
     path: str | os.PathLike[str] | None = None,
     allow_plan_change: bool = False,
     meta: Mapping[str, Any] | None = None,
     report: Report | None = None,
+    preview: Callable[[Surface], None] | None = None,
 ) -> Surface:
     """Evaluate L(θ + alpha·d_alpha + beta·d_beta) at every point of a grid, and at the origin.
 
-    The model is evaluated in `eval()` where it is (its device and memory format) and is the same to the bit
-    afterwards, also after an exception.
+    A few images are evaluated at every point, a coarse grid first; then round by round as many again. The model
+    is evaluated in `eval()` where it is and is the same to the bit afterwards, also after an exception.
 
     Args:
         model: Any module.
         batches: Pairs (inputs, labels), in the same order at every iteration. Images are regrouped into
-            blocks of `batch_size`; the batches' own sizes do not matter.
+            blocks of 32; the batches' own sizes do not matter.
         directions: (d_alpha, d_beta), as `random_directions` gives them.
         alphas: Coordinates along the first direction, (A,), of any bounds.
         betas: Coordinates along the second direction, (B,).
         loss: (output, labels) -> one number per image; cross-entropy in nats by default.
         metric: (output, labels) -> right or wrong per image; top-1 by default, None where there is none.
         forward: (model, inputs) -> output, where the model does not take a tensor or give one.
-        precision: "auto" and "fp32" compute in fp32; "bf16" takes bfloat16 products.
-        batch_size: Images in a forward pass.
+        precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products; "auto" takes bf16 only where it is
+            faster and its measured error stays below a quarter of the final standard error.
+        batch_size: Images in a forward pass; by default the smallest that is about as fast as any.
+        tolerance: Stop when the median standard error is at most this share of the range of the loss.
+        seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.
         population: Number of images that those in `batches` were drawn from; by default what `batches` says in
             an attribute `population`, or their own number. Standard errors are about the mean over these.
         path: An `.h5` file that is kept up to date while the evaluation runs. If it exists, what it
@@ -65,6 +78,8 @@ def evaluate_surface(
         allow_plan_change: Go on with a file although device, threads or versions have changed.
         meta: More provenance to store, such as model, data and seed.
         report: Called with the progress, about twice a second.
+        preview: Called now and then with the surface so far: NaN where no image was evaluated yet, else every
+            point on the same images.
 
     Returns:
         The surface; with `path` also in the file.
@@ -76,23 +91,22 @@ def evaluate_surface(
     if len(directions) != 2:
         raise ValueError(f"`directions` must be a pair for a surface, got {len(directions)}")
     axes = {"alphas": _axis(alphas, "alphas"), "betas": _axis(betas, "betas")}
-    return _evaluate(
-        Surface,
-        axes,
-        model,
-        batches,
-        directions,
+    options = _Options(
         loss=loss,
         metric=metric,
         forward=forward,
         precision=precision,
         batch_size=batch_size,
+        tolerance=tolerance,
+        seconds=seconds,
         population=population,
         path=path,
         allow_plan_change=allow_plan_change,
         meta=meta,
         report=report,
+        preview=preview,
     )
+    return _evaluate(Surface, axes, model, batches, directions, options=options)
 
 
 class EvaluationOptions(TypedDict, total=False):
@@ -102,12 +116,15 @@ class EvaluationOptions(TypedDict, total=False):
     metric: Metric | None
     forward: Forward
     precision: Precision
-    batch_size: int
+    batch_size: int | None
+    tolerance: float | None
+    seconds: float | None
     population: int | None
     path: str | os.PathLike[str] | None
     allow_plan_change: bool
     meta: Mapping[str, Any] | None
     report: Report | None
+    preview: Preview | None
 
 
 def evaluate_line(
@@ -129,7 +146,35 @@ def evaluate_line(
     Returns:
         The line; with `path` also in the file.
     """
-    return _evaluate(Line, {"alphas": _axis(alphas, "alphas")}, model, batches, [direction], **options)
+    axes = {"alphas": _axis(alphas, "alphas")}
+    return _evaluate(Line, axes, model, batches, [direction], options=_Options(**options))
+
+
+@dataclass(frozen=True, eq=False)
+class _Options:
+    """The options of `evaluate_surface`, with their defaults."""
+
+    loss: Loss = cross_entropy
+    metric: Metric | None = top1
+    forward: Forward = call
+    precision: Precision = "auto"
+    batch_size: int | None = None
+    tolerance: float | None = None
+    seconds: float | None = None
+    population: int | None = None
+    path: str | os.PathLike[str] | None = None
+    allow_plan_change: bool = False
+    meta: Mapping[str, Any] | None = None
+    report: Report | None = None
+    preview: Preview | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("tolerance", "seconds"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` must be positive, got {value}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {self.batch_size}")
 
 
 def _evaluate(
@@ -139,97 +184,62 @@ def _evaluate(
     batches: Iterable[Any],
     directions: Sequence[Direction],
     *,
-    loss: Loss = cross_entropy,
-    metric: Metric | None = top1,
-    forward: Forward = call,
-    precision: Precision = "auto",
-    batch_size: int = DEFAULT_BATCH_SIZE,
-    population: int | None = None,
-    path: str | os.PathLike[str] | None = None,
-    allow_plan_change: bool = False,
-    meta: Mapping[str, Any] | None = None,
-    report: Report | None = None,
+    options: _Options,
 ) -> Result:
-    task = Task(loss, metric, forward)
-    plan = make_plan(model, precision=precision, batch_size=batch_size)
-    mesh = np.meshgrid(*axes.values())
-    points = np.stack([axis.ravel() for axis in mesh], axis=1)
-    provenance = {**_checked_meta(meta or {}), **_provenance(model, directions, task, plan)}
-    drawn_from = population or getattr(batches, "population", None)
-    ledger = Ledger(1 + len(points), drawn_from)
-    if path and Path(path).exists():
-        now = {**provenance, "population": drawn_from}
-        provenance |= _resume(ledger, kind.load(path), axes, now, allow_plan_change=allow_plan_change)
-
-    def result() -> Result:
-        statistics = ledger.statistics()
-        extent = {"images": int(statistics.images.max(initial=0)), "population": statistics.population}
-        return kind(
-            **axes,
-            blocks=statistics.points(slice(1, None)).reshape(mesh[0].shape),
-            origin=statistics.points(0),
-            meta={**provenance, **extent, "blocks": list(ledger.digests)},
+    began = time.monotonic()
+    limits = Limits(options.tolerance, None if options.seconds is None else began + options.seconds)
+    meta = _checked_meta(options.meta or {})
+    check_directions(directions, named_tensors(model))
+    stored = kind.load(options.path) if options.path and Path(options.path).exists() else None
+    earlier = stored.meta.get("plan", {}) if stored else {}
+    with evaluating(model):
+        blocks = cut_blocks(batches, block_images(options.batch_size or earlier.get("batch_size")))
+        first = next(blocks)
+        work = _work(model, batches, directions, axes, first=first.to(model_device(model)), options=options)
+        check_model(model, work.first, work.task)
+        planned = make_plan(
+            work, precision=options.precision, batch_size=options.batch_size, stored=stored.meta if stored else None
         )
-
-    evaluate_points(
-        model,
-        batches,
-        directions,
-        np.concatenate([np.zeros((1, len(axes))), points]),
-        task=task,
-        plan=plan,
-        ledger=ledger,
-        images=getattr(batches, "num_images", None),
-        save=(lambda: result().save(path)) if path else None,
-        report=report,
-    )
-    return result()
-
-
-def _provenance(model: nn.Module, directions: Sequence[Direction], task: Task, plan: ExecutionPlan) -> dict[str, Any]:
-    return {
-        "gradscape": __version__,
-        "plan": asdict(plan),
-        "weights": digest_tensors((*model.named_parameters(), *model.named_buffers())),
-        "directions": [digest_tensors(direction.items()) for direction in directions],
-        **task.names(),
-        "functions": task.identities(),
-    }
+        run = Run(kind, axes, work, planned, meta)
+        if stored:
+            run.resume(stored, allow_plan_change=options.allow_plan_change)
+        with ready_network(model, directions, options.forward, planned.plan, planned.graph) as network:
+            workers = Evaluator(network, work.coordinates, work.task, planned.plan, device=model_device(model))
+            run.evaluate(
+                workers,
+                chain([first], blocks),
+                limits,
+                path=options.path,
+                report=options.report,
+                preview=options.preview,
+            )
+    return run.result()
 
 
-def _resume(
-    ledger: Ledger,
-    stored: Surface | Line,
+def _work(
+    model: nn.Module,
+    batches: Iterable[Any],
+    directions: Sequence[Direction],
     axes: Mapping[str, np.ndarray],
-    now: Mapping[str, Any],
     *,
-    allow_plan_change: bool,
-) -> dict[str, Any]:
-    """Take over what a file holds, if it is of the same model, directions, grid, task and plan.
-
-    Returns:
-        The plans that parts of it were evaluated under before, for the provenance.
-    """
-    differing = [name for name, values in axes.items() if not np.array_equal(values, getattr(stored, name))]
-    differing += [name for name in ("weights", "directions") if stored.meta.get(name) != now[name]]
-    functions = stored.meta.get("functions", {})
-    differing += [role for role, identity in now["functions"].items() if functions.get(role) != identity]
-    if differing:
-        raise ValueError(f"`path` holds another run (other {', '.join(differing)}): choose another output or delete it")
-    if (population := now["population"]) and stored.blocks.population != population:
-        raise ValueError(
-            f"`path` holds images drawn from {stored.blocks.population}, not from {population}: choose another output"
-        )
-    then = stored.meta["plan"]
-    changes = [f"{name}: {then.get(name)} → {value}" for name, value in now["plan"].items() if then.get(name) != value]
-    mixed = [name for name in ("precision", "batch_size", "memory_format") if then.get(name) != now["plan"][name]]
-    if mixed or (changes and not allow_plan_change):
-        fix = f"a surface never mixes {' or '.join(mixed)}" if mixed else "or allow the change of plan"
-        raise ValueError(f"`path` was begun under another plan ({'; '.join(changes)}): choose another output; {fix}")
-    points = stored.blocks.reshape((-1,))
-    ledger.restore(stored.origin.reshape((1,)).join(points), stored.meta["blocks"])
-    earlier = [*stored.meta.get("earlier_plans", []), *([then] if changes else [])]
-    return {"earlier_plans": earlier} if earlier else {}
+    first: Block,
+    options: _Options,
+) -> Work:
+    points = np.stack([axis.ravel() for axis in np.meshgrid(*axes.values())], axis=1)
+    images = getattr(batches, "num_images", None)
+    if images is None and isinstance(batches, (list, tuple)):
+        images = sum(len(next(tensors_in(labels))) for _, labels in batches)
+    return Work(
+        model=model,
+        directions=directions,
+        coordinates=np.concatenate([np.zeros((1, len(axes))), points]),
+        shape=[len(axis) for axis in reversed(list(axes.values()))],
+        task=Task(options.loss, options.metric, options.forward),
+        first=first,
+        images=images,
+        population=options.population or getattr(batches, "population", None) or images,
+        seconds=options.seconds,
+    )
 
 
 def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

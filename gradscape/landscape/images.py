@@ -1,7 +1,7 @@
-"""Batches of any size in, fixed blocks of images out, each with a digest."""
+"""Batches of any size in, fixed blocks of images out, each with a digest, and batches of whole blocks."""
 
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -29,7 +29,7 @@ class Block:
     def to(self, device: torch.device) -> "Block":
         """The same block on a device."""
         inputs, labels = (map_tensors(lambda tensor: tensor.to(device), part) for part in (self.inputs, self.labels))
-        return Block(inputs, labels, self.count, self.digest)
+        return replace(self, inputs=inputs, labels=labels)
 
     def part(self, start: int, stop: int) -> "Block":
         """The images from `start` up to `stop`, as a block of their own."""
@@ -66,16 +66,40 @@ def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
         raise ValueError("`batches` must hold at least one image, but there is none")
 
 
-def cut_chunks(batches: Iterable[Any], size: int, images: int) -> Iterator[list[Block]]:
-    """Blocks in lists of at most `images` images (at least one block each), so that long data need not fit at once."""
-    chunk: list[Block] = []
-    for block in cut_blocks(batches, size):
-        chunk.append(block)
-        if sum(one.count for one in chunk) + size > images:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Consecutive blocks that go through the network together.
+
+    Attributes:
+        inputs: As in `Block`.
+        labels: As in `Block`.
+        first: Number of the first block.
+        count: Number of images.
+    """
+
+    inputs: Any
+    labels: Any
+    first: int
+    count: int
+
+    def to(self, device: torch.device, *, memory_format: str) -> "Batch":
+        """The same batch on a device; images (4 axes) in a memory format."""
+        layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
+
+        def moved(tensor: Tensor) -> Tensor:
+            return tensor.to(device, memory_format=layout) if tensor.dim() == 4 else tensor.to(device)
+
+        return replace(self, inputs=map_tensors(moved, self.inputs), labels=map_tensors(moved, self.labels))
+
+
+def join_blocks(blocks: Sequence[Block], first: int, size: int) -> list[Batch]:
+    """Batches of `size` blocks, the last one smaller; the first block has the number `first`."""
+    batches = []
+    for start in range(0, len(blocks), size):
+        joined = blocks[start : start + size]
+        inputs, labels = _join([block.inputs for block in joined]), _join([block.labels for block in joined])
+        batches.append(Batch(inputs, labels, first + start, sum(block.count for block in joined)))
+    return batches
 
 
 def _block(pieces: list[Any], count: int) -> Block:
@@ -116,10 +140,10 @@ def map_tensors(function: Callable[..., Tensor], tree: Any) -> Any:
     return _like(tree, [map_tensors(function, value) for value in tree])
 
 
-def _join(trees: list[Any]) -> Any:
+def _join(trees: Sequence[Any]) -> Any:
     first = trees[0]
     if isinstance(first, Tensor):
-        return torch.cat(trees) if len(trees) > 1 else first
+        return torch.cat(list(trees)) if len(trees) > 1 else first
     if isinstance(first, dict):
         return {key: _join([tree[key] for tree in trees]) for key in first}
     return _like(first, [_join(list(values)) for values in zip(*trees, strict=True)])

@@ -13,6 +13,7 @@ import numpy as np
 from gradscape._files import replacing
 from gradscape._hdf5 import open_hdf5
 from gradscape.landscape.blocks import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
+from gradscape.landscape.rounding import RoundingError
 
 _GROUP = "gradscape"
 _FORMAT = 1
@@ -42,6 +43,18 @@ class Measured(ABC):
     def loss_stderr(self) -> Floats:
         """Standard error of `loss`, finite-population corrected."""
         return self.blocks.stderr
+
+    @property
+    def loss_rounding(self) -> Floats:
+        """Bound of |bf16 − fp32| of `loss`: 0 in fp32, NaN where bf16 was not compared with fp32.
+
+        A share of the standard error, or of its median over the points where that is larger: see `RoundingError`.
+        """
+        if self.meta.get("plan", {}).get("precision") != "bf16":
+            return np.zeros(self.count.shape)[()]
+        found = self.meta.get("plan_notes", {}).get("rounding")
+        share = RoundingError(**found).share(int(self.count.max()), self.blocks.population) if found else np.nan
+        return share * np.fmax(self.loss_stderr, np.nanmedian(self.loss_stderr))
 
     @property
     def error(self) -> Floats:

@@ -1,4 +1,4 @@
-"""The one place that changes a model: its tensors become views of a flat buffer, for as long as a block lasts."""
+"""The one place that moves tensors: they become views of flat buffers, which one fused update moves."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,13 +11,52 @@ from gradscape.landscape.directions import Direction
 
 _ALIGNMENT = 64  # bytes; kernels may choose another path for unaligned weights
 
+Positions = Sequence[Sequence[float]]
+
+
+class MovingTensors:
+    """Tensors at θ + Σ c_i·d_i, for one position or for several side by side.
+
+    Every position is computed from the centre, never from the last position, so that nothing drifts.
+
+    Args:
+        centres: θ, by name; only tensors that a direction names move.
+        directions: For each coordinate, tensor names and their change per unit.
+        dtypes: Types that tensors are handed out in, where it is not the centre's.
+        points: How many positions at once; with more than one, tensors have an axis for them in front.
+
+    Attributes:
+        tensors: By name, views that `move_to` fills.
+    """
+
+    def __init__(
+        self,
+        centres: Mapping[str, Tensor],
+        directions: Sequence[Direction],
+        *,
+        dtypes: Mapping[str, torch.dtype] | None = None,
+        points: int = 1,
+    ) -> None:
+        moved = [name for name in centres if any(name in direction for direction in directions)]
+        kinds = {name: _kind(centres[name], (dtypes or {}).get(name, centres[name].dtype)) for name in moved}
+        groups = groupby(sorted(moved, key=lambda name: str(kinds[name])), key=kinds.__getitem__)
+        self._buffers = [
+            _FlatBuffer({name: centres[name] for name in group}, directions, dtype=dtype, points=points)
+            for (dtype, *_), group in groups
+        ]
+        self.tensors = {name: tensor for buffer in self._buffers for name, tensor in buffer.tensors.items()}
+
+    def move_to(self, positions: Positions) -> None:
+        """Fill the tensors; there must be as many positions as asked for."""
+        for buffer in self._buffers:
+            buffer.move_to(positions)
+
 
 @contextmanager
 def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callable[[Sequence[float]], None]]:
     """Let a model be moved to θ + Σ c_i·d_i, and put the very same tensors back afterwards.
 
-    Every position is computed from the centre, never from the last position, so that nothing drifts. The
-    tensors of the model keep their identity; their storage is exchanged for a view of a flat buffer and
+    The tensors of the model keep their identity; their storage is exchanged for a view of a flat buffer and
     the old storage, untouched, put back at the end, also after an exception.
 
     Args:
@@ -30,21 +69,14 @@ def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callab
     Raises:
         ValueError: A direction names a tensor that the model lacks, or has another shape.
     """
-    tensors = _named_tensors(model)
-    _check_directions(directions, tensors)
-    names = sorted({name for direction in directions for name in direction}, key=list(tensors).index)
-    kinds = groupby(sorted(names, key=lambda name: str(_kind(tensors[name]))), key=lambda name: _kind(tensors[name]))
-    buffers = [_FlatBuffer({name: tensors[name] for name in group}, directions) for _, group in kinds]
-    storages = {name: tensors[name].data for name in names}
-
-    def move_to(coordinates: Sequence[float]) -> None:
-        for buffer in buffers:
-            buffer.move_to(coordinates)
-
+    tensors = named_tensors(model)
+    check_directions(directions, tensors)
+    moved = MovingTensors(tensors, directions)
+    storages = {name: tensors[name].data for name in moved.tensors}
     try:
-        for buffer in buffers:
-            buffer.attach()
-        yield move_to
+        for name, view in moved.tensors.items():
+            tensors[name].data = view
+        yield lambda coordinates: moved.move_to([coordinates])
     finally:
         for name, storage in storages.items():
             tensors[name].data = storage
@@ -53,31 +85,39 @@ def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callab
 class _FlatBuffer:
     """Tensors of one type on one device, side by side, with their centre and directions laid out alike."""
 
-    def __init__(self, tensors: Mapping[str, Tensor], directions: Sequence[Direction]) -> None:
-        self.tensors = tensors
-        self.centre = self._flatten(tensors)
-        self.directions = [self._flatten(direction) for direction in directions]
-        self.position = self.centre.clone()
-
-    def attach(self) -> None:
+    def __init__(
+        self, centres: Mapping[str, Tensor], directions: Sequence[Direction], *, dtype: torch.dtype, points: int
+    ) -> None:
+        self._templates = centres
+        self._centre = self._flatten(centres)
+        self._directions = [self._flatten(direction) for direction in directions]
+        self._position = self._centre.repeat(points, 1)
+        self._handed_out = self._position if dtype == self._centre.dtype else self._position.to(dtype)
+        self.tensors = {}
         start = 0
-        for tensor in self.tensors.values():
-            segment = self.position[start : start + tensor.numel()]
-            tensor.data = segment.as_strided(tensor.shape, _dense_strides(tensor))
+        for name, tensor in centres.items():
+            segment = self._handed_out[:, start : start + tensor.numel()]
+            strides = _dense_strides(tensor)
+            view = segment.as_strided((points, *tensor.shape), (self._centre.numel(), *strides))
+            self.tensors[name] = view if points > 1 else view[0]
             start += _padded(tensor)
 
-    def move_to(self, coordinates: Sequence[float]) -> None:
+    def move_to(self, positions: Positions) -> None:
         with torch.no_grad():
-            self.position.copy_(self.centre)
-            for coordinate, direction in zip(coordinates, self.directions, strict=True):
-                self.position.add_(direction, alpha=coordinate)
+            for target, position in zip(self._position, positions, strict=True):
+                first, *others = zip(position, self._directions, strict=True)
+                torch.add(self._centre, first[1], alpha=first[0], out=target)
+                for coordinate, direction in others:
+                    target.add_(direction, alpha=coordinate)
+            if self._handed_out is not self._position:
+                self._handed_out.copy_(self._position)
 
     def _flatten(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Values one after the other in the memory order of the model's tensors; zeros where there is none."""
-        first = next(iter(self.tensors.values()))
-        flat = torch.zeros(sum(map(_padded, self.tensors.values())), dtype=first.dtype, device=first.device)
+        """Values one after the other in the memory order of the centres; zeros where there is none."""
+        first = next(iter(self._templates.values()))
+        flat = torch.zeros(sum(map(_padded, self._templates.values())), dtype=first.dtype, device=first.device)
         start = 0
-        for name, tensor in self.tensors.items():
+        for name, tensor in self._templates.items():
             if name in values:
                 segment = flat[start : start + tensor.numel()]
                 segment.as_strided(tensor.shape, _dense_strides(tensor)).copy_(values[name].detach())
@@ -85,11 +125,17 @@ class _FlatBuffer:
         return flat
 
 
-def _named_tensors(model: nn.Module) -> dict[str, Tensor]:
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def _check_directions(directions: Sequence[Direction], tensors: Mapping[str, Tensor]) -> None:
+def check_directions(directions: Sequence[Direction], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse directions of another model.
+
+    Raises:
+        ValueError: A direction names a tensor that is not there, or has another shape.
+    """
     for direction in directions:
         for name, change in direction.items():
             if name not in tensors:
@@ -101,8 +147,8 @@ def _check_directions(directions: Sequence[Direction], tensors: Mapping[str, Ten
                 )
 
 
-def _kind(tensor: Tensor) -> tuple[torch.dtype, torch.device]:
-    return tensor.dtype, tensor.device
+def _kind(tensor: Tensor, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype, torch.device]:
+    return dtype, tensor.dtype, tensor.device
 
 
 def _padded(tensor: Tensor) -> int:

@@ -1,4 +1,4 @@
-"""What fixes the bits of a result: device, threads, precision, batch size, versions."""
+"""What fixes the bits of a result: device, threads, precision, batch size, the form of the network, versions."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -10,7 +10,7 @@ from gradscape._model_state import model_device
 
 Precision = Literal["auto", "fp32", "bf16"]
 
-DEFAULT_BATCH_SIZE = 64
+BLOCK_IMAGES = 32
 
 
 @dataclass(frozen=True)
@@ -21,8 +21,12 @@ class ExecutionPlan:
         device: Type and name of the device.
         threads: Threads of torch's operators on the CPU.
         precision: "fp32" or "bf16" (matrix products and convolutions; weights, loss and sums stay in fp32 or more).
-        batch_size: Images in a forward pass, which is also the size of a block.
-        memory_format: "channels_last" if the model's convolutions are, else "contiguous".
+        block_size: Images in a block, for which sums are stored.
+        batch_size: Images in a forward pass: whole blocks.
+        memory_format: "channels_last" or "contiguous", of images and convolutions.
+        traced: Whether the model's graph of operators is evaluated, batch norms folded; else the module itself.
+        compiled: Whether `torch.compile` made code of the graph.
+        points_per_forward: Grid points evaluated side by side in one forward pass.
         torch: Version of torch.
         instructions: Vector instructions that torch uses on the CPU.
     """
@@ -30,8 +34,12 @@ class ExecutionPlan:
     device: str
     threads: int
     precision: str
+    block_size: int
     batch_size: int
     memory_format: str
+    traced: bool
+    compiled: bool
+    points_per_forward: int
     torch: str
     instructions: str
 
@@ -40,32 +48,34 @@ class ExecutionPlan:
 
         A surrounding autocast is overruled, and no cast weights are kept: they would outlive the weights' move.
         """
-        coarse = self.precision == "bf16" and not exact
+        coarse = self.precision == "bf16" and not self.traced and not exact
         return autocast(self.device.split()[0], torch.bfloat16, enabled=coarse, cache_enabled=False)
 
 
-def make_plan(model: nn.Module, *, precision: Precision, batch_size: int) -> ExecutionPlan:
-    """Fix the plan for a model where it now is.
+def block_images(batch_size: int | None) -> int:
+    """Images in a block: 32 if that divides the batch, else as many as the batch has."""
+    return BLOCK_IMAGES if batch_size is None or batch_size % BLOCK_IMAGES == 0 else batch_size
+
+
+def plain_plan(model: nn.Module, *, precision: Literal["fp32", "bf16"], batch_size: int) -> ExecutionPlan:
+    """The plan that takes the module as it is, where it now is.
 
     Args:
         model: Its parameters' device is the device.
-        precision: "auto" takes fp32, which is exact to 1e-5 everywhere.
+        precision: "fp32" or "bf16".
         batch_size: Images in a forward pass.
-
-    Raises:
-        ValueError: An option is unknown.
     """
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(f"`precision` must be auto, fp32 or bf16, got {precision!r}")
-    if batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
     device = model_device(model)
     return ExecutionPlan(
         device=f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type,
         threads=torch.get_num_threads(),
-        precision="fp32" if precision == "auto" else precision,
+        precision=precision,
+        block_size=block_images(batch_size),
         batch_size=batch_size,
         memory_format="channels_last" if any(map(_is_channels_last, model.parameters())) else "contiguous",
+        traced=False,
+        compiled=False,
+        points_per_forward=1,
         torch=torch.__version__,
         instructions=torch.backends.cpu.get_cpu_capability(),
     )

@@ -1,4 +1,4 @@
-"""How one forward pass over a block of images is judged, and whether the model can be judged at all."""
+"""How one forward pass over images is judged, and whether the model can be judged at all."""
 
 import hashlib
 from collections.abc import Callable
@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.landscape.images import Block, map_tensors, tensors_in
-from gradscape.landscape.plan import ExecutionPlan
 
 Loss = Callable[[Any, Any], Tensor]
 Metric = Callable[[Any, Any], Tensor]
@@ -21,7 +20,7 @@ Forward = Callable[[nn.Module, Any], Any]
 _CHECKED_IMAGES = 16
 # Shares of the largest output: kernels may sum in another order, at another batch size more so.
 _REPEATED = 1e-5
-_COMPANIONS = {"fp32": 1e-4, "bf16": 5e-2}
+_COMPANIONS = 1e-4
 
 
 def cross_entropy(output: Tensor, labels: Tensor) -> Tensor:
@@ -66,52 +65,43 @@ class Task:
         return {"loss": _identity(self.loss), "metric": _identity(self.metric), "forward": _identity(self.forward)}
 
 
-def measure_block(model: nn.Module, block: Block, task: Task, plan: ExecutionPlan) -> Tensor:
-    """Mean loss, sum of squared deviations, right answers (NaN without metric) and non-finite losses, (4,) float64."""
-    output = _output(model, block, task, plan)
-    with plan.arithmetic(exact=True):
-        losses = _per_image(task.loss(output, block.labels), block.count, "loss").double()
-        mean = losses.mean()
-        squares = (losses - mean).square().sum()
-        right = torch.full_like(mean, torch.nan)
-        if task.metric is not None:
-            right = _per_image(task.metric(output, block.labels), block.count, "metric").double().sum()
-    return torch.stack([mean, squares, right, (~losses.isfinite()).sum().double()])
+def judge(output: Any, labels: Any, count: int, task: Task) -> tuple[Tensor, Tensor | None]:
+    """Loss and right or wrong of each image, both (count,) float64; None without a metric."""
+    losses = _per_image(task.loss(output, labels), count, "loss").double()
+    right = None if task.metric is None else _per_image(task.metric(output, labels), count, "metric").double()
+    return losses, right
 
 
-def check_model(model: nn.Module, block: Block, task: Task, plan: ExecutionPlan) -> None:
+def check_model(model: nn.Module, block: Block, task: Task) -> None:
     """Refuse a model whose output for an image is random or depends on the other images.
 
     Three passes over the first images: twice the same, and once with fewer companions.
+
+    Args:
+        model: In `eval()`, in exact arithmetic.
+        block: The first images, on the model's device.
+        task: Gives the adapter.
 
     Raises:
         ValueError: The output of an image changed; the message says when.
     """
     first = block.part(0, min(block.count, _CHECKED_IMAGES))
-    together = _output(model, first, task, plan)
-    if not _same(together, _output(model, first, task, plan), _REPEATED):
+    together = task.forward(model, first.inputs)
+    if not same_output(together, task.forward(model, first.inputs), _REPEATED):
         raise ValueError(
             "`model` must give the same output for the same image, but two passes in eval() differ: "
             "is there a dropout or noise that ignores eval()?"
         )
     half = first.part(0, (first.count + 1) // 2)
-    alone = _output(model, half, task, plan)
-    if not _same(map_tensors(lambda tensor: tensor[: half.count], together), alone, _COMPANIONS[plan.precision]):
+    alone = task.forward(model, half.inputs)
+    if not same_output(map_tensors(lambda tensor: tensor[: half.count], together), alone, _COMPANIONS):
         raise ValueError(
             "`model` must judge each image by itself, but in eval() the output for an image depends on the others in "
             "its batch: is there a batch norm without running statistics, or attention over the batch?"
         )
 
 
-def _output(model: nn.Module, block: Block, task: Task, plan: ExecutionPlan) -> Any:
-    with plan.arithmetic():
-        output = task.forward(model, block.inputs)
-    return map_tensors(
-        lambda tensor: tensor.float() if tensor.is_floating_point() and tensor.element_size() < 4 else tensor, output
-    )
-
-
-def _same(first: Any, second: Any, tolerance: float) -> bool:
+def same_output(first: Any, second: Any, tolerance: float) -> bool:
     """Whether outputs agree up to a share of the largest value."""
     for one, other in zip(tensors_in(first), tensors_in(second), strict=True):
         scale = one.double().abs().nan_to_num(0.0, 0.0, 0.0).max().item() if one.numel() else 0.0

@@ -6,12 +6,12 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from gradscape._model_state import preserved
+from gradscape._model_state import model_device, preserved
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """`eval()` without gradients, in exact arithmetic; afterwards the model and the random states are as before."""
-    with preserved(model), torch.no_grad():
+    """`eval()` without gradients or autocast, in exact arithmetic; afterwards model and random states are as before."""
+    with preserved(model), torch.no_grad(), torch.autocast(model_device(model).type, enabled=False):
         model.eval()
         yield

@@ -177,18 +177,18 @@ def test_the_version_is_told(gradscape: Command) -> None:
 def test_an_interrupt_is_exit_130_and_says_how_to_go_on(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradscape.landscape import engine
+    from gradscape.landscape import workers
 
     calls = [0]
 
-    def interrupted(*arguments: object) -> None:
+    def interrupted(self: workers.Evaluator, job: workers.Job) -> list:
         calls[0] += 1
         if calls[0] == 5:
             raise KeyboardInterrupt
-        plain(*arguments)  # type: ignore[arg-type]
+        return plain(self, job)
 
-    plain = engine._evaluate
-    monkeypatch.setattr(engine, "_evaluate", interrupted)
+    plain = workers.Evaluator.measure_one
+    monkeypatch.setattr(workers.Evaluator, "measure_one", interrupted)
     command = ("landscape", checkpoint, *SMALL, "--span", 0.5, "--steps", 3, "-q", "-o", tmp_path)
     done = gradscape(*command)
     assert done.code == 130

@@ -3,11 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from torch.nn import functional as F
 
-from gradscape.landscape import evaluate_surface, random_directions
+from gradscape.landscape import random_directions
 from gradscape.landscape.blocks import BlockStatistics
+from gradscape.landscape.moving import moving
+from gradscape.landscape.unchanged import evaluating
 
 _POINTS = [(-0.5, -0.25), (0.1, 0.0), (0.2, 0.12), (0.5, 0.0), (-0.5, 1.0)]
 _BLOCK = 64
@@ -24,20 +25,13 @@ def losses(test_data: Path) -> np.ndarray:
     arrays = np.load(test_data / "cifar10" / "cifar10_train4000_lossless.npz")
     pixels = torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
-    batches = [((pixels - mean) / std, torch.from_numpy(arrays["labels"]))]
-    first, second = random_directions(net, seed=0)
+    images, labels = (pixels - mean) / std, torch.from_numpy(arrays["labels"])
     found = []
-    for point in [(0.0, 0.0), *_POINTS]:
-        seen: list[Tensor] = []
-
-        def cross_entropy(output: Tensor, labels: Tensor, seen: list[Tensor] = seen) -> Tensor:
-            seen.append(F.cross_entropy(output, labels, reduction="none"))
-            return seen[-1]
-
-        direction = {name: point[0] * first[name] + point[1] * second[name] for name in first}
-        still = {name: torch.zeros_like(tensor) for name, tensor in first.items()}
-        evaluate_surface(net, batches, (direction, still), [1.0], [0.0], loss=cross_entropy, batch_size=100)
-        found.append(torch.cat(seen[-40:]).numpy())
+    with evaluating(net), moving(net, random_directions(net, seed=0)) as move_to:
+        for point in [(0.0, 0.0), *_POINTS]:
+            move_to(point)
+            outputs = torch.cat([net(part) for part in images.split(100)])
+            found.append(F.cross_entropy(outputs, labels, reduction="none").numpy())
     return np.array(found, dtype=float)
 
 

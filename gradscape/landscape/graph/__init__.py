@@ -1,0 +1,17 @@
+"""A model as a graph of operators, rewritten so that a forward pass has less to do."""
+
+from gradscape.landscape.graph.folding import Fold, FoldedGraph, fold_batch_norms
+from gradscape.landscape.graph.fusing import can_fuse, fuse_operators
+from gradscape.landscape.graph.lowering import lower_to_bf16
+from gradscape.landscape.graph.tracing import TracingError, trace
+
+__all__ = [
+    "Fold",
+    "FoldedGraph",
+    "TracingError",
+    "can_fuse",
+    "fold_batch_norms",
+    "fuse_operators",
+    "lower_to_bf16",
+    "trace",
+]

@@ -1,0 +1,113 @@
+"""Operators that do in one pass over memory what several would, on a CPU with oneDNN."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+import torch
+from torch import fx
+
+from gradscape.landscape.graph.folding import arguments
+
+_ATEN = torch.ops.aten
+
+Activation = tuple[str, list[float], str]  # oneDNN's name, its numbers, its algorithm
+
+_ACTIVATIONS: dict[Any, Callable[[dict[str, Any]], Activation]] = {
+    _ATEN.relu.default: lambda given: ("relu", [], ""),
+    _ATEN.hardtanh.default: lambda given: ("hardtanh", [float(given["min_val"]), float(given["max_val"])], ""),
+    _ATEN.hardswish.default: lambda given: ("hardswish", [], ""),
+    _ATEN.silu.default: lambda given: ("swish", [], ""),
+    _ATEN.sigmoid.default: lambda given: ("sigmoid", [], ""),
+}
+_IN_PLACE: dict[Any, Any] = {
+    _ATEN.relu_.default: _ATEN.relu.default,
+    _ATEN.hardtanh_.default: _ATEN.hardtanh.default,
+    _ATEN.hardswish_.default: _ATEN.hardswish.default,
+    _ATEN.silu_.default: _ATEN.silu.default,
+}
+_ADDITIONS = {_ATEN.add.Tensor, _ATEN.add_.Tensor}
+
+
+def can_fuse(module: fx.GraphModule) -> bool:
+    """Whether the graph computes where oneDNN does: on a CPU, in fp32 or bf16."""
+    tensors = [tensor for tensor in module.buffers() if tensor.is_floating_point()]
+    return torch.backends.mkldnn.is_available() and all(
+        tensor.device.type == "cpu" and tensor.dtype in (torch.float32, torch.bfloat16) for tensor in tensors
+    )
+
+
+def fuse_operators(module: fx.GraphModule) -> int:
+    """Let convolutions take the addition and the activation after them, and linear layers the activation.
+
+    Args:
+        module: A graph; it is changed.
+
+    Returns:
+        How many operators went into others.
+    """
+    before = len(module.graph.nodes)
+    for node in list(module.graph.find_nodes(op="call_function", target=_ATEN.conv2d.default)):
+        _fuse_convolution(node)
+    for node in list(module.graph.find_nodes(op="call_function", target=_ATEN.linear.default)):
+        _fuse_linear(node)
+    module.graph.lint()
+    module.recompile()
+    return before - len(module.graph.nodes)
+
+
+def _fuse_convolution(node: fx.Node) -> None:
+    given = arguments(node)
+    layer = (given["weight"], given["bias"], given["padding"], given["stride"], given["dilation"], given["groups"])
+    addition = _only_user(node, _ADDITIONS)
+    other = _other_term(addition, node) if addition else None
+    if addition is None or other is None:
+        run, activation = _with_activation([node])
+        if len(run) > 1:
+            _replace(run, torch.ops.mkldnn._convolution_pointwise.default, (given["input"], *layer, *activation))
+        return
+    run, (name, numbers, algorithm) = _with_activation([node, addition])
+    after = (None, [], None) if name == "none" else (name, numbers, algorithm)
+    inputs = (given["input"], other, *layer, "add", 1.0, *after)
+    _replace(run, torch.ops.mkldnn._convolution_pointwise.binary, inputs)
+
+
+def _fuse_linear(node: fx.Node) -> None:
+    given = arguments(node)
+    run, activation = _with_activation([node])
+    inputs = (given["input"], given["weight"], given["bias"], *activation)
+    _replace(run, torch.ops.mkldnn._linear_pointwise.default, inputs)
+
+
+def _with_activation(run: list[fx.Node]) -> tuple[list[fx.Node], Activation]:
+    """The run with the activation that alone listens to its end, if there is one, and what oneDNN calls it."""
+    user = _only_user(run[-1], {*_ACTIVATIONS, *_IN_PLACE})
+    if user is None:
+        return run, ("none", [], "")
+    return [*run, user], _ACTIVATIONS[_IN_PLACE.get(user.target, user.target)](arguments(user))
+
+
+def _only_user(node: fx.Node, targets: Collection[Any]) -> fx.Node | None:
+    user = next(iter(node.users), None)
+    return user if user is not None and len(node.users) == 1 and user.target in targets else None
+
+
+def _other_term(addition: fx.Node, node: fx.Node) -> fx.Node | None:
+    """What an addition adds to a node, if it is a tensor of the same shape that stays as it is."""
+    given = arguments(addition)
+    other = given["other"] if given["self"] is node else given["self"]
+    if not isinstance(other, fx.Node) or other is node or given["alpha"] != 1:
+        return None
+    if addition.target == _ATEN.add_.Tensor and given["self"] is other:
+        return None
+    return other if other.meta["val"].shape == node.meta["val"].shape else None
+
+
+def _replace(run: list[fx.Node], target: Any, inputs: tuple[Any, ...]) -> None:
+    """Put one operator in the place of a run of them."""
+    graph = run[-1].graph
+    with graph.inserting_before(run[-1]):
+        fused = graph.call_function(target, inputs)
+    fused.meta["val"] = run[-1].meta["val"]
+    run[-1].replace_all_uses_with(fused)
+    for node in reversed(run):
+        graph.erase_node(node)

@@ -1,0 +1,3 @@
+from tests.landscape.forms import form
+
+__all__ = ["form"]
