@@ -1,5 +1,6 @@
 """What commands print, and the process they run in."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -9,6 +10,8 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from gradscape.landscape import Progress
+
+_STARTED = time.monotonic()
 
 errors = Console(stderr=True)
 _output = Console()
@@ -62,6 +65,13 @@ def tuned_process(device: str) -> str:
     except (RuntimeError, AssertionError) as problem:
         raise ValueError(f"`--device` {device} cannot be used here; try cpu") from problem
     return device
+
+
+def moment_after_start(seconds: float | None) -> float | None:
+    """The moment on the monotonic clock so many seconds after the program started."""
+    if seconds is not None and not seconds > 0:
+        raise ValueError(f"`--time` must be positive, got {seconds:g}")
+    return None if seconds is None else _STARTED + seconds
 
 
 def waiting(text: str, *, quiet: bool) -> AbstractContextManager[object]:

@@ -3,12 +3,12 @@
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import progress_bar, say, say_written, tuned_process, waiting
+from gradscape.cli.console import moment_after_start, progress_bar, say, say_written, tuned_process, waiting
 
 if TYPE_CHECKING:
     from gradscape.studies.landscape import Axes
@@ -31,7 +31,10 @@ def landscape(
     ignore: options.Ignore = "biasbn",
     space: options.Space = "weights",
     precision: options.Precision = "auto",
-    batch_size: options.BatchSize = 64,
+    batch_size: options.BatchSize = None,
+    tolerance: options.Tolerance = None,
+    seconds: options.Time = None,
+    live: Annotated[bool, typer.Option("--live", help="Show the surface so far in live.html, which reloads.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Random direction pairs; their seeds follow each other.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done and how long it takes.")] = False,
     allow_plan_change: options.AllowPlanChange = False,
@@ -44,9 +47,9 @@ def landscape(
     """Evaluate the loss and error around trained networks, on one scale, and draw them."""
     axes = parse_grid(grid) if grid else None
     width = None if span == "auto" else parse_span(span)
+    until = moment_after_start(seconds)
     device = tuned_process(device)
     from gradscape.data import load_split
-    from gradscape.landscape import SPAN_IMAGES
     from gradscape.studies import landscape as study
     from gradscape.studies.pictures import draw_subjects
 
@@ -57,23 +60,19 @@ def landscape(
     images = load(limit=sys.maxsize if limit is None else limit)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
-    evaluation = {"precision": precision, "batch_size": batch_size}
+    evaluation: dict[str, Any] = {"precision": precision, "batch_size": batch_size}
     if dry_run:
-        estimate = study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), **evaluation)
-        say(str(estimate))
+        say(str(study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), **evaluation)))
         return
-    search = None
-    if axes is None and width is None:
-        with waiting("searching the span", quiet=quiet):
-            enough = images if images.num_images >= SPAN_IMAGES else load(limit=SPAN_IMAGES)
-            search = study.search_span(subjects, enough, output / "span.json")
-        width = search.span
-        if not quiet:
-            say(study.describe_search(search, subjects))
-    axes = axes or study.span_axes(width or 1.0, steps)
+    with waiting("searching the span", quiet=quiet or width is not None):
+        memory = output / "span.json"
+        axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes)
+    if search and not quiet:
+        say(study.describe_search(search, subjects))
+    evaluation |= {"tolerance": tolerance, "allow_plan_change": allow_plan_change}
     with progress_bar(quiet=quiet) as report:
         surfaces = study.evaluate_subjects(
-            subjects, images, axes, search=search, report=report, allow_plan_change=allow_plan_change, **evaluation
+            subjects, images, axes, search=search, until=until, live=live, report=report, **evaluation
         )
     written = draw_subjects(subjects, surfaces, output)
     if not quiet:

@@ -26,7 +26,8 @@ def line(
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
     precision: options.Precision = "auto",
-    batch_size: options.BatchSize = 64,
+    batch_size: options.BatchSize = None,
+    tolerance: options.Tolerance = None,
     allow_plan_change: options.AllowPlanChange = False,
     data_root: options.DataRoot = None,
     download: options.Download = False,
@@ -63,6 +64,7 @@ def line(
             report=report,
             precision=precision,
             batch_size=batch_size,
+            tolerance=tolerance,
             allow_plan_change=allow_plan_change,
         )
     written = draw_line(result, output)

@@ -22,7 +22,11 @@ Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm paramet
 Space = Annotated[
     str, typer.Option(help="weights: parameters move; states: with --ignore none running statistics too.")
 ]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images in a forward pass.")]
+BatchSize = Annotated[int | None, typer.Option(min=1, help="Images in a forward pass; else the best is found.")]
+Tolerance = Annotated[
+    float | None, typer.Option(help="Stop at this median standard error, as a share of the range of the loss.")
+]
+Time = Annotated[float | None, typer.Option("--time", help="Stop evaluating so many seconds after the start.")]
 AllowPlanChange = Annotated[
     bool, typer.Option("--allow-plan-change", help="Go on with a file begun on another device or with other threads.")
 ]

@@ -16,6 +16,7 @@ from gradscape.figures.heatmaps import figure_heatmaps, plot_heatmap
 from gradscape.figures.interactive import interactive_surface
 from gradscape.figures.maps import plot_contour, plot_filled, plot_heat
 from gradscape.figures.pages import figure_comparison, figure_landscape, figure_scaled
+from gradscape.figures.preview import figure_preview
 from gradscape.figures.profiles import figure_line, plot_line
 from gradscape.figures.relief import plot_surface
 from gradscape.figures.style import save_figure
@@ -32,6 +33,7 @@ __all__ = [
     "figure_heatmaps",
     "figure_landscape",
     "figure_line",
+    "figure_preview",
     "figure_scale_weights",
     "figure_scaled",
     "figure_training",

@@ -45,9 +45,9 @@ def one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
-def describe_surface(surface: Surface) -> str:
-    """Caption of one surface: model, data, images, span, seed, the trained network's values, missing points."""
-    return _SEPARATOR.join([model_name(surface), *_setting(surface), *_findings(surface)])
+def describe_surface(surface: Surface, *, findings: bool = True) -> str:
+    """Caption of one surface: model, data, images, span, seed; with findings the network's values, missing points."""
+    return _SEPARATOR.join([model_name(surface), *_setting(surface), *(_findings(surface) if findings else [])])
 
 
 def describe_surfaces(surfaces: Sequence[Surface], names: Sequence[str]) -> str:

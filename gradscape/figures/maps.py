@@ -102,9 +102,19 @@ def draw_contour(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable
     return ScalarMappable(shading.bands, colors)
 
 
-def draw_filled(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable:
-    """Filled contours without a color bar; returns what a color bar can be made of."""
-    values = _gridded(surface, shading)
+def draw_filled(
+    ax: Axes,
+    surface: Surface,
+    shading: Shading,
+    *,
+    values: Float[np.ma.MaskedArray, "betas alphas"] | None = None,
+) -> ScalarMappable:
+    """Filled contours of the surface's values, or of others on its grid, without a color bar.
+
+    Returns what a color bar can be made of.
+    """
+    gridded = _gridded(surface, shading)
+    values = gridded if values is None else values
     norm, colors = shading.bands, colormap(shading.value)
     if values.count():
         ax.contourf(

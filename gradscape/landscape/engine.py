@@ -113,7 +113,10 @@ def evaluate_points(
             workers.load(batches)
             for level in levels:
                 _evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
-                clock.level_done(start if level is not levels[-1] else start + len(found))
+                if level is levels[-1]:
+                    clock.blocks_done(start + len(found))
+                elif start == 0:
+                    clock.blocks_done(0)
             start += len(found)
     if start < len(ledger.digests):
         raise ValueError(
@@ -192,8 +195,8 @@ class Clock:
             self._save.if_due()
         self._report.if_due(self._progress)
 
-    def level_done(self, blocks: int) -> None:
-        """A level is complete, and so many blocks are at every point."""
+    def blocks_done(self, blocks: int) -> None:
+        """So many blocks are complete at every point; at first none, but one at every point of a level."""
         self._complete = self._ledger.images(blocks)
         self._preview.if_due(lambda: max(blocks, 1))
 

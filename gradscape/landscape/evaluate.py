@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
@@ -15,6 +15,7 @@ from torch import nn
 from gradscape._model_state import model_device
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import Limits, Report
+from gradscape.landscape.graph import FoldedGraph
 from gradscape.landscape.images import Block, cut_blocks, tensors_in
 from gradscape.landscape.line import Line
 from gradscape.landscape.moving import check_directions, named_tensors
@@ -91,7 +92,7 @@ def evaluate_surface(
     if len(directions) != 2:
         raise ValueError(f"`directions` must be a pair for a surface, got {len(directions)}")
     axes = {"alphas": _axis(alphas, "alphas"), "betas": _axis(betas, "betas")}
-    options = _Options(
+    options = Options(
         loss=loss,
         metric=metric,
         forward=forward,
@@ -106,7 +107,7 @@ def evaluate_surface(
         report=report,
         preview=preview,
     )
-    return _evaluate(Surface, axes, model, batches, directions, options=options)
+    return evaluate(Surface, axes, model, batches, directions, options=options)
 
 
 class EvaluationOptions(TypedDict, total=False):
@@ -147,12 +148,12 @@ def evaluate_line(
         The line; with `path` also in the file.
     """
     axes = {"alphas": _axis(alphas, "alphas")}
-    return _evaluate(Line, axes, model, batches, [direction], options=_Options(**options))
+    return evaluate(Line, axes, model, batches, [direction], options=Options(**options))
 
 
 @dataclass(frozen=True, eq=False)
-class _Options:
-    """The options of `evaluate_surface`, with their defaults."""
+class Options:
+    """The options of `evaluate_surface`, with their defaults, and graphs of models that were traced before."""
 
     loss: Loss = cross_entropy
     metric: Metric | None = top1
@@ -167,6 +168,7 @@ class _Options:
     meta: Mapping[str, Any] | None = None
     report: Report | None = None
     preview: Preview | None = None
+    graphs: dict[nn.Module, FoldedGraph] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("tolerance", "seconds"):
@@ -177,15 +179,16 @@ class _Options:
             raise ValueError(f"`batch_size` must be at least 1, got {self.batch_size}")
 
 
-def _evaluate(
+def evaluate(
     kind: type[Result],
     axes: Mapping[str, np.ndarray],
     model: nn.Module,
     batches: Iterable[Any],
     directions: Sequence[Direction],
     *,
-    options: _Options,
+    options: Options,
 ) -> Result:
+    """Evaluate what a result of a kind needs on the grid of its axes."""
     began = time.monotonic()
     limits = Limits(options.tolerance, None if options.seconds is None else began + options.seconds)
     meta = _checked_meta(options.meta or {})
@@ -223,7 +226,7 @@ def _work(
     axes: Mapping[str, np.ndarray],
     *,
     first: Block,
-    options: _Options,
+    options: Options,
 ) -> Work:
     points = np.stack([axis.ravel() for axis in np.meshgrid(*axes.values())], axis=1)
     images = getattr(batches, "num_images", None)
@@ -239,6 +242,7 @@ def _work(
         images=images,
         population=options.population or getattr(batches, "population", None) or images,
         seconds=options.seconds,
+        graphs=options.graphs,
     )
 
 

@@ -89,9 +89,9 @@ class TracedNetwork(Network):
     def outputs(self, inputs: Any) -> list[Any]:
         """The output at each position."""
         if self._points == 1:
-            whole = self._compiled is not None and _length(inputs) == self._batch_size
-            output = (self._compiled if whole and self._compiled else self._module)(inputs)
-            return [_at_least_fp32(output)]
+            # Code is made for one batch size: the odd batches go through the graph.
+            run = self._module if self._compiled is None or _length(inputs) != self._batch_size else self._compiled
+            return [_at_least_fp32(run(inputs))]
         moved = self._weights.moved
 
         def at_one(tensors: Mapping[str, Tensor]) -> Any:

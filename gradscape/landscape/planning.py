@@ -1,7 +1,8 @@
 """How a surface is best evaluated: form of the network, precision and batch size, found by short trials."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -48,6 +49,7 @@ class Work:
         images: How many there will be; None if unknown.
         population: Of how many they are drawn; None if unknown.
         seconds: How long it may take; None if as long as it takes.
+        graphs: Graphs of models that were traced before; new ones are added.
     """
 
     model: nn.Module
@@ -59,6 +61,7 @@ class Work:
     images: int | None
     population: int | None
     seconds: float | None
+    graphs: dict[nn.Module, FoldedGraph] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,18 +129,16 @@ class _Trial:
     """A network in the form of a plan, with the first images, to be timed and asked.
 
     Raises:
-        TracingError: The graph does not run in this form.
+        TracingError: The graph does not run in this form; also when it is timed or asked.
     """
 
     def __init__(self, work: Work, graph: FoldedGraph, plan: ExecutionPlan) -> None:
         self.work, self.graph, self.plan = work, graph, plan
-        try:
+        with _explained():
             network = TracedNetwork(graph, work.model, work.directions, plan)
             device = model_device(work.model)
             self._evaluator = Evaluator(network, work.coordinates, work.task, plan, device=device)
-            self.losses([0])
-        except Exception as problem:
-            raise TracingError(f"{type(problem).__name__}: {problem}") from problem
+        self.losses([0])
 
     def otherwise(self, **changes: Any) -> "_Trial":
         """The same under another plan."""
@@ -146,13 +147,16 @@ class _Trial:
     def losses(self, points: Sequence[int]) -> np.ndarray:
         """Losses of the first images at each point."""
         self._load(self.work.first.count)
-        return np.stack([self._evaluator.measure_one(Job((point,), (0,)))[0].losses for point in points])
+        with _explained():
+            return np.stack([self._evaluator.measure_one(Job((point,), (0,)))[0].losses for point in points])
 
     def seconds(self, images: int) -> float:
         """Time for an image at a point with so many images in a batch, the best of three."""
         self._load(images)
         job = Job((0,) * self.plan.points_per_forward, (0,))
-        return min(_timed(lambda: self._evaluator.measure_one(job)) for _ in range(3)) / images / len(job.points)
+        with _explained():
+            best = min(_timed(lambda: self._evaluator.measure_one(job)) for _ in range(3))
+        return best / images / len(job.points)
 
     def _load(self, images: int) -> None:
         block = self.work.first
@@ -163,6 +167,15 @@ class _Trial:
         self._evaluator.load([Batch(inputs, labels, 0, images)])
 
 
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Whatever goes wrong in operators and compilers not written for this model is a reason not to use them."""
+    try:
+        yield
+    except Exception as problem:
+        raise TracingError(f"{type(problem).__name__}: {problem}") from problem
+
+
 def trusted_graph(work: Work) -> FoldedGraph:
     """The folded graph, compared with the model: at the centre, with fewer images, and at the first corner.
 
@@ -171,7 +184,7 @@ def trusted_graph(work: Work) -> FoldedGraph:
     """
     device, half = model_device(work.model), work.first.part(0, -(-work.first.count // 2))
     inputs, fewer = (map_tensors(lambda tensor: tensor.to(device), one.inputs) for one in (work.first, half))
-    graph = fold_batch_norms(trace(work.model, inputs, work.task.forward))
+    graph = work.graphs.get(work.model) or fold_batch_norms(trace(work.model, inputs, work.task.forward))
     plan = plain_plan(work.model, precision="fp32", batch_size=work.first.count)
     network = TracedNetwork(graph, work.model, work.directions, replace(plan, traced=True))
     for position in work.coordinates[:2].tolist():
@@ -179,12 +192,11 @@ def trusted_graph(work: Work) -> FoldedGraph:
         with moving(work.model, work.directions) as move_to:
             move_to(position)
             for given in (inputs, fewer):
-                try:
+                with _explained():
                     (found,) = network.outputs(given)
-                except Exception as problem:
-                    raise TracingError(f"{type(problem).__name__}: {problem}") from problem
                 if not same_output(work.task.forward(work.model, given), found, _GRAPH_ERROR):
                     raise TracingError("its graph gives other outputs than the module")
+    work.graphs[work.model] = graph
     return graph
 
 

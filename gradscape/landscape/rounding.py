@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 _PROBES = 5  # on each axis
-_DEVIATIONS = 4.0  # of a normal error: beyond lies 1 in 16,000, and a surface has thousands of points
+_DEVIATIONS = 5.0  # of a normal error: a surface has thousands of points, and the deviation is itself estimated
 MOST_ROUNDING = 0.25  # of the standard error
 
 
@@ -36,7 +36,7 @@ class RoundingError:
     def share(self, images: int, population: int) -> float:
         """Bound of the error of a point as a share of its standard error with so many images.
 
-        Four times the root mean square over the probe points; infinite when nothing is left to sampling.
+        Five times the root mean square over the probe points; infinite when nothing is left to sampling.
         """
         left = 1 - images / population
         return _DEVIATIONS * float(np.sqrt((images * self.bias**2 + self.spread**2) / left)) if left > 0 else np.inf

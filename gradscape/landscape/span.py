@@ -11,7 +11,7 @@ from torch import nn
 
 from gradscape.landscape.blocks import UNKNOWN_POPULATION
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.evaluate import evaluate_surface
+from gradscape.landscape.evaluate import Options, evaluate
 from gradscape.landscape.images import cut_blocks
 from gradscape.landscape.surface import Surface
 from gradscape.landscape.task import Forward, Loss, call, cross_entropy
@@ -101,23 +101,14 @@ def find_span(
     block, *more = islice(cut_blocks(batches, SPAN_IMAGES), 2)
     first_images = [(block.inputs, block.labels)]
     population = getattr(batches, "population", None) or (UNKNOWN_POPULATION if more else block.count)
+    options = Options(loss=loss, metric=None, forward=forward, precision="fp32", batch_size=64, population=population)
     trials: list[Trial] = []
     winners = []
     for index, (model, directions) in enumerate(models_and_directions):
         for span in SPANS:
             axis = np.linspace(-span, span, _STEPS)
-            surface = evaluate_surface(
-                model,
-                first_images,
-                directions,
-                axis,
-                axis,
-                loss=loss,
-                metric=None,
-                forward=forward,
-                precision="fp32",
-                population=population,
-            )
+            axes = {"alphas": axis, "betas": axis}
+            surface = evaluate(Surface, axes, model, first_images, directions, options=options)
             trials.append(judge_span(surface, index, span))
             if report:
                 report(trials[-1])

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gradscape._digest import digest_tensors
 from gradscape._files import replacing
 from gradscape.data import Split
 from gradscape.landscape import (
+    SPAN_IMAGES,
     Direction,
     Progress,
     SpanSearch,
@@ -28,8 +30,11 @@ from gradscape.landscape import (
     summarize_direction,
 )
 from gradscape.models import Classifier, load_checkpoint
+from gradscape.studies.live import LivePage
 
 Axes = tuple[np.ndarray, np.ndarray]
+
+_LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,12 +187,44 @@ def span_axes(span: float, steps: int) -> Axes:
     return axis, axis
 
 
+def settle_axes(
+    subjects: Sequence[Subject],
+    load: Callable[..., Split],
+    memory: Path,
+    *,
+    span: float | None,
+    steps: int,
+    grid: Axes | None,
+) -> tuple[Axes, SpanSearch | None]:
+    """The grid for all subjects: the one that is given, or of a given half-width, or of one that is searched.
+
+    Args:
+        subjects: What is to be compared.
+        load: Loads so many images.
+        memory: Where a search is remembered.
+        span: Half-width; None to search.
+        steps: Points on a side.
+        grid: (alphas, betas) instead of all that.
+
+    Returns:
+        The axes, and the search if there was one.
+    """
+    if grid is not None:
+        return grid, None
+    if span is not None:
+        return span_axes(span, steps), None
+    search = search_span(subjects, load(limit=SPAN_IMAGES), memory)
+    return span_axes(search.span, steps), search
+
+
 def evaluate_subjects(
     subjects: Sequence[Subject],
     split: Split,
     axes: Axes,
     *,
     search: SpanSearch | None = None,
+    until: float | None = None,
+    live: bool = False,
     report: Callable[[str, Progress], None] | None = None,
     **options: Any,
 ) -> list[Surface]:
@@ -198,6 +235,8 @@ def evaluate_subjects(
         split: The images.
         axes: (alphas, betas) for all of them.
         search: The search that gave the span, for the provenance.
+        until: Moment on the monotonic clock at which to stop, s; the subjects share the time left.
+        live: Keep `live.html` in the folder up to date meanwhile.
         report: Called with the subject's title and its progress.
         **options: Those of `evaluate_surface`.
     """
@@ -205,24 +244,21 @@ def evaluate_subjects(
     if search:
         extent["span_search"] = json.loads(json.dumps([asdict(trial) for trial in search.trials]))
     surfaces = []
-    for subject in subjects:
-
-        def forward_report(progress: Progress, title: str = subject.title) -> None:
-            if report:
-                report(title, progress)
-
-        surfaces.append(
-            evaluate_surface(
-                subject.model,
-                split,
-                subject.directions,
-                *axes,
-                path=subject.folder / "surface.h5",
-                meta={**subject.meta, **extent},
-                report=forward_report,
-                **options,
-            )
+    for number, subject in enumerate(subjects):
+        seconds = None if until is None else (until - time.monotonic()) / (len(subjects) - number)
+        surface = evaluate_surface(
+            subject.model,
+            split,
+            subject.directions,
+            *axes,
+            path=subject.folder / "surface.h5",
+            meta={**subject.meta, **extent},
+            seconds=None if seconds is None else max(seconds, _LEAST_SECONDS),
+            report=partial(report, subject.title) if report else None,
+            preview=LivePage(subject.folder, subject.title).show if live else None,
+            **options,
         )
+        surfaces.append(surface)
     return surfaces
 
 

@@ -19,6 +19,7 @@ from gradscape.figures import (
 )
 from gradscape.landscape import Line, Surface, Value, save_csv
 from gradscape.studies.landscape import Subject
+from gradscape.studies.live import LivePage
 
 Numbered = Iterator[tuple[str, Figure]]
 
@@ -39,10 +40,15 @@ def draw_comparison(surfaces: Mapping[str, Surface], folder: Path) -> list[Path]
 
 
 def draw_subjects(subjects: Sequence[Subject], surfaces: Sequence[Surface], folder: Path) -> list[Path]:
-    """Every subject's own pictures in its folder, and all side by side where there are several."""
-    written = [
-        path for subject, one in zip(subjects, surfaces, strict=True) for path in draw_surface(one, subject.folder)
-    ]
+    """Every subject's own pictures in its folder, and all side by side where there are several.
+
+    A page on which a surface was watched now shows the last one and links to the others.
+    """
+    written = []
+    for subject, surface in zip(subjects, surfaces, strict=True):
+        written += draw_surface(surface, subject.folder)
+        if (subject.folder / "live.html").exists():
+            written += LivePage(subject.folder, subject.title).finish(surface)
     if len(subjects) > 1:
         titles = [subject.title for subject in subjects]
         written += draw_comparison(dict(zip(titles, surfaces, strict=True)), folder)

@@ -53,9 +53,21 @@ def trace(model: nn.Module, inputs: Any, forward: Callable[[nn.Module, Any], Any
             module = program.module(check_guards=False)
     except Exception as problem:  # whatever a model's Python or torch.export may raise
         raise TracingError(_first_line(problem)) from problem
-    if program.graph_signature.buffers_to_mutate:
+    if any(_changes_a_tensor_of_the_model(node) for node in module.graph.nodes):
         raise TracingError("its forward pass changes buffers")
     return _with_sources(module, adapted)
+
+
+def _changes_a_tensor_of_the_model(node: fx.Node) -> bool:
+    schema = getattr(node.target, "_schema", None)
+    if schema is None or not schema.is_mutable:
+        return False
+    changed = [
+        given
+        for argument, given in zip(schema.arguments, node.args, strict=False)
+        if argument.alias_info is not None and argument.alias_info.is_write
+    ]
+    return any(isinstance(one, fx.Node) and one.op == "get_attr" for one in changed)
 
 
 @contextmanager

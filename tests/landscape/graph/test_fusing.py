@@ -1,0 +1,69 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape.landscape.graph import can_fuse, fuse_operators
+from tests.landscape.graph.graphs import operators, traced
+
+IMAGES = torch.randn(3, 4, 6, 5, generator=torch.Generator().manual_seed(0))
+
+
+class _Residual(nn.Module):
+    """A convolution and what is added to it, in one of many ways."""
+
+    def __init__(self, join: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.shortcut, self.join = nn.Conv2d(4, 6, 3, padding=1), nn.Conv2d(4, 6, 1), join
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.join(self.conv(images), F.softplus(self.shortcut(images)))
+
+
+JOINS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
+    "sum": (lambda maps, other: maps + other, 1),
+    "sum the other way": (lambda maps, other: other + maps, 1),
+    "sum and relu": (lambda maps, other: F.relu(maps + other), 2),
+    "sum and relu in place": (lambda maps, other: F.relu_(maps.add_(other)), 2),
+    "added into the other": (lambda maps, other: other.add_(maps) * other, 0),
+    "scaled": (lambda maps, other: torch.add(maps, other, alpha=2), 0),
+    "a number": (lambda maps, other: maps + 3, 0),
+    "broadcast": (lambda maps, other: maps + other.mean(dim=(2, 3), keepdim=True), 0),
+    "doubled": (lambda maps, other: maps + maps, 0),
+    "heard twice": (lambda maps, other: F.relu(maps) + maps, 0),
+    "relu of the convolution first": (lambda maps, other: F.relu(maps) + other, 1),
+}
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("join", JOINS)
+def test_a_fused_graph_gives_the_same_outputs(join: str) -> None:
+    torch.manual_seed(2)
+    function, gone = JOINS[join]
+    model = _Residual(function).eval()
+    module = traced(model, IMAGES)
+    assert can_fuse(module)
+    with torch.no_grad():
+        expected = model(IMAGES)
+        assert fuse_operators(module) == gone
+        torch.testing.assert_close(module(IMAGES), expected, rtol=1e-5, atol=1e-5)
+        torch.testing.assert_close(module(IMAGES[:1]), expected[:1], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(True), nn.ReLU6(), nn.Hardswish(), nn.SiLU(), nn.Sigmoid()])
+@pytest.mark.parametrize("layer", [nn.Conv2d(4, 6, 3, stride=2, groups=2), nn.Linear(5, 6)])
+def test_activations_go_into_the_layer_before_them(layer: nn.Module, activation: nn.Module) -> None:
+    model = nn.Sequential(layer, activation).eval()
+    module = traced(model, IMAGES)
+    with torch.no_grad():
+        expected = model(3 * IMAGES)
+        assert fuse_operators(module) == 1
+        torch.testing.assert_close(module(3 * IMAGES), expected, rtol=1e-5, atol=1e-6)
+    assert all("pointwise" in name for name in operators(module))
+
+
+def test_double_precision_is_left_alone() -> None:
+    assert not can_fuse(traced(nn.Conv2d(4, 6, 3).double(), IMAGES.double()))
