@@ -2,7 +2,7 @@
 
 import copy
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,9 +16,9 @@ from torch import Tensor, nn
 from gradscape._checkpoint import read_foreign_state
 from gradscape.landscape import random_directions
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.images import cut_blocks, join_blocks
+from gradscape.landscape.images import Batch, cut_blocks, join_blocks
 from gradscape.landscape.network import TracedNetwork
-from gradscape.landscape.plan import BLOCK_IMAGES
+from gradscape.landscape.plan import BLOCK_IMAGES, ExecutionPlan
 from gradscape.landscape.planning import Work, make_plan
 from gradscape.landscape.task import Task
 from gradscape.landscape.unchanged import evaluating
@@ -103,42 +103,62 @@ def contestants(subject: Subject, *, loop_workers: int = WORKERS) -> dict[str, C
         note, prepare = bare_forward(*given, precision=precision)
         found[f"bare forward {precision}"] = Contestant(prepare, precision, note=note)
     for precision in precisions:
-        note, prepare = _gradscape(subject, precision)
-        found[f"gradscape {precision}"] = Contestant(prepare, precision, note=note)
+        engine = planned_engine(subject, precision)
+        found[f"gradscape {precision}"] = Contestant(engine.point, precision, note=engine.note)
     return found
 
 
-def _gradscape(subject: Subject, precision: Precision) -> tuple[str, Callable[[Position], Callable[[], float]]]:
-    """One point as the engine evaluates it: move, forward pass over all images, losses brought together."""
-    net, task = copy.deepcopy(subject.net), Task()
+@dataclass(frozen=True, eq=False)
+class Engine:
+    """gradscape's engine, planned for one subject.
+
+    Attributes:
+        network: The folded graph.
+        plan: How it is evaluated.
+        note: What the planner found.
+        batches: All images.
+    """
+
+    network: TracedNetwork
+    plan: ExecutionPlan
+    note: str
+    batches: Sequence[Batch]
+
+    def point(self, position: Position) -> Callable[[], float]:
+        """One point: move, forward pass over all images, losses brought together."""
+        evaluator = Evaluator(self.network, np.array([position]), Task(), self.plan, device=torch.device("cpu"))
+        evaluator.load(self.batches)
+        job = Job((0,), tuple(range(len(self.batches))))
+        return lambda: float(evaluator.measure_one(job)[0].losses.mean())
+
+
+def planned_engine(subject: Subject, precision: Precision) -> Engine:
+    """The engine as it would evaluate a 51×51 surface.
+
+    Raises:
+        RuntimeError: The network was not traced.
+    """
+    net = copy.deepcopy(subject.net)
     blocks = list(cut_blocks([(subject.images, subject.labels)], BLOCK_IMAGES))
-    corners = np.array([(0.0, 0.0), (-1.0, -1.0)])
     with evaluating(net):
         work = Work(
             model=net,
             directions=subject.directions,
-            coordinates=np.repeat(corners, [1, POINTS], axis=0),
+            coordinates=np.repeat([(0.0, 0.0), (-1.0, -1.0)], [1, POINTS], axis=0),
             shape=(1, POINTS),
-            task=task,
+            task=Task(),
             first=blocks[0],
             images=len(subject.images),
             population=None,
             seconds=None,
         )
         planned = make_plan(work, precision=precision, batch_size=None)
-        plan, notes = planned.plan, planned.notes
         if planned.graph is None:
-            raise RuntimeError(f"{subject.name} was not traced: {notes['graph']}")
-        network = TracedNetwork(planned.graph, net, subject.directions, plan)
-    batches = join_blocks(blocks, 0, plan.batch_size // plan.block_size)
-
-    def prepare(position: Position) -> Callable[[], float]:
-        evaluator = Evaluator(network, np.array([position]), task, plan, device=torch.device("cpu"))
-        evaluator.load(batches)
-        job = Job((0,), tuple(range(len(batches))))
-        return lambda: float(evaluator.measure_one(job)[0].losses.mean())
-
-    return f"batches of {plan.batch_size}; {notes['graph']}{'; compiled' if plan.compiled else ''}", prepare
+            raise RuntimeError(f"{subject.name} was not traced: {planned.notes['graph']}")
+        network = TracedNetwork(planned.graph, net, subject.directions, planned.plan)
+    plan = planned.plan
+    note = f"batches of {plan.batch_size}; {planned.notes['graph']}{'; compiled' if plan.compiled else ''}"
+    return Engine(network, plan, note, join_blocks(blocks, 0, plan.batch_size // plan.block_size))
 
 
 def _real_images(folder: Path, count: int) -> tuple[Tensor, Tensor]:

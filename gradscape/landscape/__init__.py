@@ -8,7 +8,7 @@ from gradscape.landscape.directions import (
     summarize_direction,
 )
 from gradscape.landscape.engine import Progress
-from gradscape.landscape.evaluate import evaluate_line, evaluate_surface
+from gradscape.landscape.evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from gradscape.landscape.export import FORMATS, save_csv, save_npz
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.goldstein import load_directions, save_directions
@@ -31,6 +31,7 @@ __all__ = [
     "Value",
     "cross_entropy",
     "difference_direction",
+    "estimate_seconds",
     "evaluate_line",
     "evaluate_surface",
     "find_span",

@@ -3,7 +3,8 @@
 import json
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -16,17 +17,17 @@ from gradscape._model_state import model_device
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import Limits, Report
 from gradscape.landscape.graph import FoldedGraph
-from gradscape.landscape.images import Block, cut_blocks, tensors_in
+from gradscape.landscape.images import Block, cut_blocks, join_blocks, tensors_in
 from gradscape.landscape.line import Line
 from gradscape.landscape.moving import check_directions, named_tensors
 from gradscape.landscape.network import ready_network
-from gradscape.landscape.plan import Precision, block_images
-from gradscape.landscape.planning import Work, make_plan
+from gradscape.landscape.plan import ExecutionPlan, Precision, block_images
+from gradscape.landscape.planning import Planned, Work, make_plan
 from gradscape.landscape.run import Result, Run
 from gradscape.landscape.surface import Surface
 from gradscape.landscape.task import Forward, Loss, Metric, Task, call, check_model, cross_entropy, top1
 from gradscape.landscape.unchanged import evaluating
-from gradscape.landscape.workers import Evaluator
+from gradscape.landscape.workers import Evaluator, Job
 
 Preview = Callable[[Any], None]
 
@@ -192,31 +193,70 @@ def evaluate(
     began = time.monotonic()
     limits = Limits(options.tolerance, None if options.seconds is None else began + options.seconds)
     meta = _checked_meta(options.meta or {})
-    check_directions(directions, named_tensors(model))
     stored = kind.load(options.path) if options.path and Path(options.path).exists() else None
-    earlier = stored.meta.get("plan", {}) if stored else {}
     with evaluating(model):
-        blocks = cut_blocks(batches, block_images(options.batch_size or earlier.get("batch_size")))
-        first = next(blocks)
-        work = _work(model, batches, directions, axes, first=first.to(model_device(model)), options=options)
-        check_model(model, work.first, work.task)
-        planned = make_plan(
-            work, precision=options.precision, batch_size=options.batch_size, stored=stored.meta if stored else None
+        work, planned, blocks = _prepare(
+            model, batches, directions, axes, options=options, stored=stored.meta if stored else None
         )
         run = Run(kind, axes, work, planned, meta)
         if stored:
             run.resume(stored, allow_plan_change=options.allow_plan_change)
-        with ready_network(model, directions, options.forward, planned.plan, planned.graph) as network:
-            workers = Evaluator(network, work.coordinates, work.task, planned.plan, device=model_device(model))
-            run.evaluate(
-                workers,
-                chain([first], blocks),
-                limits,
-                path=options.path,
-                report=options.report,
-                preview=options.preview,
-            )
+        with _evaluator(work, planned) as workers:
+            run.evaluate(workers, blocks, limits, path=options.path, report=options.report, preview=options.preview)
     return run.result()
+
+
+def estimate_seconds(
+    model: nn.Module,
+    batches: Iterable[Any],
+    directions: Sequence[Direction],
+    alphas: Sequence[float] | np.ndarray,
+    betas: Sequence[float] | np.ndarray,
+    **options: Unpack[EvaluationOptions],
+) -> tuple[float, ExecutionPlan]:
+    """Estimate how long `evaluate_surface` would take with the same arguments, and make its plan.
+
+    Two points are evaluated on the first images, some of them several times; nothing is written.
+
+    Returns:
+        Seconds for all images at all points (NaN if `batches` do not say how many images they hold), and the plan.
+    """
+    axes = {"alphas": _axis(alphas, "alphas"), "betas": _axis(betas, "betas")}
+    with evaluating(model):
+        work, planned, _ = _prepare(model, batches, directions, axes, options=Options(**options), stored=None)
+        with _evaluator(work, planned) as workers:
+            workers.load(join_blocks([work.first], 0, 1))
+            side_by_side = planned.plan.points_per_forward
+            job = Job((0,) * (side_by_side - 1) + (1,), (0,))
+            seconds = min(_timed(lambda: workers.measure_one(job)) for _ in range(3))
+    each = seconds / side_by_side / work.first.count
+    return each * len(work.coordinates) * (work.images or float("nan")), planned.plan
+
+
+def _prepare(
+    model: nn.Module,
+    batches: Iterable[Any],
+    directions: Sequence[Direction],
+    axes: Mapping[str, np.ndarray],
+    *,
+    options: Options,
+    stored: Mapping[str, Any] | None,
+) -> tuple[Work, Planned, Iterable[Block]]:
+    """What is to be done, how, and on which images; a model that cannot be judged is refused."""
+    check_directions(directions, named_tensors(model))
+    earlier = stored.get("plan", {}) if stored else {}
+    blocks = cut_blocks(batches, block_images(options.batch_size or earlier.get("batch_size")))
+    first = next(blocks)
+    work = _work(model, batches, directions, axes, first=first.to(model_device(model)), options=options)
+    check_model(model, work.first, work.task)
+    planned = make_plan(work, precision=options.precision, batch_size=options.batch_size, stored=stored)
+    return work, planned, chain([first], blocks)
+
+
+@contextmanager
+def _evaluator(work: Work, planned: Planned) -> Iterator[Evaluator]:
+    with ready_network(work.model, work.directions, work.task.forward, planned.plan, planned.graph) as network:
+        yield Evaluator(network, work.coordinates, work.task, planned.plan, device=model_device(work.model))
 
 
 def _work(
@@ -251,6 +291,12 @@ def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
         return json.loads(json.dumps(dict(meta)))
     except TypeError as problem:
         raise TypeError(f"`meta` must hold what JSON can: {problem}") from problem
+
+
+def _timed(function: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    function()
+    return time.perf_counter() - began
 
 
 def _axis(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:

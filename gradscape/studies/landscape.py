@@ -23,6 +23,7 @@ from gradscape.landscape import (
     SpanSearch,
     Surface,
     Trial,
+    estimate_seconds,
     evaluate_surface,
     find_span,
     load_directions,
@@ -269,8 +270,8 @@ class Estimate:
     Attributes:
         points: Grid points of all surfaces, origins included.
         images: Images a point.
-        seconds: Estimate from two measured points.
-        plan: How the numbers are computed.
+        seconds: Estimate from a point that was measured.
+        plan: How the numbers of the last subject are computed.
     """
 
     points: int
@@ -284,7 +285,7 @@ class Estimate:
 
 
 def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: Any) -> Estimate:
-    """Measure two points of each subject's grid on the first batch and estimate the time for all; write nothing.
+    """Make the plan of each subject and estimate the time of all by it; write nothing.
 
     A search for the span, which comes before, is not in the estimate.
 
@@ -294,17 +295,9 @@ def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: A
         axes: (alphas, betas).
         **options: Those of `evaluate_surface`.
     """
-    points = 1 + len(axes[0]) * len(axes[1])
-    sample = [next(iter(split))]
-    share = split.num_images / len(sample[0][1])
-    seconds = 0.0
-    for subject in subjects:
-        for _ in range(2):  # the first pass warms caches up
-            began = time.perf_counter()
-            surface = evaluate_surface(subject.model, sample, subject.directions, axes[0][:1], axes[1][:1], **options)
-            measured = time.perf_counter() - began
-        seconds += measured / 2 * share * points  # the origin and one corner
-    return Estimate(points * len(subjects), split.num_images, seconds, surface.meta["plan"])
+    found = [estimate_seconds(subject.model, split, subject.directions, *axes, **options) for subject in subjects]
+    points = (1 + len(axes[0]) * len(axes[1])) * len(subjects)
+    return Estimate(points, split.num_images, sum(seconds for seconds, _ in found), asdict(found[-1][1]))
 
 
 def describe_directions(subjects: Sequence[Subject]) -> str:
