@@ -80,7 +80,7 @@ def main() -> None:
     except OSError as mistake:
         parts = (mistake.filename, os.strerror(mistake.errno)) if mistake.errno else (mistake,)
         code = _tell(": ".join(str(part) for part in parts if part))
-    except (ValueError, TypeError, RuntimeError) as mistake:
+    except (ValueError, TypeError, RuntimeError, ImportError) as mistake:
         code = _tell(str(mistake))
     if code == INTERRUPTED:
         goes_on = not _GO_ON.isdisjoint(sys.argv[1:])

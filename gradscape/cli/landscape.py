@@ -37,6 +37,7 @@ def landscape(
     live: Annotated[bool, typer.Option("--live", help="Show the surface so far in live.html, which reloads.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Random direction pairs; their seeds follow each other.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done and how long it takes.")] = False,
+    ray: options.Ray = None,
     allow_plan_change: options.AllowPlanChange = False,
     data_root: options.DataRoot = None,
     download: options.Download = False,
@@ -69,7 +70,7 @@ def landscape(
         axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes)
     if search and not quiet:
         say(study.describe_search(search, subjects))
-    evaluation |= {"tolerance": tolerance, "allow_plan_change": allow_plan_change}
+    evaluation |= {"tolerance": tolerance, "ray": ray, "allow_plan_change": allow_plan_change}
     with progress_bar(quiet=quiet) as report:
         surfaces = study.evaluate_subjects(
             subjects, images, axes, search=search, until=until, live=live, report=report, **evaluation

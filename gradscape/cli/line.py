@@ -28,6 +28,7 @@ def line(
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     tolerance: options.Tolerance = None,
+    ray: options.Ray = None,
     allow_plan_change: options.AllowPlanChange = False,
     data_root: options.DataRoot = None,
     download: options.Download = False,
@@ -65,6 +66,7 @@ def line(
             precision=precision,
             batch_size=batch_size,
             tolerance=tolerance,
+            ray=ray,
             allow_plan_change=allow_plan_change,
         )
     written = draw_line(result, output)

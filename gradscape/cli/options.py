@@ -27,6 +27,9 @@ Tolerance = Annotated[
     float | None, typer.Option(help="Stop at this median standard error, as a share of the range of the loss.")
 ]
 Time = Annotated[float | None, typer.Option("--time", help="Stop evaluating so many seconds after the start.")]
+Ray = Annotated[
+    str | None, typer.Option(help="Evaluate in processes of Ray: local, auto (the cluster of this node) or HOST:PORT.")
+]
 AllowPlanChange = Annotated[
     bool, typer.Option("--allow-plan-change", help="Go on with a file begun on another device or with other threads.")
 ]

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -27,7 +27,7 @@ from gradscape.landscape.run import Result, Run
 from gradscape.landscape.surface import Surface
 from gradscape.landscape.task import Forward, Loss, Metric, Task, call, check_model, cross_entropy, top1
 from gradscape.landscape.unchanged import evaluating
-from gradscape.landscape.workers import Evaluator, Job
+from gradscape.landscape.workers import Evaluator, Job, Workers
 
 Preview = Callable[[Any], None]
 
@@ -49,6 +49,7 @@ def evaluate_surface(
     population: int | None = None,
     path: str | os.PathLike[str] | None = None,
     allow_plan_change: bool = False,
+    ray: str | None = None,
     meta: Mapping[str, Any] | None = None,
     report: Report | None = None,
     preview: Callable[[Surface], None] | None = None,
@@ -78,6 +79,8 @@ def evaluate_surface(
         path: An `.h5` file that is kept up to date while the evaluation runs. If it exists, what it
             already holds is not evaluated again.
         allow_plan_change: Go on with a file although device, threads or versions have changed.
+        ray: Evaluate in other processes by Ray (`pip install "gradscape[ray]"`): "local" takes all GPUs or cores of
+            this machine, "auto" or an address a cluster that runs.
         meta: More provenance to store, such as model, data and seed.
         report: Called with the progress, about twice a second.
         preview: Called now and then with the surface so far: NaN where no image was evaluated yet, else every
@@ -104,6 +107,7 @@ def evaluate_surface(
         population=population,
         path=path,
         allow_plan_change=allow_plan_change,
+        ray=ray,
         meta=meta,
         report=report,
         preview=preview,
@@ -124,6 +128,7 @@ class EvaluationOptions(TypedDict, total=False):
     population: int | None
     path: str | os.PathLike[str] | None
     allow_plan_change: bool
+    ray: str | None
     meta: Mapping[str, Any] | None
     report: Report | None
     preview: Preview | None
@@ -166,6 +171,7 @@ class Options:
     population: int | None = None
     path: str | os.PathLike[str] | None = None
     allow_plan_change: bool = False
+    ray: str | None = None
     meta: Mapping[str, Any] | None = None
     report: Report | None = None
     preview: Preview | None = None
@@ -201,7 +207,7 @@ def evaluate(
         run = Run(kind, axes, work, planned, meta)
         if stored:
             run.resume(stored, allow_plan_change=options.allow_plan_change)
-        with _evaluator(work, planned) as workers:
+        with _workers(work, planned, options.ray) as workers:
             run.evaluate(workers, blocks, limits, path=options.path, report=options.report, preview=options.preview)
     return run.result()
 
@@ -251,6 +257,14 @@ def _prepare(
     check_model(model, work.first, work.task)
     planned = make_plan(work, precision=options.precision, batch_size=options.batch_size, stored=stored)
     return work, planned, chain([first], blocks)
+
+
+def _workers(work: Work, planned: Planned, ray: str | None) -> AbstractContextManager[Workers]:
+    if ray is None:
+        return _evaluator(work, planned)
+    from gradscape.landscape.cluster import Cluster
+
+    return Cluster(ray, work, planned.plan)
 
 
 @contextmanager

@@ -80,7 +80,8 @@ class TracedNetwork(Network):
         layout = torch.channels_last if plan.memory_format == "channels_last" else torch.contiguous_format
         self._weights = _Weights(graph, tensors, directions, module=module, layout=layout, points=self._points)
         self._module = module
-        self._compiled = torch.compile(module, dynamic=False) if plan.compiled else None
+        mode = "reduce-overhead" if plan.device.startswith("cuda") else "default"  # the former records CUDA graphs
+        self._compiled = torch.compile(module, dynamic=False, mode=mode) if plan.compiled else None
 
     def move_to(self, positions: Positions) -> None:
         """Go to the positions."""

@@ -172,6 +172,8 @@ def _explained() -> Iterator[None]:
     """Whatever goes wrong in operators and compilers not written for this model is a reason not to use them."""
     try:
         yield
+    except TracingError:
+        raise
     except Exception as problem:
         raise TracingError(f"{type(problem).__name__}: {problem}") from problem
 
@@ -184,9 +186,10 @@ def trusted_graph(work: Work) -> FoldedGraph:
     """
     device, half = model_device(work.model), work.first.part(0, -(-work.first.count // 2))
     inputs, fewer = (map_tensors(lambda tensor: tensor.to(device), one.inputs) for one in (work.first, half))
-    graph = work.graphs.get(work.model) or fold_batch_norms(trace(work.model, inputs, work.task.forward))
     plan = plain_plan(work.model, precision="fp32", batch_size=work.first.count)
-    network = TracedNetwork(graph, work.model, work.directions, replace(plan, traced=True))
+    with _explained():
+        graph = work.graphs.get(work.model) or fold_batch_norms(trace(work.model, inputs, work.task.forward))
+        network = TracedNetwork(graph, work.model, work.directions, replace(plan, traced=True))
     for position in work.coordinates[:2].tolist():
         network.move_to([position])
         with moving(work.model, work.directions) as move_to:

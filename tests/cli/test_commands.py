@@ -174,6 +174,22 @@ def test_the_version_is_told(gradscape: Command) -> None:
     assert gradscape("--version").out == f"gradscape {package.__version__}\n"
 
 
+def test_a_landscape_can_be_watched_and_stopped_by_the_clock(
+    gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from gradscape.landscape import engine
+
+    monkeypatch.setattr(engine, "_PREVIEW_SECONDS", 0.0)
+    options = ("--live", "--time", 0.001, "--span", 0.5, "--steps", 3, "--seed", 1)
+    done = gradscape("landscape", checkpoint, "--data", "digits", "--limit", 80, *options, "-o", tmp_path)
+    assert done.code == 0, done.err
+    assert (Surface.load(tmp_path / "surface.h5").count == 32).all()
+    page = (tmp_path / "live.html").read_text()
+    assert 'href="surface.html"' in page
+    assert "http-equiv" not in page.replace('http-equiv="Content', "")
+    assert {"live.html", "live.png"} <= {Path(line.removeprefix("wrote ")).name for line in done.out.splitlines()}
+
+
 def test_an_interrupt_is_exit_130_and_says_how_to_go_on(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,14 +146,14 @@ def _replace_weights(module: fx.GraphModule, layer: fx.Node, names: tuple[str, s
     """Let a layer read its weight and bias under new names."""
     own = arguments(layer)
     weight = getattr(module, own["weight"].target)
+    tensors = weight, weight.new_empty(len(weight))
+    nodes = []
     with layer.graph.inserting_before(layer):
-        for name, tensor, like in zip(
-            names, (weight, weight.new_empty(len(weight))), (own["weight"], mean), strict=True
-        ):
+        for name, tensor, like in zip(names, tensors, (own["weight"], mean), strict=True):
             module.register_buffer(name, tensor, persistent=False)
-            node = layer.graph.get_attr(name)
-            node.meta["val"] = like.meta["val"]
-            layer.update_arg(1 if like is own["weight"] else 2, node)
+            nodes.append(layer.graph.get_attr(name))
+            nodes[-1].meta["val"] = like.meta["val"]
+    layer.args = (own["input"], *nodes, *layer.args[3:])
 
 
 def _source(node: Any) -> str | None:

@@ -51,6 +51,7 @@ class _Shared(nn.Module):
     [
         (lambda: nn.Sequential(nn.Conv2d(4, 7, 3), nn.BatchNorm2d(7), nn.ReLU()), 0),
         (lambda: nn.Sequential(nn.Conv2d(4, 6, 3, groups=2, bias=False), nn.BatchNorm2d(6, affine=False)), 0),
+        (lambda: nn.Sequential(nn.Conv2d(4, 7, 1, bias=False), nn.BatchNorm2d(7)), 0),
         (lambda: nn.Sequential(nn.Flatten(2), nn.Conv1d(4, 7, 3), nn.BatchNorm1d(7)), 0),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(120, 7), nn.BatchNorm1d(7)), 0),
         (_PerPixel, 0),
