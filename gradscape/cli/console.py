@@ -1,5 +1,6 @@
 """What commands print, and the process they run in."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -44,11 +45,13 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     _output.print(table)
 
 
-def tuned_process(device: str) -> str:
+def tuned_process(device: str, *, many: bool = False) -> str:
     """Prepare the process for long evaluations; resolve the device.
 
     Args:
         device: "auto", or what torch takes ("cpu", "cuda", "cuda:1").
+        many: Whether many processes will share the machine: each then gets a single thread, unless
+            `OMP_NUM_THREADS` says otherwise.
 
     Raises:
         ValueError: torch cannot use that device.
@@ -58,6 +61,8 @@ def tuned_process(device: str) -> str:
     from gradscape._allocator import keep_freed_memory
 
     keep_freed_memory()
+    if many and "OMP_NUM_THREADS" not in os.environ:
+        torch.set_num_threads(1)
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     try:

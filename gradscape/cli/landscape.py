@@ -49,7 +49,7 @@ def landscape(
     axes = parse_grid(grid) if grid else None
     width = None if span == "auto" else parse_span(span)
     until = moment_after_start(seconds)
-    device = tuned_process(device)
+    device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
     from gradscape.studies import landscape as study
     from gradscape.studies.pictures import draw_subjects

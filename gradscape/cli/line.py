@@ -39,7 +39,7 @@ def line(
     """Evaluate loss and error along a random direction, or from one network to another, and draw them."""
     if other and any(option is not None for option in (span, normalize, ignore)):
         raise ValueError("`--span`, `--normalize` and `--ignore` are for random directions, not between two networks")
-    device = tuned_process(device)
+    device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
     from gradscape.studies import line as study
     from gradscape.studies.landscape import common_image_size, load_models

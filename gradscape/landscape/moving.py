@@ -20,7 +20,7 @@ class MovingTensors:
     Every position is computed from the centre, never from the last position, so that nothing drifts.
 
     Args:
-        centres: θ, by name; only tensors that a direction names move.
+        centres: θ, by name; only tensors that a direction changes move.
         directions: For each coordinate, tensor names and their change per unit.
         dtypes: Types that tensors are handed out in, where it is not the centre's.
         points: How many positions at once; with more than one, tensors have an axis for them in front.
@@ -37,7 +37,8 @@ class MovingTensors:
         dtypes: Mapping[str, torch.dtype] | None = None,
         points: int = 1,
     ) -> None:
-        moved = [name for name in centres if any(name in direction for direction in directions)]
+        moving = moving_names(directions)
+        moved = [name for name in centres if name in moving]
         kinds = {name: _kind(centres[name], (dtypes or {}).get(name, centres[name].dtype)) for name in moved}
         groups = groupby(sorted(moved, key=lambda name: str(kinds[name])), key=kinds.__getitem__)
         self._buffers = [
@@ -123,6 +124,11 @@ class _FlatBuffer:
                 segment.as_strided(tensor.shape, _dense_strides(tensor)).copy_(values[name].detach())
             start += _padded(tensor)
         return flat
+
+
+def moving_names(directions: Sequence[Direction]) -> set[str]:
+    """Tensors that some direction changes: random directions also name those that stay in place, with zeros."""
+    return {name for direction in directions for name, change in direction.items() if change.any()}
 
 
 def named_tensors(model: nn.Module) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from torch import Tensor, fx, nn
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.graph import Fold, FoldedGraph, can_fuse, fuse_operators, lower_to_bf16
 from gradscape.landscape.images import map_tensors
-from gradscape.landscape.moving import MovingTensors, Positions, moving, named_tensors
+from gradscape.landscape.moving import MovingTensors, Positions, moving, moving_names, named_tensors
 from gradscape.landscape.plan import ExecutionPlan
 from gradscape.landscape.task import Forward
 
@@ -139,7 +139,7 @@ class _Weights:
         layout: torch.memory_format,
         points: int,
     ) -> None:
-        names = {name for direction in directions for name in direction}
+        names = moving_names(directions)
         self._folds = {} if all(fold.linear_in(names) for fold in graph.folds.values()) else graph.folds
         self._tensors = tensors
         if self._folds and points > 1:

@@ -38,7 +38,7 @@ class Workers(ABC):
 
     @abstractmethod
     def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Measured]]]:
-        """Do the jobs; of each, what was measured at its points, the images of its batches one after the other."""
+        """Do the jobs, or parts of them; of each, what was found at its points, its batches one after another."""
 
 
 @final

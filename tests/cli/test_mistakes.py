@@ -136,7 +136,10 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_p
         (("landscape", "CKPT", "--data", "cifar10", "-o", "OUT"), "--download"),
         (("landscape", "CKPT", "--data", "digits", "--directions", "none.h5", "-o", "OUT"), "no direction file"),
         (("landscape", "CKPT", "--data", "digits", "--time", "0", "-o", "OUT"), "`--time` must be positive"),
-        (("landscape", "CKPT", "--data", "digits", "--span", "1", "--tolerance", "-1", "-o", "OUT"), "`tolerance` must"),
+        (
+            ("landscape", "CKPT", "--data", "digits", "--span", "1", "--tolerance", "-1", "-o", "OUT"),
+            "`tolerance` must",
+        ),
         (("landscape", "CKPT", "--data", "digits", "--span", "1", "--ray", "ray://a:1", "-o", "OUT"), "`ray` must be"),
         (("landscape", "--data", "digits", "-o", "OUT"), "Missing argument"),
         (("landscapes",), "No such command"),
