@@ -142,7 +142,8 @@ class _Trial:
 
     def otherwise(self, **changes: Any) -> "_Trial":
         """The same under another plan."""
-        return _Trial(self.work, self.graph, replace(self.plan, **changes))
+        plan = replace(self.plan, **changes)
+        return self if plan == self.plan else _Trial(self.work, self.graph, plan)
 
     def losses(self, points: Sequence[int]) -> np.ndarray:
         """Losses of the first images at each point."""
@@ -215,7 +216,7 @@ def _best_precision(trial: _Trial, *, free: bool) -> tuple[_Trial, dict[str, Any
     if free and work.seconds is None and (work.images or population) == population:
         return trial, {"precision": "fp32, since all images are evaluated: no standard error is left"}
     try:
-        exact, coarse = trial.otherwise(precision="fp32"), trial.otherwise(precision="bf16")
+        exact, coarse = (trial.otherwise(precision=precision) for precision in ("fp32", "bf16"))
     except TracingError as problem:
         if not free:
             raise ValueError(f"`precision` bf16 does not run with this model: {problem}") from problem
