@@ -68,10 +68,12 @@ class Limits:
 
     def images(self, wanted: int, clock: "Clock", unit: int) -> int:
         """How many of the wanted images the next round can have in the time left, in whole batches."""
-        if self.deadline is None or clock.images_per_second == 0:
+        if self.deadline is None:
             return wanted
-        possible = (self.deadline - time.monotonic()) * clock.images_per_second / clock.points
-        return min(wanted, max(0, int(possible) // unit * unit))
+        left = self.deadline - time.monotonic()
+        if clock.images_per_second == 0:  # so far all was taken over from an earlier run
+            return min(wanted, unit) if left > 0 else 0
+        return min(wanted, max(0, int(left * clock.images_per_second / clock.points) // unit * unit))
 
 
 def evaluate_points(

@@ -16,7 +16,7 @@ from torch import nn
 from gradscape._model_state import model_device
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import Limits, Report
-from gradscape.landscape.graph import FoldedGraph
+from gradscape.landscape.graph import FoldedGraph, TracingError
 from gradscape.landscape.images import Block, cut_blocks, join_blocks, tensors_in
 from gradscape.landscape.line import Line
 from gradscape.landscape.moving import check_directions, named_tensors
@@ -60,7 +60,7 @@ def evaluate_surface(
     is evaluated in `eval()` where it is and is the same to the bit afterwards, also after an exception.
 
     Args:
-        model: Any module.
+        model: Any module. Its hooks may be called with torch.export's stand-ins for tensors.
         batches: Pairs (inputs, labels), in the same order at every iteration. Images are regrouped into
             blocks of 32; the batches' own sizes do not matter.
         directions: (d_alpha, d_beta), as `random_directions` gives them.
@@ -175,7 +175,7 @@ class Options:
     meta: Mapping[str, Any] | None = None
     report: Report | None = None
     preview: Preview | None = None
-    graphs: dict[nn.Module, FoldedGraph] = field(default_factory=dict)
+    graphs: dict[nn.Module, FoldedGraph | TracingError] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("tolerance", "seconds"):
@@ -294,7 +294,7 @@ def _work(
         task=Task(options.loss, options.metric, options.forward),
         first=first,
         images=images,
-        population=options.population or getattr(batches, "population", None) or images,
+        population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
         graphs=options.graphs,
     )

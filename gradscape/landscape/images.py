@@ -27,8 +27,10 @@ class Block:
     digest: str
 
     def to(self, device: torch.device) -> "Block":
-        """The same block on a device."""
-        inputs, labels = (map_tensors(lambda tensor: tensor.to(device), part) for part in (self.inputs, self.labels))
+        """A copy of the block on a device: models may write into their inputs."""
+        inputs, labels = (
+            map_tensors(lambda tensor: tensor.to(device, copy=True), part) for part in (self.inputs, self.labels)
+        )
         return replace(self, inputs=inputs, labels=labels)
 
     def part(self, start: int, stop: int) -> "Block":
@@ -83,11 +85,13 @@ class Batch:
     count: int
 
     def to(self, device: torch.device, *, memory_format: str) -> "Batch":
-        """The same batch on a device; images (4 axes) in a memory format."""
+        """A copy of the batch on a device; images (4 axes) in a memory format."""
         layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
 
         def moved(tensor: Tensor) -> Tensor:
-            return tensor.to(device, memory_format=layout) if tensor.dim() == 4 else tensor.to(device)
+            if tensor.dim() == 4:
+                return tensor.to(device, memory_format=layout, copy=True)
+            return tensor.to(device, copy=True)
 
         return replace(self, inputs=map_tensors(moved, self.inputs), labels=map_tensors(moved, self.labels))
 

@@ -45,10 +45,13 @@ class Ledger:
         self._arrays = {name: getattr(self._empty, name) for name in BlockStatistics.arrays()}
 
     def restore(self, statistics: BlockStatistics, digests: Sequence[str]) -> None:
-        """Take over what an earlier run had evaluated."""
-        self._arrays = {name: getattr(statistics, name).copy() for name in BlockStatistics.arrays()}
-        self.digests = list(digests)
+        """Take over what an earlier run had evaluated; blocks that it had only begun are begun anew."""
         self._sizes = statistics.count.max(axis=1).tolist()
+        while self._sizes and self._sizes[-1] == 0:
+            del self._sizes[-1]
+        begun = len(self._sizes)
+        self._arrays = {name: getattr(statistics, name)[:begun].copy() for name in BlockStatistics.arrays()}
+        self.digests = list(digests[:begun])
 
     def open(self, start: int, blocks: Sequence[Block]) -> None:
         """Make room for blocks numbered from `start`, or check that they are the ones evaluated before.

@@ -48,13 +48,16 @@ class Measured(ABC):
     def loss_rounding(self) -> Floats:
         """Bound of |bf16 − fp32| of `loss`: 0 in fp32, NaN where bf16 was not compared with fp32.
 
-        A share of the standard error, or of its median over the points where that is larger: see `RoundingError`.
+        A share of the deviation of a point's image losses, or of its median over the points where that is larger: see
+        `RoundingError`.
         """
         if self.meta.get("plan", {}).get("precision") != "bf16":
             return np.zeros(self.count.shape)[()]
         found = self.meta.get("plan_notes", {}).get("rounding")
-        share = RoundingError(**found).share(int(self.count.max()), self.blocks.population) if found else np.nan
-        return share * np.fmax(self.loss_stderr, np.nanmedian(self.loss_stderr))
+        share = RoundingError(**found).bound(max(1, int(self.count.max()))) if found else np.nan
+        deviation = np.sqrt(self.blocks.variance)
+        known = deviation[np.isfinite(deviation)]
+        return share * np.fmax(deviation, np.median(known) if len(known) else np.nan)
 
     @property
     def error(self) -> Floats:

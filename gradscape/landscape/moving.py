@@ -140,7 +140,7 @@ def check_directions(directions: Sequence[Direction], tensors: Mapping[str, Tens
     """Refuse directions of another model.
 
     Raises:
-        ValueError: A direction names a tensor that is not there, or has another shape.
+        ValueError: A direction names a tensor that is not there, has another shape, or holds integers.
     """
     for direction in directions:
         for name, change in direction.items():
@@ -151,6 +151,8 @@ def check_directions(directions: Sequence[Direction], tensors: Mapping[str, Tens
                     f"`directions` have the shape {tuple(change.shape)} for {name}, "
                     f"but the model's is {tuple(tensors[name].shape)}"
                 )
+            if change.any() and not tensors[name].is_floating_point():
+                raise ValueError(f"`directions` move {name}, which holds integers: leave it out")
 
 
 def _kind(tensor: Tensor, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype, torch.device]:

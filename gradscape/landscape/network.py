@@ -3,14 +3,14 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, final
 
 import torch
 from torch import Tensor, fx, nn
 
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.graph import Fold, FoldedGraph, can_fuse, fuse_operators, lower_to_bf16
+from gradscape.landscape.graph import Fold, FoldedGraph, can_fuse, fuse_operators, lower_to_bf16, silenced
 from gradscape.landscape.images import map_tensors
 from gradscape.landscape.moving import MovingTensors, Positions, moving, moving_names, named_tensors
 from gradscape.landscape.plan import ExecutionPlan
@@ -75,13 +75,14 @@ class TracedNetwork(Network):
         module = copy.deepcopy(graph.module)
         if plan.precision == "bf16":
             lower_to_bf16(module)
-        if self._points == 1 and can_fuse(module):
+        if self._points == 1 and not plan.compiled and can_fuse(module):  # the compiler fuses by itself
             fuse_operators(module)
         layout = torch.channels_last if plan.memory_format == "channels_last" else torch.contiguous_format
         self._weights = _Weights(graph, tensors, directions, module=module, layout=layout, points=self._points)
         self._module = module
         mode = "reduce-overhead" if plan.device.startswith("cuda") else "default"  # the former records CUDA graphs
         self._compiled = torch.compile(module, dynamic=False, mode=mode) if plan.compiled else None
+        self._made = False  # the code, which the first call makes
 
     def move_to(self, positions: Positions) -> None:
         """Go to the positions."""
@@ -92,7 +93,10 @@ class TracedNetwork(Network):
         if self._points == 1:
             # Code is made for one batch size: the odd batches go through the graph.
             run = self._module if self._compiled is None or _length(inputs) != self._batch_size else self._compiled
-            return [_at_least_fp32(run(inputs))]
+            with nullcontext() if self._made or run is self._module else silenced():
+                output = run(inputs)
+            self._made = self._made or run is not self._module
+            return [_at_least_fp32(output)]
         moved = self._weights.moved
 
         def at_one(tensors: Mapping[str, Tensor]) -> Any:

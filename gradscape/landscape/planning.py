@@ -47,9 +47,9 @@ class Work:
         task: What is measured.
         first: The first block of images.
         images: How many there will be; None if unknown.
-        population: Of how many they are drawn; None if unknown.
+        population: Of how many they are said to be drawn; None for as many as there are.
         seconds: How long it may take; None if as long as it takes.
-        graphs: Graphs of models that were traced before; new ones are added.
+        graphs: Graphs of models that were traced before, or why they cannot be; new ones are added.
     """
 
     model: nn.Module
@@ -61,7 +61,7 @@ class Work:
     images: int | None
     population: int | None
     seconds: float | None
-    graphs: dict[nn.Module, FoldedGraph] = field(default_factory=dict)
+    graphs: dict[nn.Module, FoldedGraph | TracingError] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +101,7 @@ def make_plan(
         raise ValueError(f"`precision` must be auto, fp32 or bf16, got {precision!r}")
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
-    wanted = {} if stored is None else {name: stored["plan"].get(name) for name in FORM}
+    wanted = {} if stored is None else {name: stored.get("plan", {}).get(name) for name in FORM}
     size = batch_size or wanted.get("batch_size")
     chosen = wanted.get("precision", "fp32") if precision == "auto" else precision
     plain = plain_plan(work.model, precision=chosen, batch_size=size or 64)
@@ -110,19 +110,20 @@ def make_plan(
     if not wanted.get("traced", passes >= _WORTH_TRACING and work.first.count > 1):
         return Planned(plain, None, {**notes, "graph": "the module itself"})
     try:
-        graph = trusted_graph(work)
+        graph = _known_graph(work)
         trial = _Trial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
     except TracingError as problem:
         return Planned(plain, None, {**notes, "graph": f"the module itself, since it cannot be traced: {problem}"})
     notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
     if stored and wanted["traced"]:
-        notes = _checked_notes(stored["plan_notes"], work, plain, free=precision == "auto")
-        form = {name: wanted[name] for name in ("compiled", "points_per_forward")}
+        notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
+        form = {name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
         return Planned(replace(trial.plan, **form), graph, notes)
     if precision != "fp32":
         trial, found = _best_precision(trial, free=precision == "auto")
         notes |= found
-    return Planned(_best_form(trial, batch_size=size or _best_batch(trial)), graph, notes)
+    plan, notes["form"] = _best_form(trial, batch_size=size or _best_batch(trial))
+    return Planned(plan, graph, notes)
 
 
 class _Trial:
@@ -179,28 +180,43 @@ def _explained() -> Iterator[None]:
         raise TracingError(f"{type(problem).__name__}: {problem}") from problem
 
 
+def _known_graph(work: Work) -> FoldedGraph:
+    """The trusted graph; a model that cannot be traced is not traced again."""
+    if isinstance(known := work.graphs.get(work.model), TracingError):
+        raise known
+    try:
+        work.graphs[work.model] = graph = trusted_graph(work)
+    except TracingError as problem:
+        work.graphs[work.model] = problem
+        raise
+    return graph
+
+
 def trusted_graph(work: Work) -> FoldedGraph:
     """The folded graph, compared with the model: at the centre, with fewer images, and at the first corner.
 
     Raises:
         TracingError: It cannot be traced, or its outputs are others.
     """
-    device, half = model_device(work.model), work.first.part(0, -(-work.first.count // 2))
-    inputs, fewer = (map_tensors(lambda tensor: tensor.to(device), one.inputs) for one in (work.first, half))
-    plan = plain_plan(work.model, precision="fp32", batch_size=work.first.count)
-    with _explained():
-        graph = work.graphs.get(work.model) or fold_batch_norms(trace(work.model, inputs, work.task.forward))
-        network = TracedNetwork(graph, work.model, work.directions, replace(plan, traced=True))
-    for position in work.coordinates[:2].tolist():
-        network.move_to([position])
-        with moving(work.model, work.directions) as move_to:
+    inputs, half = work.first.inputs, work.first.part(0, -(-work.first.count // 2)).inputs
+    asked = [(position, given) for position in work.coordinates[:2].tolist() for given in (inputs, half)]
+    expected = []
+    with moving(work.model, work.directions) as move_to:
+        for position, given in asked:
             move_to(position)
-            for given in (inputs, fewer):
-                with _explained():
-                    (found,) = network.outputs(given)
-                if not same_output(work.task.forward(work.model, given), found, _GRAPH_ERROR):
-                    raise TracingError("its graph gives other outputs than the module")
-    work.graphs[work.model] = graph
+            expected.append(work.task.forward(work.model, given))
+    plan = replace(plain_plan(work.model, precision="fp32", batch_size=work.first.count), traced=True)
+    with _explained():
+        known = work.graphs.get(work.model)
+        if isinstance(known, FoldedGraph):
+            graph = known
+        else:
+            graph = fold_batch_norms(trace(work.model, inputs, work.task.forward))
+        network = TracedNetwork(graph, work.model, work.directions, plan)
+        for (position, given), output in zip(asked, expected, strict=True):
+            network.move_to([position])
+            if not same_output(output, network.outputs(given)[0], _GRAPH_ERROR):
+                raise TracingError("its graph gives other outputs than the module")
     return graph
 
 
@@ -236,7 +252,7 @@ def _best_precision(trial: _Trial, *, free: bool) -> tuple[_Trial, dict[str, Any
 
 def _checked_notes(notes: Mapping[str, Any], work: Work, plan: ExecutionPlan, *, free: bool) -> dict[str, Any]:
     """The notes of a run to be resumed, unless its choice of bf16 would no longer be made with so many images."""
-    if free and plan.precision == "bf16":
+    if free and plan.precision == "bf16" and "rounding" in notes:
         images = work.images or UNKNOWN_POPULATION
         share = RoundingError(**notes["rounding"]).share(images, work.population or images)
         if work.seconds is None and share > MOST_ROUNDING:
@@ -265,21 +281,24 @@ def _best_batch(trial: _Trial) -> int:
     return best
 
 
-def _best_form(trial: _Trial, *, batch_size: int) -> ExecutionPlan:
+def _best_form(trial: _Trial, *, batch_size: int) -> tuple[ExecutionPlan, str]:
     """Several points side by side for tiny networks, code by `torch.compile` for long runs: if they are faster."""
     plan, points = replace(trial.plan, batch_size=batch_size), len(trial.work.coordinates)
     seconds = trial.seconds(batch_size)
     if seconds * batch_size < _TINY and points > _SIDE_BY_SIDE:
-        other = replace(plan, points_per_forward=_SIDE_BY_SIDE)
+        # torch.func has no rules for stacked convolutions in channels_last.
+        other = replace(plan, points_per_forward=_SIDE_BY_SIDE, memory_format="contiguous")
+        name = f"{_SIDE_BY_SIDE} points side by side"
     elif seconds * _expected_images(trial.work, seconds) * points > _WORTH_COMPILING:
-        other = replace(plan, compiled=True)
+        other, name = replace(plan, compiled=True), "compiled code"
     else:
-        return plan
+        return plan, "one point at a time"
     try:
         faster = seconds / _Trial(trial.work, trial.graph, other).seconds(batch_size)
-    except TracingError:
-        return plan
-    return other if faster > _OTHER_FORM else plan
+    except TracingError as problem:
+        return plan, f"one point at a time, since {name} cannot be had: {problem}"
+    chosen = other if faster > _OTHER_FORM else plan
+    return chosen, f"{name} would be {faster:.2f} times as fast as one point at a time in operators"
 
 
 def _timed(function: Callable[[], object]) -> float:

@@ -17,7 +17,7 @@ class RoundingError:
 
     At a point, rounding changes the image losses by e_i, mean ē and deviation s_e, where sampling leaves
     s/√n open. ē stays when images are added, so that the share √(n·ē² + s_e²)/s grows with n. Where
-    few images carry the loss, the surface's median standard error takes the place of the point's own smaller one.
+    few images carry the loss, the surface's median deviation takes the place of the point's own smaller one.
 
     Attributes:
         bias: Root mean square of ē/s over the probe points, without what s_e explains.
@@ -39,7 +39,11 @@ class RoundingError:
         Five times the root mean square over the probe points; infinite when nothing is left to sampling.
         """
         left = 1 - images / population
-        return _DEVIATIONS * float(np.sqrt((images * self.bias**2 + self.spread**2) / left)) if left > 0 else np.inf
+        return self.bound(images) * float(np.sqrt(images / left)) if left > 0 else np.inf
+
+    def bound(self, images: int) -> float:
+        """Bound of the error of a point with so many images as a share of the deviation of its image losses."""
+        return _DEVIATIONS * float(np.hypot(self.bias, self.spread / np.sqrt(images)))
 
 
 def probe_points(shape: Sequence[int]) -> list[int]:

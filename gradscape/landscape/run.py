@@ -43,7 +43,7 @@ class Run(Generic[Result]):
     ) -> None:
         self._kind: type[Result] = kind
         self._axes, self._work, self._plan = axes, work, planned.plan
-        self._ledger = Ledger(len(work.coordinates), work.population)
+        self._ledger = Ledger(len(work.coordinates), work.population or work.images)
         self._provenance = {**meta, **_provenance(work, planned)}
 
     def resume(self, stored: Result, *, allow_plan_change: bool) -> None:

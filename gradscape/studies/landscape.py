@@ -241,6 +241,8 @@ def evaluate_subjects(
         report: Called with the subject's title and its progress.
         **options: Those of `evaluate_surface`.
     """
+    if live and min(map(len, axes)) < 2:
+        raise ValueError("`--live` draws a map, which takes at least 2 alphas and 2 betas: leave it out")
     extent = {"span": float(max(np.abs(axis).max() for axis in axes))}
     if search:
         extent["span_search"] = json.loads(json.dumps([asdict(trial) for trial in search.trials]))

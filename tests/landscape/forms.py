@@ -8,7 +8,7 @@ import pytest
 FORMS: dict[str, dict[str, Any]] = {
     "module": {"_WORTH_TRACING": math.inf},
     "graph": {"_WORTH_TRACING": 0, "_TINY": 0.0, "_WORTH_COMPILING": math.inf},
-    "side by side": {"_WORTH_TRACING": 0, "_TINY": math.inf, "_OTHER_FORM": 0.0, "_SIDE_BY_SIDE": 5},
+    "side by side": {"_WORTH_TRACING": 0, "_TINY": math.inf, "_OTHER_FORM": 0.0, "_SIDE_BY_SIDE": 3},
 }
 
 

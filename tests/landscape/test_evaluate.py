@@ -279,17 +279,35 @@ def test_models_that_cannot_be_judged_image_by_image_are_refused(model: nn.Modul
         evaluate_surface(model, [images_and_labels()], random_directions(model, seed=0), ALPHAS, BETAS)
 
 
-def test_non_finite_values_stay_what_they_are_and_are_counted() -> None:
-    net, (images, labels) = small_net(), images_and_labels(20)
+def test_non_finite_values_stay_what_they_are_and_are_counted(form: str) -> None:
+    net, (images, labels) = small_net(), images_and_labels(80)
     bad = images.clone()
-    bad[3] = torch.nan
+    bad[43] = torch.nan
     surface = evaluate_surface(net, [(bad, labels)], random_directions(net, seed=0), ALPHAS, BETAS)
+    assert surface.meta["plan"]["traced"] == (form != "module")
     assert np.isnan(surface.loss).all()
     assert (surface.nonfinite == 1).all()
     with torch.no_grad():
         wrong = (net(images).argmax(1) != labels).tolist()
-    wrong[3] = True
-    assert surface.origin.error == pytest.approx(sum(wrong) / 20)
+    wrong[43] = True
+    assert surface.origin.error == pytest.approx(sum(wrong) / 80)
+
+
+def test_points_where_the_network_breaks_down_are_the_same_in_every_form(form: str) -> None:
+    net, data = small_net(), [images_and_labels(40)]
+    directions = random_directions(net, seed=2, ignore="none", space="states")
+    axis = np.linspace(3, -3, 5)  # running variances become negative, but not at the first corner
+    surface = evaluate_surface(net, data, directions, axis, [0.0])
+    assert surface.meta["plan"]["traced"] == (form != "module")
+    moved = [copy.deepcopy(net) for _ in axis]
+    for one, alpha in zip(moved, axis.tolist(), strict=True):
+        for name, tensor in one.state_dict().items():
+            if name in directions[0]:
+                tensor += alpha * directions[0][name]
+    with torch.no_grad():
+        expected = [F.cross_entropy(one(data[0][0]), data[0][1]).item() for one in moved]
+    assert 0 < np.isnan(expected).sum() < 5
+    np.testing.assert_allclose(surface.loss[0], expected, rtol=1e-4)
 
 
 def test_an_infinite_loss_is_not_turned_into_nan() -> None:

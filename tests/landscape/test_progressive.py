@@ -120,6 +120,7 @@ def test_limits_must_be_positive(name: Literal["tolerance", "seconds"], value: f
 def test_every_form_gives_the_same_blocks_to_rounding(form: str) -> None:
     surface, one = _surface(precision="fp32"), small_net()
     assert surface.meta["plan"]["traced"] == (form != "module")
+    assert surface.meta["plan"]["points_per_forward"] == (3 if form == "side by side" else 1)
     images, labels = images_and_labels(400)
     with torch.no_grad():
         losses = F.cross_entropy(one(images), labels, reduction="none").double().numpy()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -69,6 +70,7 @@ def test_what_a_file_holds_is_not_evaluated_again_and_the_result_is_the_same_to_
     with pytest.raises(_StopError):
         evaluate(tmp_path / "s.h5", passes=passes)
     begun = Surface.load(tmp_path / "s.h5")
+    assert begun.meta["plan"]["points_per_forward"] == (3 if form == "side by side" else 1)
     assert 0 < (begun.count > 0).sum() < begun.count.size or 0 < (begun.count == 100).sum() < begun.count.size
     np.testing.assert_array_equal(np.isnan(begun.loss), begun.count == 0)
     done = int((begun.blocks.count > 0).sum() + (begun.origin.count > 0).sum())
@@ -83,13 +85,46 @@ def test_more_images_refine_every_point_of_a_file(tmp_path: Path, form: str) -> 
     assert_equal_to_the_bit(refined, evaluate(None, images=100))
 
 
+def test_a_list_that_has_grown_refines_its_file(tmp_path: Path) -> None:
+    net, (images, labels) = small_net(), images_and_labels(100)
+    directions = random_directions(net, seed=0)
+    found = [
+        evaluate_surface(net, [(images[:n], labels[:n])], directions, ALPHAS[:2], BETAS[:2], path=tmp_path / "s.h5")
+        for n in (40, 100)
+    ]
+    assert [surface.meta["population"] for surface in found] == [40, 100]
+    assert (found[1].count == 100).all()
+
+
+@pytest.mark.parametrize("form", ["graph"], indirect=True)
+def test_a_round_that_had_only_begun_is_begun_anew(tmp_path: Path, form: str) -> None:
+    with pytest.raises(_StopError):
+        evaluate(tmp_path / "s.h5", images=40, passes=2 * 64)  # the third block, of 8 images, is open and not evaluated
+    assert_equal_to_the_bit(evaluate(tmp_path / "s.h5"), evaluate(None))
+
+
+def test_a_file_of_the_original_tool_is_no_run_to_go_on_with(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["xcoordinates"], file["ycoordinates"] = ALPHAS, BETAS
+        file["train_loss"] = file["train_acc"] = np.ones((len(BETAS), len(ALPHAS)))
+    with pytest.raises(ValueError, match="`path` holds another run"):
+        evaluate(tmp_path / "s.h5")
+
+
+def test_the_time_counts_for_a_run_that_goes_on_too(tmp_path: Path) -> None:
+    evaluate(tmp_path / "s.h5", images=32)
+    resumed = evaluate(tmp_path / "s.h5", images=100, seconds=1e-3)
+    assert (resumed.count == 32).all()
+
+
 def test_a_last_block_that_was_not_full_grows(tmp_path: Path, form: str) -> None:
     evaluate(tmp_path / "s.h5", images=70)
     refined = evaluate(tmp_path / "s.h5", images=100, passes=3 * 64)  # 64 images stay, 16 + 16 + 4 are evaluated
     assert_equal_to_the_bit(refined, evaluate(None, images=100))
 
 
-def test_fewer_images_than_a_file_holds_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["graph"], indirect=True)
+def test_fewer_images_than_a_file_holds_are_refused(tmp_path: Path, form: str) -> None:
     with pytest.raises(_StopError):
         evaluate(tmp_path / "s.h5", passes=300)
     with pytest.raises(ValueError, match="give 3 blocks of images, but the run to be resumed has 7"):

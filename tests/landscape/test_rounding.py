@@ -1,7 +1,10 @@
 import numpy as np
 import pytest
+from torch import nn
 
+from gradscape.landscape import evaluate_surface, random_directions
 from gradscape.landscape.rounding import measure_rounding, probe_points
+from tests.landscape.networks import images_and_labels
 
 
 def _losses(points: int = 400, images: int = 50) -> np.ndarray:
@@ -36,6 +39,19 @@ def test_the_share_grows_with_the_images_and_has_no_end_when_all_are_seen() -> N
     shares = [found.share(images, 1000) for images in (32, 64, 500, 999)]
     assert shares == sorted(shares)
     assert found.share(1000, 1000) == np.inf
+
+
+def test_the_bound_of_a_surface_stays_when_all_images_were_seen() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(105, 5)).eval()
+    data, axis = [images_and_labels(200)], np.linspace(-1, 1, 9)
+    surfaces = {
+        precision: evaluate_surface(net, data, random_directions(net, seed=0), axis, axis, precision=precision)
+        for precision in ("fp32", "bf16")
+    }
+    assert (surfaces["bf16"].loss_stderr == 0).all()
+    assert (surfaces["fp32"].loss_rounding == 0).all()
+    assert (np.abs(surfaces["bf16"].loss - surfaces["fp32"].loss) <= surfaces["bf16"].loss_rounding).all()
+    assert surfaces["bf16"].loss_rounding.max() < 0.1
 
 
 def test_masks_are_compared_and_points_with_non_finite_losses_left_out() -> None:

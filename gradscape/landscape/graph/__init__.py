@@ -3,7 +3,7 @@
 from gradscape.landscape.graph.folding import Fold, FoldedGraph, fold_batch_norms
 from gradscape.landscape.graph.fusing import can_fuse, fuse_operators
 from gradscape.landscape.graph.lowering import lower_to_bf16
-from gradscape.landscape.graph.tracing import TracingError, trace
+from gradscape.landscape.graph.tracing import TracingError, silenced, trace
 
 __all__ = [
     "Fold",
@@ -13,5 +13,6 @@ __all__ = [
     "fold_batch_norms",
     "fuse_operators",
     "lower_to_bf16",
+    "silenced",
     "trace",
 ]

@@ -1,15 +1,18 @@
 """From a module to the graph of its operators, by `torch.export`."""
 
+import io
 import logging
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
 
 from gradscape.landscape.images import map_tensors
+
+_TALKATIVE = ("torch.export", "torch.__trace", "torch.fx.experimental.symbolic_shapes", "torch.utils.cpp_extension")
 
 
 class TracingError(Exception):
@@ -22,10 +25,10 @@ class _Adapted(nn.Module):
     def __init__(self, model: nn.Module, forward: Callable[[nn.Module, Any], Any]) -> None:
         super().__init__()
         self.model = model
-        self.adapter = forward
+        self.adapters = (forward,)  # not a submodule, even if it is a module
 
     def forward(self, inputs: Any) -> Any:
-        return self.adapter(self.model, inputs)
+        return self.adapters[0](self.model, inputs)
 
 
 def trace(model: nn.Module, inputs: Any, forward: Callable[[nn.Module, Any], Any]) -> fx.GraphModule:
@@ -45,16 +48,21 @@ def trace(model: nn.Module, inputs: Any, forward: Callable[[nn.Module, Any], Any
     Raises:
         TracingError: The model cannot be traced.
     """
-    adapted = _Adapted(model, forward).eval()
+    adapted = _Adapted(model, forward)
+    adapted.training = False
     shapes = map_tensors(lambda tensor: {0: torch.export.Dim.AUTO}, inputs)  # type: ignore[arg-type, return-value]
     try:
-        with _silence():
+        with silenced():
             program = torch.export.export(adapted, (inputs,), dynamic_shapes=(shapes,))
             module = program.module(check_guards=False)
     except Exception as problem:  # whatever a model's Python or torch.export may raise
         raise TracingError(_first_line(problem)) from problem
+    if any(isinstance(child, fx.GraphModule) for child in module.children()):
+        raise TracingError("its forward pass opens a context of its own, such as autocast")
     if any(_changes_a_tensor_of_the_model(node) for node in module.graph.nodes):
         raise TracingError("its forward pass changes buffers")
+    for node in module.graph.find_nodes(op="call_function", target=torch.ops.aten.view.default):
+        node.target = torch.ops.aten.reshape.default  # also of maps that lie in another memory format
     return _with_sources(module, adapted)
 
 
@@ -71,14 +79,14 @@ def _changes_a_tensor_of_the_model(node: fx.Node) -> bool:
 
 
 @contextmanager
-def _silence() -> Iterator[None]:
-    """No word from torch.export: neither warnings nor its trace, which costs more than the export itself."""
-    loggers = [logging.getLogger(name) for name in ("torch.export", "torch.__trace")]
+def silenced() -> Iterator[None]:
+    """No word from torch's compilers: no warnings, no graphs printed, and no trace, which costs more than the work."""
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
     states = [(logger, logger.disabled) for logger in loggers]
     try:
         for logger in loggers:
             logger.disabled = True
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
     finally:

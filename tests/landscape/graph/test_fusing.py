@@ -25,15 +25,17 @@ class _Residual(nn.Module):
 JOINS: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], int]] = {
     "sum": (lambda maps, other: maps + other, 1),
     "sum the other way": (lambda maps, other: other + maps, 1),
-    "sum and relu": (lambda maps, other: F.relu(maps + other), 2),
-    "sum and relu in place": (lambda maps, other: F.relu_(maps.add_(other)), 2),
+    "sum and relu": (lambda maps, other: F.relu(maps + other), 1),
+    "sum and relu in place": (lambda maps, other: F.relu_(maps.add_(other)), 1),
     "added into the other": (lambda maps, other: other.add_(maps) * other, 0),
     "scaled": (lambda maps, other: torch.add(maps, other, alpha=2), 0),
     "a number": (lambda maps, other: maps + 3, 0),
     "broadcast": (lambda maps, other: maps + other.mean(dim=(2, 3), keepdim=True), 0),
     "doubled": (lambda maps, other: maps + maps, 0),
     "heard twice": (lambda maps, other: F.relu(maps) + maps, 0),
-    "relu of the convolution first": (lambda maps, other: F.relu(maps) + other, 1),
+    "relu of the convolution first": (lambda maps, other: F.relu(maps) + other, 0),
+    "relu of a view": (lambda maps, other: F.relu(maps[:, :3]) + maps[:, 3:], 0),
+    "relu6 and sum": (lambda maps, other: F.relu6(maps + other) + other, 1),
 }
 
 
@@ -53,7 +55,7 @@ def test_a_fused_graph_gives_the_same_outputs(join: str) -> None:
 
 
 @pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
-@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU(True), nn.ReLU6(), nn.Hardswish(), nn.SiLU(), nn.Sigmoid()])
+@pytest.mark.parametrize("activation", [nn.Hardswish(), nn.Hardswish(True), nn.SiLU(), nn.SiLU(True), nn.Sigmoid()])
 @pytest.mark.parametrize("layer", [nn.Conv2d(4, 6, 3, stride=2, groups=2), nn.Linear(5, 6)])
 def test_activations_go_into_the_layer_before_them(layer: nn.Module, activation: nn.Module) -> None:
     model = nn.Sequential(layer, activation).eval()
@@ -63,6 +65,31 @@ def test_activations_go_into_the_layer_before_them(layer: nn.Module, activation:
         assert fuse_operators(module) == 1
         torch.testing.assert_close(module(3 * IMAGES), expected, rtol=1e-5, atol=1e-6)
     assert all("pointwise" in name for name in operators(module))
+
+
+@pytest.mark.parametrize(("activation", "name"), [(nn.ReLU(), "aten.relu_"), (nn.ReLU6(), "aten.hardtanh_")])
+def test_other_activations_work_in_place(activation: nn.Module, name: str) -> None:
+    module = traced(nn.Sequential(nn.Conv2d(4, 6, 3), activation).eval(), IMAGES)
+    fuse_operators(module)
+    assert operators(module)[-1].startswith(name)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+@pytest.mark.parametrize("activation", [nn.ReLU(), nn.ReLU6(), nn.Hardswish(), nn.SiLU(), nn.Sigmoid()])
+@pytest.mark.parametrize(
+    "layer", [nn.Conv2d(4, 6, 3, padding=1), nn.Linear(5, 6), _Residual(lambda maps, other: maps + other)]
+)
+def test_what_is_not_finite_stays_so(layer: nn.Module, activation: nn.Module, value: float) -> None:
+    images = IMAGES.clone()
+    images[1, 2, 3, 4] = value
+    model = nn.Sequential(layer, activation).eval()
+    module = traced(model, IMAGES)
+    with torch.no_grad():
+        fuse_operators(module)
+        expected, found = model(images), module(images)
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5, equal_nan=True)
+    assert not torch.isfinite(model[0](images)).all()
 
 
 def test_double_precision_is_left_alone() -> None:
