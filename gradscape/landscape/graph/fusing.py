@@ -25,12 +25,14 @@ _IN_PLACE: dict[Any, Any] = {
     _ATEN.relu.default: _ATEN.relu_.default,
     _ATEN.hardtanh.default: _ATEN.hardtanh_.default,
 }
+_CONVOLUTION_AND_SUM = torch.ops.mkldnn._convolution_pointwise.binary
 _FRESH = {  # operators whose results share memory with nothing
     _ATEN.conv2d.default,
     _ATEN.linear.default,
     _ATEN.add.Tensor,
     _ATEN.batch_norm.default,
-    torch.ops.mkldnn._convolution_pointwise.binary,
+    _CONVOLUTION_AND_SUM,
+    torch.ops.mkldnn._convolution_pointwise.default,
     torch.ops.mkldnn._linear_pointwise.default,
 }
 _ADDITIONS = {_ATEN.add.Tensor, _ATEN.add_.Tensor}
@@ -60,6 +62,8 @@ def fuse_operators(module: fx.GraphModule) -> int:
         _fuse_linear(node)
     for node in [node for node in module.graph.nodes if node.target in _IN_PLACE]:
         _activate_in_place(node)
+    for node in module.graph.find_nodes(op="call_function", target=_CONVOLUTION_AND_SUM):
+        _add_in_place(node)
     module.graph.lint()
     module.recompile()
     return before - len(module.graph.nodes)
@@ -76,7 +80,7 @@ def _fuse_convolution(node: fx.Node) -> None:
             _replace(run, torch.ops.mkldnn._convolution_pointwise.default, (given["input"], *layer, *activation))
         return
     inputs: tuple[Any, ...] = (given["input"], other, *layer, "add", 1.0, None, [], None)
-    _replace([node, addition], torch.ops.mkldnn._convolution_pointwise.binary, inputs)
+    _replace([node, addition], _CONVOLUTION_AND_SUM, inputs)
 
 
 def _fuse_linear(node: fx.Node) -> None:
@@ -112,6 +116,31 @@ def _activate_in_place(node: fx.Node) -> None:
     before = node.args[0]
     if isinstance(before, fx.Node) and before.target in _FRESH and len(before.users) == 1:
         node.target = _IN_PLACE[node.target]
+
+
+def _add_in_place(node: fx.Node) -> None:
+    """Let the sum take the place of the term that nobody reads afterwards."""
+    maps, other, *layer = node.args
+    if isinstance(other, fx.Node) and maps is not other and _owns_its_memory(other) and _is_last_reader(node, other):
+        node.args = (other, maps, *layer)
+        node.target = torch.ops.mkldnn._convolution_pointwise_.binary
+
+
+def _owns_its_memory(node: fx.Node) -> bool:
+    if node.target in _IN_PLACE.values():
+        return all(before.target in _FRESH and len(before.users) == 1 for before in node.all_input_nodes)
+    return node.target in _FRESH
+
+
+def _is_last_reader(node: fx.Node, read: fx.Node) -> bool:
+    """Whether all others that read a node come before, and none of them hands its memory on."""
+    earlier = set()
+    for one in node.graph.nodes:
+        if one is node:
+            break
+        earlier.add(one)
+    others = [user for user in read.users if user is not node]
+    return all(user in earlier and user.target in _FRESH for user in others)
 
 
 def _replace(run: list[fx.Node], target: Any, inputs: tuple[Any, ...]) -> None:

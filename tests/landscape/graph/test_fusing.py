@@ -92,5 +92,78 @@ def test_what_is_not_finite_stays_so(layer: nn.Module, activation: nn.Module, va
     assert not torch.isfinite(model[0](images)).all()
 
 
+class _Chain(nn.Module):
+    """A residual block whose shortcut is read by `reader` before the sum and by `later` after it."""
+
+    def __init__(
+        self, reader: Callable[[Tensor], Tensor], later: Callable[[Tensor], Tensor], *, direct: bool = False
+    ) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv2d(4, 6, 1), nn.Conv2d(6, 6, 1), nn.Conv2d(6, 6, 3, padding=1)
+        self.reader, self.later, self.direct = reader, later, direct
+
+    def forward(self, images: Tensor) -> Tensor:
+        shortcut = F.relu(self.first(images))
+        seen = self.reader(shortcut)
+        maps = self.third(shortcut if self.direct else F.relu(self.second(shortcut)))
+        return F.relu(maps + shortcut) + seen.mean() + self.later(shortcut).mean()
+
+
+def _nothing(maps: Tensor) -> Tensor:
+    return torch.zeros(1)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize(
+    ("reader", "later", "in_place"),
+    [
+        (_nothing, _nothing, True),
+        (lambda maps: maps + 1, _nothing, True),
+        (_nothing, lambda maps: maps + 1, False),
+        (lambda maps: maps[:, :2], _nothing, False),
+        (lambda maps: maps.permute(0, 2, 3, 1), _nothing, False),
+    ],
+)
+def test_a_sum_takes_the_place_of_a_term_that_nobody_reads_afterwards(
+    reader: Callable[[Tensor], Tensor], later: Callable[[Tensor], Tensor], in_place: bool
+) -> None:
+    torch.manual_seed(4)
+    model = _Chain(reader, later).eval()
+    module = traced(model, IMAGES)
+    with torch.no_grad():
+        fuse_operators(module)
+        for _ in range(2):
+            torch.testing.assert_close(module(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-5)
+    assert ("mkldnn._convolution_pointwise_.binary" in operators(module)) == in_place
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+def test_a_sum_never_takes_the_place_of_what_the_convolution_reads() -> None:
+    model = _Chain(_nothing, _nothing, direct=True).eval()
+    module = traced(model, IMAGES)
+    with torch.no_grad():
+        fuse_operators(module)
+        torch.testing.assert_close(module(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-5)
+    assert "mkldnn._convolution_pointwise.binary" in operators(module)
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+def test_a_sum_with_the_images_themselves_leaves_them_alone() -> None:
+    class OntoImages(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 4, 3, padding=1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.conv(images) + images
+
+    images = IMAGES.clone()
+    module = traced(OntoImages().eval(), images)
+    with torch.no_grad():
+        fuse_operators(module)
+        module(images)
+    assert torch.equal(images, IMAGES)
+
+
 def test_double_precision_is_left_alone() -> None:
     assert not can_fuse(traced(nn.Conv2d(4, 6, 3).double(), IMAGES.double()))
