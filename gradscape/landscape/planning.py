@@ -111,18 +111,18 @@ def make_plan(
         return Planned(plain, None, {**notes, "graph": "the module itself"})
     try:
         graph = _known_graph(work)
+        notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
         trial = _Trial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
+        if stored and wanted["traced"]:
+            notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
+            form = {name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
+            return Planned(replace(trial.plan, **form), graph, notes)
+        if precision != "fp32":
+            trial, found = _best_precision(trial, free=precision == "auto")
+            notes |= found
+        plan, notes["form"] = _best_form(trial, batch_size=size or _best_batch(trial))
     except TracingError as problem:
-        return Planned(plain, None, {**notes, "graph": f"the module itself, since it cannot be traced: {problem}"})
-    notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
-    if stored and wanted["traced"]:
-        notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
-        form = {name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
-        return Planned(replace(trial.plan, **form), graph, notes)
-    if precision != "fp32":
-        trial, found = _best_precision(trial, free=precision == "auto")
-        notes |= found
-    plan, notes["form"] = _best_form(trial, batch_size=size or _best_batch(trial))
+        return Planned(plain, None, {**notes, "graph": f"the module itself, since the graph cannot be used: {problem}"})
     return Planned(plan, graph, notes)
 
 
