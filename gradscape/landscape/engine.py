@@ -1,5 +1,6 @@
 """The engine: every block of images at every point, coarse to fine, few images to many."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -183,7 +184,7 @@ class Clock:
         self._passed = self._evaluated = self._complete = 0  # images times points; images
         self._save = _Now(save, _SAVE_SECONDS)
         self._report = _Now(report, _REPORT_SECONDS)
-        self._preview = _Now(preview, _PREVIEW_SECONDS)
+        self._preview = _Now(preview, _PREVIEW_SECONDS, at_once=True)
 
     def __enter__(self) -> None:
         self._began = time.monotonic()
@@ -229,9 +230,9 @@ class Clock:
 class _Now:
     """Calls a function now and then: not sooner than after a pause, nor for more than its share of the time."""
 
-    def __init__(self, function: Callable[..., None] | None, pause: float) -> None:
+    def __init__(self, function: Callable[..., None] | None, pause: float, *, at_once: bool = False) -> None:
         self._function, self._least = function, pause
-        self._pause, self._called = pause, time.monotonic()
+        self._pause, self._called = pause, -math.inf if at_once else time.monotonic()
 
     def if_due(self, argument: Callable[[], Any] | None = None) -> None:
         if self._function is not None and time.monotonic() - self._called > self._pause:

@@ -50,6 +50,12 @@ def test_previews_go_from_a_coarse_grid_over_the_whole_to_more_images(monkeypatc
     np.testing.assert_array_equal(seen[1].loss[coarse], seen[0].loss[coarse])
 
 
+def test_the_first_coarse_grid_is_shown_however_soon_it_is_there() -> None:
+    seen: list[Surface] = []
+    _surface(preview=seen.append)
+    assert (seen[0].count > 0).sum() == 11 * 7
+
+
 def test_a_tolerance_stops_after_the_round_that_meets_it() -> None:
     images, labels = images_and_labels(4000)
     model = nn.Sequential(nn.Flatten(), nn.Linear(105, 5)).eval()
