@@ -23,9 +23,9 @@ from gradscape._allocator import keep_freed_memory
 from gradscape.landscape import evaluate_surface
 from gradscape.models import count_parameters
 
-IMAGES, STEPS = 128, 3  # where they are not what varies
-STEP_COUNTS = (3, 5, 7, 9, 11)
-IMAGE_COUNTS = (64, 128, 256, 512, 1024)
+IMAGES, STEPS = 64, 11  # where they are not what varies; enough work for the graph to be traced
+STEP_COUNTS = (11, 15, 19, 23)
+IMAGE_COUNTS = (64, 128, 256, 512)
 WIDE_NET, WIDTHS = "mobilenet_v1@width={}", (0.25, 0.5, 0.75, 1.0, 1.5)
 
 Measurements = Mapping[float, Callable[[], None]]  # size -> what is timed
