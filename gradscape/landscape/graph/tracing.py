@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from gradscape.landscape.images import map_tensors
+from gradscape.landscape.moving import named_tensors
 
 _TALKATIVE = ("torch.export", "torch.__trace", "torch.fx.experimental.symbolic_shapes", "torch.utils.cpp_extension")
 
@@ -102,7 +103,7 @@ def _attribute(module: nn.Module, path: str) -> Any:
 
 def _with_sources(traced: fx.GraphModule, adapted: _Adapted) -> fx.GraphModule:
     """The same graph over the model's own tensors; each node that reads one knows its first name as "source"."""
-    names = {tensor: name for name, tensor in reversed(list(_named_tensors(adapted.model)))}
+    names = {tensor: name for name, tensor in reversed(named_tensors(adapted.model).items())}
     held: dict[Tensor, str] = {}
     for node in traced.graph.find_nodes(op="get_attr"):
         try:
@@ -113,11 +114,6 @@ def _with_sources(traced: fx.GraphModule, adapted: _Adapted) -> fx.GraphModule:
             node.target = held.setdefault(tensor, f"tensor_{len(held)}")
             node.meta["source"] = names.get(tensor)
     return fx.GraphModule({name: tensor.detach() for tensor, name in held.items()}, traced.graph)
-
-
-def _named_tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    yield from model.named_parameters()
-    yield from model.named_buffers()
 
 
 def _first_line(problem: Exception) -> str:
