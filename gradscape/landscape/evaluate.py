@@ -22,7 +22,7 @@ from gradscape.landscape.line import Line
 from gradscape.landscape.moving import check_directions, named_tensors
 from gradscape.landscape.network import ready_network
 from gradscape.landscape.plan import ExecutionPlan, Precision, block_images
-from gradscape.landscape.planning import Planned, Work, make_plan
+from gradscape.landscape.planning import Planned, Work, make_plan, timed
 from gradscape.landscape.run import Result, Run
 from gradscape.landscape.surface import Surface
 from gradscape.landscape.task import Forward, Loss, Metric, Task, call, check_model, cross_entropy, top1
@@ -234,7 +234,7 @@ def estimate_seconds(
             workers.load(join_blocks([work.first], 0, 1))
             side_by_side = planned.plan.points_per_forward
             job = Job((0,) * (side_by_side - 1) + (1,), (0,))
-            seconds = min(_timed(lambda: workers.measure_one(job)) for _ in range(3))
+            seconds = min(timed(lambda: workers.measure_one(job)) for _ in range(3))
     each = seconds / side_by_side / work.first.count
     return each * len(work.coordinates) * (work.images or float("nan")), planned.plan
 
@@ -305,12 +305,6 @@ def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
         return json.loads(json.dumps(dict(meta)))
     except TypeError as problem:
         raise TypeError(f"`meta` must hold what JSON can: {problem}") from problem
-
-
-def _timed(function: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    function()
-    return time.perf_counter() - began
 
 
 def _axis(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:

@@ -99,8 +99,6 @@ def make_plan(
     """
     if precision not in ("auto", "fp32", "bf16"):
         raise ValueError(f"`precision` must be auto, fp32 or bf16, got {precision!r}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
     wanted = {} if stored is None else {name: stored.get("plan", {}).get(name) for name in FORM}
     size = batch_size or wanted.get("batch_size")
     chosen = wanted.get("precision", "fp32") if precision == "auto" else precision
@@ -157,7 +155,7 @@ class _Trial:
         self._load(images)
         job = Job((0,) * self.plan.points_per_forward, (0,))
         with _explained():
-            best = min(_timed(lambda: self._evaluator.measure_one(job)) for _ in range(3))
+            best = min(timed(lambda: self._evaluator.measure_one(job)) for _ in range(3))
         return best / images / len(job.points)
 
     def _load(self, images: int) -> None:
@@ -301,7 +299,8 @@ def _best_form(trial: _Trial, *, batch_size: int) -> tuple[ExecutionPlan, str]:
     return chosen, f"{name} would be {faster:.2f} times as fast as one point at a time in operators"
 
 
-def _timed(function: Callable[[], object]) -> float:
+def timed(function: Callable[[], object]) -> float:
+    """Seconds that a call takes."""
     began = time.perf_counter()
     function()
     return time.perf_counter() - began
