@@ -10,8 +10,16 @@ import torch
 from torch import Tensor, fx, nn
 
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.graph import Fold, FoldedGraph, can_fuse, fuse_operators, lower_to_bf16, silenced
-from gradscape.landscape.images import map_tensors
+from gradscape.landscape.graph import (
+    Fold,
+    FoldedGraph,
+    can_fuse,
+    fuse_operators,
+    leaking,
+    lower_to_bf16,
+    silenced,
+)
+from gradscape.landscape.images import map_tensors, tensors_in
 from gradscape.landscape.moving import MovingTensors, Positions, moving, moving_names, named_tensors
 from gradscape.landscape.plan import ExecutionPlan
 from gradscape.landscape.task import Forward
@@ -75,11 +83,13 @@ class TracedNetwork(Network):
         module = copy.deepcopy(graph.module)
         if plan.precision == "bf16":
             lower_to_bf16(module)
-        if self._points == 1 and not plan.compiled and can_fuse(module):  # the compiler fuses by itself
+        fused = self._points == 1 and not plan.compiled and can_fuse(module)  # the compiler fuses by itself
+        if fused:
             fuse_operators(module)
         layout = torch.channels_last if plan.memory_format == "channels_last" else torch.contiguous_format
         self._weights = _Weights(graph, tensors, directions, module=module, layout=layout, points=self._points)
         self._module = module
+        self._leaking = leaking(module) if fused else None  # made last: it shares the tensors
         mode = "reduce-overhead" if plan.device.startswith("cuda") else "default"  # the former records CUDA graphs
         self._compiled = torch.compile(module, dynamic=False, mode=mode) if plan.compiled else None
         self._made = False  # the code, which the first call makes
@@ -91,12 +101,7 @@ class TracedNetwork(Network):
     def outputs(self, inputs: Any) -> list[Any]:
         """The output at each position."""
         if self._points == 1:
-            # Code is made for one batch size: the odd batches go through the graph.
-            run = self._module if self._compiled is None or _length(inputs) != self._batch_size else self._compiled
-            with nullcontext() if self._made or run is self._module else silenced():
-                output = run(inputs)
-            self._made = self._made or run is not self._module
-            return [_at_least_fp32(output)]
+            return [_at_least_fp32(self._output(inputs))]
         moved = self._weights.moved
 
         def at_one(tensors: Mapping[str, Tensor]) -> Any:
@@ -104,6 +109,16 @@ class TracedNetwork(Network):
 
         stacked = _at_least_fp32(torch.func.vmap(at_one)(moved))
         return [map_tensors(lambda tensor, k=k: tensor[k], stacked) for k in range(self._points)]
+
+    def _output(self, inputs: Any) -> Any:
+        if self._leaking is not None and _all_finite(output := self._leaking(inputs)):
+            return output
+        if self._compiled is None or _length(inputs) != self._batch_size:  # code is made for one batch size
+            return self._module(inputs)
+        with nullcontext() if self._made else silenced():
+            output = self._compiled(inputs)
+        self._made = True
+        return output
 
 
 @contextmanager
@@ -189,6 +204,10 @@ def _renamed(direction: Direction, sources: Mapping[str, str]) -> dict[str, Tens
 
 def _laid_out(tensor: Tensor, layout: torch.memory_format) -> Tensor:
     return tensor.contiguous(memory_format=layout) if tensor.dim() == 4 else tensor
+
+
+def _all_finite(output: Any) -> bool:
+    return all(bool(torch.isfinite(tensor).all()) for tensor in tensors_in(output) if tensor.is_floating_point())
 
 
 def _length(inputs: Any) -> int:

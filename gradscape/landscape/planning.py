@@ -26,7 +26,7 @@ from gradscape.landscape.workers import Evaluator, Job
 _WORTH_TRACING = 200  # forward passes of a block: tracing takes a second or two
 _WORTH_COMPILING = 300.0  # s: compiling takes up to half a minute, and rarely wins more than a third
 _GRAPH_ERROR = 1e-3  # of the largest output: what folding and fusing may change far from the centre
-_LARGER_BATCH = 1.05  # a larger batch has to be so much faster: memory grows with it
+_LARGER_BATCH = 1.02  # a larger batch has to be so much faster: memory grows with it
 _OTHER_FORM = 1.15  # another form of the network has to be so much faster
 _LARGEST_BATCH = {"cpu": 256, "cuda": 4096}
 _SIDE_BY_SIDE = 16  # points
@@ -151,11 +151,11 @@ class _Trial:
             return np.stack([self._evaluator.measure_one(Job((point,), (0,)))[0].losses for point in points])
 
     def seconds(self, images: int) -> float:
-        """Time for an image at a point with so many images in a batch, the best of three."""
+        """Time for an image at a point with so many images in a batch, the best of five."""
         self._load(images)
         job = Job((0,) * self.plan.points_per_forward, (0,))
         with _explained():
-            best = min(timed(lambda: self._evaluator.measure_one(job)) for _ in range(3))
+            best = min(timed(lambda: self._evaluator.measure_one(job)) for _ in range(5))
         return best / images / len(job.points)
 
     def _load(self, images: int) -> None:

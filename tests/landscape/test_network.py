@@ -105,3 +105,30 @@ def test_the_users_module_is_not_touched() -> None:
     for name, tensor in model.state_dict().items():
         assert tensor.data_ptr() == before[name][1]
         assert torch.equal(tensor, before[name][2])
+
+
+class _Overflowing(nn.Module):
+    """Its first layer overflows in one image: to minus infinity, which the rectifier makes 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 2, 1, bias=False), nn.Conv2d(2, 4, 1)
+        nn.init.constant_(self.first.weight, -1.0)
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(images))).amax(dim=(2, 3))
+
+
+def test_what_overflows_is_computed_again_by_the_exact_graph() -> None:
+    torch.manual_seed(1)
+    model = _Overflowing().eval()
+    images = IMAGES.abs()
+    images[4] = 2e38
+    network = _network(model, random_directions(model, seed=3))
+    with torch.no_grad():
+        network.move_to([(0.0, 0.0)])
+        (output,) = network.outputs(images)
+        expected = model(images)
+    assert torch.isinf(model.first(images)[4]).all()
+    assert torch.isfinite(expected).all()
+    torch.testing.assert_close(output, expected, rtol=1e-5, atol=1e-6)

@@ -1,7 +1,7 @@
 """A model as a graph of operators, rewritten so that a forward pass has less to do."""
 
 from gradscape.landscape.graph.folding import Fold, FoldedGraph, fold_batch_norms
-from gradscape.landscape.graph.fusing import can_fuse, fuse_operators
+from gradscape.landscape.graph.fusing import can_fuse, fuse_operators, leaking
 from gradscape.landscape.graph.lowering import lower_to_bf16
 from gradscape.landscape.graph.tracing import TracingError, silenced, trace
 
@@ -12,6 +12,7 @@ __all__ = [
     "can_fuse",
     "fold_batch_norms",
     "fuse_operators",
+    "leaking",
     "lower_to_bf16",
     "silenced",
     "trace",

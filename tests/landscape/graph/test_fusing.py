@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.landscape.graph import can_fuse, fuse_operators
+from gradscape.landscape.graph import can_fuse, fuse_operators, leaking
 from tests.landscape.graph.graphs import operators, traced
 
 IMAGES = torch.randn(3, 4, 6, 5, generator=torch.Generator().manual_seed(0))
@@ -167,3 +167,52 @@ def test_a_sum_with_the_images_themselves_leaves_them_alone() -> None:
 
 def test_double_precision_is_left_alone() -> None:
     assert not can_fuse(traced(nn.Conv2d(4, 6, 3).double(), IMAGES.double()))
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("inplace", [False, True])
+def test_a_leaking_graph_gives_the_same_outputs_with_less_operators_and_the_same_tensors(inplace: bool) -> None:
+    torch.manual_seed(5)
+    model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(inplace), nn.Conv2d(6, 6, 3), nn.ReLU(inplace)).eval()
+    module = traced(model, IMAGES)
+    with torch.no_grad():
+        fuse_operators(module)
+        quick = leaking(module)
+        assert quick is not None
+        assert (len(operators(module)), len(operators(quick))) == (4, 3)  # the last one is read by nobody's sum
+        torch.testing.assert_close(quick(IMAGES), model(IMAGES), rtol=1e-5, atol=1e-6)
+        assert (quick(IMAGES) == 0).any()
+        for tensor in module.buffers():
+            tensor.mul_(1.5)
+        torch.testing.assert_close(quick(IMAGES), module(IMAGES), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("reader", [lambda maps: 1 / maps, torch.sign, lambda maps: maps == 0, torch.log])
+def test_nothing_leaks_into_what_tells_a_little_from_nothing(reader: Callable[[Tensor], Tensor]) -> None:
+    class Reading(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.second = nn.Conv2d(4, 6, 3), nn.Conv2d(6, 6, 1)
+
+        def forward(self, images: Tensor) -> Tensor:
+            maps = F.relu(self.first(images))
+            return self.second(maps) * reader(maps)
+
+    module = traced(Reading().eval(), IMAGES)
+    fuse_operators(module)
+    assert leaking(module) is None
+
+
+@pytest.mark.skipif(not torch.backends.mkldnn.is_available(), reason="torch was built without oneDNN")
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf])
+def test_what_is_not_finite_leaks_to_the_end(value: float) -> None:
+    torch.manual_seed(6)
+    model = nn.Sequential(nn.Conv2d(4, 6, 3), nn.ReLU(), nn.Conv2d(6, 6, 3), nn.ReLU(), nn.Conv2d(6, 2, 1)).eval()
+    module = traced(model, IMAGES)
+    images = IMAGES.clone()
+    images[1, 2, 3, 4] = value
+    with torch.no_grad():
+        fuse_operators(module)
+        quick = leaking(module)
+        assert quick is not None
+        assert not torch.isfinite(quick(images)[1]).all()
