@@ -57,16 +57,12 @@ def can_fuse(module: fx.GraphModule) -> bool:
     )
 
 
-def fuse_operators(module: fx.GraphModule) -> int:
+def fuse_operators(module: fx.GraphModule) -> None:
     """Let layers take the addition or the activation after them; what cannot go in works in place.
 
     Args:
         module: A graph; it is changed.
-
-    Returns:
-        How many operators went into others.
     """
-    before = len(module.graph.nodes)
     for node in list(module.graph.find_nodes(op="call_function", target=_ATEN.conv2d.default)):
         _fuse_convolution(node)
     for node in list(module.graph.find_nodes(op="call_function", target=_ATEN.linear.default)):
@@ -77,7 +73,6 @@ def fuse_operators(module: fx.GraphModule) -> int:
         _add_in_place(node)
     module.graph.lint()
     module.recompile()
-    return before - len(module.graph.nodes)
 
 
 def leaking(module: fx.GraphModule) -> fx.GraphModule | None:

@@ -48,8 +48,9 @@ def test_a_fused_graph_gives_the_same_outputs(join: str) -> None:
     module = traced(model, IMAGES)
     assert can_fuse(module)
     with torch.no_grad():
-        expected = model(IMAGES)
-        assert fuse_operators(module) == gone
+        expected, before = model(IMAGES), len(operators(module))
+        fuse_operators(module)
+        assert before - len(operators(module)) == gone
         torch.testing.assert_close(module(IMAGES), expected, rtol=1e-5, atol=1e-5)
         torch.testing.assert_close(module(IMAGES[:1]), expected[:1], rtol=1e-5, atol=1e-5)
 
@@ -62,9 +63,10 @@ def test_activations_go_into_the_layer_before_them(layer: nn.Module, activation:
     module = traced(model, IMAGES)
     with torch.no_grad():
         expected = model(3 * IMAGES)
-        assert fuse_operators(module) == 1
+        fuse_operators(module)
         torch.testing.assert_close(module(3 * IMAGES), expected, rtol=1e-5, atol=1e-6)
-    assert all("pointwise" in name for name in operators(module))
+    assert [name for name in operators(module) if "pointwise" not in name] == []
+    assert len(operators(module)) == 1
 
 
 @pytest.mark.parametrize(("activation", "name"), [(nn.ReLU(), "aten.relu_"), (nn.ReLU6(), "aten.hardtanh_")])
