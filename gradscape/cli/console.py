@@ -30,16 +30,16 @@ def say_written(paths: Iterable[Path]) -> None:
 
 
 def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table; headings that end in a space belong to columns of numbers."""
+    """Print a table; headings that end in a space belong to columns of numbers, and the first names the row."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
+    for number, heading in enumerate(headings):
         if heading.endswith(" "):
             table.add_column(heading.strip(), justify="right", no_wrap=True, min_width=len(heading.strip()))
         else:
-            table.add_column(heading.strip(), overflow="fold")
+            table.add_column(heading.strip(), overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*map(Text, row))
     _output.print(table)

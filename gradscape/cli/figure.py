@@ -6,13 +6,16 @@ from typing import Annotated
 import typer
 
 from gradscape.cli import options, pictures
-from gradscape.cli.console import say_table, say_written, tuned_process, waiting
+from gradscape.cli.console import progress_bar, say_table, say_written, tuned_process, waiting
 
 
 def figure(
     name: Annotated[str | None, typer.Argument(metavar="[PAPER:NUMBER]", help="Such as upanets:7.")] = None,
     paths: Annotated[
-        list[Path] | None, typer.Argument(metavar="[CKPT...]", help=".safetensors checkpoints, in the figure's order.")
+        list[Path] | None,
+        typer.Argument(
+            metavar="[PATH...]", help="Checkpoints, surfaces or run folders, as --list says, in the figure's order."
+        ),
     ] = None,
     *,
     listed: Annotated[bool, typer.Option("--list", help="List the figures, and what each needs.")] = False,
@@ -20,9 +23,14 @@ def figure(
         list[Path] | None, typer.Option("--images", metavar="PATH...", help="Image files and folders of them.")
     ] = None,
     data: Annotated[str | None, typer.Option(help="Take images of a data set: cifar10, folder:PATH, …")] = None,
-    split: options.SplitName = "test",
+    split: Annotated[
+        str | None, typer.Option(help="train or test; else train for landscapes, test for pictures.")
+    ] = None,
     limit: options.Limit = None,
     classes: Annotated[str | None, typer.Option(metavar="a,b,…", help="Only these, by name or number.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=2, help="Points on a side of landscapes that are evaluated; else the paper's.")
+    ] = None,
     data_root: options.DataRoot = None,
     download: options.Download = False,
     output: options.Output = Path(),
@@ -30,18 +38,30 @@ def figure(
     device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Draw a figure of a paper from networks and images of your own."""
+    """Draw a figure of a paper from networks, images, surfaces and training logs of your own."""
     from gradscape.studies import paper_figures as study
 
     if listed or name is None:
         say_table(study.HEADINGS, study.tabulate_figures())
         return
-    checkpoints, files = pictures.split_paths(paths, images or []) if paths else ([], images or [])
+    asked = study.find_figure(name)
+    files, shown = pictures.split_paths(paths, images) if paths and images else (paths or [], images or [])
     device = tuned_process(device)
-    choosing = {"split": split, "limit": limit, "classes": classes, "root": data_root, "download": download}
-    with waiting("drawing", quiet=quiet):
+    choosing = {"split": split, "limit": limit, "classes": classes, "root": data_root, "download": download or None}
+    # A landscape has a bar, which takes the place of other signs of life.
+    drawing = waiting("drawing", quiet=quiet or isinstance(asked, study.SurfaceFigure))
+    with drawing, progress_bar(quiet=quiet) as report:
         written = study.make_figure(
-            name, checkpoints, output, images=files, data=data, seed=seed, device=device, **choosing
+            name,
+            files,
+            output,
+            images=shown,
+            data=data,
+            steps=steps,
+            seed=seed,
+            device=device,
+            report=report,
+            **choosing,
         )
     if not quiet:
         say_written(written)

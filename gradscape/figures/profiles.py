@@ -108,7 +108,7 @@ def _draw_lines(
         marks: dict[str, Any] = {"marker": ".", "markersize": 3} if len(values) <= _MOST_MARKED else {}
         unsure = _unsure(line) & (value == "loss")
         ax.plot(line.alphas, values, color=color, linestyle=(0, (2, 1.5)), linewidth=0.9, **marks)
-        handles += ax.plot(line.alphas, np.where(unsure, np.nan, values), color=color, label=name)
+        handles += ax.plot(line.alphas, np.where(unsure, np.nan, values), color=color, linestyle="-", label=name)
         if value == "loss":
             low, high = (np.where(unsure, np.nan, end) for end in line.interval())
             ax.fill_between(line.alphas, low, high, color=color, alpha=0.22, linewidth=0)

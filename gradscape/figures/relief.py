@@ -118,7 +118,11 @@ def _frame(ax: Axes3D, surface: Surface, heights: Float[np.ndarray, "betas alpha
     for name in "xyz":
         ax.tick_params(name, pad=-2)
     ax.xaxis.labelpad = ax.yaxis.labelpad = -3
-    ax.zaxis.labelpad = -2
+    # Long heights, such as 0.0175, would run over the axis and into its label.
+    longest = max(map(len, level_texts(shading.ticks(_MOST_TICKS))), default=0)
+    aside = 1.8 * max(0, longest - 4)
+    ax.tick_params("z", pad=-2 + aside)
+    ax.zaxis.labelpad = -2 + 2 * aside
     ax.zaxis.set_rotate_label(False)
     percent = " (%)" if shading.value == "error" and shading.scale in ("raw", "log") else ""
     ax.set_zlabel(shading.value + percent, rotation=90)

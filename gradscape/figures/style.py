@@ -24,6 +24,9 @@ DOUBLE_COLUMN = 6.9
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 """Okabe and Ito's colors, distinct for color-blind readers, in the order of contrast on white."""
 
+LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1.5)), (0, (4, 1.2, 1, 1.2, 1, 1.2)), (0, (1.5, 2.5)))
+"""One for each color of the cycle, by which lines are told apart in grey."""
+
 GAP_COLOR = "#ececec"
 GAP_HATCH_COLOR = "#9a9a9a"
 SMALL = 6.5
@@ -37,7 +40,7 @@ _RC: dict[Any, Any] = {
     "axes.labelsize": 7.5,
     "axes.titlesize": 8,
     "axes.linewidth": 0.6,
-    "axes.prop_cycle": cycler(color=CYCLE),
+    "axes.prop_cycle": cycler(color=CYCLE, linestyle=LINE_STYLES),
     "axes.formatter.useoffset": True,
     "xtick.labelsize": 7,
     "ytick.labelsize": 7,
@@ -50,7 +53,7 @@ _RC: dict[Any, Any] = {
     "legend.fontsize": SMALL,
     "legend.framealpha": 0.85,
     "legend.edgecolor": "none",
-    "legend.handlelength": 1.6,
+    "legend.handlelength": 2.6,
     "lines.linewidth": 1.2,
     "grid.linewidth": 0.4,
     "grid.color": "#d4d4d4",

@@ -10,16 +10,41 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.figures.caption import add_caption
+from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.shading import check_choice
-from gradscape.figures.style import CYCLE, DOUBLE_COLUMN, add_legend, new_axes, new_figure, styled
+from gradscape.figures.style import (
+    CYCLE,
+    DOUBLE_COLUMN,
+    LINE_STYLES,
+    SINGLE_COLUMN,
+    add_legend,
+    new_axes,
+    new_figure,
+    styled,
+)
+
+__all__ = [
+    "Curve",
+    "Metrics",
+    "align_runs",
+    "draw_median",
+    "figure_curve",
+    "figure_training",
+    "mark_epochs",
+    "plot_training",
+]
 
 Metrics = Mapping[str, np.ndarray]
 Curve = Literal["loss", "accuracy", "learning_rate"]
 
+_SPLITS: dict[str, tuple[str, Any]] = {
+    "train": (CYCLE[0], LINE_STYLES[0]),
+    "validation": (CYCLE[4], LINE_STYLES[2]),
+    "test": (CYCLE[1], LINE_STYLES[1]),
+}
 _COLUMNS: dict[Curve, tuple[str, ...]] = {
-    "loss": ("train_loss", "test_loss"),
-    "accuracy": ("train_accuracy", "test_accuracy"),
+    "loss": tuple(f"{split}_loss" for split in _SPLITS),
+    "accuracy": tuple(f"{split}_accuracy" for split in _SPLITS),
     "learning_rate": ("learning_rate",),
 }
 _LABELS: dict[Curve, str] = {"loss": "loss", "accuracy": "accuracy (%)", "learning_rate": "learning rate"}
@@ -27,12 +52,12 @@ _LABELS: dict[Curve, str] = {"loss": "loss", "accuracy": "accuracy (%)", "learni
 
 @styled()
 def plot_training(metrics: Metrics | Sequence[Metrics], *, ax: Axes | None = None, value: Curve = "loss") -> Axes:
-    """Draw one kind of training curve, train and test together; epochs without a number are passed over.
+    """Draw one kind of training curve, that of every split together; epochs without a number are passed over.
 
     Args:
-        metrics: Column name -> (epochs,) array, as in metrics.csv; accuracies in [0, 1], drawn in percent. A list
-            of them, one a seed, is drawn as its median in a band from the lowest to the highest; a run that stopped
-            early counts with its last values.
+        metrics: Column name -> (epochs,) array, as in metrics.csv; accuracies in [0, 1], drawn in percent. What the
+            columns of train, validation and test lack is left out. A list of them, one a seed, is drawn as its
+            median in a band from the lowest to the highest; a run that stopped early counts with its last values.
         ax: Axes to draw into; by default on a page of their own.
         value: "loss", "accuracy" or "learning_rate".
 
@@ -43,20 +68,21 @@ def plot_training(metrics: Metrics | Sequence[Metrics], *, ax: Axes | None = Non
         ValueError: No run, runs whose epochs differ, no such column, or an unknown value.
     """
     check_choice("value", value, get_args(Curve))
-    runs = _several(metrics)
+    runs = align_runs(metrics)
     present = [column for column in _COLUMNS[value] if all(column in run for run in runs)]
     if not present:
         raise ValueError(f"`metrics` must have the column {' or '.join(_COLUMNS[value])}, got {', '.join(runs[0])}")
     ax = ax or new_axes()
-    handles = []
+    handles: list[Artist] = []
     for column in present:
-        test = column.startswith("test_")
+        split = column.partition("_")[0]
+        color, dashes = _SPLITS.get(split, _SPLITS["train"])
         values = np.stack([run[column] for run in runs]) * (100 if value == "accuracy" else 1)
-        handles += _draw_runs(ax, runs[0]["epoch"], values, test=test)
+        handles += draw_median(ax, runs[0]["epoch"], values, color=color, linestyle=dashes, label=split)
     if value == "learning_rate":
         _scale_rate(ax, np.stack([run["learning_rate"] for run in runs]))
     ax.set(xlabel="epoch", ylabel=_LABELS[value])
-    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+    mark_epochs(ax)
     add_legend(ax, handles if len(handles) > 1 else [])
     return ax
 
@@ -74,7 +100,7 @@ def figure_training(metrics: Metrics | Sequence[Metrics]) -> Figure:
     Raises:
         ValueError: No run, runs whose epochs differ, or no column to draw.
     """
-    runs = _several(metrics)
+    runs = align_runs(metrics)
     shown = [
         value for value, columns in _COLUMNS.items() if any(all(column in run for run in runs) for column in columns)
     ]
@@ -87,8 +113,36 @@ def figure_training(metrics: Metrics | Sequence[Metrics]) -> Figure:
     return figure
 
 
-def _several(metrics: Metrics | Sequence[Metrics]) -> list[Metrics]:
-    """Runs of equal length."""
+@styled()
+def figure_curve(metrics: Metrics | Sequence[Metrics], *, value: Curve, title: str) -> Figure:
+    """A single-column page with one kind of training curve, its title above and a caption.
+
+    Args:
+        metrics: As for `plot_training`.
+        value: "loss", "accuracy" or "learning_rate".
+        title: What stands above.
+
+    Returns:
+        The page; with its labels the panel is three by two, as a page of 6 × 4 inches.
+
+    Raises:
+        ValueError: As for `plot_training`.
+    """
+    runs = align_runs(metrics)
+    caption = _describe(runs)
+    figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN * 2 / 3 + caption_height(caption, SINGLE_COLUMN))
+    ax = plot_training(runs, ax=figure.add_subplot(), value=value)
+    ax.set_title(title, parse_math=False)
+    add_caption(figure, caption)
+    return figure
+
+
+def align_runs(metrics: Metrics | Sequence[Metrics]) -> list[Metrics]:
+    """Runs of equal length: one that stopped early is continued with its last values.
+
+    Raises:
+        ValueError: No run, or runs whose epochs differ.
+    """
     runs = [metrics] if isinstance(metrics, Mapping) else list(metrics)
     if not runs or not all("epoch" in run and len(run["epoch"]) for run in runs):
         raise ValueError("`metrics` must hold at least one run with a column epoch that is not empty")
@@ -102,22 +156,30 @@ def _several(metrics: Metrics | Sequence[Metrics]) -> list[Metrics]:
     return [{**run, "epoch": longest["epoch"]} for run in padded]
 
 
-def _draw_runs(
-    ax: Axes, epochs: Float[np.ndarray, "epochs"], values: Float[np.ndarray, "runs epochs"], *, test: bool
+def draw_median(
+    ax: Axes,
+    epochs: Float[np.ndarray, "epochs"],
+    values: Float[np.ndarray, "runs epochs"],
+    *,
+    color: str,
+    linestyle: Any,
+    label: str,
 ) -> list[Artist]:
+    """Draw the median of runs, of several in a band from the lowest to the highest; return the line."""
     evaluated = np.isfinite(values).any(axis=0)
     epochs, values = epochs[evaluated], values[:, evaluated]
-    color = CYCLE[1] if test else CYCLE[0]
     # One epoch is a point, and a line without a mark would not show it.
     marks: dict[str, Any] = {"marker": ".", "markersize": 4} if len(epochs) <= 15 else {}
     if len(values) > 1:
         ax.fill_between(
             epochs, np.nanmin(values, axis=0), np.nanmax(values, axis=0), color=color, alpha=0.22, linewidth=0
         )
-    middle = np.nanmedian(values, axis=0)
-    return list(
-        ax.plot(epochs, middle, color=color, linewidth=1.2 if test else 1.0, label="test" if test else "train", **marks)
-    )
+    return list(ax.plot(epochs, np.nanmedian(values, axis=0), color=color, linestyle=linestyle, label=label, **marks))
+
+
+def mark_epochs(ax: Axes) -> None:
+    """Mark whole epochs, at most seven of them."""
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
 
 
 def _scale_rate(ax: Axes, rates: Float[np.ndarray, "runs epochs"]) -> None:
@@ -129,11 +191,11 @@ def _scale_rate(ax: Axes, rates: Float[np.ndarray, "runs epochs"]) -> None:
 def _describe(runs: Sequence[Metrics]) -> str:
     epochs = len(runs[0]["epoch"])
     parts = [f"{epochs} epoch{'s' if epochs > 1 else ''}"]
-    for column, name in (("test_accuracy", "test accuracy"), ("train_accuracy", "train accuracy")):
-        if all(column in run for run in runs):
-            last = 100 * np.stack([run[column] for run in runs])[:, -1]
+    for split in ("test", "validation", "train"):
+        if all(f"{split}_accuracy" in run for run in runs):
+            last = 100 * np.stack([run[f"{split}_accuracy"] for run in runs])[:, -1]
             spread = f" ({last.min():.2f} to {last.max():.2f})" if len(runs) > 1 else ""
-            parts.append(f"{name} after the last {np.median(last):.2f} %{spread}")
+            parts.append(f"{split} accuracy after the last {np.median(last):.2f} %{spread}")
             break
     if all("seconds" in run for run in runs):
         parts.append(f"{np.median(np.stack([run['seconds'] for run in runs])):.3g} s an epoch")

@@ -1,29 +1,34 @@
-"""A figure of a paper: what it shows, what it takes, and how it is drawn from networks of ours."""
+"""A figure of a paper: what it shows, what it takes, and what comes of it; its kinds have files of their own."""
 
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from torch import nn
 
+from gradscape._digest import digest_tensors
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.landscape import Progress
 from gradscape.models import Classifier
 
 __all__ = [
     "Drawing",
+    "Given",
+    "Models",
     "PaperFigure",
-    "Takes",
     "describe_networks",
     "heatmap_arrays",
     "path_end",
+    "provenance_of",
     "readable",
     "short_name",
+    "training_command",
 ]
 
-Takes = Literal["pictures", "data", "noise", "weights"]
 Models = Mapping[str, Classifier]
 
 
@@ -35,63 +40,103 @@ class Drawing:
         figure: The page.
         arrays: What it shows, by name.
         said: What its caption has to say besides; may be empty.
+        meta: Provenance, which JSON can hold.
+        written: Files that were written on the way.
     """
 
     figure: Figure
-    arrays: dict[str, np.ndarray]
+    arrays: Mapping[str, np.ndarray]
     said: str = ""
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    written: tuple[Path, ...] = ()
 
 
-@dataclass(frozen=True, eq=False)
-class PaperFigure:
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Given:
+    """What a person gave for a figure.
+
+    Attributes:
+        name: The figure's name, such as `upanets:7`.
+        paths: Checkpoints, surfaces or run folders.
+        output: The folder of the figure, and of what is evaluated for it.
+        images: Image files and folders.
+        data: Name of a data set.
+        steps: Points on a side of a surface.
+        seed: Of everything random.
+        device: Where networks run.
+        report: Called with what is evaluated and its progress.
+        choosing: Which images of the data set: split, limit, classes, root, download, each as far as it was said.
+    """
+
+    name: str
+    paths: Sequence[Path]
+    output: Path
+    images: Sequence[Path] = ()
+    data: str | None = None
+    steps: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    report: Callable[[str, Progress], None] | None = None
+    choosing: Mapping[str, Any] = field(default_factory=dict)
+
+    def refuse(self, *options: str, drawn_from: str) -> None:
+        """Refuse options that the figure has no use for.
+
+        Args:
+            *options: Any of "images", "data", "steps", "split", "limit" and "classes".
+            drawn_from: What the figure is drawn from.
+
+        Raises:
+            ValueError: One of them was given.
+        """
+        given = [
+            f"`--{option}`"
+            for option in options
+            if (self.choosing.get(option) if option in ("split", "limit", "classes") else getattr(self, option))
+        ]
+        if given:
+            verb, them = ("say", "them") if len(given) > 1 else ("says", "it")
+            raise ValueError(
+                f"{' and '.join(given)} {verb} nothing to {self.name}, drawn from {drawn_from}: leave {them} out"
+            )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class PaperFigure(ABC):
     """One figure of a paper.
 
     Attributes:
         title: What it shows.
         original: What the paper made it of.
-        networks: Names of models that make it, as `create_model` takes them, in the order of the checkpoints.
-        takes: What the networks are shown: "pictures", "data" (images with labels), "noise", or nothing, where
-            only learned "weights" are drawn.
-        draw: From models by title, what they are shown (`Pictures`; `ChosenImages` for data), and a seed to a page.
-        attention: Kinds of attention blocks, of which one of the networks must have one.
-        fewest: How many networks there must be at least; None for as many as `networks` are.
-        pictures: How many pictures the paper shows, and are taken from a data set.
-        most_pictures: How many there is room for.
-        training: Options of `gradscape train` that make such networks.
     """
 
     title: str
     original: str
-    networks: tuple[str, ...]
-    takes: Takes
-    draw: Callable[[Models, Any, int], Drawing]
-    attention: tuple[type[nn.Module], ...]
-    fewest: int | None = None
-    pictures: int = 1
-    most_pictures: int = 1
-    training: str = "--data cifar10"
 
     @property
+    @abstractmethod
     def needs(self) -> str:
         """What must be given, in words."""
-        count = len(self.networks)
-        many = f"{self.fewest} to {count}" if self.fewest else str(count)
-        networks = f"{many} network{'s' if count > 1 else ''} such as {', '.join(self.networks)}"
-        return {
-            "pictures": f"{networks}; {_count(self.pictures, self.most_pictures)}",
-            "data": f"{networks}; a data set",
-            "noise": networks,
-            "weights": networks,
-        }[self.takes]
 
     @property
+    @abstractmethod
     def inputs(self) -> str:
-        """The options of `gradscape figure` that give what the networks are shown."""
-        return {"pictures": " --images PATH...", "data": " --data D", "noise": "", "weights": ""}[self.takes]
+        """The same as arguments of `gradscape figure`."""
 
-    def training_command(self, network: str) -> str:
-        """The command that makes one of the networks."""
-        return f"gradscape train {network} {self.training} -o runs/{short_name(network)}"
+    @abstractmethod
+    def make(self, given: Given) -> Drawing:
+        """Draw it.
+
+        Raises:
+            ValueError: Something is missing, too much or does not fit; the message has the command that makes what is
+                missing.
+            FileNotFoundError: A file or folder is not there; likewise.
+        """
+
+
+def training_command(network: str, options: str) -> str:
+    """The command that trains a network into a folder of its name."""
+    return f"gradscape train {network} {options} -o runs/{short_name(network)}"
 
 
 def short_name(name: str) -> str:
@@ -116,6 +161,18 @@ def describe_networks(models: Models) -> str:
     return f"{f'trained on {trained}, ' if trained else ''}test accuracy: {', '.join(said.values())}"
 
 
+def provenance_of(models: Models) -> dict[str, Any]:
+    """Which networks, exactly."""
+    return {
+        title: {
+            "name": model.meta["name"],
+            "weights": digest_tensors((*model.named_parameters(), *model.named_buffers())),
+            "scores": model.meta.get("scores"),
+        }
+        for title, model in models.items()
+    }
+
+
 def readable(picture: str) -> str:
     """A picture's name in words: without the file's ending."""
     return re.sub(r"\.\w{2,5}$", "", picture).replace("_", " ")
@@ -125,12 +182,6 @@ def heatmap_arrays(heatmaps: Mapping[str, Heatmaps]) -> dict[str, np.ndarray]:
     """Every model's maps, the classes explained and their probabilities, under `TITLE.raw` and so on."""
     names = ("raw", "display", "class_index", "probability")
     return {f"{title}.{name}": getattr(maps, name) for title, maps in heatmaps.items() for name in names}
-
-
-def _count(usual: int, most: int) -> str:
-    if most == 1:
-        return "a picture"
-    return f"pictures, {usual} in the paper, {most} at most"
 
 
 def _full_name(title: str, model: Classifier) -> str:

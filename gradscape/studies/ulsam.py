@@ -4,9 +4,10 @@ from gradscape.data.pictures import Pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.figures.explained_images import figure_explained_images
 from gradscape.models.ulsam import ULSAM
+from gradscape.studies.network_figure import NetworkFigure
 from gradscape.studies.paper_figure import Drawing, Models, PaperFigure, heatmap_arrays, readable
 
-__all__ = ["HEATMAPS"]
+__all__ = ["FIGURES", "HEATMAPS"]
 
 _SHORT = {"mobilenet_v1": "MV1", "mobilenet_v2": "MV2", "cifar_mobilenet_v2": "MV2", "ulsam": "ULSAM"}
 
@@ -32,7 +33,7 @@ def _as_in_the_paper(title: str) -> str:
     return " + ".join(_SHORT.get(part, part) for part in title.split("+"))
 
 
-HEATMAPS = PaperFigure(
+HEATMAPS = NetworkFigure(
     title="Grad-CAM++ and masked images, MobileNets with and without ULSAM",
     original="MobileNets and four birds of CUB-200: painted bunting, hooded oriole, scarlet tanager, Bohemian waxwing",
     networks=(
@@ -48,3 +49,7 @@ HEATMAPS = PaperFigure(
     most_pictures=8,
     training="--data folder:BIRDS --image-size 224",
 )
+
+FIGURES: dict[str, PaperFigure] = {
+    "ulsam:3": HEATMAPS,
+}

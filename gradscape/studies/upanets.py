@@ -1,4 +1,4 @@
-"""Figures of UPANets, arXiv:2103.08640: features before channel pixel attention, its part, and their sum.
+"""Figures of UPANets, arXiv:2103.08640: features before channel pixel attention, its part, and their sum; and the rest.
 
 Differs from the paper: figure 1 calls the pixels that are weighed the convolutions' output. In the authors' code, as
 here, they are the block's input, which is drawn besides; otherwise the red pixel would not be the sum it is said to be.
@@ -14,9 +14,12 @@ from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.channel_mixing import figure_channel_mixing
 from gradscape.figures.fusion import figure_fusion
 from gradscape.models.upanets import ChannelPixelAttention
+from gradscape.studies.network_figure import NetworkFigure
 from gradscape.studies.paper_figure import Drawing, Models, PaperFigure
+from gradscape.studies.upanets_bubbles import BUBBLES
+from gradscape.studies.upanets_landscapes import LANDSCAPES
 
-__all__ = ["ATTENTION_PROCESS", "FUSION", "NOISE_FUSION", "mixing_weights"]
+__all__ = ["ATTENTION_PROCESS", "FIGURES", "FUSION", "NOISE_FUSION", "mixing_weights"]
 
 _BLOCK = "layer2.0"
 _MAPS = 32
@@ -101,7 +104,7 @@ def _fusion_page(title: str, maps: FusionMaps, pictures: Pictures, image: Tensor
     return Drawing(page, {name: stage[0] for name, stage in stages})
 
 
-ATTENTION_PROCESS = PaperFigure(
+ATTENTION_PROCESS = NetworkFigure(
     title="how channel pixel attention makes a pixel: image, convolution, CPA",
     original="UPANets on an image of CIFAR-10",
     networks=("upanet16",),
@@ -110,7 +113,7 @@ ATTENTION_PROCESS = PaperFigure(
     attention=(ChannelPixelAttention,),
 )
 
-FUSION = PaperFigure(
+FUSION = NetworkFigure(
     title="32 maps of convolution, CPA and their sum, second stage",
     original="UPANets on an image of CIFAR-10",
     networks=("upanet16",),
@@ -119,7 +122,7 @@ FUSION = PaperFigure(
     attention=(ChannelPixelAttention,),
 )
 
-NOISE_FUSION = PaperFigure(
+NOISE_FUSION = NetworkFigure(
     title="the same of standard normal noise",
     original="UPANets on standard normal noise",
     networks=("upanet16",),
@@ -127,3 +130,11 @@ NOISE_FUSION = PaperFigure(
     draw=_draw_noise_fusion,
     attention=(ChannelPixelAttention,),
 )
+
+FIGURES: dict[str, PaperFigure] = {
+    "upanets:1": ATTENTION_PROCESS,
+    "upanets:7": FUSION,
+    **LANDSCAPES,
+    **BUBBLES,
+    "upanets:19": NOISE_FUSION,
+}

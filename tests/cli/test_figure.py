@@ -54,3 +54,27 @@ def test_checkpoints_that_are_missing_are_one_line_with_the_command(tmp_path: Pa
     ):
         run("upanets:19", "-o", tmp_path)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_landscape_is_evaluated_on_the_way_with_as_many_steps_as_asked_for(tmp_path: Path) -> None:
+    small = save_network(tmp_path, "upanet16_exc_spa", image_size=8)
+    told = run(
+        *("upanets:17", small, "--data", "digits", "--limit", 32, "--steps", 2, "--seed", 1),
+        *("--device", "cpu", "-o", tmp_path / "out"),
+    )
+    written = [line.removeprefix("wrote ") for line in told.splitlines() if line.startswith("wrote ")]
+    assert [Path(path).relative_to(tmp_path / "out") for path in written] == [
+        Path("surfaces/digits_train_span1_steps2_seed1/upanet16_exc_spa/surface.h5"),
+        *(Path(f"upanets_17.{ending}") for ending in ("pdf", "png", "npz")),
+    ]
+    assert load_arrays(tmp_path / "out" / "upanets_17.npz")[0]["upanet16_exc_spa.loss"].shape == (2, 2)
+
+
+def test_a_published_table_is_drawn_without_any_path(tmp_path: Path) -> None:
+    assert run("upanets:10", "--device", "cpu", "-o", tmp_path).count("wrote") == 3
+
+
+def test_run_folders_are_taken_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with pytest.raises(ValueError, match=r"run must be a run folder of `gradscape train`, but holds no metrics\.csv"):
+        run("upanets:10", tmp_path / "run", "--device", "cpu", "-o", tmp_path)

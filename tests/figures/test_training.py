@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 
-from gradscape.figures import figure_training, plot_training
+from gradscape.figures.training import Curve, figure_curve, figure_training, plot_training
 
 EPOCHS = np.arange(5.0)
 
@@ -91,3 +91,32 @@ def test_metrics_that_cannot_be_drawn_are_refused(metrics, message: str) -> None
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(ValueError, match=r"`metrics` must have the column learning_rate, got epoch, train_loss"):
         plot_training({"epoch": EPOCHS, "train_loss": EPOCHS}, value="learning_rate")
+
+
+def held_out_run() -> dict[str, np.ndarray]:
+    """A run of a recipe that holds images out."""
+    return {**run(), "validation_loss": 2.2 - 0.25 * EPOCHS, "validation_accuracy": 0.1 + 0.12 * EPOCHS}
+
+
+@pytest.mark.parametrize(("value", "expected"), [("loss", 2.2 - 0.25 * EPOCHS), ("accuracy", 10 + 12 * EPOCHS)])
+def test_images_held_out_have_a_curve_of_their_own(value: Curve, expected: np.ndarray) -> None:
+    drawn = {line.get_label(): line for line in plot_training(held_out_run(), value=value).lines}
+    assert set(drawn) == {"train", "validation", "test"}
+    np.testing.assert_allclose(np.asarray(drawn["validation"].get_ydata()), expected)
+
+
+def test_splits_are_told_apart_without_their_colors() -> None:
+    dashes = [(line.get_linestyle(), line._dash_pattern) for line in plot_training(held_out_run()).lines]  # type: ignore[attr-defined]
+    assert len(set(map(str, dashes))) == 3
+
+
+def test_a_single_curve_has_its_title_and_says_how_it_ended_without_test_images() -> None:
+    metrics = {name: column for name, column in held_out_run().items() if not name.startswith("test")}
+    figure = figure_curve(metrics, value="accuracy", title="of $\\alpha$")
+    FigureCanvasAgg(figure).draw()
+    (ax,) = figure.axes
+    assert ax.get_title() == "of $\\alpha$"
+    assert [line.get_label() for line in ax.lines] == ["train", "validation"]
+    assert "validation accuracy after the last 58.00 %" in figure.get_supxlabel()
+    width, height = ax.get_window_extent().size
+    assert 1.3 < width / height < 2

@@ -15,7 +15,8 @@ from gradscape.explain.cam import heatmaps
 from gradscape.explain.features import feature_maps
 from gradscape.explain.fusion import fusion_maps
 from gradscape.models import create_model, load_checkpoint, save_checkpoint
-from gradscape.studies import ba2m, spanet, ulsam, upanets
+from gradscape.studies import ba2m, residual_attention, spanet, ulsam, upanets
+from gradscape.studies.network_figure import NetworkFigure
 from gradscape.studies.paper_figure import PaperFigure, describe_networks, readable, short_name
 from gradscape.studies.paper_figures import FIGURES, HEADINGS, find_figure, make_figure, tabulate_figures
 from tests.studies.networks import save_network
@@ -62,21 +63,33 @@ def arrays_of(folder: Path, name: str) -> dict[str, np.ndarray]:
 
 
 def test_the_registry_holds_every_figure_that_the_papers_files_export() -> None:
-    for paper in (upanets, spanet, ulsam, ba2m):
+    for paper in (upanets, spanet, ulsam, residual_attention, ba2m):
         exported = {id(one) for one in map(vars(paper).get, paper.__all__) if isinstance(one, PaperFigure)}
         name = paper.__name__.rpartition(".")[2]
-        assert {id(one) for key, one in FIGURES.items() if key.startswith(f"{name}:")} == exported
+        registered = {id(one) for key, one in FIGURES.items() if key.startswith(f"{name}:")}
+        assert exported <= registered == {id(one) for one in paper.FIGURES.values()}
 
 
-def test_the_eight_figures_of_explanations_are_there() -> None:
-    assert set(FIGURES) == {
-        *("upanets:1", "upanets:7", "upanets:19", "spanet:5", "spanet:6", "ulsam:3", "ba2m:1", "ba2m:3")
+def test_every_data_figure_of_the_five_papers_is_there_in_order() -> None:
+    numbers = {
+        "upanets": (1, *range(7, 21)),
+        "spanet": range(3, 7),
+        "ulsam": (3,),
+        "residual_attention": (8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29, 30, 31),
+        "ba2m": (1, 3, 5),
     }
+    assert list(FIGURES) == [f"{paper}:{number}" for paper, several in numbers.items() for number in several]
 
 
-@pytest.mark.parametrize("name", FIGURES)
-def test_networks_that_the_registry_names_can_be_built_and_have_the_attention(name: str) -> None:
+def networks_figure(name: str) -> NetworkFigure:
     figure = find_figure(name)
+    assert isinstance(figure, NetworkFigure)
+    return figure
+
+
+@pytest.mark.parametrize("name", [name for name in FIGURES if isinstance(FIGURES[name], NetworkFigure)])
+def test_networks_that_the_registry_names_can_be_built_and_have_the_attention(name: str) -> None:
+    figure = networks_figure(name)
     with torch.device("meta"):
         built = [create_model(network, image_size=32) for network in figure.networks]
     assert any(isinstance(module, figure.attention) for network in built for module in network.modules())
@@ -91,6 +104,12 @@ def test_the_table_tells_what_each_figure_needs_and_its_command() -> None:
     assert rows["upanets:19"]["needs"] == "1 network such as upanet16"
     assert rows["ba2m:1"]["needs"].startswith("2 to 6 networks such as ")
     assert rows["ba2m:1"]["made by"].endswith("--data D -o out")
+    assert rows["upanets:8"]["needs"] == (
+        "2 networks such as upanet16_final_gap, upanet16 and a data set; "
+        "or their surfaces by `gradscape landscape --span 1 --steps 50`"
+    )
+    assert rows["upanets:10"]["needs"].startswith("nothing; networks to lay over the table")
+    assert all(row["made by"].startswith(f"gradscape figure {name} ") for name, row in rows.items())
 
 
 @pytest.mark.parametrize("name", ["upanets:1", "upanets:7"])
@@ -300,6 +319,8 @@ def test_what_is_shown_must_be_given_once_and_where_it_is_looked_at(
         make_figure("upanets:1", upanet, tmp_path, images=photographs)
     with pytest.raises(ValueError, match="`--limit` and `--classes` choose images of `--data`: name the data set"):
         make_figure("upanets:1", upanet, tmp_path, images=photographs[:1], classes="3")
+    with pytest.raises(ValueError, match="`--steps` says nothing to upanets:19, drawn from networks: leave it out"):
+        make_figure("upanets:19", upanet, tmp_path, steps=5)
     networks = [saved(name) for name in ("resnet20", "resnet20+se", "resnet20+spa_a")]
     with pytest.raises(ValueError, match="`--images` must be 8 pictures at most for spanet:5, got 9"):
         make_figure("spanet:5", networks, tmp_path, data="digits", limit=9)

@@ -1,0 +1,64 @@
+"""Figures that are made of training logs."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import final
+
+from gradscape.studies.paper_figure import Drawing, Given, PaperFigure
+from gradscape.studies.training_log import TrainingLog, load_logs
+
+__all__ = ["TrainingFigure"]
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class TrainingFigure(PaperFigure):
+    """A figure of how networks were trained.
+
+    Attributes:
+        trainings: Runs that make it, in the order of the folders: a folder's name -> model and options of
+            `gradscape train`.
+        draw: From the logs to a page.
+        fewest: How many there must be at least; None for as many as `trainings` are.
+    """
+
+    trainings: Mapping[str, str]
+    draw: Callable[[Sequence[TrainingLog]], Drawing]
+    fewest: int | None = None
+
+    @property
+    def needs(self) -> str:
+        """What must be given, in words."""
+        count = len(self.trainings)
+        many = f"{self.fewest} to {count}" if self.fewest and self.fewest < count else str(count)
+        return f"{many} run folder{'s' if count > 1 else ''} of `gradscape train` such as {', '.join(self.trainings)}"
+
+    @property
+    def inputs(self) -> str:
+        """The same as arguments of `gradscape figure`."""
+        return "RUN_DIR..."
+
+    def make(self, given: Given) -> Drawing:
+        """Draw it from run folders, or from the metrics.csv in them."""
+        given.refuse("images", "data", "steps", "split", "limit", "classes", drawn_from="training logs")
+        commands = [f"gradscape train {options} -o runs/{folder}" for folder, options in self.trainings.items()]
+        count = len(given.paths)
+        if count < (self.fewest or len(commands)):
+            raise ValueError(
+                f"`RUN_DIR` must be {self.needs}; {given.name} got {count}. Make one with `{commands[count]}`"
+            )
+        if count > len(commands):
+            raise ValueError(f"`RUN_DIR` must be {self.needs}; {given.name} got {count}: leave some out")
+        for path, command in zip(given.paths, commands, strict=False):
+            if not path.exists():
+                raise FileNotFoundError(f"there is no run folder {path}; make one with `{command}`")
+        logs = load_logs(given.paths)
+        for path, log, command in zip(given.paths, logs, commands, strict=False):
+            if not log.runs:
+                raise ValueError(f"{path} must hold a metrics.csv for {given.name}; make one with `{command}`")
+        drawing = self.draw(logs)
+        return Drawing(drawing.figure, drawing.arrays, drawing.said, {**drawing.meta, "trainings": _provenance(logs)})
+
+
+def _provenance(logs: Sequence[TrainingLog]) -> dict[str, object]:
+    return {log.title: {key: log.meta.get(key) for key in ("name", "recipe", "data", "scores")} for log in logs}
