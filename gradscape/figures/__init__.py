@@ -9,37 +9,51 @@ from gradscape.figures.attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from gradscape.figures.batch_sizes import figure_batch_sizes, plot_batch_sizes
+from gradscape.figures.bubbles import Bubble, figure_bubbles, plot_bubbles
 from gradscape.figures.embedding import figure_embeddings, plot_embedding
 from gradscape.figures.embedding_page import interactive_embedding
 from gradscape.figures.fusion import figure_features, figure_fusion, plot_features
 from gradscape.figures.heatmaps import figure_heatmaps, plot_heatmap
 from gradscape.figures.interactive import interactive_surface
 from gradscape.figures.maps import plot_contour, plot_filled, plot_heat
+from gradscape.figures.measures import figure_measures, plot_measures
 from gradscape.figures.pages import figure_comparison, figure_landscape, figure_scaled
 from gradscape.figures.preview import figure_preview
 from gradscape.figures.profiles import figure_line, plot_line
 from gradscape.figures.relief import plot_surface
+from gradscape.figures.run_curves import figure_run_curves, plot_run_curves
 from gradscape.figures.style import save_figure
-from gradscape.figures.training import figure_training, plot_training
+from gradscape.figures.tables import figure_table
+from gradscape.figures.training import figure_curve, figure_training, plot_training
 
 __all__ = [
+    "Bubble",
     "figure_attention",
+    "figure_batch_sizes",
     "figure_batch_weights",
+    "figure_bubbles",
     "figure_channel_weights",
     "figure_comparison",
+    "figure_curve",
     "figure_embeddings",
     "figure_features",
     "figure_fusion",
     "figure_heatmaps",
     "figure_landscape",
     "figure_line",
+    "figure_measures",
     "figure_preview",
+    "figure_run_curves",
     "figure_scale_weights",
     "figure_scaled",
+    "figure_table",
     "figure_training",
     "interactive_embedding",
     "interactive_surface",
+    "plot_batch_sizes",
     "plot_batch_weights",
+    "plot_bubbles",
     "plot_channel_weights",
     "plot_contour",
     "plot_embedding",
@@ -48,6 +62,8 @@ __all__ = [
     "plot_heat",
     "plot_heatmap",
     "plot_line",
+    "plot_measures",
+    "plot_run_curves",
     "plot_scale_weights",
     "plot_surface",
     "plot_training",

@@ -13,17 +13,21 @@ from gradscape.landscape.export import FORMATS, save_csv, save_npz
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.goldstein import load_directions, save_directions
 from gradscape.landscape.line import Line
+from gradscape.landscape.metrics import METRICS, Measure, Metric, measure_landscape
 from gradscape.landscape.span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from gradscape.landscape.surface import Difference, Surface, Value
 from gradscape.landscape.task import cross_entropy, top1
 
 __all__ = [
     "FORMATS",
+    "METRICS",
     "SPAN_IMAGES",
     "Difference",
     "Direction",
     "DirectionSummary",
     "Line",
+    "Measure",
+    "Metric",
     "Progress",
     "SpanSearch",
     "Surface",
@@ -37,6 +41,7 @@ __all__ = [
     "find_span",
     "load_directions",
     "load_landscape",
+    "measure_landscape",
     "random_directions",
     "save_csv",
     "save_directions",

@@ -1,0 +1,38 @@
+"""gradscape compare."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gradscape.cli import options
+from gradscape.cli.console import say, say_table, say_written, waiting
+
+
+def compare(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="SURFACE.h5|RUN_DIR...", help="Surfaces, and folders of them with several draws."),
+    ],
+    *,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="A metric, as often as there are several; all if left out.")
+    ] = None,
+    confidence: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
+    seed: options.Seed = 0,
+    output: options.Output = Path("compare"),
+    quiet: options.Quiet = False,
+) -> None:
+    """Compare networks by the metrics of their landscapes, over random directions and images."""
+    from gradscape.studies import compare as study
+
+    networks = study.load_networks(paths)
+    with waiting("measuring", quiet=quiet):
+        comparison = study.compare_surfaces(networks, metrics=metric or None, confidence=confidence, seed=seed)
+        written = study.save_comparison(comparison, output)
+    if not quiet:
+        say_table(study.HEADINGS, study.tabulate_means(comparison))
+        if comparison.differences:
+            say_table(study.DIFFERENCE_HEADINGS, study.tabulate_differences(comparison))
+        say("\n".join(comparison.remarks))
+        say_written(written)

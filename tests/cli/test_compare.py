@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import pytest
+
+from gradscape.landscape import Surface
+from tests.cli.conftest import Command
+from tests.studies.test_compare import network
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """Two networks' runs, with three draws of directions each."""
+    for name, truth in (("plain", "egg box"), ("short", "bowl")):
+        for surface in network(name, truth, 3):  # what differs between draws here is the images' noise
+            surface.save(tmp_path / "run" / name / f"seed{surface.meta['seed']}" / "surface.h5")
+    return tmp_path / "run"
+
+
+def test_networks_are_printed_side_by_side_and_written(
+    gradscape: Command, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
+    done = gradscape("compare", runs, "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert "8 comparisons: their intervals hold together with 95 % (Bonferroni)" in done.out
+    assert "draws of directions: plain 3, short 3" in done.out
+    assert "not distinguishable" in done.out
+    for name in ("metrics.csv", "draws.csv", "differences.csv", "metrics.pdf", "metrics.png"):
+        assert f"wrote {tmp_path / 'out' / name}" in done.out
+        assert (tmp_path / "out" / name).stat().st_size > 0
+
+
+def test_one_network_is_measured_and_one_metric_chosen(gradscape: Command, runs: Path, tmp_path: Path) -> None:
+    done = gradscape(
+        "compare", runs / "plain" / "seed0" / "surface.h5", "--metric", "roughness", "-o", tmp_path / "out"
+    )
+    assert done.code == 0, done.err
+    assert "one draw of directions for plain" in done.out
+    assert "roughness" in done.out
+    assert "sharpness" not in done.out
+    assert "difference" not in done.out.replace("differences.csv", "")
+
+
+def test_quiet_prints_nothing(gradscape: Command, runs: Path, tmp_path: Path) -> None:
+    done = gradscape("compare", runs / "plain", "--metric", "curvature", "-q", "-o", tmp_path / "out")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+def test_mistakes_are_one_line(gradscape: Command, runs: Path, tmp_path: Path) -> None:
+    path = runs / "short" / "seed0" / "surface.h5"
+    surface = Surface.load(path)
+    Surface(
+        alphas=2 * surface.alphas,
+        betas=surface.betas,
+        blocks=surface.blocks,
+        origin=surface.origin,
+        meta=surface.meta,
+    ).save(path)
+    for arguments, message in (
+        ([runs], "plain and short have different spans or steps: use one --span R and --steps N for all"),
+        ([tmp_path / "nowhere.h5"], "nowhere.h5"),
+        ([runs, "--metric", "anisotropi"], "unknown `metric` 'anisotropi'; did you mean anisotropy?"),
+    ):
+        done = gradscape("compare", *arguments, "-o", tmp_path / "out")
+        assert done.code == 2
+        assert message in done.err
+        assert done.err.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,264 @@
+import csv
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy import stats
+from torch import nn
+from torch.nn import functional
+
+from gradscape.data import load_split
+from gradscape.landscape import Surface, evaluate_surface, random_directions
+from gradscape.landscape.metrics import METRICS, Measure
+from gradscape.studies.compare import (
+    DIFFERENCE_HEADINGS,
+    HEADINGS,
+    compare_surfaces,
+    load_networks,
+    save_comparison,
+    tabulate_differences,
+    tabulate_means,
+)
+from gradscape.studies.differences import NOT_DISTINGUISHABLE, Draws, half_width, pair_difference
+from tests.landscape.noisy_surfaces import NOISES, drawn_surface
+
+NOTHING_LEFT = np.zeros(0)
+
+
+def draws(values: np.ndarray, resampled: np.ndarray = NOTHING_LEFT) -> Draws:
+    measures = [Measure("roughness", float(value), np.nan, np.nan, "") for value in values]
+    return Draws(measures, np.asarray(values, dtype=float), resampled)
+
+
+def test_the_interval_of_a_difference_is_welchs_where_all_images_were_seen() -> None:
+    generator = np.random.default_rng(0)
+    first, second = generator.normal(3, 1, 4), generator.normal(2, 5, 7)
+    found = pair_difference("roughness", ("a", "b"), draws(first), draws(second), confidence=0.9, seed=0)
+    variances = first.var(ddof=1) / 4, second.var(ddof=1) / 7
+    freedom = sum(variances) ** 2 / (variances[0] ** 2 / 3 + variances[1] ** 2 / 6)
+    half = stats.t.ppf(0.95, freedom) * np.sqrt(sum(variances))
+    assert found.difference == pytest.approx(first.mean() - second.mean())
+    assert (found.high - found.low) / 2 == pytest.approx(half)
+
+
+def test_what_both_networks_owe_to_the_same_images_cancels() -> None:
+    values, shared = np.array([1.0, 2.0, 3.0, 4.0]), 100 * np.random.default_rng(0).standard_normal(300)
+    alone = pair_difference("roughness", ("a", "b"), draws(values), draws(values + 9), confidence=0.95, seed=0)
+    paired = pair_difference(
+        "roughness", ("a", "b"), draws(values, shared), draws(values + 9, shared), confidence=0.95, seed=0
+    )
+    unpaired = pair_difference(
+        "roughness", ("a", "b"), draws(values, shared), draws(values + 9, -shared), confidence=0.95, seed=0
+    )
+    assert (paired.low, paired.high) == pytest.approx((alone.low, alone.high))
+    assert alone.verdict == "b is higher"
+    assert unpaired.verdict == NOT_DISTINGUISHABLE
+
+
+def test_few_draws_are_permuted_exactly() -> None:
+    found = pair_difference("r", ("a", "b"), draws(np.arange(4.0)), draws(np.arange(4.0) + 10), confidence=0.95, seed=0)
+    assert found.permutation_p == pytest.approx(2 / 70)
+
+
+@pytest.mark.parametrize("tails", ["student", "lognormal"])
+@pytest.mark.parametrize("count", [3, 8])
+def test_two_direction_sets_of_one_network_are_not_distinguishable_in_90_of_100_runs(tails: str, count: int) -> None:
+    generator = np.random.default_rng(count)
+    level = 1 - 0.05 / len(METRICS)
+    quiet = 0
+    for _ in range(100):
+        drawn = {
+            "student": lambda: 5 + generator.standard_t(3, count),
+            "lognormal": lambda: generator.lognormal(0, 1, count),
+        }[tails]
+        pairs = [(draws(drawn()), draws(drawn())) for _ in METRICS]
+        quiet += all(abs(a.values.mean() - b.values.mean()) <= half_width(a, b, level) for a, b in pairs)
+    assert quiet >= 90
+
+
+def test_draws_that_all_agree_leave_no_width() -> None:
+    (surface,) = network("a", "bowl", 1)
+    same = compare_surfaces({"a": [surface, marked(surface, "a", 1)]}, resamples=60)
+    assert same.means["a"]["convex_share"].low == same.means["a"]["convex_share"].high == 1
+    found = pair_difference("r", ("a", "b"), draws(np.full(3, 0.1)), draws(np.full(4, 0.3)), confidence=0.95, seed=0)
+    assert (found.low, found.high) == pytest.approx((-0.2, -0.2))
+    assert found.verdict == "b is higher"
+
+
+def test_a_real_difference_is_found() -> None:
+    generator = np.random.default_rng(0)
+    found = pair_difference(
+        "r", ("a", "b"), draws(generator.normal(5, 1, 6)), draws(generator.normal(1, 1, 6)), confidence=0.99, seed=0
+    )
+    assert found.verdict == "a is higher"
+    assert 0 < found.low < 4 < found.high
+
+
+def marked(surface: Surface, weights: str, seed: int, **meta: object) -> Surface:
+    """The surface as if a network had been evaluated on real images."""
+    about = {
+        "model": weights,
+        "weights": weights,
+        "directions": [f"{weights}{seed}", f"{weights}{seed}'"],
+        "blocks": [f"block{number}" for number in range(len(surface.blocks.count))],
+        "data": "digits",
+        "seed": seed,
+    }
+    return replace(surface, meta=about | meta)
+
+
+def network(name: str, truth: str, count: int, **meta: object) -> list[Surface]:
+    return [
+        marked(drawn_surface(truth, NOISES["lognormal"], blocks=12, seed=7), name, seed, **meta)
+        if count == 1
+        else marked(drawn_surface(truth, NOISES["student"], blocks=12, seed=seed), name, seed, **meta)
+        for seed in range(count)
+    ]
+
+
+def test_every_pair_and_metric_is_compared_and_intervals_hold_together() -> None:
+    networks = {"a": network("a", "bowl", 2), "b": network("b", "egg box", 3), "c": network("c", "bowl", 2)}
+    two = compare_surfaces(networks, metrics=["roughness", "curvature"], resamples=60)
+    assert [(one.metric, one.first, one.second) for one in two.differences] == [
+        (metric, *pair) for metric in ("roughness", "curvature") for pair in (("a", "b"), ("a", "c"), ("b", "c"))
+    ]
+    assert two.remarks == [
+        "draws of directions: a 2, b 3, c 2",
+        "6 comparisons: their intervals hold together with 95 % (Bonferroni)",
+    ]
+    one = compare_surfaces(networks, metrics=["roughness"], resamples=60)
+    assert one.differences[0].high - one.differences[0].low < two.differences[0].high - two.differences[0].low
+    assert one.differences[0].difference == two.differences[0].difference
+
+
+def test_a_single_draw_says_that_other_directions_are_unknown() -> None:
+    comparison = compare_surfaces(
+        {"a": network("a", "bowl", 1), "b": network("b", "egg box", 1)}, metrics=["roughness"], resamples=60
+    )
+    (found,) = comparison.differences
+    assert found.verdict == "unknown: one draw of directions says nothing about others"
+    assert np.isnan(found.low)
+    assert comparison.remarks[1] == (
+        "one draw of directions for a, b: its interval is over images alone, and how much other directions would give "
+        "is unknown; evaluate more by gradscape landscape --repeats 5"
+    )
+    assert np.isfinite(comparison.means["a"]["roughness"].low)
+
+
+def test_a_metric_without_a_value_in_some_draws_says_so() -> None:
+    surfaces = network("a", "bowl", 3)
+    lost = surfaces[1].origin
+    surfaces[1] = replace(surfaces[1], origin=replace(lost, mean=np.full_like(lost.mean, np.nan)))
+    comparison = compare_surfaces({"a": surfaces}, metrics=["sharpness"], resamples=60)
+    assert comparison.means["a"]["sharpness"].note == (
+        "1 of 3 draws: the origin was not evaluated, or its loss is not finite"
+    )
+    assert np.isnan(comparison.draws["a"]["sharpness"][1])
+    assert np.isfinite(comparison.means["a"]["sharpness"].low)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"blocks": ["other"] * 12}, r"a and b have different images: use one --data, --limit and --seed"),
+        ({"data": "cifar10"}, r"a and b have different data: use one --data for all"),
+        ({"normalize": "layer"}, r"a and b have different normalizations of directions: use one --normalize"),
+        ({"functions": {"loss": "x"}}, r"a and b have different loss or metric functions"),
+    ],
+)
+def test_networks_seen_through_other_images_or_rules_are_refused(change: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        compare_surfaces({"a": network("a", "bowl", 1), "b": network("b", "bowl", 1, **change)})
+
+
+def test_other_spans_are_refused() -> None:
+    (wider,) = network("b", "bowl", 1)
+    wider = replace(wider, alphas=2 * wider.alphas)
+    with pytest.raises(ValueError, match=r"a and b have different spans or steps: use one --span R and --steps N"):
+        compare_surfaces({"a": network("a", "bowl", 1), "b": [wider]})
+
+
+def test_unknown_metrics_are_refused_with_those_near_them() -> None:
+    with pytest.raises(ValueError, match=r"unknown `metric` 'roughnes'; did you mean roughness"):
+        compare_surfaces({"a": network("a", "bowl", 1)}, metrics=["roughnes"])
+
+
+def test_runs_are_grouped_by_network_and_named_by_model_or_folder(tmp_path: Path) -> None:
+    for name in ("short", "plain"):
+        for surface in network(name, "bowl", 2, model="resnet20"):
+            surface.save(tmp_path / "run" / name / f"seed{surface.meta['seed']}" / "surface.h5")
+    (alone,) = network("other", "bowl", 1)
+    alone.save(tmp_path / "one.h5")
+    assert {name: len(found) for name, found in load_networks([tmp_path / "run"]).items()} == {"plain": 2, "short": 2}
+    named = load_networks([tmp_path / "run" / "plain", tmp_path / "one.h5", tmp_path / "one.h5"])
+    assert {name: len(found) for name, found in named.items()} == {"resnet20": 2, "other": 1}
+
+
+def test_folders_without_surfaces_copies_and_foreign_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"holds no surface\.h5: gradscape landscape makes them"):
+        load_networks([tmp_path])
+    (surface,) = network("a", "bowl", 1)
+    for name in ("first", "second"):
+        surface.save(tmp_path / name / "surface.h5")
+    with pytest.raises(ValueError, match=r"first/surface\.h5 and .*second/surface\.h5 hold one network along the same"):
+        load_networks([tmp_path])
+    replace(surface, meta={}).save(tmp_path / "foreign.h5")
+    with pytest.raises(ValueError, match=r"foreign\.h5 does not say which network, directions and images it is of"):
+        load_networks([tmp_path / "foreign.h5"])
+
+
+def test_tables_and_files_have_every_number(tmp_path: Path) -> None:
+    networks = {"a": network("a", "bowl", 2), "b": network("b", "egg box", 2)}
+    comparison = compare_surfaces(networks, resamples=60)
+    means, differences = tabulate_means(comparison), tabulate_differences(comparison)
+    assert len(means) == 2 * len(METRICS)
+    assert len(differences) == len(METRICS)
+    assert {len(row) for row in means} == {len(HEADINGS)}
+    assert {len(row) for row in differences} == {len(DIFFERENCE_HEADINGS)}
+    written = save_comparison(comparison, tmp_path)
+    assert [path.name for path in written] == [
+        "metrics.csv", "draws.csv", "differences.csv", "metrics.pdf", "metrics.png"
+    ]  # fmt: skip
+    with (tmp_path / "draws.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 2 * 2 * len(METRICS)
+    value = next(float(row["value"]) for row in rows if (row["network"], row["metric"]) == ("b", "roughness"))
+    assert value == comparison.draws["b"]["roughness"][0]
+    with (tmp_path / "differences.csv").open() as file:
+        found = {row["metric"]: row for row in csv.DictReader(file)}
+    assert float(found["curvature"]["low"]) == next(
+        one.low for one in comparison.differences if one.metric == "curvature"
+    )
+
+
+def test_two_direction_sets_of_a_trained_network_are_not_distinguishable() -> None:
+    images, labels = next(iter(load_split("digits", "train", image_size=8, batch_size=512)))
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = nn.Sequential(nn.Flatten(), nn.Linear(192, 24), nn.ReLU(), nn.Linear(24, 10))
+        optimizer = torch.optim.Adam(net.parameters(), 1e-2)
+        for _ in range(60):
+            optimizer.zero_grad()
+            functional.cross_entropy(net(images), labels).backward()
+            optimizer.step()
+    axis = np.linspace(-1.0, 1.0, 7)
+    batches = [(images[:320], labels[:320])]
+    surfaces = [
+        evaluate_surface(net, batches, random_directions(net, seed=seed), axis, axis, population=1437)
+        for seed in range(6)
+    ]
+    sets = {"first": surfaces[:3], "second": surfaces[3:]}
+    comparison = compare_surfaces(sets, resamples=60)
+    verdicts = {one.metric: one.verdict for one in comparison.differences}
+    assert set(verdicts.values()) == {NOT_DISTINGUISHABLE}, comparison.means
+    widths = {name: comparison.means["first"][name].value for name in ("sharpness", "roughness")}
+    assert all(np.isfinite(value) and value > 0 for value in widths.values())
+    untrained = nn.Sequential(nn.Flatten(), nn.Linear(192, 24), nn.ReLU(), nn.Linear(24, 10))
+    others = [
+        evaluate_surface(untrained, batches, random_directions(untrained, seed=seed), axis, axis, population=1437)
+        for seed in range(3)
+    ]
+    (found,) = compare_surfaces({"trained": surfaces[:3], "untrained": others}, metrics=["sharpness"]).differences
+    assert found.verdict == "trained is higher"
