@@ -14,6 +14,7 @@ from gradscape.landscape.metrics import METRICS, Measure
 
 NOT_DISTINGUISHABLE = "not distinguishable"
 _UNKNOWN = "unknown: one draw of directions says nothing about others"
+_FEW_IMAGES = "unknown: too few images for an interval"
 _PERMUTATIONS = 999
 
 
@@ -27,7 +28,7 @@ class PairDifference:
         first: A network.
         second: Another one.
         difference: Mean over the first's draws minus that over the second's.
-        low: Lower end of the interval; NaN with a single draw.
+        low: Lower end of the interval; NaN with a single draw or too few images.
         high: Upper end.
         permutation_p: Share of the ways to deal out the draws to two networks that differ as much; NaN likewise.
         verdict: Which is higher, or that they are not distinguishable.
@@ -70,6 +71,11 @@ class Draws:
         """The values of the draws that have one."""
         return self.values[np.isfinite(self.values)]
 
+    @property
+    def bounded(self) -> bool:
+        """Whether there are images enough for an interval in every draw that has a value."""
+        return not any(np.isfinite(measure.value) and np.isnan(measure.low) for measure in self.measures)
+
     def mean(self, confidence: float) -> Measure:
         """Mean over draws with an interval over directions and images; with a single draw its own measure."""
         if len(self.measures) == 1:
@@ -77,7 +83,7 @@ class Draws:
         name, unit, values = self.measures[0].name, self.measures[0].unit, self.defined
         notes = [measure.note for measure in self.measures if measure.note]
         note = f"{len(notes)} of {len(self.measures)} draws: {notes[0]}" if notes else ""
-        if len(values) < 2:
+        if len(values) < 2 or not self.bounded:
             return Measure(name, float(values.mean()) if len(values) else np.nan, np.nan, np.nan, unit, note)
         with _equal_values():
             ends = stats.ttest_1samp(values, 0.0).confidence_interval(confidence)
@@ -106,6 +112,8 @@ def pair_difference(
     difference = float(first.mean() - second.mean())
     if min(len(first), len(second)) < 2:
         return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _UNKNOWN)
+    if not (ours.bounded and theirs.bounded):
+        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _FEW_IMAGES)
     half = half_width(ours, theirs, confidence)
     low, high = difference - half, difference + half
     test = stats.permutation_test(

@@ -28,7 +28,7 @@ NOTHING_LEFT = np.zeros(0)
 
 
 def draws(values: np.ndarray, resampled: np.ndarray = NOTHING_LEFT) -> Draws:
-    measures = [Measure("roughness", float(value), np.nan, np.nan, "") for value in values]
+    measures = [Measure("roughness", value, value, value, "") for value in values.tolist()]
     return Draws(measures, np.asarray(values, dtype=float), resampled)
 
 
@@ -145,6 +145,18 @@ def test_a_single_draw_says_that_other_directions_are_unknown() -> None:
         "is unknown; evaluate more by gradscape landscape --repeats 5"
     )
     assert np.isfinite(comparison.means["a"]["roughness"].low)
+
+
+def test_too_few_images_for_an_interval_are_too_few_for_a_verdict() -> None:
+    def few(name: str, truth: str) -> list[Surface]:
+        surfaces = [drawn_surface(truth, NOISES["lognormal"], blocks=4, seed=seed) for seed in range(3)]
+        return [marked(surface, name, seed) for seed, surface in enumerate(surfaces)]
+
+    found = compare_surfaces({"a": few("a", "bowl"), "b": few("b", "egg box")}, metrics=["curvature"], resamples=60)
+    (difference,) = found.differences
+    assert difference.verdict == "unknown: too few images for an interval"
+    assert np.isnan([difference.low, difference.high, found.means["a"]["curvature"].low]).all()
+    assert np.isfinite(difference.difference)
 
 
 def test_a_metric_without_a_value_in_some_draws_says_so() -> None:
