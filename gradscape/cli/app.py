@@ -10,6 +10,7 @@ import typer
 from gradscape.cli import (
     attention,
     cam,
+    compare,
     convert,
     demo,
     figure,
@@ -19,6 +20,7 @@ from gradscape.cli import (
     line,
     models,
     plot,
+    report,
     train,
     tsne,
 )
@@ -43,11 +45,13 @@ app.command("import")(imports.import_)
 app.command("landscape")(landscape.landscape)
 app.command("line")(line.line)
 app.command("plot")(plot.plot)
+app.command("compare")(compare.compare)
 app.command("cam")(cam.cam)
 app.command("attention")(attention.attention)
 app.command("fusion")(fusion.fusion)
 app.command("tsne")(tsne.tsne)
 app.command("figure")(figure.figure)
+app.command("report")(report.report)
 app.command("convert")(convert.convert)
 
 

@@ -16,7 +16,7 @@ def demo(
     device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Train two small networks on digits, compare their landscapes, and write every picture and a page of them."""
+    """Train two small networks on digits, compare them in every way there is, and write a report of it."""
     device = tuned_process(device)
     from gradscape.studies.demo import run_demo
 

@@ -16,16 +16,28 @@ from gradscape.figures.shading import Scale, Shading, Value, shade, short_number
 from gradscape.figures.style import colormap
 from gradscape.landscape import Surface
 
+__all__ = [
+    "PLOTLY_CONFIG",
+    "VIEWS",
+    "color_scale",
+    "drawing_stride",
+    "drawn_heights",
+    "hover_template",
+    "interactive_surface",
+    "kept_indices",
+    "shade_view",
+]
+
 # Each point costs about 70 bytes: seven heights as text, three float32 numbers to read. They come on top of plotly's
 # own 4.8 MB, and this many, five surfaces of 51 × 51 among them, keep a page below about 6 MB.
 _MOST_POINTS = 13_500
-_VIEWS: tuple[tuple[Value, Scale], ...] = tuple(product(get_args(Value), ("raw", "minmax", "log")))
+VIEWS: tuple[tuple[Value, Scale], ...] = tuple(product(get_args(Value), ("raw", "minmax", "log")))
 _NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _COLORS = 33
 _PANEL_HEIGHT = 560
 _MOST_COLUMNS = 3
 # Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
-_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
+PLOTLY_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -118,14 +130,14 @@ def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequen
     """
     several = [surfaces] if isinstance(surfaces, Surface) else list(surfaces)
     names = result_names(several, titles)
-    views = {view: shading for view in _VIEWS if (shading := _shaded(several, view))}
+    views = {view: shading for view in VIEWS if (shading := shade_view(several, view))}
     for surface in several:
         if min(len(surface.alphas), len(surface.betas)) < 2:
             raise ValueError(
                 "`surfaces` must have at least 2 alphas and 2 betas each, got "
                 f"{len(surface.alphas)} and {len(surface.betas)}"
             )
-    stride = _stride(several)
+    stride = drawing_stride(several)
     figure = _figure(several, names, views, stride)
     caption = describe_surfaces(several, names)
     if stride > 1:
@@ -135,23 +147,24 @@ def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequen
         include_plotlyjs=True,
         full_html=False,
         div_id="landscape",
-        config=_CONFIG,
+        config=PLOTLY_CONFIG,
         post_script=_ARRANGE,
     )
     return _PAGE.format(title=html.escape(", ".join(names)), plot=plot, caption=html.escape(caption))
 
 
-def _shaded(surfaces: Sequence[Surface], view: tuple[Value, Scale]) -> Shading | None:
-    """The view's range; None where it cannot be drawn: no error was measured, or nothing is positive on a log scale."""
+def shade_view(surfaces: Sequence[Surface], view: tuple[Value, Scale]) -> Shading | None:
+    """A view's range; None where it cannot be drawn: no error was measured, or nothing is positive on a log scale."""
     try:
         return shade(surfaces, *view)
     except ValueError:
-        if view == _VIEWS[0]:
+        if view == VIEWS[0]:
             raise
         return None
 
 
-def _stride(surfaces: Sequence[Surface]) -> int:
+def drawing_stride(surfaces: Sequence[Surface]) -> int:
+    """Draw one row and column in so many, for the page to stay small."""
     points = sum(surface.loss.size for surface in surfaces)
     return int(np.ceil(np.sqrt(points / _MOST_POINTS))) if points > _MOST_POINTS else 1
 
@@ -171,7 +184,7 @@ def _figure(
         vertical_spacing=0.05,
     )
     for number, surface in enumerate(surfaces):
-        trace = _trace(surface, _heights(surface, views[_VIEWS[0]], stride), stride)
+        trace = _trace(surface, drawn_heights(surface, views[VIEWS[0]], stride), stride)
         figure.add_trace(trace, row=number // columns + 1, col=number % columns + 1)
     scenes = [f"scene{number}" if number > 1 else "scene" for number in range(1, len(surfaces) + 1)]
     for scene, surface in zip(scenes, surfaces, strict=True):
@@ -181,13 +194,13 @@ def _figure(
             "label": value + _NAMES[scale],
             "method": "update",
             "args": [
-                {"z": [_heights(surface, shading, stride) for surface in surfaces]},
+                {"z": [drawn_heights(surface, shading, stride) for surface in surfaces]},
                 _look(shading, scenes),
             ],
         }
         for (value, scale), shading in views.items()
     ]
-    figure.update_layout(_look(views[_VIEWS[0]], scenes))
+    figure.update_layout(_look(views[VIEWS[0]], scenes))
     figure.update_layout(
         height=rows * _PANEL_HEIGHT,
         margin={"l": 10, "r": 10, "t": 30, "b": 80},
@@ -207,14 +220,9 @@ def _figure(
 
 
 def _trace(surface: Surface, heights: list[list[float | None]], stride: int) -> go.Surface:
-    rows, columns = (_kept(len(axis), stride) for axis in (surface.betas, surface.alphas))
+    rows, columns = (kept_indices(len(axis), stride) for axis in (surface.betas, surface.alphas))
     read = np.stack([surface.loss, surface.loss_stderr, 100 * surface.error], axis=-1)[rows, columns]
     unsure = (np.isfinite(surface.loss_stderr) & ~surface.reliable)[rows, columns]
-    parts = ["alpha %{x:.4~g}", "beta %{y:.4~g}", "loss %{customdata[0]:.4~g}"]
-    if np.isfinite(read[..., 1]).any():
-        parts[-1] += " ± %{customdata[1]:.2~g}" + ("%{text}" if unsure.any() else "")
-    if np.isfinite(read[..., 2]).any():
-        parts.append("error %{customdata[2]:.2~f} %")
     return go.Surface(
         x=surface.alphas[columns],
         y=surface.betas[rows],
@@ -222,25 +230,42 @@ def _trace(surface: Surface, heights: list[list[float | None]], stride: int) -> 
         # When hovering, plotly looks these two up as [x][y], although it reads z as [y][x].
         customdata=read.transpose(1, 0, 2).astype(np.float32),
         text=np.where(unsure.T, " (unreliable)", "") if unsure.any() else None,
-        hovertemplate="<br>".join(parts) + "<extra></extra>",
+        hovertemplate=hover_template(surface),
         coloraxis="coloraxis",
         contours={axis: {"highlight": True, "highlightwidth": 1} for axis in "xyz"},
         lighting={"ambient": 0.75, "diffuse": 0.5, "specular": 0.05, "roughness": 0.9},
     )
 
 
-def _heights(surface: Surface, shading: Shading, stride: int) -> list[list[float | None]]:
+def hover_template(surface: Surface) -> str:
+    """What is said at a point, of custom data (loss, standard error, error in percent) and a text where unreliable."""
+    parts = ["alpha %{x:.4~g}", "beta %{y:.4~g}", "loss %{customdata[0]:.4~g}"]
+    if np.isfinite(surface.loss_stderr).any():
+        unsure = (np.isfinite(surface.loss_stderr) & ~surface.reliable).any()
+        parts[-1] += " ± %{customdata[1]:.2~g}" + ("%{text}" if unsure else "")
+    if np.isfinite(surface.error).any():
+        parts.append("error %{customdata[2]:.2~f} %")
+    return "<br>".join(parts) + "<extra></extra>"
+
+
+def drawn_heights(surface: Surface, shading: Shading, stride: int) -> list[list[float | None]]:
     """What is drawn as z, None where there is a gap; logarithms are taken here, so that colors follow them."""
-    rows, columns = (_kept(len(axis), stride) for axis in (surface.betas, surface.alphas))
+    rows, columns = (kept_indices(len(axis), stride) for axis in (surface.betas, surface.alphas))
     values = shading.drawn(surface).filled(np.nan)[rows, columns]
     heights = np.log10(values) if shading.scale == "log" else values
     # Five digits are finer than a screen, and a third of the bytes.
     return [[float(f"{height:.5g}") if np.isfinite(height) else None for height in row] for row in heights]
 
 
-def _kept(length: int, stride: int) -> slice:
+def kept_indices(length: int, stride: int) -> slice:
     """Every `stride`-th index, the middle one among them."""
     return slice((length - 1) // 2 % stride, None, stride)
+
+
+def color_scale(value: Value) -> list[list[float | str]]:
+    """A value's color map as plotly takes it."""
+    colors = colormap(value)
+    return [[step / (_COLORS - 1), to_hex(colors(step / (_COLORS - 1)))] for step in range(_COLORS)]
 
 
 def _scene(surface: Surface) -> dict[str, Any]:
@@ -267,12 +292,10 @@ def _look(shading: Shading, scenes: Sequence[str]) -> dict[str, Any]:
             "tickvals": [float(np.log10(level)) for level in shown],
             "ticktext": [short_number(level) for level in shown],
         }
-    colors = colormap(shading.value)
-    scale = [[step / (_COLORS - 1), to_hex(colors(step / (_COLORS - 1)))] for step in range(_COLORS)]
     look: dict[str, Any] = {
         "coloraxis.cmin": low,
         "coloraxis.cmax": high,
-        "coloraxis.colorscale": scale,
+        "coloraxis.colorscale": color_scale(shading.value),
         "coloraxis.colorbar.title.text": html.escape(shading.label, quote=False),
         **{f"coloraxis.colorbar.{name}": value for name, value in ticks.items()},
     }

@@ -1,18 +1,22 @@
-"""The demo: two small networks on digits, trained and compared, every kind of picture, one page."""
+"""The demo: two small networks on digits, trained and compared, every kind of picture, and a report of it all."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from PIL import Image
 
 from gradscape._files import replacing
 from gradscape.data import load_split
-from gradscape.landscape import SPAN_IMAGES, Progress, SpanSearch, Surface, evaluate_line, random_directions
-from gradscape.models import count_parameters
+from gradscape.data.pictures import load_pictures
+from gradscape.landscape import SPAN_IMAGES, Progress, evaluate_line, random_directions
+from gradscape.models import Classifier
+from gradscape.studies import attention, cam, fusion, tsne
 from gradscape.studies import landscape as study
 from gradscape.studies.pictures import draw_line, draw_subjects, draw_training
+from gradscape.studies.report import write_report
+from gradscape.studies.shown_pictures import save_shown_pictures
 from gradscape.studies.training import train_networks
 from gradscape.training import TrainingRun, create_recipe
 
@@ -20,23 +24,17 @@ MODELS = ("upanet16", "upanet16_final_gap")
 
 _DATA = "digits"
 _RECIPE = "digits"
-_STEPS = 21
+_STEPS = 17
 _LINE_STEPS = 41
-_IMAGES = 128
-
-
-@dataclass(frozen=True)
-class Row:
-    """One network in the page's table."""
-
-    name: str
-    parameters: int
-    accuracy: float
-    surface: Surface
+_IMAGES = 256  # eight blocks: as few as an interval of a metric can be told from
+_PICTURES = 6  # of the ten classes one each
+_METHODS = ("gradcam", "gradcam++")
+_LAYER = "stages.1"  # 8 × 8 pixels, of which the last stage leaves 2 × 2
+_EMBEDDED = 355  # all images of the test split
 
 
 def run_demo(output: Path, *, seed: int, device: str, report: Callable[[str, Progress], None]) -> Path:
-    """Train, evaluate, draw and write the page; a run that was stopped goes on where it was.
+    """Train, evaluate, explain, draw and write the report; a run that was stopped goes on where it was.
 
     Args:
         output: Folder of everything.
@@ -45,35 +43,16 @@ def run_demo(output: Path, *, seed: int, device: str, report: Callable[[str, Pro
         report: Called with what is being evaluated and its progress.
 
     Returns:
-        The page.
+        The report.
     """
     runs = _train(output, seed=seed)
     models = study.load_models([run.checkpoint for run in runs], device)
-    images = load_split(_DATA, "train", limit=_IMAGES, seed=seed)
-    subjects = study.make_subjects(models, images, output, seeds=[seed])
-    search = study.search_span(subjects, load_split(_DATA, "train", limit=SPAN_IMAGES, seed=seed), output / "span.json")
-    surfaces = study.evaluate_subjects(
-        subjects, images, study.span_axes(search.span, _STEPS), search=search, report=report
-    )
-    draw_subjects(subjects, surfaces, output)
-    first = subjects[0]
-    line = evaluate_line(
-        first.model,
-        images,
-        random_directions(first.model, seed=seed)[0],
-        np.linspace(-search.span, search.span, _LINE_STEPS),
-        path=output / "line.h5",
-        meta={**first.meta, "span": search.span},
-        report=lambda progress: report("line", progress),
-    )
-    draw_line(line, output)
-    for subject, run in zip(subjects, runs, strict=True):
-        draw_training([run.metrics], subject.folder)
-    rows = [
-        Row(subject.title, count_parameters(subject.model), run.final_accuracy, surface)
-        for subject, run, surface in zip(subjects, runs, surfaces, strict=True)
-    ]
-    return _write_page(output, rows, search, study.describe_search(search, subjects))
+    _look_around(models, output, seed=seed, report=report)
+    for name, run in zip(models, runs, strict=True):
+        draw_training([run.metrics], output / name)
+    _look_inside(models, output, seed=seed)
+    command = shlex.join(["gradscape", "demo", "--seed", str(seed), "-o", str(output)])
+    return write_report([output], output / "index.html", command=command)
 
 
 def _train(output: Path, *, seed: int) -> list[TrainingRun]:
@@ -94,12 +73,52 @@ def _train(output: Path, *, seed: int) -> list[TrainingRun]:
     ]
 
 
-def _write_page(output: Path, rows: Sequence[Row], search: SpanSearch, trials: str) -> Path:
-    environment = Environment(
-        loader=PackageLoader("gradscape.studies"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+def _look_around(
+    models: Mapping[str, Classifier], output: Path, *, seed: int, report: Callable[[str, Progress], None]
+) -> None:
+    """Landscapes of all models on one scale, and a line through the first."""
+    images = load_split(_DATA, "train", limit=_IMAGES, seed=seed)
+    subjects = study.make_subjects(models, images, output, seeds=[seed])
+    search = study.search_span(subjects, load_split(_DATA, "train", limit=SPAN_IMAGES, seed=seed), output / "span.json")
+    axes = study.span_axes(search.span, _STEPS)
+    surfaces = study.evaluate_subjects(subjects, images, axes, search=search, report=report)
+    draw_subjects(subjects, surfaces, output)
+    first = subjects[0]
+    line = evaluate_line(
+        first.model,
+        images,
+        random_directions(first.model, seed=seed)[0],
+        np.linspace(-search.span, search.span, _LINE_STEPS),
+        path=output / "line.h5",
+        meta={**first.meta, "span": search.span},
+        report=lambda progress: report("line", progress),
     )
-    page = output / "index.html"
-    text = environment.get_template("demo.html").render(rows=rows, search=search, trials=trials, data=_DATA)
-    with replacing(page) as partial:
-        partial.write_text(text, encoding="utf-8")
-    return page
+    draw_line(line, output)
+
+
+def _look_inside(models: Mapping[str, Classifier], output: Path, *, seed: int) -> None:
+    """Heatmaps, attention and features for a few digits, and where all test images lie."""
+    pictures = load_pictures(_write_pictures(output / "images", seed=seed), study.common_image_size(models))
+    save_shown_pictures(pictures, output)
+    explained = cam.explain_pictures(models, pictures, methods=_METHODS, target_layer=_LAYER, measured=True)
+    cam.save_explanations(explained, output / "cam")
+    cam.draw_explanations(explained, output / "cam")
+    for name, model in models.items():
+        # Only the numbers: pictures of all blocks take longer than everything else, and the report draws them anyway.
+        attention.attend_pictures(name, model, pictures, output / "attention" / name)
+        fusion.fuse_pictures(name, model, pictures, output / "fusion" / name)
+    images = tsne.choose_images(_DATA, "test", classes=None, limit=_EMBEDDED, seed=seed)
+    embeddings = tsne.embed_models(models, images, output / "tsne", seed=seed)
+    tsne.draw_embeddings(embeddings, images, output / "tsne")
+
+
+def _write_pictures(folder: Path, *, seed: int) -> Sequence[Path]:
+    """A few test images, each of another class, as files for commands that take files."""
+    images, labels = next(iter(load_split(_DATA, "test", limit=_PICTURES, seed=seed)))
+    files = []
+    for image, label in zip(images, labels.tolist(), strict=True):
+        files.append(folder / f"digit-{label}.png")
+        with replacing(files[-1]) as partial:
+            pixels = (image * 255).round().byte().permute(1, 2, 0).numpy()
+            Image.fromarray(pixels).save(partial)
+    return files
