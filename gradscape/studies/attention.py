@@ -19,6 +19,7 @@ from gradscape.figures.attention import (
     figure_scale_weights,
 )
 from gradscape.models import Classifier
+from gradscape.studies.shown_pictures import save_shown_pictures
 from gradscape.studies.subjects import picture_stems, provenance, save_pages, titles
 
 _ROWS = 9  # on a page
@@ -47,7 +48,7 @@ class SeenAttention:
 def attend_pictures(
     name: str, model: Classifier, pictures: Pictures, output: Path, *, blocks: Sequence[str] = ()
 ) -> SeenAttention:
-    """Collect a network's attention and write all of it to `attention.npz`.
+    """Collect a network's attention and write all of it to `attention.npz`, beside the pictures.
 
     Args:
         name: The network's name.
@@ -62,6 +63,7 @@ def attend_pictures(
     maps = attention_maps(model, pictures.images.to(model.mean.device))
     _chosen(maps, blocks)
     save_attention_maps(output / "attention.npz", maps, provenance(name, model, pictures))
+    save_shown_pictures(pictures, output)
     return SeenAttention(name, pictures, maps)
 
 

@@ -16,6 +16,7 @@ from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.heatmaps import Arrangement, Scale, Style, figure_heatmaps, images_per_page
 from gradscape.models import Classifier
+from gradscape.studies.shown_pictures import save_shown_pictures
 from gradscape.studies.subjects import class_name, class_number, file_name, provenance, save_pages, titles
 
 _BATCH = 16
@@ -83,12 +84,12 @@ def explain_pictures(
 
 
 def save_explanations(explained: Explanations, output: Path) -> list[Path]:
-    """Write the arrays, `NAME/METHOD.npz`, and one table of everything, `cam.csv`.
+    """Write the arrays, `NAME/METHOD.npz`, the pictures, and one table of everything, `cam.csv`.
 
     Returns:
         What was written.
     """
-    written = []
+    written = [save_shown_pictures(explained.pictures, output)]
     for name, methods in explained.heatmaps.items():
         for method, maps in methods.items():
             written.append(output / file_name(name) / f"{file_name(method)}.npz")

@@ -16,7 +16,6 @@ from gradscape.studies import attention, cam, fusion, tsne
 from gradscape.studies import landscape as study
 from gradscape.studies.pictures import draw_line, draw_subjects, draw_training
 from gradscape.studies.report import write_report
-from gradscape.studies.shown_pictures import save_shown_pictures
 from gradscape.studies.training import train_networks
 from gradscape.training import TrainingRun, create_recipe
 
@@ -99,7 +98,6 @@ def _look_around(
 def _look_inside(models: Mapping[str, Classifier], output: Path, *, seed: int) -> None:
     """Heatmaps, attention and features for a few digits, and where all test images lie."""
     pictures = load_pictures(_write_pictures(output / "images", seed=seed), study.common_image_size(models))
-    save_shown_pictures(pictures, output)
     explained = cam.explain_pictures(models, pictures, methods=_METHODS, target_layer=_LAYER, measured=True)
     cam.save_explanations(explained, output / "cam")
     cam.draw_explanations(explained, output / "cam")

@@ -10,6 +10,7 @@ from gradscape.explain.fusion import fusion_maps
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.fusion import figure_fusion
 from gradscape.models import Classifier
+from gradscape.studies.shown_pictures import save_shown_pictures
 from gradscape.studies.subjects import picture_stems, provenance, save_pages, titles
 
 NOISE = "standard normal noise"
@@ -18,7 +19,7 @@ NOISE = "standard normal noise"
 def fuse_pictures(
     name: str, model: Classifier, pictures: Pictures, output: Path, *, block: str | None = None, noise: bool = False
 ) -> FusionMaps:
-    """Collect one attention block's features and write them to `fusion.npz`.
+    """Collect one attention block's features and write them to `fusion.npz`, beside the pictures.
 
     Args:
         name: The network's name.
@@ -36,6 +37,8 @@ def fuse_pictures(
     found = fusion_maps(shown, pictures.images.to(model.mean.device), block=block)
     maps = dataclasses.replace(found, meta={**found.meta, **provenance(name, model, pictures)})
     maps.save(output / "fusion.npz")
+    if not noise:
+        save_shown_pictures(pictures, output)
     return maps
 
 

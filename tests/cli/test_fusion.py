@@ -40,7 +40,8 @@ def test_pictures_give_features_before_part_and_sum(
     expected = fusion_maps(load_checkpoint(upanet), image)
     np.testing.assert_allclose(maps.part, expected.part, rtol=1e-3, atol=1e-5)
     assert maps.meta["image_names"] == ["cat.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["fusion.npz", "fusion_cat.pdf", "fusion_cat.png"]
+    files = ["fusion.npz", "fusion_cat.pdf", "fusion_cat.png", "pictures.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == files
 
 
 def test_noise_goes_to_the_bare_network_and_depends_on_the_seed(
