@@ -217,12 +217,12 @@ def test_who_turns_one_surface_turns_all(opened: Any) -> None:
     plot = opened.find_element("css selector", ".plot")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", plot)
     ActionChains(opened).click_and_hold(plot).move_by_offset(60, 10).move_by_offset(40, 10).release().perform()
-    until(opened, CAMERAS.replace("return", f"const before = {json.dumps(before)}; const now =", 1)
-          + "return now.every((eye, at) => Math.abs(eye[0] - before[at][0]) > .02)")  # fmt: skip
-    first, second = opened.execute_script(CAMERAS)
-    np.testing.assert_allclose(first, second, atol=0.02)
+    cameras = CAMERAS.replace("return", f"const before = {json.dumps(before)}; const now =", 1)
+    until(opened, cameras + "return now.every((eye, at) => Math.abs(eye[0] - before[at][0]) > .02)")
+    # The others follow in the next frames, which come late on a busy machine.
+    until(opened, cameras + "return now.every(eye => eye.every((part, at) => Math.abs(part - now[0][at]) < .02))")
     opened.execute_script("document.querySelector('[data-camera=reset]').click()")
-    np.testing.assert_allclose(opened.execute_script(CAMERAS), before, atol=1e-3)
+    until(opened, cameras + "return now.flat().every((part, at) => Math.abs(part - before.flat()[at]) < .001)")
 
 
 def test_a_surface_can_be_left_out(opened: Any) -> None:
