@@ -1,7 +1,6 @@
 """The interactive page in a real browser: what is seen when hovering and clicking, and that nothing else happens."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,21 +8,14 @@ import numpy as np
 import pytest
 
 from gradscape.figures import interactive_surface
+from tests.chromium import chromium
 from tests.figures.results import make_surface
 
-webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-if not (CHROMIUM and DRIVER):
-    pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)
+pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
-from selenium.webdriver.chrome.service import Service  # noqa: E402
-from selenium.webdriver.common.by import By  # noqa: E402
-from selenium.webdriver.support.wait import WebDriverWait  # noqa: E402
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.wait import WebDriverWait
 
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync --window-size=800,700"
-)
 ALPHAS, BETAS = np.arange(7.0), np.arange(4.0)
 EVIL = "<img src=x onerror=document.title='hacked'></script><script>document.title='hacked'</script>"
 # Counts redraws, and keeps the last point hovered.
@@ -58,21 +50,13 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     surface.blocks.m2[0, 2, 5] = 400 * surface.loss[2, 5] ** 2 * 200
     page = folder / "page.html"
     page.write_text(interactive_surface(surface), encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(CHROMIUM)
-    for flag in [*FLAGS.split(), f"--user-data-dir={folder / 'profile'}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(str(DRIVER)))
-    try:
+    with chromium(folder / "profile", window=(800, 700)) as driver:
         driver.get("about:blank")
         driver.get_log("performance")
         driver.get(page.as_uri())
         until(driver, "return document.querySelectorAll('#landscape canvas').length && document.readyState=='complete'")
         driver.execute_script(LISTEN)
         yield driver
-    finally:
-        driver.quit()
 
 
 def until(browser: Any, script: str) -> Any:

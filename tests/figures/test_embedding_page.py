@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -16,13 +15,9 @@ from PIL import Image
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.embedding_marks import class_marks
 from gradscape.figures.embedding_page import interactive_embedding, thumbnail_side
+from tests.chromium import chromium
 from tests.figures.test_embedding import make_embedding
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync --window-size=900,800"
-)
 EVIL = "<b>x</b></script><script>document.title='hacked'</script>"
 CLASSES = (EVIL, "two", "three")
 LABELS = [0, 0, 1, 2, 2]
@@ -127,28 +122,15 @@ def test_what_does_not_fit_together_is_refused() -> None:
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium with two panels of five images in three classes, one of them named like an attack."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium.webdriver.chrome.service import Service
-
     folder = tmp_path_factory.mktemp("browser")
     page = folder / "page.html"
     embeddings = [embed_at(FIRST), embed_at(SECOND)]
     page.write_text(interactive_embedding(embeddings, thumbnails=tinted(), titles=[EVIL, "b"]), encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={folder / 'profile'}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
+    with chromium(folder / "profile", window=(900, 800)) as driver:
         driver.get("about:blank")
         driver.get_log("performance")
         driver.get(page.as_uri())
         yield driver
-    finally:
-        driver.quit()
 
 
 @pytest.fixture

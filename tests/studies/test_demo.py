@@ -1,7 +1,6 @@
 """The demo, run for real with less of everything, and its report in a real browser."""
 
 import json
-import shutil
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -14,14 +13,10 @@ from gradscape.data import load_split
 from gradscape.landscape import Surface
 from gradscape.studies import demo
 from gradscape.training import create_recipe
+from tests.chromium import chromium
 
 MODELS = ("resnet20+spa_a", "upanet16")
 SECTIONS = ["summary", "landscapes", "heatmaps", "attention", "fusion", "embeddings", "training", "provenance"]
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync --window-size=1100,800"
-)
 CAMERAS = """
 return Array.from(document.querySelectorAll(".plot"), plot => {
   const {x, y, z} = plot._fullLayout.scene._scene.getCamera().eye;
@@ -53,21 +48,8 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
 @pytest.fixture(scope="module")
 def driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    started = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
+    with chromium(tmp_path_factory.mktemp("profile"), window=(1100, 800)) as started:
         yield started
-    finally:
-        started.quit()
 
 
 @pytest.fixture(scope="module")

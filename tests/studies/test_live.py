@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import re
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,13 +18,9 @@ from torch import nn
 from gradscape.figures.preview import describe_progress
 from gradscape.landscape import Surface, engine, evaluate_surface, planning, random_directions
 from gradscape.studies.live import LivePage
+from tests.chromium import chromium
 from tests.figures.results import make_surface, unevaluated
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync --window-size=800,700"
-)
 EVIL = "<img src=x onerror=document.title='hacked'>" + "averylongname" * 5
 
 
@@ -112,23 +107,10 @@ def test_watching_a_run_leaves_its_numbers_alone(tmp_path: Path, monkeypatch: py
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium, 360 pixels wide."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium.webdriver.chrome.service import Service
-
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
+    with chromium(tmp_path_factory.mktemp("profile"), window=(800, 700)) as driver:
         size = {"width": 360, "height": 300, "deviceScaleFactor": 1, "mobile": False}
         driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
         yield driver
-    finally:
-        driver.quit()
 
 
 def heading(browser: Any) -> list[str]:

@@ -29,16 +29,12 @@ from gradscape.studies.report.networks import Network, sort_by_network
 from gradscape.studies.report.tables import Table, faithfulness_table, metric_tables, network_table
 from gradscape.studies.shown_pictures import load_shown_pictures, save_shown_pictures
 from gradscape.training.history import save_metrics
+from tests.chromium import chromium
 from tests.figures.results import bowl, make_line, make_surface
 from tests.figures.test_embedding import make_embedding
 from tests.studies.networks import save_network
 
 EVIL = "<img src=x onerror=document.title='hacked'></script><script>document.title='hacked'</script>"
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --enable-unsafe-swiftshader --disable-quic --no-first-run "
-    "--disable-background-networking --disable-component-update --disable-sync --window-size=1000,800"
-)
 
 
 def weights_of(path: Path) -> str:
@@ -363,25 +359,13 @@ def test_names_are_never_markup(hostile: Path) -> None:
 @pytest.fixture(scope="module")
 def opened(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """Chromium with the hostile report, drawn."""
-    webdriver = pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
-    if not (CHROMIUM and DRIVER):
-        pytest.skip("chromium and chromedriver are not installed")
-    from selenium.webdriver.chrome.service import Service
-    from selenium.webdriver.support.wait import WebDriverWait
+    with chromium(tmp_path_factory.mktemp("profile"), window=(1000, 800)) as driver:
+        from selenium.webdriver.support.wait import WebDriverWait
 
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    try:
         driver.get(hostile.as_uri())
         ready = "return document.querySelectorAll('.plot canvas').length && document.querySelectorAll('.card').length"
         WebDriverWait(driver, 30, 0.1).until(lambda browser: browser.execute_script(ready))
         yield driver
-    finally:
-        driver.quit()
 
 
 def test_in_a_browser_names_stay_text(opened: Any) -> None:
