@@ -107,9 +107,11 @@ def estimate_error_area(samples: Resamples, error_rise: float) -> Estimates:
     ]
     border = np.concatenate([error[0, [0, -1]].ravel(), error[0, :, [0, -1]].ravel()])
     reaches = bool((border <= level[0]).any())
-    note = "reaches the edge of the grid: it goes on outside" if reaches else ""
+    missing = int((~np.isfinite(error[0])).sum())
+    notes = [f"{missing} points have no error: the area around them is not counted"] if missing else []
+    notes += ["reaches the edge of the grid: it goes on outside"] if reaches else []
     values = np.concatenate(areas)
-    return Estimates(values, target=float(values[0]), note=note)
+    return Estimates(values, target=float(values[0]), note="; ".join(notes))
 
 
 def _hessians(samples: Resamples) -> Float[np.ndarray, "samples three"]:

@@ -49,12 +49,14 @@ class Interval:
         low: Lower end.
         high: Upper end.
         note: Why it is undefined or unreliable.
+        vague: Whether it was opened, because the images do not bound the value.
     """
 
     value: float
     low: float
     high: float
     note: str
+    vague: bool = False
 
 
 def interval(
@@ -90,9 +92,11 @@ def interval(
     low, high = (
         float(np.clip(end, *bounds)) for end in (min(value - half, estimates.least), max(value + half, estimates.most))
     )
+    vague = estimates.least <= estimates.most
     if (1 - finite.mean()) > (1 - confidence) / 2:
-        low, high, note = bounds[0], bounds[1], _joined(note, "undefined in some resamples")
-    return Interval(value, low, high, _joined(note, _concentration(samples.weights[1:][finite], found[finite])))
+        low, high, note, vague = bounds[0], bounds[1], _joined(note, "undefined in some resamples"), True
+    note = _joined(note, _concentration(samples.weights[1:][finite], found[finite]))
+    return Interval(value, low, high, note, vague=vague)
 
 
 def _concentration(weights: np.ndarray, found: np.ndarray) -> str:

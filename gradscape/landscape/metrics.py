@@ -39,6 +39,7 @@ class Measure:
         high: Upper end.
         unit: Unit of all three.
         note: Why the value is undefined or unreliable; else "".
+        vague: Whether the interval was opened, because the images do not bound the value.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Measure:
     high: float
     unit: str
     note: str = ""
+    vague: bool = False
 
 
 @final
@@ -93,7 +95,8 @@ METRICS: dict[str, Metric] = {
         bounds=(1.0, np.inf),
     ),
     "roughness": Metric(
-        "mean absolute discrete Laplacian of the log-loss over inner grid points, without what sampling noise adds",
+        "mean absolute discrete Laplacian of the log-loss over inner grid points, without what sampling noise adds; "
+        "for losses above 0",
         "1/d²",
         "Li et al. 2018, section 6 (smooth and chaotic landscapes), as a number",
     ),
@@ -180,7 +183,7 @@ def measure_resamples(
         if name == "anisotropy":
             with np.errstate(divide="ignore"):
                 one, drawn = _inverted(one), 1 / np.maximum(drawn, 0.0)
-        found[name] = Measure(name, one.value, one.low, one.high, METRICS[name].unit, one.note), drawn
+        found[name] = Measure(name, one.value, one.low, one.high, METRICS[name].unit, one.note, one.vague), drawn
     return found
 
 
@@ -197,9 +200,11 @@ def _check(surface: Surface, resamples: int, confidence: float, loss_rise: float
 
 def _inverted(ratio: Interval) -> Interval:
     """The anisotropy by its inverse; where that can be 0, it has no upper end."""
-    if not ratio.value > 0:
+    if np.isnan(ratio.value):
         return ratio
-    if ratio.low > 0 or np.isnan(ratio.low):
-        return Interval(1 / ratio.value, 1 / ratio.high, 1 / ratio.low, ratio.note)
-    reason = "the smaller eigenvalue cannot be told from 0"
-    return Interval(1 / ratio.value, 1 / ratio.high, np.inf, "; ".join(filter(None, [ratio.note, reason])))
+    if ratio.low > 0 or (np.isnan(ratio.low) and ratio.value > 0):
+        return Interval(1 / ratio.value, 1 / ratio.high, 1 / ratio.low, ratio.note, vague=ratio.vague)
+    note = "; ".join(filter(None, [ratio.note, "the smaller eigenvalue cannot be told from 0"]))
+    if ratio.value <= 0:
+        return Interval(np.nan, np.nan, np.nan, note)
+    return Interval(1 / ratio.value, 1 / ratio.high, np.inf, note, vague=True)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from jaxtyping import Bool, Float
+from numpy.lib.stride_tricks import sliding_window_view
 
 from gradscape.landscape.curvature import cell_areas, second_derivatives
 from gradscape.landscape.denoising import mean_magnitude, share_nonnegative
@@ -18,10 +19,12 @@ _ROUNDING = 64 * np.finfo(float).eps
 def estimate_roughness(samples: Resamples) -> Estimates:
     """Mean absolute discrete Laplacian of the log-loss over inner points, weighted by their areas."""
     loss = samples.loss
+    if (loss[0] <= 0).any():
+        return undefined(samples, "the log-loss needs losses above 0")
     with np.errstate(invalid="ignore", divide="ignore"):
         logs = np.where(loss > 0, np.log(loss), np.nan)
         # How a block moves the logarithm of the mean, to first order.
-        relative = samples.sample.loss / np.where(loss[0] > 0, loss[0], np.nan)
+        relative = samples.sample.loss / loss[0]
     return _mean_laplacian(samples, logs, relative)
 
 
@@ -50,9 +53,7 @@ def estimate_convex_share(samples: Resamples) -> Estimates:
     if not known.any():
         return undefined(samples, _NO_CELL)
     least = (along_alpha + along_beta) / 2 - np.hypot((along_alpha - along_beta) / 2, mixed)
-    steps = min(float(np.abs(np.diff(axis)).min()) for axis in (sample.alphas, sample.betas))
-    rounding = _ROUNDING * np.nanmax(np.abs(samples.loss[0])) / steps**2
-    least = np.where(np.abs(least) <= rounding, 0.0, least)
+    least = np.where(np.abs(least) <= _rounding(samples), 0.0, least)
     # The eigenvector of the least eigenvalue; along it each block's second derivative is taken.
     angle = np.arctan2(2 * mixed[0], along_alpha[0] - along_beta[0]) / 2 + np.pi / 2
     of_blocks = second_derivatives(sample.loss, sample.alphas, sample.betas)
@@ -69,6 +70,16 @@ def estimate_convex_share(samples: Resamples) -> Estimates:
     convex, other = (float(part @ weights) for part in (values[0] > _SURE * noise[0], values[0] < -_SURE * noise[0]))
     note = f"noise hides the sign in {100 * hidden:.0f} % of the cells: more images are needed"
     return Estimates(estimates, note=note, least=round(convex, 12), most=round(1 - other, 12))
+
+
+def _rounding(samples: Resamples) -> Float[np.ndarray, "rows columns"]:
+    """What rounding may add to each cell's second derivatives: by the losses and steps of its own 3×3 points."""
+    sample = samples.sample
+    largest = sliding_window_view(np.abs(samples.loss[0]), (3, 3)).max(axis=(2, 3))
+    alphas, betas = (
+        sliding_window_view(np.abs(np.diff(axis)), 2).min(axis=1) for axis in (sample.alphas, sample.betas)
+    )
+    return np.asarray(_ROUNDING * largest / np.minimum(alphas, betas[:, None]) ** 2)
 
 
 def _tails(values: Float[np.ndarray, "samples betas alphas"]) -> Float[np.ndarray, "two samples 1 1"]:

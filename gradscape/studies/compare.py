@@ -72,7 +72,7 @@ def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
         surface = Surface.load(file)
         if not {"weights", "directions", "blocks"} <= surface.meta.keys():
             raise ValueError(f"{file} does not say which network, directions and images it is of: evaluate it here")
-        draws = groups.setdefault(surface.meta["weights"], {})
+        draws = groups.setdefault(str(surface.meta["weights"]), {})
         known = draws.setdefault(str(surface.meta["directions"]), (file, surface))
         if known[0] != file:
             raise ValueError(f"{known[0]} and {file} hold one network along the same directions: give one of them")
@@ -113,7 +113,7 @@ def compare_surfaces(
 
     Source: Welch 1947; Zou and Donner 2008 (half-widths in quadrature); Dunn 1961 (Bonferroni intervals).
     """
-    chosen = list(METRICS) if metrics is None else list(metrics)
+    chosen = list(METRICS if metrics is None else dict.fromkeys(metrics))
     for name in chosen:
         if name not in METRICS:
             raise unknown_name("metric", name, METRICS)
@@ -149,19 +149,23 @@ def _check_comparable(networks: Mapping[str, Sequence[Surface]]) -> None:
     """Refuse surfaces that differ in more than network and directions."""
     named = [(name, surface) for name, surfaces in networks.items() for surface in surfaces]
     reference_name, reference = named[0]
-    for name, surface in named[1:]:
+    for name, surface in named:
+        if not (surface.count > 0).all():
+            raise ValueError(f"{name} is not evaluated at all points: let its evaluation end")
         for what, own, other, fix in (
             ("spans or steps", _axes(reference), _axes(surface), "use one --span R and --steps N"),
+            ("images", reference.blocks.count.tolist(), surface.blocks.count.tolist(), _ONE_DATA),
             *((what, reference.meta.get(key), surface.meta.get(key), fix) for key, (what, fix) in _MUST_AGREE.items()),
         ):
             if own != other:
                 raise ValueError(f"{reference_name} and {name} have different {what}: {fix} for all")
 
 
+_ONE_DATA = "use one --data, --limit and --seed, and let every evaluation end"
 _MUST_AGREE = {
     "data": ("data", "use one --data"),
     "split": ("splits of the data", "use one --split"),
-    "blocks": ("images", "use one --data, --limit and --seed, and let every evaluation end"),
+    "blocks": ("images", _ONE_DATA),
     "functions": ("loss or metric functions", "use the same ones"),
     "normalize": ("normalizations of directions", "use one --normalize"),
     "ignore": ("choices of what directions move", "use one --ignore"),

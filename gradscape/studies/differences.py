@@ -13,8 +13,8 @@ from scipy import stats
 from gradscape.landscape.metrics import METRICS, Measure
 
 NOT_DISTINGUISHABLE = "not distinguishable"
-_UNKNOWN = "unknown: one draw of directions says nothing about others"
-_FEW_IMAGES = "unknown: too few images for an interval"
+_SINGLE = "unknown: one draw of directions says nothing about others"
+_NO_SPREAD = "unknown: draws without any spread"
 _PERMUTATIONS = 999
 
 
@@ -28,9 +28,10 @@ class PairDifference:
         first: A network.
         second: Another one.
         difference: Mean over the first's draws minus that over the second's.
-        low: Lower end of the interval; NaN with a single draw or too few images.
+        low: Lower end of the interval; NaN where the verdict is unknown.
         high: Upper end.
-        permutation_p: Share of the ways to deal out the draws to two networks that differ as much; NaN likewise.
+        permutation_p: Twice the share of the ways to deal out the draws to two networks that differ as much in this
+            direction; NaN likewise.
         verdict: Which is higher, or that they are not distinguishable.
     """
 
@@ -72,9 +73,17 @@ class Draws:
         return self.values[np.isfinite(self.values)]
 
     @property
-    def bounded(self) -> bool:
-        """Whether there are images enough for an interval in every draw that has a value."""
-        return not any(np.isfinite(measure.value) and np.isnan(measure.low) for measure in self.measures)
+    def unbounded(self) -> str:
+        """Why their mean has no interval; "" where it has one.
+
+        Draws are not undefined by chance: a basin is when it is too wide, and leaving it out would make the others
+        look narrow.
+        """
+        if not np.isfinite(self.values).all():
+            return "undefined in some draws"
+        if any(np.isnan(measure.low) for measure in self.measures):
+            return "no interval over images, as the notes say"
+        return "the images leave it open, as the notes say" if any(one.vague for one in self.measures) else ""
 
     def mean(self, confidence: float) -> Measure:
         """Mean over draws with an interval over directions and images; with a single draw its own measure."""
@@ -83,7 +92,7 @@ class Draws:
         name, unit, values = self.measures[0].name, self.measures[0].unit, self.defined
         notes = [measure.note for measure in self.measures if measure.note]
         note = f"{len(notes)} of {len(self.measures)} draws: {notes[0]}" if notes else ""
-        if len(values) < 2 or not self.bounded:
+        if len(values) < 2 or self.unbounded:
             return Measure(name, float(values.mean()) if len(values) else np.nan, np.nan, np.nan, unit, note)
         with _equal_values():
             ends = stats.ttest_1samp(values, 0.0).confidence_interval(confidence)
@@ -111,9 +120,11 @@ def pair_difference(
         return PairDifference(metric, *pair, np.nan, np.nan, np.nan, np.nan, "undefined")
     difference = float(first.mean() - second.mean())
     if min(len(first), len(second)) < 2:
-        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _UNKNOWN)
-    if not (ours.bounded and theirs.bounded):
-        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _FEW_IMAGES)
+        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _SINGLE)
+    if reason := ours.unbounded or theirs.unbounded:
+        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, f"unknown: {reason}")
+    if difference and np.ptp(first) == np.ptp(second) == 0:
+        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _NO_SPREAD)
     half = half_width(ours, theirs, confidence)
     low, high = difference - half, difference + half
     test = stats.permutation_test(
@@ -134,8 +145,6 @@ def half_width(ours: Draws, theirs: Draws, confidence: float) -> float:
     with _equal_values():
         ends = stats.ttest_ind(ours.defined, theirs.defined, equal_var=False).confidence_interval(confidence)
     over_directions = np.nan_to_num(ends.high - ends.low) / 2
-    if len(ours.resampled) != len(theirs.resampled):
-        return float(over_directions)
     return float(np.hypot(over_directions, _image_half(ours.resampled - theirs.resampled, confidence)))
 
 

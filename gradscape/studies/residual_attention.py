@@ -134,7 +134,8 @@ def _beside(
 ) -> dict[int, _Measured]:
     """A number for each row that one of the trainings belongs to: by its network, and among two rows by its data."""
     measured: dict[int, _Measured] = {}
-    for log in logs:
+    # Those on a row's own data first: the others take the places that are left.
+    for log in sorted(logs, key=lambda log: _data_name(log) not in {row.data for row in rows}):
         configuration = Configuration.of(log.meta["name"])
         free = [
             place
@@ -146,10 +147,14 @@ def _beside(
                 f"`RUN_DIR` must be trainings of the table's networks, each once for a row, and {log.title} is of "
                 f"{log.meta['name']}: leave it out, or train {', '.join(dict.fromkeys(row.model for row in rows))}"
             )
-        data = str(log.meta.get("data", {}).get("name", ""))
+        data = _data_name(log)
         place = next((place for place in free if rows[place].data == data), free[0])
         measured[place] = _Measured(measure(log), _DATA.get(data, _shortened(path_end(data))))
     return measured
+
+
+def _data_name(log: TrainingLog) -> str:
+    return str((log.meta.get("data") or {}).get("name", ""))
 
 
 def _shortened(name: str) -> str:
@@ -160,7 +165,10 @@ def _final_accuracy(log: TrainingLog) -> float:
     """Test accuracy after the last epoch, percent; of several seeds the median."""
     if log.runs:
         return 100 * float(np.median([run["test_accuracy"][-1] for run in log.runs]))
-    return 100 * float(log.meta["scores"]["test_accuracy"])
+    accuracy = (log.meta.get("scores") or {}).get("test_accuracy")
+    if not isinstance(accuracy, int | float):
+        raise ValueError(f"{log.title} must have a test accuracy in its checkpoint, to be laid over a table")
+    return 100 * float(accuracy)
 
 
 def _epoch_seconds(log: TrainingLog) -> float:

@@ -47,9 +47,11 @@ def _published(row: PublishedRow) -> Bubble:
 
 
 def _own(log: TrainingLog) -> Bubble:
-    """A network of one's own: E = test accuracy in percent / parameters in millions."""
+    """A network of one's own: E = test accuracy in percent / parameters in millions; of several seeds the median."""
     scores = log.meta.get("scores") or {}
     accuracy = scores.get("test_accuracy") if isinstance(scores, dict) else None
+    if log.runs and all("test_accuracy" in run for run in log.runs):
+        accuracy = float(np.median([run["test_accuracy"][-1] for run in log.runs]))
     if accuracy is None or log.parameters is None:
         raise ValueError(f"{log.title} must have a test accuracy in its checkpoint, to be laid over a table")
     size = log.parameters / 1e6

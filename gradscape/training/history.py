@@ -39,10 +39,10 @@ def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         ValueError: It is not a table of numbers.
     """
     path = Path(path)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
     try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
         names, numbers = rows[0], np.array([[float(cell) for cell in row] for row in rows[1:]])
         return {name: numbers[:, column] for column, name in enumerate(names)}
-    except (IndexError, ValueError) as error:
+    except (IndexError, ValueError, csv.Error) as error:
         raise ValueError(f"`path` must be a csv of numbers below a row of names, got {path}; train again") from error

@@ -143,6 +143,17 @@ def test_convex_share_agrees_with_eigenvalues_cell_by_cell() -> None:
     assert values(exact(hills))["convex_share"] == pytest.approx(share, rel=1e-9)
 
 
+def test_one_huge_loss_does_not_make_other_cells_convex() -> None:
+    def waves(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.asarray(2 + np.sin(6 * a) * np.sin(5 * b))
+
+    def with_spike(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return waves(a, b) + np.where((a == a.max()) & (b == b.max()), 1e14, 0.0)
+
+    plain, spiked = values(exact(waves))["convex_share"], values(exact(with_spike))["convex_share"]
+    assert spiked == pytest.approx(plain, abs=0.02)
+
+
 def test_one_outlier_neither_makes_a_surface_smooth_nor_rules_its_roughness() -> None:
     def waves(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return np.asarray(2 + np.sin(6 * a) * np.sin(5 * b))

@@ -83,8 +83,18 @@ def test_draws_that_all_agree_leave_no_width() -> None:
     same = compare_surfaces({"a": [surface, marked(surface, "a", 1)]}, resamples=60)
     assert same.means["a"]["convex_share"].low == same.means["a"]["convex_share"].high == 1
     found = pair_difference("r", ("a", "b"), draws(np.full(3, 0.1)), draws(np.full(4, 0.3)), confidence=0.95, seed=0)
-    assert (found.low, found.high) == pytest.approx((-0.2, -0.2))
-    assert found.verdict == "b is higher"
+    assert found.verdict == "unknown: draws without any spread"
+    assert np.isnan([found.low, found.high]).all()
+    assert found.difference == pytest.approx(-0.2)
+
+
+def test_draws_that_are_undefined_or_open_give_no_verdict() -> None:
+    wide, narrow = draws(np.array([np.nan, 1.46, 1.47])), draws(np.array([1.0, 1.01, 1.02]))
+    found = pair_difference("basin_width", ("a", "b"), wide, narrow, confidence=0.95, seed=0)
+    assert found.verdict == "unknown: undefined in some draws"
+    open_ = Draws([replace(one, vague=True) for one in narrow.measures], narrow.values + 9, NOTHING_LEFT)
+    found = pair_difference("anisotropy", ("a", "b"), open_, narrow, confidence=0.95, seed=0)
+    assert found.verdict == "unknown: the images leave it open, as the notes say"
 
 
 def test_a_real_difference_is_found() -> None:
@@ -154,7 +164,7 @@ def test_too_few_images_for_an_interval_are_too_few_for_a_verdict() -> None:
 
     found = compare_surfaces({"a": few("a", "bowl"), "b": few("b", "egg box")}, metrics=["curvature"], resamples=60)
     (difference,) = found.differences
-    assert difference.verdict == "unknown: too few images for an interval"
+    assert difference.verdict == "unknown: no interval over images, as the notes say"
     assert np.isnan([difference.low, difference.high, found.means["a"]["curvature"].low]).all()
     assert np.isfinite(difference.difference)
 
@@ -168,7 +178,8 @@ def test_a_metric_without_a_value_in_some_draws_says_so() -> None:
         "1 of 3 draws: the origin was not evaluated, or its loss is not finite"
     )
     assert np.isnan(comparison.draws["a"]["sharpness"][1])
-    assert np.isfinite(comparison.means["a"]["sharpness"].low)
+    assert np.isfinite(comparison.means["a"]["sharpness"].value)
+    assert np.isnan(comparison.means["a"]["sharpness"].low)
 
 
 @pytest.mark.parametrize(
@@ -183,6 +194,14 @@ def test_a_metric_without_a_value_in_some_draws_says_so() -> None:
 def test_networks_seen_through_other_images_or_rules_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compare_surfaces({"a": network("a", "bowl", 1), "b": network("b", "bowl", 1, **change)})
+
+
+def test_surfaces_that_are_not_complete_are_refused() -> None:
+    whole, begun = network("a", "bowl", 1), network("b", "bowl", 1)
+    for array in (begun[0].blocks.count, begun[0].blocks.mean):
+        array[:, 2, 3] = 0
+    with pytest.raises(ValueError, match="b is not evaluated at all points: let its evaluation end"):
+        compare_surfaces({"a": whole, "b": begun})
 
 
 def test_other_spans_are_refused() -> None:

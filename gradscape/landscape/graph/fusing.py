@@ -80,7 +80,8 @@ def leaking(module: fx.GraphModule) -> fx.GraphModule | None:
 
     The rectifiers let 1e-30 of what is negative through, because oneDNN has no other that hands NaN on. Only
     convolutions and linear layers may read that. Minus infinity passes too, where a rectifier gives 0: what is
-    not finite has to be computed again by the graph itself.
+    not finite has to be computed again by the graph itself. Activations beyond 1e20 would leak noticeably: a network
+    that far gone, whose gates still give finite outputs, is not told apart here.
 
     Args:
         module: A graph; it stays as it is.

@@ -13,7 +13,7 @@ from gradscape._checkpoint import read_checkpoint
 from gradscape._names import is_function_name, one_line
 from gradscape.explain.attention_map import AttentionMap, load_attention_maps
 from gradscape.explain.embedding import Embedding
-from gradscape.explain.faithfulness import Faithfulness
+from gradscape.explain.faithfulness import MEASURES, Faithfulness
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.landscape import Line, Surface, load_landscape
@@ -136,7 +136,7 @@ def _read(path: Path, findings: Findings) -> None:
         return
     try:
         reader(path, findings)
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError) as problem:
+    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError, csv.Error) as problem:
         findings.unread.append((path, one_line(problem)))
 
 
@@ -187,7 +187,11 @@ def _read_training(path: Path, findings: Findings) -> None:
 
 def _read_table(path: Path, findings: Findings) -> None:
     with path.open(newline="", encoding="utf-8") as file:
-        findings.heatmap_tables.append(Found(path, list(csv.DictReader(file))))
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for name in MEASURES:
+            float(row.get(name) or 0)  # a table with other things than numbers is not ours
+    findings.heatmap_tables.append(Found(path, rows))
 
 
 _READERS: dict[str, Callable[[Path, Findings], None]] = {

@@ -13,6 +13,7 @@ from gradscape.landscape import Line, Surface
 from gradscape.studies.fusion import NOISE
 from gradscape.studies.report.collect import Found
 from gradscape.studies.report.networks import Network
+from gradscape.training import RECIPES
 
 __all__ = ["rebuild_commands", "suggest_commands"]
 
@@ -104,12 +105,23 @@ def _training(network: Network) -> list[str]:
     if "name" in recipe and "name" in data:
         seed = scores.get("seed", 0)
         folder = path.parent.parent if path.parent.name == f"seed{seed}" else path.parent
-        said = ("--recipe", recipe["name"], "--epochs", recipe.get("epochs", 1), "--seed", seed)
+        said = ("--recipe", recipe["name"], "--epochs", recipe.get("epochs", 1), *_changes(recipe), "--seed", seed)
         return [_command("train", meta["name"], "--data", data["name"], *said, "-o", folder)]
     shape = ("--num-classes", meta["num_classes"], "--image-size", meta["image_size"])
     colors = [",".join(f"{value:.6g}" for value in meta[name]) for name in ("mean", "std")]
     return [
         _command("import", "FILE", "--model", meta["name"], *shape, "--mean", colors[0], "--std", colors[1], "-o", path)
+    ]
+
+
+def _changes(recipe: Mapping[str, Any]) -> list[Any]:
+    """What was other than the recipe says, as options."""
+    usual = RECIPES.get(recipe["name"])
+    return [
+        part
+        for name in ("batch_size", "learning_rate")
+        if usual and recipe.get(name) not in (None, getattr(usual, name))
+        for part in (f"--{name.replace('_', '-')}", recipe[name])
     ]
 
 

@@ -79,10 +79,11 @@ class Network:
 
     @property
     def accuracy(self) -> float | None:
-        """Test accuracy after the last epoch, in [0, 1]: by the checkpoint, else by the metrics; None if unknown."""
+        """Test accuracy in [0, 1]: by the checkpoint, else by the metrics; None if unknown."""
         scores = self.checkpoint.result.meta.get("scores") if self.checkpoint else None
-        if scores and "test_accuracy" in scores:
-            return float(scores["test_accuracy"])
+        accuracy = scores.get("test_accuracy") if isinstance(scores, dict) else None
+        if isinstance(accuracy, int | float):
+            return float(accuracy)
         if self.training and "test_accuracy" in self.training.result:
             return float(self.training.result["test_accuracy"][-1])
         return None

@@ -180,7 +180,7 @@ def _scatters(networks: Sequence[Network]) -> list[Scatter]:
     for network in networks:
         for found in network.embeddings:
             one = found.result
-            key = (str(one.meta.get("data")), str(one.meta.get("split")), one.classes, one.labels.tobytes())
+            key = (str(one.meta.get("data")), str(one.meta.get("split")), one.classes, one.seed, one.labels.tobytes())
             groups.setdefault(key, []).append((network.title, one))
     return [
         place_embeddings([one for _, one in group], titles=[title for title, _ in group]) for group in groups.values()

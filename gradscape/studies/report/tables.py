@@ -89,7 +89,7 @@ def network_table(networks: Sequence[Network]) -> Table:
         ]
         rows.append(Row(network.title, "", (*cells, _origin(network)) if landscapes else tuple(cells)))
     return Table(
-        caption="Sizes, and accuracy after the last epoch of training.",
+        caption="Sizes, and the accuracy that the checkpoint records.",
         corner="network",
         columns=(*columns, "loss at the center") if landscapes else tuple(columns),
         rows=tuple(rows),
@@ -228,9 +228,14 @@ def _faithfulness(network: Network) -> Iterator[tuple[str, list[Mean]]]:
     for found in network.faithfulness:
         means = found.result.means
         yield str(found.result.meta.get("method", "")), [means[name] for name in _BETTER]
-    for method in dict.fromkeys(row.get("method", "") for row in network.heatmap_rows if row.get("road")):
-        rows = [row for row in network.heatmap_rows if row.get("method", "") == method]
-        yield method, [_mean([row.get(name, "") for row in rows]) for name in _BETTER]
+    measured = [row for row in network.heatmap_rows if row.get("road")]
+    # What several runs found alike is of the same images, which count once.
+    distinct = list({tuple(row.items()): row for row in measured}.values())
+    layers = {row.get("target_layer", "") for row in distinct}
+    for method, layer in dict.fromkeys((row.get("method", ""), row.get("target_layer", "")) for row in distinct):
+        rows = [row for row in distinct if (row.get("method", ""), row.get("target_layer", "")) == (method, layer)]
+        name = f"{method}, {layer}" if len(layers) > 1 else method
+        yield name, [_mean([row.get(measure, "") for row in rows]) for measure in _BETTER]
 
 
 def _mean(texts: Sequence[str]) -> Mean:
