@@ -1,11 +1,9 @@
 """How sharp and how wide the basin around the trained network is, on the plane."""
 
 import numpy as np
-from jaxtyping import Float
 
 from gradscape.landscape.areas import area_below
-from gradscape.landscape.curvature import center_hessian
-from gradscape.landscape.estimates import Estimates, undefined
+from gradscape.landscape.estimates import Estimates, joined, undefined
 from gradscape.landscape.resampling import Resamples
 
 _NO_ORIGIN = "the grid does not surround the origin"
@@ -75,7 +73,7 @@ def estimate_curvature(samples: Resamples) -> Estimates:
     """Mean of the eigenvalues of the Hessian at the origin."""
     if problem := _hessian_problem(samples):
         return undefined(samples, problem)
-    along_alpha, _, along_beta = _hessians(samples).T
+    along_alpha, _, along_beta = samples.hessians.T
     return Estimates((along_alpha + along_beta) / 2)
 
 
@@ -86,13 +84,13 @@ def estimate_flatness_ratio(samples: Resamples) -> Estimates:
     """
     if problem := _hessian_problem(samples):
         return undefined(samples, problem)
-    along_alpha, mixed, along_beta = _hessians(samples).T
+    along_alpha, mixed, along_beta = samples.hessians.T
     mean, half = (along_alpha + along_beta) / 2, np.hypot((along_alpha - along_beta) / 2, mixed)
     if not mean[0] > half[0]:
         return undefined(samples, f"an eigenvalue at the origin is {mean[0] - half[0]:.2g}: no minimum on this plane")
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(mean + half > 0, (mean - half) / (mean + half), -np.inf)
-    return Estimates(ratio, target=float(ratio[0]))
+    return Estimates(ratio, target=float(ratio[0]), inverse=True)
 
 
 def estimate_error_area(samples: Resamples, error_rise: float) -> Estimates:
@@ -108,19 +106,16 @@ def estimate_error_area(samples: Resamples, error_rise: float) -> Estimates:
     border = np.concatenate([error[0, [0, -1]].ravel(), error[0, :, [0, -1]].ravel()])
     reaches = bool((border <= level[0]).any())
     missing = int((~np.isfinite(error[0])).sum())
-    notes = [f"{missing} points have no error: the area around them is not counted"] if missing else []
-    notes += ["reaches the edge of the grid: it goes on outside"] if reaches else []
+    note = joined(
+        f"{missing} points have no error: the area around them is not counted" if missing else "",
+        "reaches the edge of the grid: it goes on outside" if reaches else "",
+    )
     values = np.concatenate(areas)
-    return Estimates(values, target=float(values[0]), note="; ".join(notes))
-
-
-def _hessians(samples: Resamples) -> Float[np.ndarray, "samples three"]:
-    sample = samples.sample
-    return center_hessian(samples.loss, samples.origin_loss, sample.alphas, sample.betas)
+    return Estimates(values, target=float(values[0]), note=note)
 
 
 def _hessian_problem(samples: Resamples) -> str:
-    return _origin_problem(samples) or ("" if np.isfinite(_hessians(samples)[0]).all() else "a loss is not finite")
+    return _origin_problem(samples) or ("" if np.isfinite(samples.hessians[0]).all() else "a loss is not finite")
 
 
 def _origin_problem(samples: Resamples) -> str:

@@ -25,6 +25,7 @@ class Estimates:
         note: Why the value is undefined or unreliable.
         least: The interval reaches down to here at least.
         most: And up to here.
+        inverse: Whether the metric is 1 over what was estimated; its interval has no upper end where that can be 0.
     """
 
     values: Float[np.ndarray, "samples"]
@@ -32,6 +33,15 @@ class Estimates:
     note: str = ""
     least: float = np.inf
     most: float = -np.inf
+    inverse: bool = False
+
+    @property
+    def resampled(self) -> Float[np.ndarray, "resamples"]:
+        """The metric in each resample."""
+        if not self.inverse:
+            return self.values[1:]
+        with np.errstate(divide="ignore"):
+            return np.asarray(1 / np.maximum(self.values[1:], 0.0))
 
 
 def undefined(samples: Resamples, reason: str) -> Estimates:
@@ -75,16 +85,23 @@ def interval(
 
     Source: Efron and Tibshirani 1993, chapters 10 (bias) and 12 (Student's interval).
     """
+    if estimates.inverse:
+        low = 1 / bounds[1] if np.isfinite(bounds[1]) else -np.inf  # below 0 is beyond infinity
+        return _inverted(_interval(samples, estimates, confidence, (low, 1 / bounds[0])))
+    return _interval(samples, estimates, confidence, bounds)
+
+
+def _interval(samples: Resamples, estimates: Estimates, confidence: float, bounds: tuple[float, float]) -> Interval:
     value, note = float(estimates.values[0]), estimates.note
     if not np.isfinite(value) or samples.sample.exact:
         return Interval(value, value, value, note)
     if not samples.sample.enough:
         reason = f"no interval: {LEAST_BLOCKS} blocks of images are needed, these are {len(samples.sample.weights)}"
-        return Interval(value, np.nan, np.nan, _joined(note, reason))
+        return Interval(value, np.nan, np.nan, joined(note, reason))
     found = estimates.values[1:]
     finite = np.isfinite(found)
     if finite.mean() <= 0.5:
-        return Interval(value, np.nan, np.nan, _joined(note, "undefined in most resamples"))
+        return Interval(value, np.nan, np.nan, joined(note, "undefined in most resamples"))
     if estimates.target is not None:
         value -= float(found[finite].mean()) - estimates.target
     value = float(np.clip(value, *bounds))
@@ -94,9 +111,20 @@ def interval(
     )
     vague = estimates.least <= estimates.most
     if (1 - finite.mean()) > (1 - confidence) / 2:
-        low, high, note, vague = bounds[0], bounds[1], _joined(note, "undefined in some resamples"), True
-    note = _joined(note, _concentration(samples.weights[1:][finite], found[finite]))
+        low, high, note, vague = bounds[0], bounds[1], joined(note, "undefined in some resamples"), True
+    note = joined(note, _concentration(samples.weights[1:][finite], found[finite]))
     return Interval(value, low, high, note, vague=vague)
+
+
+def _inverted(ratio: Interval) -> Interval:
+    if np.isnan(ratio.value):
+        return ratio
+    if ratio.low > 0 or (np.isnan(ratio.low) and ratio.value > 0):
+        return Interval(1 / ratio.value, 1 / ratio.high, 1 / ratio.low, ratio.note, vague=ratio.vague)
+    note = joined(ratio.note, "the smaller eigenvalue cannot be told from 0")
+    if ratio.value <= 0:
+        return Interval(np.nan, np.nan, np.nan, note)
+    return Interval(1 / ratio.value, 1 / ratio.high, np.inf, note, vague=True)
 
 
 def _concentration(weights: np.ndarray, found: np.ndarray) -> str:
@@ -108,5 +136,6 @@ def _concentration(weights: np.ndarray, found: np.ndarray) -> str:
     return f"one block of images has {100 * most:.0f} % of the variance" if most > _ONE_BLOCK else ""
 
 
-def _joined(*notes: str) -> str:
+def joined(*notes: str) -> str:
+    """Notes as one, without the empty ones."""
     return "; ".join(note for note in notes if note)

@@ -13,7 +13,7 @@ from gradscape.landscape.basins import (
     estimate_sharpness,
     estimate_width,
 )
-from gradscape.landscape.estimates import Interval, interval
+from gradscape.landscape.estimates import interval
 from gradscape.landscape.resampling import Resamples, block_sample
 from gradscape.landscape.roughness import estimate_convex_share, estimate_roughness, estimate_scaled_roughness
 from gradscape.landscape.surface import Surface
@@ -178,12 +178,9 @@ def measure_resamples(
     }
     found = {}
     for name, values in estimates.items():
-        bounds = (-np.inf, 1.0) if name == "anisotropy" else METRICS[name].bounds
-        one, drawn = interval(samples, values, confidence=confidence, bounds=bounds), values.values[1:]
-        if name == "anisotropy":
-            with np.errstate(divide="ignore"):
-                one, drawn = _inverted(one), 1 / np.maximum(drawn, 0.0)
-        found[name] = Measure(name, one.value, one.low, one.high, METRICS[name].unit, one.note, one.vague), drawn
+        one = interval(samples, values, confidence=confidence, bounds=METRICS[name].bounds)
+        measure = Measure(name, one.value, one.low, one.high, METRICS[name].unit, one.note, one.vague)
+        found[name] = measure, values.resampled
     return found
 
 
@@ -196,15 +193,3 @@ def _check(surface: Surface, resamples: int, confidence: float, loss_rise: float
         raise ValueError(f"`loss_rise` must be positive, got {loss_rise}")
     if min(surface.loss.shape) < 3:
         raise ValueError(f"`surface` must have at least 3×3 points, got {surface.loss.shape}: take more steps")
-
-
-def _inverted(ratio: Interval) -> Interval:
-    """The anisotropy by its inverse; where that can be 0, it has no upper end."""
-    if np.isnan(ratio.value):
-        return ratio
-    if ratio.low > 0 or (np.isnan(ratio.low) and ratio.value > 0):
-        return Interval(1 / ratio.value, 1 / ratio.high, 1 / ratio.low, ratio.note, vague=ratio.vague)
-    note = "; ".join(filter(None, [ratio.note, "the smaller eigenvalue cannot be told from 0"]))
-    if ratio.value <= 0:
-        return Interval(np.nan, np.nan, np.nan, note)
-    return Interval(1 / ratio.value, 1 / ratio.high, np.inf, note, vague=True)

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
+from gradscape.landscape.curvature import center_hessian
 from gradscape.landscape.polar import Polar, polar
 from gradscape.landscape.surface import Surface
 
@@ -86,6 +87,11 @@ class Resamples:
         self.weights = sample.resampled(resamples, seed)
         self.loss = self.mean(sample.loss)
         self.origin_loss = self.mean(sample.origin_loss)
+
+    @cached_property
+    def hessians(self) -> Float[np.ndarray, "samples three"]:
+        """Of the loss at the origin."""
+        return center_hessian(self.loss, self.origin_loss, self.sample.alphas, self.sample.betas)
 
     def mean(self, values: Float[np.ndarray, "blocks *grid"]) -> Float[np.ndarray, "samples *grid"]:
         """Mean over blocks in each sample."""

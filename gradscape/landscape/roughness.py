@@ -6,7 +6,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gradscape.landscape.curvature import cell_areas, second_derivatives
 from gradscape.landscape.denoising import mean_magnitude, share_nonnegative
-from gradscape.landscape.estimates import Estimates, undefined
+from gradscape.landscape.estimates import Estimates, joined, undefined
 from gradscape.landscape.resampling import Resamples
 
 _TAIL = (0.025, 0.075)
@@ -113,10 +113,8 @@ def _mean_laplacian(
     noise = samples.noise((blocks_alpha + blocks_beta)[:, known])
     magnitudes = mean_magnitude(laplacians[:, known], noise, weights)
     raw = float(np.abs(laplacians[0, known]) @ weights)
-    notes = [_omitted(known)]
-    if raw > 2 * magnitudes[0]:
-        notes.append("more than half of the raw value is noise: more images are needed")
-    return Estimates(magnitudes, target=raw, note="; ".join(filter(None, notes)))
+    noisy = "more than half of the raw value is noise: more images are needed" if raw > 2 * magnitudes[0] else ""
+    return Estimates(magnitudes, target=raw, note=joined(_omitted(known), noisy))
 
 
 def _inner(
