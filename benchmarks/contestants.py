@@ -16,13 +16,13 @@ from torch import Tensor, nn
 from gradscape._checkpoint import read_foreign_state
 from gradscape.landscape import random_directions
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.images import Batch, cut_blocks, join_blocks
-from gradscape.landscape.network import TracedNetwork
-from gradscape.landscape.plan import BLOCK_IMAGES, ExecutionPlan
-from gradscape.landscape.planning import Work, make_plan
-from gradscape.landscape.task import Task
-from gradscape.landscape.unchanged import evaluating
-from gradscape.landscape.workers import Evaluator, Job
+from gradscape.landscape.engine.blocks import Batch, cut_blocks, join_blocks
+from gradscape.landscape.engine.network import TracedNetwork
+from gradscape.landscape.engine.plan import BLOCK_IMAGES, ExecutionPlan
+from gradscape.landscape.engine.task import Task
+from gradscape.landscape.engine.trials import Work, make_plan
+from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.workers import Evaluator, Job
 from gradscape.models import create_model
 
 IMAGE_SIZE, CLASSES = 32, 10

@@ -8,7 +8,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from gradscape.landscape.metrics import METRICS, measure_landscape
+from gradscape.landscape.metrics.measure import METRICS, measure_landscape
 from tests.landscape.noisy_surfaces import NOISES, TRUTHS, drawn_surface, true_surface
 
 

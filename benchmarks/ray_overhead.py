@@ -18,14 +18,14 @@ import torch
 from contestants import load_subject
 
 from gradscape._allocator import keep_freed_memory
-from gradscape.landscape.cluster import Cluster
-from gradscape.landscape.images import cut_blocks, join_blocks
-from gradscape.landscape.ledger import Measured
-from gradscape.landscape.network import ready_network
-from gradscape.landscape.planning import Work, make_plan
-from gradscape.landscape.task import Task
-from gradscape.landscape.unchanged import evaluating
-from gradscape.landscape.workers import Evaluator, Job, Workers
+from gradscape.landscape.cluster.pool import Cluster
+from gradscape.landscape.engine.blocks import cut_blocks, join_blocks
+from gradscape.landscape.engine.ledger import Measured
+from gradscape.landscape.engine.network import ready_network
+from gradscape.landscape.engine.task import Task
+from gradscape.landscape.engine.trials import Work, make_plan
+from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 IMAGES, POINTS = 128, 40
 MOST = 1.05

@@ -3,6 +3,8 @@
 import ctypes
 import sys
 
+__all__ = ["freed_memory_is_kept", "keep_freed_memory"]
+
 _M_TRIM_THRESHOLD = -1
 _M_MMAP_THRESHOLD = -3
 

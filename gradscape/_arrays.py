@@ -11,6 +11,8 @@ import numpy as np
 
 from gradscape._files import replacing
 
+__all__ = ["load_arrays", "load_result", "save_arrays"]
+
 _META = "meta"
 
 

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from gradscape._files import replacing
 from gradscape._names import one_line
 
+__all__ = ["Classifier", "read_checkpoint", "read_foreign_state", "save_checkpoint"]
+
 _METADATA_KEY = "gradscape"
 _REQUIRED = ("name", "num_classes", "image_size", "mean", "std", "labels")
 _WRAPPERS = ("state_dict", "model", "net")

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 import torch
 
+__all__ = ["digest_tensors"]
+
 
 def digest_tensors(named: Iterable[tuple[str, torch.Tensor]]) -> str:
     """SHA-256 over names, types, shapes and bits, in the given order; 16 hexadecimal digits."""

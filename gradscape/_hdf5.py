@@ -5,6 +5,8 @@ from pathlib import Path
 
 import h5py
 
+__all__ = ["open_hdf5"]
+
 
 def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
     """Open a file for reading.

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from torch import nn
 
+__all__ = ["model_device", "preserved"]
+
 
 def model_device(model: nn.Module) -> torch.device:
     """Where the model's first tensor is."""

@@ -9,6 +9,17 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+__all__ = [
+    "Option",
+    "Scalar",
+    "is_function_name",
+    "load_function",
+    "one_line",
+    "parse_options",
+    "unknown_name",
+    "working_directory_importable",
+]
+
 Scalar = bool | int | float | str
 Option = Scalar | list[Scalar]
 

@@ -3,6 +3,8 @@
 import html
 from collections.abc import Iterable, Sequence
 
+__all__ = ["html_table"]
+
 
 def html_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     """A table as HTML; numbers are shortened, and what stands in the cells stays text.

@@ -6,6 +6,8 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
+__all__ = ["Kind", "Tap", "collected_taps", "find_taps"]
+
 Kind = Literal[
     "before",
     "channel",

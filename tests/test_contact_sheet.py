@@ -5,7 +5,7 @@ from types import ModuleType
 import pytest
 from PIL import Image
 
-from gradscape.studies.paper_figures import FIGURES
+from gradscape.studies.papers.catalog import FIGURES
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ from gradscape.cli import (
 )
 from gradscape.cli.console import errors, say
 
+__all__ = ["INTERRUPTED", "USER_MISTAKE", "app", "main", "root"]
+
 USER_MISTAKE = 2
 INTERRUPTED = 130
 _GO_ON = {"demo", "train", "landscape", "line"}  # the commands that resume

@@ -4,14 +4,16 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import options, pictures
+from gradscape.cli import image_paths, options
 from gradscape.cli.console import say_table, say_written, tuned_process, waiting
+
+__all__ = ["attention"]
 
 
 def attention(
-    paths: pictures.Paths,
+    paths: image_paths.Paths,
     *,
-    images: pictures.Images,
+    images: image_paths.Images,
     output: options.Output,
     block: Annotated[
         list[str] | None, typer.Option(help="Draw all that this attention block computes; may be repeated.")
@@ -21,13 +23,13 @@ def attention(
     quiet: options.Quiet = False,
 ) -> None:
     """Draw what a network's attention blocks compute for images."""
-    checkpoint, images = pictures.split_one(paths, images)
+    checkpoint, images = image_paths.split_one(paths, images)
     device = tuned_process(device)
     import torch
 
     from gradscape.data.pictures import load_pictures
     from gradscape.studies import attention as study
-    from gradscape.studies.subjects import load_finite_models
+    from gradscape.studies.networks import load_finite_models
 
     torch.manual_seed(seed)
     ((name, model),) = load_finite_models([checkpoint], device).items()

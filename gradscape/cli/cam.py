@@ -4,14 +4,16 @@ from typing import Annotated, Literal
 
 import typer
 
-from gradscape.cli import options, pictures
+from gradscape.cli import image_paths, options
 from gradscape.cli.console import say_table, say_written, tuned_process, waiting
+
+__all__ = ["cam"]
 
 
 def cam(
-    paths: pictures.Paths,
+    paths: image_paths.Paths,
     *,
-    images: pictures.Images,
+    images: image_paths.Images,
     output: options.Output,
     method: Annotated[
         list[str] | None, typer.Option(help="gradcam, gradcam++ (the default), hirescam, …; may be repeated.")
@@ -34,14 +36,13 @@ def cam(
     quiet: options.Quiet = False,
 ) -> None:
     """Draw where in images networks see a class."""
-    checkpoints, images = pictures.split_paths(paths, images)
+    checkpoints, images = image_paths.split_paths(paths, images)
     device = tuned_process(device)
     import torch
 
     from gradscape.data.pictures import load_pictures
     from gradscape.studies import cam as study
-    from gradscape.studies.landscape import common_image_size
-    from gradscape.studies.subjects import load_finite_models
+    from gradscape.studies.networks import common_image_size, load_finite_models
 
     torch.manual_seed(seed)
     models = load_finite_models(checkpoints, device)

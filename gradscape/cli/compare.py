@@ -8,6 +8,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say, say_table, say_written, waiting
 
+__all__ = ["compare"]
+
 
 def compare(
     paths: Annotated[

@@ -12,6 +12,17 @@ from rich.console import Console
 if TYPE_CHECKING:
     from gradscape.landscape import Progress
 
+__all__ = [
+    "errors",
+    "moment_after_start",
+    "progress_bar",
+    "say",
+    "say_table",
+    "say_written",
+    "tuned_process",
+    "waiting",
+]
+
 _STARTED = time.monotonic()
 
 errors = Console(stderr=True)

@@ -8,6 +8,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say_written
 
+__all__ = ["convert"]
+
 
 def convert(
     surface: Annotated[Path, typer.Argument(metavar="SURFACE.h5", help="A surface, or a line.")],

@@ -8,6 +8,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import progress_bar, say, tuned_process
 
+__all__ = ["demo"]
+
 
 def demo(
     *,

@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import options, pictures
+from gradscape.cli import image_paths, options
 from gradscape.cli.console import progress_bar, say_table, say_written, tuned_process, waiting
+
+__all__ = ["figure"]
 
 
 def figure(
@@ -39,13 +41,13 @@ def figure(
     quiet: options.Quiet = False,
 ) -> None:
     """Draw a figure of a paper from networks, images, surfaces and training logs of your own."""
-    from gradscape.studies import paper_figures as study
+    from gradscape.studies.papers import catalog as study
 
     if listed or name is None:
         say_table(study.HEADINGS, study.tabulate_figures())
         return
     asked = study.find_figure(name)
-    files, shown = pictures.split_paths(paths, images) if paths and images else (paths or [], images or [])
+    files, shown = image_paths.split_paths(paths, images) if paths and images else (paths or [], images or [])
     device = tuned_process(device)
     choosing = {"split": split, "limit": limit, "classes": classes, "root": data_root, "download": download or None}
     # A landscape has a bar, which takes the place of other signs of life.

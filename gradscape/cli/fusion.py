@@ -5,12 +5,14 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import options, pictures
+from gradscape.cli import image_paths, options
 from gradscape.cli.console import say, say_written, tuned_process, waiting
+
+__all__ = ["fusion"]
 
 
 def fusion(
-    paths: pictures.Paths,
+    paths: image_paths.Paths,
     *,
     output: options.Output,
     images: Annotated[
@@ -25,13 +27,13 @@ def fusion(
     quiet: options.Quiet = False,
 ) -> None:
     """Draw features before attention, the attention's part, and both together."""
-    checkpoint, files = pictures.split_one(paths, images or [])
+    checkpoint, files = image_paths.split_one(paths, images or [])
     if bool(files) == noise:
         raise ValueError("`--images` and `--noise` say what the network is shown: give one of them")
     device = tuned_process(device)
     from gradscape.data.pictures import load_pictures
     from gradscape.studies import fusion as study
-    from gradscape.studies.subjects import load_finite_models
+    from gradscape.studies.networks import load_finite_models
 
     ((name, model),) = load_finite_models([checkpoint], device).items()
     size = model.image_size

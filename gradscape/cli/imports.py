@@ -9,6 +9,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say_written
 
+__all__ = ["import_", "parse_channels"]
+
 
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="State dict: .pt .pth .th .t7 .pkl .safetensors")],

@@ -11,7 +11,9 @@ from gradscape.cli import options
 from gradscape.cli.console import moment_after_start, progress_bar, say, say_written, tuned_process, waiting
 
 if TYPE_CHECKING:
-    from gradscape.studies.landscape import Axes
+    from gradscape.studies.planes import Axes
+
+__all__ = ["landscape", "parse_grid", "parse_span"]
 
 
 def landscape(
@@ -51,11 +53,12 @@ def landscape(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.studies import landscape as study
-    from gradscape.studies.pictures import draw_subjects
+    from gradscape.studies import planes as study
+    from gradscape.studies.drawing import draw_subjects
+    from gradscape.studies.networks import common_image_size, load_models
 
-    models = study.load_models(checkpoints, device)
-    size = study.common_image_size(models)
+    models = load_models(checkpoints, device)
+    size = common_image_size(models)
     load = functools.partial(load_split, data, split, root=data_root, image_size=size, seed=seed, download=download)
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)

@@ -9,6 +9,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import progress_bar, say_written, tuned_process
 
+__all__ = ["line"]
+
 
 def line(
     checkpoint: options.Checkpoint,
@@ -42,8 +44,8 @@ def line(
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
     from gradscape.studies import line as study
-    from gradscape.studies.landscape import common_image_size, load_models
-    from gradscape.studies.pictures import draw_line
+    from gradscape.studies.drawing import draw_line
+    from gradscape.studies.networks import common_image_size, load_models
 
     models = load_models([checkpoint, *([other] if other else [])], device)
     size = common_image_size(models)

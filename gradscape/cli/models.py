@@ -8,6 +8,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say_table, say_written
 
+__all__ = ["models"]
+
 
 def models(
     pattern: Annotated[

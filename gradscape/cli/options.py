@@ -5,6 +5,29 @@ from typing import Annotated
 
 import typer
 
+__all__ = [
+    "AllowPlanChange",
+    "BatchSize",
+    "Checkpoint",
+    "Checkpoints",
+    "Data",
+    "DataRoot",
+    "Device",
+    "Download",
+    "Ignore",
+    "Limit",
+    "Normalize",
+    "Output",
+    "Precision",
+    "Quiet",
+    "Ray",
+    "Seed",
+    "Space",
+    "SplitName",
+    "Time",
+    "Tolerance",
+]
+
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A .safetensors checkpoint.")]
 Checkpoints = Annotated[list[Path], typer.Argument(metavar="CKPT...", help="One or more .safetensors checkpoints.")]
 Data = Annotated[str, typer.Option(help="Data set: digits, cifar10, folder:PATH, npz:PATH, …")]

@@ -8,6 +8,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say_written
 
+__all__ = ["plot"]
+
 
 def plot(
     files: Annotated[
@@ -24,7 +26,7 @@ def plot(
 ) -> None:
     """Draw stored surfaces: one, or several side by side on one scale. Neither model nor data is needed."""
     from gradscape.landscape import load_landscape
-    from gradscape.studies.pictures import draw_one
+    from gradscape.studies.drawing import draw_one
 
     results = [load_landscape(file) for file in files]
     stem = output or files[0].with_name(f"{files[0].stem}_{value}_{kind}" + ("" if scale == "raw" else f"_{scale}"))

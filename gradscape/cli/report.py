@@ -8,6 +8,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say_written, waiting
 
+__all__ = ["report"]
+
 
 def report(
     folders: Annotated[

@@ -8,6 +8,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say, say_written, tuned_process
 
+__all__ = ["train"]
+
 
 def train(
     model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `gradscape models` lists them.")],
@@ -38,7 +40,7 @@ def train(
     """Train a network with its paper's recipe; a stopped run goes on where it was."""
     tuned_process("cpu")
     from gradscape.data import load_split
-    from gradscape.studies.pictures import draw_training
+    from gradscape.studies.drawing import draw_training
     from gradscape.studies.training import describe_runs, recipe_for, train_networks
     from gradscape.training import create_recipe
 

@@ -7,6 +7,8 @@ import typer
 from gradscape.cli import options
 from gradscape.cli.console import say, say_written, tuned_process, waiting
 
+__all__ = ["tsne"]
+
 
 def tsne(
     checkpoints: options.Checkpoints,
@@ -31,7 +33,7 @@ def tsne(
     """Put the same images into the plane by each network's features, with t-SNE, and draw them."""
     device = tuned_process(device)
     from gradscape.studies import tsne as study
-    from gradscape.studies.landscape import common_image_size, load_models
+    from gradscape.studies.networks import common_image_size, load_models
 
     models = load_models(checkpoints, device)
     images = study.choose_images(

@@ -1,6 +1,5 @@
 """What a network looks at: heatmaps, attention maps, feature fusion, embeddings."""
 
-from gradscape.explain.alignment import align_embeddings
 from gradscape.explain.attention import attention_maps, rank_by_batch_weight
 from gradscape.explain.attention_map import AttentionMap, load_attention_maps, save_attention_maps
 from gradscape.explain.cam import heatmaps, list_methods
@@ -15,6 +14,7 @@ from gradscape.explain.fusion import fusion_maps, list_blocks
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.guided import guided_backprop, guided_gradcam
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.procrustes import align_embeddings
 from gradscape.explain.randomization import Randomization, randomize_parameters
 from gradscape.explain.target_layer import find_target_layer
 

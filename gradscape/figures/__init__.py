@@ -1,6 +1,12 @@
 """The only drawing code, for paper and for the browser."""
 
-from gradscape.figures.attention import (
+from gradscape.figures.charts.batch_sizes import figure_batch_sizes, plot_batch_sizes
+from gradscape.figures.charts.bubbles import Bubble, figure_bubbles, plot_bubbles
+from gradscape.figures.charts.embedding import figure_embeddings, plot_embedding
+from gradscape.figures.charts.run_curves import figure_run_curves, plot_run_curves
+from gradscape.figures.charts.tables import figure_table
+from gradscape.figures.charts.training import figure_curve, figure_training, plot_training
+from gradscape.figures.images.attention import (
     figure_attention,
     figure_batch_weights,
     figure_channel_weights,
@@ -9,23 +15,17 @@ from gradscape.figures.attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
-from gradscape.figures.batch_sizes import figure_batch_sizes, plot_batch_sizes
-from gradscape.figures.bubbles import Bubble, figure_bubbles, plot_bubbles
-from gradscape.figures.embedding import figure_embeddings, plot_embedding
-from gradscape.figures.embedding_page import interactive_embedding
-from gradscape.figures.fusion import figure_features, figure_fusion, plot_features
-from gradscape.figures.heatmaps import figure_heatmaps, plot_heatmap
-from gradscape.figures.interactive import interactive_surface
-from gradscape.figures.maps import plot_contour, plot_filled, plot_heat
-from gradscape.figures.measures import figure_measures, plot_measures
-from gradscape.figures.pages import figure_comparison, figure_landscape, figure_scaled
-from gradscape.figures.preview import figure_preview
-from gradscape.figures.profiles import figure_line, plot_line
-from gradscape.figures.relief import plot_surface
-from gradscape.figures.run_curves import figure_run_curves, plot_run_curves
+from gradscape.figures.images.fusion import figure_features, figure_fusion, plot_features
+from gradscape.figures.images.heatmaps import figure_heatmaps, plot_heatmap
 from gradscape.figures.style import save_figure
-from gradscape.figures.tables import figure_table
-from gradscape.figures.training import figure_curve, figure_training, plot_training
+from gradscape.figures.surfaces.lines import figure_line, plot_line
+from gradscape.figures.surfaces.maps import plot_contour, plot_filled, plot_heat
+from gradscape.figures.surfaces.metrics import figure_measures, plot_measures
+from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape, figure_scaled
+from gradscape.figures.surfaces.preview import figure_preview
+from gradscape.figures.surfaces.relief import plot_surface
+from gradscape.figures.web.embeddings import interactive_embedding
+from gradscape.figures.web.surfaces import interactive_surface
 
 __all__ = [
     "Bubble",

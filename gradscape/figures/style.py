@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import matplotlib as mpl
+import numpy as np
 from cycler import cycler
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
@@ -14,6 +15,26 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
 from gradscape._files import replacing
+
+__all__ = [
+    "CYCLE",
+    "DOUBLE_COLUMN",
+    "FONT",
+    "GAP_COLOR",
+    "GAP_HATCH_COLOR",
+    "LINE_STYLES",
+    "SINGLE_COLUMN",
+    "SMALL",
+    "add_legend",
+    "check_choice",
+    "colormap",
+    "line_colormap",
+    "new_axes",
+    "new_figure",
+    "save_figure",
+    "short_number",
+    "styled",
+]
 
 SINGLE_COLUMN = 3.35
 """Width of a figure in one column of a paper, inches."""
@@ -128,3 +149,18 @@ def add_legend(ax: Axes, handles: Sequence[Artist]) -> None:
     if handles:
         for text in ax.legend(handles=handles).get_texts():
             text.set_parse_math(False)
+
+
+def check_choice(option: str, got: str, known: Sequence[str]) -> None:
+    """Refuse a name that is not among the known ones."""
+    if got not in known:
+        raise ValueError(f"`{option}` must be one of {', '.join(known)}, got {got!r}")
+
+
+def short_number(number: float, digits: int = 3) -> str:
+    """A number with at most `digits` digits, its exponent without padding (1e5)."""
+    rounded = float(f"{number:.{digits}g}")
+    if rounded == 0 or 1e-3 <= abs(rounded) < 1e5:
+        return np.format_float_positional(rounded, trim="-")
+    mantissa, _, exponent = f"{rounded:.{digits - 1}e}".partition("e")
+    return f"{mantissa.rstrip('0').rstrip('.') if '.' in mantissa else mantissa}e{int(exponent)}"

@@ -11,6 +11,19 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+__all__ = [
+    "Direction",
+    "DirectionSummary",
+    "Ignore",
+    "Normalize",
+    "Space",
+    "TransposedFilters",
+    "difference_direction",
+    "moving_tensors",
+    "random_directions",
+    "summarize_direction",
+]
+
 Direction = dict[str, Tensor]
 Normalize = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
 Ignore = Literal["biasbn", "none"]

@@ -15,19 +15,29 @@ from torch import nn
 
 from gradscape._model_state import model_device
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.engine import Limits, Report
-from gradscape.landscape.graph import FoldedGraph, TracingError
-from gradscape.landscape.images import Block, cut_blocks, join_blocks, tensors_in
+from gradscape.landscape.engine.blocks import Block, cut_blocks, join_blocks, tensors_in
+from gradscape.landscape.engine.graph import FoldedGraph, TracingError
+from gradscape.landscape.engine.moving import check_directions, named_tensors
+from gradscape.landscape.engine.network import ready_network
+from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images
+from gradscape.landscape.engine.rounds import Limits, Report
+from gradscape.landscape.engine.run import Result, Run
+from gradscape.landscape.engine.task import Forward, Loss, Metric, Task, call, check_model, cross_entropy, top1
+from gradscape.landscape.engine.trials import Planned, Work, make_plan, timed
+from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 from gradscape.landscape.line import Line
-from gradscape.landscape.moving import check_directions, named_tensors
-from gradscape.landscape.network import ready_network
-from gradscape.landscape.plan import ExecutionPlan, Precision, block_images
-from gradscape.landscape.planning import Planned, Work, make_plan, timed
-from gradscape.landscape.run import Result, Run
 from gradscape.landscape.surface import Surface
-from gradscape.landscape.task import Forward, Loss, Metric, Task, call, check_model, cross_entropy, top1
-from gradscape.landscape.unchanged import evaluating
-from gradscape.landscape.workers import Evaluator, Job, Workers
+
+__all__ = [
+    "EvaluationOptions",
+    "Options",
+    "Preview",
+    "estimate_seconds",
+    "evaluate",
+    "evaluate_line",
+    "evaluate_surface",
+]
 
 Preview = Callable[[Any], None]
 
@@ -262,7 +272,7 @@ def _prepare(
 def _workers(work: Work, planned: Planned, ray: str | None) -> AbstractContextManager[Workers]:
     if ray is None:
         return _evaluator(work, planned)
-    from gradscape.landscape.cluster import Cluster
+    from gradscape.landscape.cluster.pool import Cluster
 
     return Cluster(ray, work, planned.plan)
 

@@ -13,6 +13,8 @@ from gradscape._files import replacing
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
 
+__all__ = ["FORMATS", "Path", "save_csv", "save_goldstein", "save_npz", "save_vtp"]
+
 Path = str | os.PathLike[str]
 
 _VALUES = ("loss", "loss_stderr", "reliable", "error", "count", "nonfinite")

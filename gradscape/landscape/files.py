@@ -6,6 +6,8 @@ from gradscape._hdf5 import open_hdf5
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
 
+__all__ = ["load_landscape"]
+
 
 def load_landscape(path: str | os.PathLike[str]) -> Surface | Line:
     """Read a surface or a line, whichever the file holds.

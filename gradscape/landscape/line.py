@@ -8,6 +8,8 @@ from jaxtyping import Float
 
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 
+__all__ = ["Line"]
+
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Line(Measured):

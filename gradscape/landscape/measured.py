@@ -12,8 +12,10 @@ import numpy as np
 
 from gradscape._files import replacing
 from gradscape._hdf5 import open_hdf5
-from gradscape.landscape.blocks import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
-from gradscape.landscape.rounding import RoundingError
+from gradscape.landscape.engine.rounding import RoundingError
+from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
+
+__all__ = ["Measured", "read_measured", "write_measured"]
 
 _GROUP = "gradscape"
 _FORMAT = 1

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from gradscape.landscape.blocks import UNKNOWN_POPULATION
 from gradscape.landscape.directions import Direction
+from gradscape.landscape.engine.blocks import cut_blocks
+from gradscape.landscape.engine.task import Forward, Loss, call, cross_entropy
 from gradscape.landscape.evaluate import Options, evaluate
-from gradscape.landscape.images import cut_blocks
+from gradscape.landscape.statistics import UNKNOWN_POPULATION
 from gradscape.landscape.surface import Surface
-from gradscape.landscape.task import Forward, Loss, call, cross_entropy
+
+__all__ = ["SPANS", "SPAN_IMAGES", "SpanSearch", "Trial", "find_span", "judge_span"]
 
 SPANS = tuple(2.0**-k for k in range(9))
 SPAN_IMAGES = 256

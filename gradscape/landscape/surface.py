@@ -7,8 +7,10 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
-from gradscape.landscape.blocks import paired_difference
 from gradscape.landscape.measured import Measured, read_measured, write_measured
+from gradscape.landscape.statistics import paired_difference
+
+__all__ = ["Difference", "Surface", "Value"]
 
 Value = Literal["loss", "error"]
 

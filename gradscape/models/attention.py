@@ -9,16 +9,6 @@ from typing import Literal
 
 from torch import nn
 
-from gradscape.models.attachment import (
-    AttendedBlock,
-    Site,
-    attend_branches,
-    attend_stages,
-    gate_branches,
-    replace_convolutions,
-    sites_of_stages,
-    spatial_convolution,
-)
 from gradscape.models.attentions import (
     BAM,
     CBAM,
@@ -42,6 +32,16 @@ from gradscape.models.backbones.mobilenet_v2 import CifarMobileNetV2, MobileNetV
 from gradscape.models.backbones.preact_resnets import PreactResNet
 from gradscape.models.backbones.substitutes import NumberedLayers, Substitute
 from gradscape.models.backbones.vgg import CifarVGG16
+from gradscape.models.sites import (
+    AttendedBlock,
+    Site,
+    attend_branches,
+    attend_stages,
+    gate_branches,
+    replace_convolutions,
+    sites_of_stages,
+    spatial_convolution,
+)
 from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
 from gradscape.models.ulsam import ULSAM
 

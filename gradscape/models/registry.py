@@ -10,7 +10,6 @@ from torch import nn
 
 from gradscape._names import is_function_name, parse_options, unknown_name
 from gradscape.models import foreign
-from gradscape.models.attachment import find_sites
 from gradscape.models.attention import ATTENTIONS
 from gradscape.models.backbones.cifar_resnets import CifarResNet
 from gradscape.models.backbones.densenet import CifarDenseNet
@@ -30,6 +29,7 @@ from gradscape.models.options import fit_options
 from gradscape.models.printed import COMBINATIONS
 from gradscape.models.residual_attention import ResidualAttentionNetwork
 from gradscape.models.residual_attention_imagenet import ResidualAttentionImageNet
+from gradscape.models.sites import find_sites
 from gradscape.models.upanets import UPANet
 
 __all__ = ["IMAGENET_MODELS", "MODELS", "create_model", "list_models"]

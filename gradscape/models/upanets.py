@@ -32,7 +32,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
-from gradscape.models.attachment import AttendedBlock
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
 __all__ = ["ChannelPixelAttention", "SpatialPixelAttention", "UPABlock", "UPANet"]

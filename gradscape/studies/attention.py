@@ -8,10 +8,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradscape._names import unknown_name
-from gradscape.data.pictures import Pictures
+from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.attention import attention_maps
 from gradscape.explain.attention_map import AttentionMap, save_attention_maps
-from gradscape.figures.attention import (
+from gradscape.figures.images.attention import (
     draws_map,
     figure_attention,
     figure_batch_weights,
@@ -19,8 +19,18 @@ from gradscape.figures.attention import (
     figure_scale_weights,
 )
 from gradscape.models import Classifier
-from gradscape.studies.shown_pictures import save_shown_pictures
-from gradscape.studies.subjects import picture_stems, provenance, save_pages, titles
+from gradscape.studies.drawing import picture_stems, save_pages, titles
+from gradscape.studies.networks import provenance
+
+__all__ = [
+    "HEADINGS",
+    "Maps",
+    "SeenAttention",
+    "attend_pictures",
+    "draw_attention",
+    "multiply_batch_weights",
+    "tabulate_attention",
+]
 
 _ROWS = 9  # on a page
 _LARGE_ROWS = 5  # where a block has a map or two, which are drawn larger

@@ -10,14 +10,27 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradscape._files import replacing
-from gradscape.data.pictures import Pictures
+from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.figures.heatmaps import Arrangement, Scale, Style, figure_heatmaps, images_per_page
+from gradscape.figures.images.heatmaps import Arrangement, Scale, Style, figure_heatmaps, images_per_page
 from gradscape.models import Classifier
-from gradscape.studies.shown_pictures import save_shown_pictures
-from gradscape.studies.subjects import class_name, class_number, file_name, provenance, save_pages, titles
+from gradscape.studies.drawing import save_pages, titles
+from gradscape.studies.networks import class_name, class_number, file_name, provenance
+
+__all__ = [
+    "CLASS_HEADINGS",
+    "FAITHFULNESS_HEADINGS",
+    "METHOD_HEADINGS",
+    "Explanations",
+    "draw_explanations",
+    "explain_pictures",
+    "save_explanations",
+    "tabulate_classes",
+    "tabulate_faithfulness",
+    "tabulate_methods",
+]
 
 _BATCH = 16
 _TOLD = ("deletion", "insertion", "drop", "increase", "road")

@@ -11,11 +11,22 @@ import numpy as np
 
 from gradscape._files import replacing
 from gradscape._names import unknown_name
-from gradscape.figures.measures import figure_measures
 from gradscape.figures.style import save_figure
+from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface
-from gradscape.landscape.metrics import METRICS, Measure, measure_resamples
+from gradscape.landscape.metrics.measure import METRICS, Measure, measure_resamples
 from gradscape.studies.differences import Draws, PairDifference, pair_difference
+
+__all__ = [
+    "DIFFERENCE_HEADINGS",
+    "HEADINGS",
+    "Comparison",
+    "compare_surfaces",
+    "load_networks",
+    "save_comparison",
+    "tabulate_differences",
+    "tabulate_means",
+]
 
 
 @final

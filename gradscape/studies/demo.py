@@ -13,11 +13,14 @@ from gradscape.data.pictures import load_pictures
 from gradscape.landscape import SPAN_IMAGES, Progress, evaluate_line, random_directions
 from gradscape.models import Classifier
 from gradscape.studies import attention, cam, fusion, tsne
-from gradscape.studies import landscape as study
-from gradscape.studies.pictures import draw_line, draw_subjects, draw_training
+from gradscape.studies import planes as study
+from gradscape.studies.drawing import draw_line, draw_subjects, draw_training
+from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.report import write_report
 from gradscape.studies.training import train_networks
 from gradscape.training import TrainingRun, create_recipe
+
+__all__ = ["MODELS", "run_demo"]
 
 MODELS = ("upanet16", "upanet16_final_gap")
 
@@ -45,7 +48,7 @@ def run_demo(output: Path, *, seed: int, device: str, report: Callable[[str, Pro
         The report.
     """
     runs = _train(output, seed=seed)
-    models = study.load_models([run.checkpoint for run in runs], device)
+    models = load_models([run.checkpoint for run in runs], device)
     _look_around(models, output, seed=seed, report=report)
     for name, run in zip(models, runs, strict=True):
         draw_training([run.metrics], output / name)
@@ -97,7 +100,7 @@ def _look_around(
 
 def _look_inside(models: Mapping[str, Classifier], output: Path, *, seed: int) -> None:
     """Heatmaps, attention and features for a few digits, and where all test images lie."""
-    pictures = load_pictures(_write_pictures(output / "images", seed=seed), study.common_image_size(models))
+    pictures = load_pictures(_write_pictures(output / "images", seed=seed), common_image_size(models))
     explained = cam.explain_pictures(models, pictures, methods=_METHODS, target_layer=_LAYER, measured=True)
     cam.save_explanations(explained, output / "cam")
     cam.draw_explanations(explained, output / "cam")

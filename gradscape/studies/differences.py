@@ -10,7 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from gradscape.landscape.metrics import METRICS, Measure
+from gradscape.landscape.metrics.measure import METRICS, Measure
+
+__all__ = ["NOT_DISTINGUISHABLE", "Draws", "PairDifference", "half_width", "pair_difference"]
 
 NOT_DISTINGUISHABLE = "not distinguishable"
 _SINGLE = "unknown: one draw of directions says nothing about others"

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import torch
 
-from gradscape.data.pictures import Pictures
+from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.fusion import fusion_maps
 from gradscape.explain.fusion_map import FusionMaps
-from gradscape.figures.fusion import figure_fusion
+from gradscape.figures.images.fusion import figure_fusion
 from gradscape.models import Classifier
-from gradscape.studies.shown_pictures import save_shown_pictures
-from gradscape.studies.subjects import picture_stems, provenance, save_pages, titles
+from gradscape.studies.drawing import picture_stems, save_pages, titles
+from gradscape.studies.networks import provenance
+
+__all__ = ["NOISE", "draw_fusion", "fuse_pictures", "noise_pictures"]
 
 NOISE = "standard normal noise"
 

@@ -10,7 +10,9 @@ import numpy as np
 from gradscape.data import Split
 from gradscape.landscape import Direction, Line, Progress, difference_direction, evaluate_line, random_directions
 from gradscape.models import Classifier
-from gradscape.studies.landscape import check_classes
+from gradscape.studies.networks import check_classes
+
+__all__ = ["LinePath", "make_path"]
 
 _BEYOND = 0.25  # how far a line between networks goes past each of them
 

@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import final
 
 from gradscape._files import replacing
-from gradscape.figures.pages import figure_landscape
-from gradscape.figures.preview import figure_preview, live_page
 from gradscape.figures.style import styled
+from gradscape.figures.surfaces.pages import figure_landscape
+from gradscape.figures.surfaces.preview import figure_preview
+from gradscape.figures.web.live import live_page
 from gradscape.landscape import Surface
 
 __all__ = ["LivePage"]

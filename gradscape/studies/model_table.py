@@ -7,6 +7,8 @@ from pathlib import Path
 from gradscape._files import replacing
 from gradscape.models import ModelDescription, PrintedSize
 
+__all__ = ["HEADINGS", "tabulate_models", "write_model_table"]
+
 HEADINGS = ("model", "classes ", "pixels ", "parameters ", "MACs ", "accuracy/M ", "paper", "printed: verdict")
 
 

@@ -14,6 +14,8 @@ from gradscape.data import Split
 from gradscape.models import create_model, save_checkpoint
 from gradscape.training import Recipe, TrainingRun, train_model, train_seeds
 
+__all__ = ["describe_runs", "recipe_for", "square_side", "train_networks"]
+
 
 def train_networks(
     name: str,

@@ -16,12 +16,14 @@ from gradscape._digest import digest_tensors
 from gradscape._files import replacing
 from gradscape._names import unknown_name
 from gradscape.data import Split, load_split
-from gradscape.explain.alignment import align_embeddings
 from gradscape.explain.embedding import Embedding, embed
+from gradscape.explain.procrustes import align_embeddings
 from gradscape.figures import save_figure
-from gradscape.figures.embedding import figure_embeddings, quality_lines
-from gradscape.figures.embedding_page import interactive_embedding, thumbnail_side
+from gradscape.figures.charts.embedding import figure_embeddings, quality_lines
+from gradscape.figures.web.embeddings import interactive_embedding, thumbnail_side
 from gradscape.models import Classifier
+
+__all__ = ["ChosenImages", "choose_images", "draw_embeddings", "embed_models", "embedding_paths", "make_thumbnails"]
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,6 +11,8 @@ from torchvision.transforms import v2
 
 from gradscape.training.recipe import Recipe
 
+__all__ = ["AugmentedImages", "EpochOrder", "Item", "epoch_seed", "shift_image"]
+
 Item = tuple[Float[Tensor, "3 _ _"], int]
 _SEEDS = 2**31
 

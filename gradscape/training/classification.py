@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from gradscape.training.augmentation import epoch_seed
 from gradscape.training.recipe import Recipe
 
+__all__ = ["Batch", "Classification"]
+
 # Keras' own. It adds epsilon before the moments are freed of their bias, torch after: a matter of epsilon's size only.
 _EPSILON, _SECOND_MOMENT = 1e-7, 0.999
 

@@ -23,6 +23,8 @@ from gradscape.training.recorder import BEST, LAST, STATE, AtomicFiles, Recorder
 from gradscape.training.resumption import describe_training, read_state
 from gradscape.training.validation import hold_out
 
+__all__ = ["TrainingRun", "train_model"]
+
 
 @dataclass(frozen=True)
 class TrainingRun:

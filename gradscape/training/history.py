@@ -8,6 +8,8 @@ import numpy as np
 
 from gradscape._files import replacing
 
+__all__ = ["Row", "Rows", "load_metrics", "save_metrics"]
+
 Row = dict[str, int | float]
 Rows = list[Row]
 

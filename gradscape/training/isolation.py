@@ -11,6 +11,8 @@ import torch
 from torch import nn
 from torch.utils import deterministic
 
+__all__ = ["in_training_mode", "isolated_trainer"]
+
 _CHATTY = ("lightning.pytorch", "lightning.fabric")
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
 

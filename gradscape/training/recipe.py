@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
+__all__ = ["Optimizer", "Recipe", "Schedule", "StoppingMetric", "Triple"]
+
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["cosine", "steps", "exponential", "constant"]
 StoppingMetric = Literal["test_accuracy", "train_accuracy"]

@@ -6,6 +6,8 @@ from typing import Any
 
 from gradscape.training.recipe import Recipe
 
+__all__ = ["RECIPES", "create_recipe"]
+
 # Those that others are variations of.
 _UPANETS = Recipe(epochs=200)
 _ULSAM_V1 = Recipe(

@@ -15,6 +15,8 @@ from gradscape._files import replacing
 from gradscape.training.classification import Classification
 from gradscape.training.history import Row, Rows, save_metrics
 
+__all__ = ["BEST", "LAST", "METRICS", "STATE", "AtomicFiles", "Recorder", "Save", "best_epoch", "gave_up"]
+
 Save = Callable[[Path, nn.Module, Row], object]
 LAST, BEST, METRICS, STATE = "model.safetensors", "best.safetensors", "metrics.csv", "state.ckpt"
 

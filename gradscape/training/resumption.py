@@ -10,6 +10,8 @@ from torch.utils.data import Dataset
 
 from gradscape.training.augmentation import Item
 
+__all__ = ["describe_training", "read_state"]
+
 
 def describe_training(network: nn.Module, train: Dataset[Item]) -> dict[str, Any]:
     """What tells one network and its training images from others, cheaply: sizes and the first image.

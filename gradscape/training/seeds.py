@@ -16,6 +16,8 @@ from gradscape.training.classification import Batch
 from gradscape.training.fit import TrainingRun, train_model
 from gradscape.training.history import save_metrics
 
+__all__ = ["SeedRuns", "summarize_runs", "train_seeds"]
+
 _SUMMARIZED = (
     "train_loss",
     "train_accuracy",

@@ -5,6 +5,8 @@ from torch.utils.data import Dataset, Subset
 
 from gradscape.training.augmentation import Item
 
+__all__ = ["hold_out"]
+
 
 def hold_out(train: Dataset[Item], share: float, *, seed: int) -> tuple[Dataset[Item], Dataset[Item] | None]:
     """Split a share of the training images off.

@@ -177,9 +177,9 @@ def test_the_version_is_told(gradscape: Command) -> None:
 def test_a_landscape_can_be_watched_and_stopped_by_the_clock(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradscape.landscape import engine
+    from gradscape.landscape.engine import rounds
 
-    monkeypatch.setattr(engine, "_PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(rounds, "_PREVIEW_SECONDS", 0.0)
     options = ("--live", "--time", 0.001, "--span", 0.5, "--steps", 3, "--seed", 1)
     done = gradscape("landscape", checkpoint, "--data", "digits", "--limit", 80, *options, "-o", tmp_path)
     assert done.code == 0, done.err
@@ -193,7 +193,7 @@ def test_a_landscape_can_be_watched_and_stopped_by_the_clock(
 def test_an_interrupt_is_exit_130_and_says_how_to_go_on(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradscape.landscape import workers
+    from gradscape.landscape.engine import workers
 
     calls = [0]
 

@@ -7,7 +7,7 @@ from typer.testing import CliRunner
 
 from gradscape._arrays import load_arrays
 from gradscape.cli.figure import figure
-from gradscape.studies.paper_figures import FIGURES
+from gradscape.studies.papers.catalog import FIGURES
 from tests.studies.networks import save_network
 
 application = typer.Typer()

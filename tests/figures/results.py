@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from gradscape.landscape import Line, Surface
-from gradscape.landscape.blocks import BlockStatistics
+from gradscape.landscape.statistics import BlockStatistics
 
 ALPHAS = np.linspace(-1.0, 1.0, 7)
 BETAS = np.linspace(-0.5, 0.5, 5)

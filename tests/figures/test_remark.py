@@ -3,9 +3,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from gradscape.figures.caption import add_caption
-from gradscape.figures.image_grid import lay_out_grid
-from gradscape.figures.remark import add_remark, caption_of
+from gradscape.figures.caption import add_caption, add_remark, caption_of
+from gradscape.figures.images.grid import lay_out_grid
 from gradscape.figures.style import new_figure
 
 LONG = "WIDE CAPITALS: MMMM WWWW OOOO MMMM WWWW OOOO and narrow ones: illicit, little · " * 4

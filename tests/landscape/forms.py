@@ -14,17 +14,17 @@ FORMS: dict[str, dict[str, Any]] = {
 
 def force(form: str) -> None:
     """Let the planner of this process choose a form, for good."""
-    from gradscape.landscape import planning
+    from gradscape.landscape.engine import trials
 
     for name, value in FORMS[form].items():
-        setattr(planning, name, value)
+        setattr(trials, name, value)
 
 
 @pytest.fixture(params=list(FORMS))
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every form in turn."""
-    from gradscape.landscape import planning
+    from gradscape.landscape.engine import trials
 
     for name, value in FORMS[request.param].items():
-        monkeypatch.setattr(planning, name, value)
+        monkeypatch.setattr(trials, name, value)
     return request.param

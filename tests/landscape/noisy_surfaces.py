@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscape.landscape import Surface
-from gradscape.landscape.blocks import BlockStatistics
+from gradscape.landscape.statistics import BlockStatistics
 
 BLOCK_IMAGES = 32
 ALPHAS = np.linspace(-1.0, 1.0, 19)

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.landscape import Progress, Surface, evaluate_surface, planning, random_directions
-from gradscape.landscape.blocks import UNKNOWN_POPULATION
+from gradscape.landscape import Progress, Surface, evaluate_surface, random_directions
+from gradscape.landscape.engine import trials
+from gradscape.landscape.statistics import UNKNOWN_POPULATION
 from tests.landscape.networks import images_and_labels, small_net
 
 AXIS = np.linspace(-1, 1, 13)
@@ -18,7 +19,7 @@ AXIS = np.linspace(-1, 1, 13)
 @pytest.fixture(autouse=True)
 def _no_form_by_timing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forms of a tiny network differ in a bit, and a trial's timing would decide between them."""
-    monkeypatch.setattr(planning, "_TINY", 0.0)
+    monkeypatch.setattr(trials, "_TINY", 0.0)
 
 
 class _Slow:
@@ -40,10 +41,10 @@ def _surface(images: int = 400, **options: object) -> Surface:
 
 
 def test_previews_go_from_a_coarse_grid_over_the_whole_to_more_images(monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradscape.landscape import engine
+    from gradscape.landscape.engine import rounds
 
-    monkeypatch.setattr(engine, "_PREVIEW_SECONDS", 0.0)
-    monkeypatch.setattr(engine, "_SHARE", 0)
+    monkeypatch.setattr(rounds, "_PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(rounds, "_SHARE", 0)
     seen: list[Surface] = []
     whole = _surface(preview=seen.append)
     counts = [sorted(set(surface.count.ravel().tolist())) for surface in seen]

@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradscape.landscape import Surface, evaluate_surface, random_directions
-from gradscape.landscape.workers import Evaluator, Job
+from gradscape.landscape.engine.workers import Evaluator, Job
 from tests.landscape.forms import force
 from tests.landscape.networks import images_and_labels, small_net
 
@@ -201,11 +201,11 @@ def test_other_threads_are_refused_unless_asked_for(tmp_path: Path) -> None:
 
 
 def _killed_at_a_random_moment(path: Path, seed: int, form: str) -> None:
-    from gradscape.landscape import engine
+    from gradscape.landscape.engine import rounds
 
     force(form)
 
-    engine._SAVE_SECONDS, engine._SHARE = 0.005, 0
+    rounds._SAVE_SECONDS, rounds._SHARE = 0.005, 0
     signal.setitimer(signal.ITIMER_REAL, random.Random(seed).uniform(0.02, 0.3))
     signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), signal.SIGKILL))
     evaluate(path)
@@ -215,11 +215,11 @@ def _killed_inside_a_write(path: Path, seed: int, form: str) -> None:
     import h5py
 
     from gradscape import _files
-    from gradscape.landscape import engine
+    from gradscape.landscape.engine import rounds
 
     force(form)
 
-    engine._SAVE_SECONDS, engine._SHARE = 0.005, 0
+    rounds._SAVE_SECONDS, rounds._SHARE = 0.005, 0
     chance = random.Random(seed)
     left = [chance.randint(3, 60)]
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler
 
 from gradscape.landscape import FORMATS, Line, Surface, evaluate_line, evaluate_surface, random_directions
-from gradscape.landscape.blocks import BlockStatistics
+from gradscape.landscape.statistics import BlockStatistics
 from tests.landscape.networks import images_and_labels, small_net
 
 ALPHAS, BETAS = np.array([-1.0, 0.0, 0.5, 2.0]), np.array([-0.5, 0.0, 3.0])

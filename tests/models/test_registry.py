@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from gradscape.models import create_model, list_models
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.attention import ATTENTIONS
 from gradscape.models.ba2m import BA2M
 from gradscape.models.registry import IMAGENET_MODELS, MODELS
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.ulsam import ULSAM
 
 

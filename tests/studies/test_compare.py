@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from gradscape.data import load_split
 from gradscape.landscape import Surface, evaluate_surface, random_directions
-from gradscape.landscape.metrics import METRICS, Measure
+from gradscape.landscape.metrics.measure import METRICS, Measure
 from gradscape.studies.compare import (
     DIFFERENCE_HEADINGS,
     HEADINGS,

@@ -15,8 +15,9 @@ import torch
 from PIL import Image
 from torch import nn
 
-from gradscape.figures.preview import describe_progress
-from gradscape.landscape import Surface, engine, evaluate_surface, planning, random_directions
+from gradscape.figures.surfaces.preview import describe_progress
+from gradscape.landscape import Surface, evaluate_surface, random_directions
+from gradscape.landscape.engine import rounds, trials
 from gradscape.studies.live import LivePage
 from tests.chromium import chromium
 from tests.figures.results import make_surface, unevaluated
@@ -77,8 +78,8 @@ def test_a_picture_takes_less_than_a_second(tmp_path: Path, evaluated: slice) ->
 
 
 def test_watching_a_run_leaves_its_numbers_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engine, "_PREVIEW_SECONDS", 0.0)
-    monkeypatch.setattr(planning, "_TINY", 0.0)  # else a trial's timing decides between forms that differ in a bit
+    monkeypatch.setattr(rounds, "_PREVIEW_SECONDS", 0.0)
+    monkeypatch.setattr(trials, "_TINY", 0.0)  # else a trial's timing decides between forms that differ in a bit
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.Linear(12, 5)).eval()
     batches = [(torch.rand(24, 3, 2, 2), torch.arange(24) % 5)]

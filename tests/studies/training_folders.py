@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscape.studies.paper_figure import Drawing, Given, PaperFigure
+from gradscape.studies.papers.figure import Drawing, Given, PaperFigure
 from gradscape.training import create_recipe
 from gradscape.training.history import save_metrics
 from tests.studies.networks import save_network

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.models.attachment import AttendedBlock
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarDLA"]

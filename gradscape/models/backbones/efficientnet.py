@@ -13,8 +13,8 @@ from functools import partial
 from torch import Tensor, nn
 from torchvision.models.efficientnet import EfficientNet, MBConv, MBConvConfig
 
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.tapped_squeeze_excitation import TappedSqueezeExcitation
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import FeaturesNetwork
 
 __all__ = ["EfficientNetB0"]

@@ -8,8 +8,8 @@ image size.
 
 from torch import Tensor, nn
 
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.substitutes import NumberedLayers
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import FeaturesNetwork
 
 __all__ = ["MobileNetV1"]

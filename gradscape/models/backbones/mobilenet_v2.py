@@ -13,8 +13,8 @@ from torch.nn import functional as F
 from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.mobilenetv2 import MobileNetV2 as TorchvisionMobileNetV2
 
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.substitutes import NumberedLayers
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import FeaturesNetwork, StagedNetwork
 
 __all__ = ["CifarMobileNetV2", "MobileNetV2"]

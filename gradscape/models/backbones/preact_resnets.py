@@ -11,7 +11,7 @@ before its projection too in every such block. Global average pooling takes any 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.models.attachment import AttendedBlock
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
 __all__ = ["PreactResNet", "create_preact_resnet", "create_preact_resnet110"]

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torchvision.models.regnet import BlockParams, RegNet, ResBottleneckBlock
 from torchvision.ops.misc import Conv2dNormActivation
 
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.tapped_squeeze_excitation import TappedSqueezeExcitation
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarRegNetY400MF"]

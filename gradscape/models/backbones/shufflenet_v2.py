@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torchvision.models.shufflenetv2 import InvertedResidual, channel_shuffle
 from torchvision.models.shufflenetv2 import ShuffleNetV2 as TorchvisionShuffleNetV2
 
-from gradscape.models.attachment import AttendedBlock
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
 __all__ = ["ShuffleNetV2"]

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from gradscape.models.attachment import AttendedBlock
+from gradscape.models.sites import AttendedBlock
 
 __all__ = ["NumberedLayers", "Substitute"]
 

@@ -9,7 +9,7 @@ global average pooling that lets it take any size from 32 pixels on.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.models.attachment import AttendedBlock
+from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
 __all__ = ["CifarVGG16"]

@@ -11,6 +11,7 @@ import numpy as np
 from gradscape._arrays import load_arrays
 from gradscape._checkpoint import read_checkpoint
 from gradscape._names import is_function_name, one_line
+from gradscape.data.pictures import ShownPictures, load_shown_pictures
 from gradscape.explain.attention_map import AttentionMap, load_attention_maps
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.faithfulness import MEASURES, Faithfulness
@@ -18,7 +19,6 @@ from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.landscape import Line, Surface, load_landscape
 from gradscape.models import Classifier, load_checkpoint
-from gradscape.studies.shown_pictures import ShownPictures, load_shown_pictures
 from gradscape.training.history import load_metrics
 
 __all__ = ["Attention", "Findings", "Found", "collect"]

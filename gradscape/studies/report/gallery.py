@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from gradscape.data.pictures import ShownPictures
 from gradscape.explain.attention_map import AttentionMap
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.figures.attention import draws_map
-from gradscape.figures.report_maps import packed_maps, picture_sheet, shrunk
+from gradscape.figures.images.attention import draws_map
+from gradscape.figures.web.report_maps import packed_maps, picture_sheet, shrunk
 from gradscape.studies.attention import multiply_batch_weights
 from gradscape.studies.report.collect import Found
 from gradscape.studies.report.networks import Network
-from gradscape.studies.shown_pictures import ShownPictures
 
 __all__ = ["Gallery", "attention_galleries", "fusion_galleries", "heatmap_galleries"]
 

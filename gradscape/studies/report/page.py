@@ -8,21 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gradscape import __version__
 from gradscape._files import replacing
+from gradscape.data.pictures import ShownPictures
 from gradscape.figures.caption import one_line
-from gradscape.figures.report_chart import Chart, Curve, place_chart
-from gradscape.figures.report_maps import color_tables
-from gradscape.figures.report_scatter import Scatter, place_embeddings
-from gradscape.figures.report_surface import plotly_script, surface_content, surface_map
+from gradscape.figures.web.pages import render_page
+from gradscape.figures.web.report_chart import Chart, Curve, place_chart
+from gradscape.figures.web.report_maps import color_tables
+from gradscape.figures.web.report_scatter import Scatter, place_embeddings
+from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
 from gradscape.landscape import Surface
 from gradscape.studies.report import commands, gallery, tables
 from gradscape.studies.report.collect import Findings, Found, collect
 from gradscape.studies.report.networks import Network, sort_by_network
 from gradscape.studies.report.provenance import describe_network
-from gradscape.studies.shown_pictures import ShownPictures
 
 __all__ = ["write_report"]
 
@@ -67,14 +67,8 @@ def write_report(folders: Sequence[Path], output: Path, *, command: str = "") ->
 def _render(findings: Findings, command: str) -> str:
     networks = sort_by_network(findings)
     shown = _shown(networks, findings.pictures)
-    environment = Environment(
-        loader=PackageLoader("gradscape.studies.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("report.html").render(
+    return render_page(
+        "report/report.html",
         **shown,
         title=_title(networks),
         sections=_sections(shown),

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradscape.explain.faithfulness import Mean
-from gradscape.figures.shading import short_number
+from gradscape.figures.style import short_number
 from gradscape.landscape import Surface
-from gradscape.landscape.metrics import METRICS, Measure
+from gradscape.landscape.metrics.measure import METRICS, Measure
 from gradscape.studies.compare import Comparison, compare_surfaces
 from gradscape.studies.differences import PairDifference
 from gradscape.studies.report.networks import Network

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.cifar_resnets import CifarResNet
 from gradscape.models.backbones.densenet import CifarDenseNet
 from gradscape.models.backbones.mobilenet_v1 import MobileNetV1
@@ -16,6 +15,7 @@ from gradscape.models.backbones.preact_resnets import PreactResNet
 from gradscape.models.backbones.resnexts import CifarResNeXt
 from gradscape.models.backbones.substitutes import Substitute
 from gradscape.models.backbones.vgg import CifarVGG16
+from gradscape.models.sites import AttendedBlock
 from tests.models.attention_doubles import AddMean, Double
 
 Attend = Callable[[Tensor], Tensor]

@@ -4,8 +4,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock, Shape, attend_stages, find_sites, replace_convolutions
 from gradscape.models.backbones.dla import CifarDLA
+from gradscape.models.sites import AttendedBlock, Shape, attend_stages, find_sites, replace_convolutions
 from tests.models.attention_doubles import Double, attend
 from tests.models.plain_layers import convolved, normalized
 

@@ -4,8 +4,8 @@ from torch.nn import functional as F
 from torchvision.models import efficientnet_b0
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock, Shape, find_sites
 from gradscape.models.backbones.efficientnet import EfficientNetB0
+from gradscape.models.sites import AttendedBlock, Shape, find_sites
 from tests.models.attention_doubles import attend
 from tests.models.plain_layers import convolved, dense
 

@@ -2,9 +2,9 @@ import pytest
 import torch
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.mobilenet_v1 import MobileNetV1
 from gradscape.models.counting import count_macs
+from gradscape.models.sites import AttendedBlock
 
 
 @pytest.mark.parametrize(

@@ -3,9 +3,9 @@ import torch
 from torchvision.models import mobilenet_v2
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.mobilenet_v2 import CifarMobileNetV2, MobileNetV2
 from gradscape.models.counting import count_macs
+from gradscape.models.sites import AttendedBlock
 
 
 def test_parameters_and_macs_equal_the_published_networks() -> None:

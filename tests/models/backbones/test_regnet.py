@@ -3,8 +3,8 @@ import torch
 from torchvision.models.regnet import BlockParams, RegNet
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock, Shape, find_sites
 from gradscape.models.backbones.regnet import CifarRegNetY400MF
+from gradscape.models.sites import AttendedBlock, Shape, find_sites
 from tests.models.attention_doubles import attend
 from tests.models.plain_layers import convolved, dense
 

@@ -4,8 +4,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock, Shape, find_sites, replace_convolutions
 from gradscape.models.backbones.senet import CifarSENet18
+from gradscape.models.sites import AttendedBlock, Shape, find_sites, replace_convolutions
 from tests.models.attention_doubles import Double, attend
 from tests.models.plain_layers import dense, normalized
 

@@ -3,8 +3,8 @@ import torch
 from torchvision.models import shufflenet_v2_x1_0
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock, Shape, find_sites
 from gradscape.models.backbones.shufflenet_v2 import ShuffleNetV2
+from gradscape.models.sites import AttendedBlock, Shape, find_sites
 from tests.models.attention_doubles import attend
 from tests.models.plain_layers import convolved
 

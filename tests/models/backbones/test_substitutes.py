@@ -2,10 +2,10 @@ import pytest
 import torch
 from torch import nn
 
-from gradscape.models.attachment import Shape, find_sites
 from gradscape.models.backbones.mobilenet_v1 import MobileNetV1
 from gradscape.models.backbones.mobilenet_v2 import MobileNetV2
 from gradscape.models.backbones.substitutes import Substitute
+from gradscape.models.sites import Shape, find_sites
 
 CREATE = {"mobilenet_v1": MobileNetV1, "mobilenet_v2": MobileNetV2}
 

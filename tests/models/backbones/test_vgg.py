@@ -2,8 +2,8 @@ import torch
 from torch import nn
 
 from gradscape.models import count_parameters
-from gradscape.models.attachment import AttendedBlock
 from gradscape.models.backbones.vgg import CifarVGG16
+from gradscape.models.sites import AttendedBlock
 
 
 def test_parameters_equal_the_published_network_to_the_digit() -> None:

@@ -1,0 +1,1 @@
+"""Numbers of trainings, tables and embeddings as curves, bubbles, tables and points."""

@@ -1,0 +1,234 @@
+"""Embeddings on paper: one panel for each model, one legend for all, and how far each can be believed."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gradscape.explain.embedding import Embedding
+from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape.figures.charts.embedding_marks import MOST_MARKS, ClassMark, class_marks, shared_classes
+from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, new_figure, styled
+
+__all__ = ["describe_embeddings", "embedding_titles", "figure_embeddings", "plot_embedding", "quality_lines"]
+
+_MOST_COLUMNS = 3
+_METHODS = {"sklearn": "t-SNE", "opentsne": "t-SNE", "umap": "UMAP"}
+_LETTERS_PER_INCH = 18  # of a legend
+_LEGEND_ROW = 0.14
+_MARK_WIDTH = 0.28
+_LAYERS = 10  # each class lies in all of them, over some points of the others and under some
+
+
+@styled()
+def plot_embedding(
+    embedding: Embedding, *, ax: Axes | None = None, marks: Mapping[int, ClassMark] | None = None
+) -> Axes:
+    """Draw one embedding: a point for each image, color and shape by class, the quality figures below.
+
+    The axes have no ticks, since a t-SNE's have no unit; both have the same scale. Points are drawn in a random
+    order that is always the same, so that no class covers the others.
+
+    Args:
+        embedding: (N, 2) points.
+        ax: Axes to draw into; by default on a page of their own, with a legend.
+        marks: Label -> color and shape; by default those of the classes that are there.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: There is no mark for a class.
+    """
+    if marks is None:
+        marks = class_marks(list(shared_classes([embedding])))
+    missing = sorted({*embedding.labels.tolist()} - {*marks})
+    if missing:
+        raise ValueError(f"`marks` must have one for each class, but lacks {', '.join(map(str, missing))}")
+    if ax is None:
+        ax = _lone_axes(shared_classes([embedding]), marks)
+    size = float(np.clip(60 * len(embedding) ** -0.28, 4, 30))
+    rank = np.random.default_rng(0).permutation(len(embedding))
+    for label in np.unique(embedding.labels):
+        mark = marks[int(label)]
+        members = np.flatnonzero(embedding.labels == label)
+        layers = rank[members] * _LAYERS // len(embedding)
+        for layer in np.unique(layers):
+            name = embedding.class_name(int(label)) if layer == layers.min() else "_nolegend_"
+            x, y = embedding.points[members[layers == layer]].T
+            ax.scatter(x, y, s=size * mark.size**2, zorder=2 + layer / _LAYERS, label=name, **_look(mark))
+    ax.set_aspect("equal", adjustable="datalim")
+    ax.set_box_aspect(1)
+    ax.margins(0.04)
+    ax.set(xticks=[], yticks=[])
+    ax.set_xlabel("\n".join(quality_lines(embedding)), fontsize=SMALL, linespacing=1.35, labelpad=3)
+    return ax
+
+
+@styled()
+def figure_embeddings(embeddings: Sequence[Embedding], titles: Sequence[str] | None = None) -> Figure:
+    """A page of embeddings: a panel for each model with its quality figures, one legend, and a caption.
+
+    Args:
+        embeddings: One or several, better aligned (`align_embeddings`), with the same classes.
+        titles: A name for each; by default its model's.
+
+    Returns:
+        The page: a single column wide for one embedding, else a double column.
+
+    Raises:
+        ValueError: No embedding, titles of another number, or classes that differ in name.
+
+    Source: BA²M, figure 1, for the layout.
+    """
+    names = shared_classes(embeddings)
+    marks = class_marks(list(names))
+    headings = embedding_titles(embeddings, titles)
+    count = len(embeddings)
+    columns = 2 if count in (2, 4) else min(count, _MOST_COLUMNS)
+    rows = -(-count // columns)
+    width = SINGLE_COLUMN if count == 1 else DOUBLE_COLUMN
+    side = width / columns - 0.1
+    caption = describe_embeddings(embeddings)
+    handles = legend_handles(names, marks)
+    legend_columns = _legend_columns(names, side)
+    spare = rows * columns > count and -(-len(handles) // legend_columns) * _LEGEND_ROW < side
+    if not spare:
+        legend_columns = _legend_columns(names, width)
+    legend_height = 0.0 if spare or not handles else -(-len(handles) // legend_columns) * _LEGEND_ROW + 0.15
+    height = rows * (side + 0.17 + _quality_height(embeddings)) + caption_height(caption, width) + legend_height
+    figure = new_figure(width, height)
+    panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for ax, embedding, heading in zip(panels, embeddings, headings, strict=False):
+        plot_embedding(embedding, ax=ax, marks=marks)
+        ax.set_title(heading, pad=3, parse_math=False)
+    for ax in panels[count:]:
+        ax.axis("off")
+    place: dict[str, Any] = {"loc": "center", "ncols": legend_columns}
+    if spare:
+        _write_legend(panels[count], handles, **place)
+    else:
+        _write_legend(figure, handles, **{**place, "loc": "outside upper center"})
+    add_caption(figure, caption)
+    return figure
+
+
+def quality_lines(embedding: Embedding) -> list[str]:
+    """Quality of one embedding in two lines, figures among the features in brackets; NaN are left out."""
+    quality = embedding.quality
+    first, second = [], [f"trustworthiness {quality.trustworthiness:.3f}"]
+    if np.isfinite(quality.knn_accuracy):
+        first.append(f"kNN {100 * quality.knn_accuracy:.1f} % ({100 * quality.knn_accuracy_features:.1f} %)")
+    if np.isfinite(quality.silhouette):
+        first.append(f"silhouette {_signed(quality.silhouette)} ({_signed(quality.silhouette_features)})")
+    if np.isfinite(quality.kl_divergence):
+        second.append(f"KL {quality.kl_divergence:.2f}")
+    return [" · ".join(part) for part in (first, second) if part]
+
+
+def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | None) -> list[str]:
+    """A name for each: the titles, or the models' names, on one line.
+
+    Raises:
+        ValueError: There are more or fewer titles than embeddings.
+    """
+    if titles is None:
+        return [one_line(embedding.meta.get("model") or "model") for embedding in embeddings]
+    if len(titles) != len(embeddings):
+        raise ValueError(f"`titles` must hold a name for each of the {len(embeddings)} embeddings, got {len(titles)}")
+    return [one_line(title) for title in titles]
+
+
+def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
+    """Caption: data, number of images and classes, then what all were made with, and what the figures mean."""
+    first = embeddings[0]
+    data, split = (one_line(first.meta.get(key) or "") for key in ("data", "split"))
+    classes = len(np.unique(first.labels))
+    parts = [
+        f"{data} ({split})" if data and split else data,
+        f"{len(first):,} images",
+        f"{classes} class{'es' if classes > 1 else ''}",
+        _layers(embeddings),
+        _shared([_method(embedding) for embedding in embeddings], "method"),
+        _shared([f"perplexity {embedding.perplexity:.4g}" for embedding in embeddings], "perplexity"),
+        _shared([f"seed {embedding.seed}" for embedding in embeddings], "seed"),
+        "turned onto the first" if any("alignment" in embedding.meta for embedding in embeddings) else "",
+        f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors; in brackets among the features",
+        "marks repeat" if classes > MOST_MARKS else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def legend_handles(names: Mapping[int, str], marks: Mapping[int, ClassMark]) -> list[Artist]:
+    """A mark and a name for each class; none for more classes than a page has room for."""
+    if len(names) > MOST_MARKS:
+        return []
+    return [
+        Line2D(
+            [],
+            [],
+            linestyle="none",
+            marker=marks[label].shape,
+            color=marks[label].color,
+            markersize=4.5 * marks[label].size,
+            markeredgewidth=0.3 if marks[label].filled else 1,
+            markeredgecolor="white" if marks[label].filled else marks[label].color,
+            label=one_line(name),
+        )
+        for label, name in names.items()
+    ]
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("-", "−")
+
+
+def _look(mark: ClassMark) -> dict[str, Any]:
+    line = {"linewidths": 0.25, "edgecolors": "white"} if mark.filled else {"linewidths": 0.8}
+    return {"marker": mark.shape, "c": mark.color, **line}
+
+
+def _method(embedding: Embedding) -> str:
+    return f"{_METHODS[embedding.backend]} by {one_line(embedding.meta.get('package') or embedding.backend)}"
+
+
+def _layers(embeddings: Sequence[Embedding]) -> str:
+    names = [embedding.layer for embedding in embeddings]
+    if len(set(names)) > 1 and all(name.startswith("input of ") for name in names):
+        return "input of the last linear layer"
+    return _shared(names, "layer")
+
+
+def _shared(values: Sequence[str], what: str) -> str:
+    """What all have in common, or each one's own in the panels' order."""
+    return values[0] if len(set(values)) == 1 else f"{what}: {', '.join(values)}"
+
+
+def _quality_height(embeddings: Sequence[Embedding]) -> float:
+    return 0.13 * max(len(quality_lines(embedding)) for embedding in embeddings) + 0.08
+
+
+def _legend_columns(names: Mapping[int, str], width: float) -> int:
+    longest = max(len(one_line(name)) for name in names.values())
+    most = max(1, int(width / (_MARK_WIDTH + longest / _LETTERS_PER_INCH)))
+    rows = -(-len(names) // most)
+    return -(-len(names) // rows)
+
+
+def _write_legend(place: Axes | Figure, handles: Sequence[Artist], **options: Any) -> None:
+    if handles:
+        legend = place.legend(handles=handles, handletextpad=0.2, columnspacing=0.9, frameon=False, **options)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+
+def _lone_axes(names: Mapping[int, str], marks: Mapping[int, ClassMark]) -> Axes:
+    columns = _legend_columns(names, SINGLE_COLUMN)
+    handles = legend_handles(names, marks)
+    figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN + 0.4 + _LEGEND_ROW * (len(handles) // columns + 1))
+    _write_legend(figure, handles, loc="outside upper center", ncols=columns)
+    return figure.add_subplot()

@@ -1,0 +1,1 @@
+"""Pictures, and what networks make of them: heatmaps, attention, features."""

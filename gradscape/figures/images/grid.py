@@ -1,0 +1,203 @@
+"""Pages of small pictures in rows and columns, and how a picture lies in its panel."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Shaped
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colorbar import Colorbar
+from matplotlib.figure import Figure
+from matplotlib.image import AxesImage
+from torch import Tensor
+
+from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL
+
+__all__ = [
+    "FEW_COLUMNS",
+    "LINE",
+    "ImageGrid",
+    "bare",
+    "finite_only",
+    "fitted",
+    "fitted_end",
+    "grayed",
+    "lay_out_grid",
+    "mosaic",
+    "picture",
+    "show_map",
+    "tile_columns",
+]
+
+LINE = 0.115
+"""Height of a line of small text, inches."""
+
+FEW_COLUMNS = 3
+"""Up to so many columns of panels stand on a page of a single column."""
+
+_GAP = 0.06
+_MARGIN = 0.05
+_LETTERS_PER_INCH = 125  # of a size of one point
+
+
+@dataclass(frozen=True)
+class ImageGrid:
+    """A page of panels without ticks, placed to the inch, with its caption.
+
+    Attributes:
+        figure: The page.
+        panels: (rows, columns) axes.
+        panel_width: Inches.
+        panel_height: Inches.
+    """
+
+    figure: Figure
+    panels: np.ndarray
+    panel_width: float
+    panel_height: float
+
+    def title_columns(self, titles: Sequence[str]) -> None:
+        """Write a title of up to two lines above each column."""
+        for ax, title in zip(self.panels[0], titles, strict=True):
+            ax.set_title(fitted(title, self.panel_width, 2), fontsize=SMALL, pad=3, linespacing=1, parse_math=False)
+
+    def title_row(self, row: int, title: str, *, column: int = 0) -> None:
+        """Write a title up the left side of a row."""
+        text = fitted(title, self.panel_height)
+        self.panels[row, column].set_ylabel(text, fontsize=SMALL, labelpad=3, parse_math=False)
+
+    def describe(self, ax: Axes, text: str, *, lines: int = 1) -> None:
+        """Write below a panel, on so many lines at most."""
+        ax.set_xlabel(
+            fitted(text, self.panel_width, lines, size=SMALL - 0.5), fontsize=SMALL - 0.5, labelpad=2, parse_math=False
+        )
+
+    def add_bar(self, mappable: ScalarMappable, label: str, row: int | None = None) -> Colorbar:
+        """A color bar to the right of a row, or of all rows."""
+        first, last = (0, len(self.panels) - 1) if row is None else (row, row)
+        top, bottom = self.panels[first, -1].get_position().y1, self.panels[last, -1].get_position().y0
+        width, height = self.figure.get_size_inches()
+        tall = min((top - bottom) * height, 2.4) / height
+        middle = (top + bottom) / 2
+        right = self.panels[first, -1].get_position().x1 + 0.08 / width
+        bar = self.figure.colorbar(mappable, cax=self.figure.add_axes((right, middle - tall / 2, 0.07 / width, tall)))
+        bar.set_label(label, fontsize=SMALL, parse_math=False)
+        bar.ax.tick_params(labelsize=SMALL - 0.5, length=2)
+        bar.outline.set_linewidth(0.4)
+        return bar
+
+
+def lay_out_grid(
+    rows: int,
+    columns: int,
+    caption: str,
+    *,
+    proportion: float = 1.0,
+    lines_above: int = 2,
+    lines_below: int = 0,
+    left: float = 0.0,
+    first_gap: float = 0.0,
+    wide: bool = False,
+    right: float = 0.0,
+) -> ImageGrid:
+    """Make a page: a single column wide for few columns of panels unless `wide`, else a double one.
+
+    Args:
+        rows: Rows of panels.
+        columns: Columns of panels.
+        caption: Text for the foot of the page.
+        proportion: Height of a panel over its width.
+        lines_above: Lines of text above the first row.
+        lines_below: Lines of text below every row.
+        left: Inches for the titles of rows.
+        first_gap: Inches more between the first two columns.
+        wide: Whether the page is a double column wide in any case.
+        right: Inches for color bars.
+    """
+    page = SINGLE_COLUMN if columns <= FEW_COLUMNS and not wide else DOUBLE_COLUMN
+    across = (page - 2 * _MARGIN - left - first_gap - right - (columns - 1) * _GAP) / columns
+    down = across * proportion
+    pitch = down + _GAP + lines_below * LINE
+    foot = caption_height(caption, page) + 0.04
+    height = 0.06 + lines_above * LINE + rows * pitch + foot
+    figure = Figure(figsize=(page, height))
+    panels = np.empty((rows, columns), dtype=object)
+    for row, column in np.ndindex(rows, columns):
+        x = _MARGIN + left + column * (across + _GAP) + (first_gap if column else 0)
+        y = height - 0.06 - lines_above * LINE - row * pitch - down
+        panels[row, column] = bare(figure.add_axes((x / page, y / height, across / page, down / height)))
+    add_caption(figure, caption)
+    return ImageGrid(figure, panels, across, down)
+
+
+def bare(ax: Axes) -> Axes:
+    """Axes without ticks and frame."""
+    ax.set(xticks=[], yticks=[])
+    ax.spines[:].set_visible(False)
+    return ax
+
+
+def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> str:
+    """Text broken to so many inches of letters of a size, cut with an ellipsis where the lines do not suffice."""
+    letters = max(int(inches * _LETTERS_PER_INCH / size), 4)
+    # Names of files and layers may be broken behind an underscore.
+    parts = textwrap.wrap(one_line(text).replace("_", "_ "), letters, max_lines=lines, placeholder="…")
+    broken = [part.replace("_ ", "_") for part in parts]
+    # Of a first word longer than the line, textwrap would leave nothing but the placeholder.
+    if broken and broken[-1] == "…":
+        broken[-1] = one_line(text)[: letters - 1] + "…"
+    return "\n".join(broken)
+
+
+def fitted_end(text: str, inches: float, *, size: float = SMALL) -> str:
+    """Text on a line of so many inches, cut at its beginning: the end of a module's name tells most."""
+    letters, text = max(int(inches * _LETTERS_PER_INCH / size), 4), one_line(text)
+    return text if len(text) <= letters else f"…{text[1 - letters :]}"
+
+
+def picture(image: Float[Tensor, "3 height width"]) -> Float[np.ndarray, "height width 3"]:
+    """An image as Matplotlib takes it, clipped to [0, 1]."""
+    return image.detach().float().cpu().permute(1, 2, 0).clamp(0, 1).numpy()
+
+
+def grayed(image: Float[Tensor, "3 height width"], *, pale: float = 0.0) -> Float[np.ndarray, "height width 3"]:
+    """An image without color, for color to be laid over it, and by `pale` nearer to white, to be written upon."""
+    luma = picture(image) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
+    return np.repeat((pale + (1 - pale) * luma)[..., None], 3, axis=-1)
+
+
+def mosaic(
+    maps: Float[np.ndarray, "maps height width"], columns: int
+) -> Float[np.ma.MaskedArray, "all_height all_width"]:
+    """Maps as tiles of one array, row by row, with a masked line between them."""
+    count, height, width = maps.shape
+    rows = -(-count // columns)
+    # A line thick enough to be seen however many pixels a map has.
+    line = max(1, round(0.04 * max(height, width)))
+    tiled = np.full((rows * (height + line) - line, columns * (width + line) - line), np.nan, dtype=maps.dtype)
+    for number, one in enumerate(maps):
+        row, column = divmod(number, columns)
+        top, left = row * (height + line), column * (width + line)
+        tiled[top : top + height, left : left + width] = one
+    return finite_only(tiled)
+
+
+def tile_columns(count: int) -> int:
+    """How many tiles stand in a row: no more than below each other, and no gap at the end if possible."""
+    side = int(np.sqrt(count))
+    exact = next(number for number in range(side, 0, -1) if count % number == 0)
+    return exact if exact > side // 2 else side
+
+
+def show_map(ax: Axes, values: Shaped[np.ndarray, "height width"], **look: object) -> AxesImage:
+    """Draw an array pixel by pixel, filling the panel."""
+    return ax.imshow(finite_only(values), aspect="auto", interpolation="nearest", **look)  # type: ignore[arg-type]
+
+
+def finite_only(values: Float[np.ndarray, "*shape"]) -> Float[np.ma.MaskedArray, "*shape"]:
+    """Values whose infinities and NaNs are masked, with nothing under the mask that arithmetic could warn of."""
+    finite = np.isfinite(values)
+    return np.ma.array(np.where(finite, values, 0), mask=~finite)

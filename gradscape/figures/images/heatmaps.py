@@ -1,0 +1,354 @@
+"""Heatmaps: over their image, alone, or as a mask; for models, methods and images in one grid."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import product
+from typing import Any, Literal, get_args
+
+import matplotlib as mpl
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures.caption import one_line
+from gradscape.figures.images.grid import (
+    FEW_COLUMNS,
+    LINE,
+    ImageGrid,
+    bare,
+    fitted,
+    grayed,
+    lay_out_grid,
+    picture,
+    show_map,
+)
+from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, check_choice, new_axes, styled
+
+__all__ = ["figure_heatmaps", "images_per_page", "plot_heatmap"]
+
+Style = Literal["overlay", "heatmap", "masked"]
+Scale = Literal["image", "shared"]
+Arrangement = Literal["rows", "columns"]
+Labels = Sequence[str] | None
+Found = Heatmaps | Mapping[str, Heatmaps] | Mapping[str, Mapping[str, Heatmaps]]
+
+_COLORS = "inferno"
+_ALPHA = 0.5
+_LINES_BELOW = 3
+_BAR_WIDTH = 0.52
+_PAGE_HEIGHT = 8.6
+_MOST_ACROSS = 6
+_BAR_LABELS = {"image": "share of the map's own range", "shared": "share of the largest value"}
+_SCALES = {"image": "each map on its own scale", "shared": "all maps of a method on one scale"}
+_STYLES = {"overlay": "maps over their images", "heatmap": "maps", "masked": "images times their maps"}
+
+
+@dataclass(frozen=True, eq=False)
+class _Series:
+    """What is drawn for every image: the maps of one method and model in one style."""
+
+    model: str
+    method: str
+    style: Style
+    heatmaps: Heatmaps
+    shown: np.ndarray
+
+    def title(self, parts: Sequence[str]) -> str:
+        return ", ".join(one_line(getattr(self, part)) for part in parts)
+
+
+@styled()
+def plot_heatmap(
+    image: Float[Tensor, "3 height width"],
+    heatmaps: Heatmaps,
+    number: int,
+    *,
+    ax: Axes | None = None,
+    style: Style = "overlay",
+    scale: Scale = "image",
+) -> Axes:
+    """Draw one heatmap; one that cannot be drawn is its image in gray and the reason in words.
+
+    Args:
+        image: In [0, 1].
+        heatmaps: The maps.
+        number: Which of them belongs to the image.
+        ax: Axes to draw into; by default on a page of their own.
+        style: "overlay" (over the image in gray), "heatmap" (alone) or "masked" (image times map, the explanation map
+            of Grad-CAM++).
+        scale: "image" (every map from 0 to 1) or "shared" (from 0 to the largest value of all maps).
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: `style` or `scale` is unknown, the maps are of images of another size, or there is no such map.
+    """
+    _check([heatmaps], image[None], style, scale)
+    if not 0 <= number < len(heatmaps.raw):
+        raise ValueError(f"`number` must be 0 to {len(heatmaps.raw) - 1}, got {number}")
+    ax = bare(ax or new_axes())
+    shown = heatmaps.display if scale == "image" else heatmaps.shared_display
+    _draw(ax, image, shown[number], style, fault=heatmaps.faults.get(number))
+    # Beside other axes the panel may have any shape.
+    ax.set_aspect("equal")
+    return ax
+
+
+@styled()
+def figure_heatmaps(
+    images: Float[Tensor, "images 3 height width"],
+    heatmaps: Found,
+    *,
+    shown: Sequence[int] | None = None,
+    style: Style | Sequence[Style] = "overlay",
+    scale: Scale = "image",
+    names: Sequence[str] | None = None,
+    labels: Labels | Mapping[str, Labels] = None,
+    images_as: Arrangement = "rows",
+) -> Figure:
+    """Images and their heatmaps in a grid, every panel with the class explained and its probability.
+
+    With several models and several methods, the models stand below each other for each image.
+
+    Args:
+        images: In [0, 1], all that the maps were made of.
+        heatmaps: Maps of one method, of several by name, or model -> method -> maps.
+        shown: Numbers of the images on this page; by default all. A shared scale is that of all of them.
+        style: "overlay", "heatmap" (alone) or "masked" (image times map); several stand side by side.
+        scale: "image" (every map from 0 to 1), or "shared" (each method's from 0 to the largest value of all its
+            maps, whatever the model and image).
+        names: A name for each image.
+        labels: Names of the classes, for all models or by model; without them their numbers are shown.
+        images_as: What an image and its maps are: "rows", or "columns", of which six stand side by side.
+
+    Returns:
+        A page; of up to three columns of panels it is a single column wide.
+
+    Raises:
+        ValueError: Numbers or sizes of images, maps and names differ, or an option is unknown.
+
+    Source: the explanation map of Chattopadhay et al. 2018 (Grad-CAM++) for "masked"; SPANet, figure 5, and ULSAM,
+    figure 3, for grids of images and models.
+    """
+    styles = [style] if isinstance(style, str) else list(style)
+    check_choice("images_as", images_as, get_args(Arrangement))
+    nested = _nested(heatmaps)
+    every = [maps for methods in nested.values() for maps in methods.values()]
+    if not styles:
+        raise ValueError("`style` must name at least one style, got none")
+    for one in styles:
+        _check(every, images, one, scale)
+    if any(len(maps.raw) != len(images) for maps in every):
+        raise ValueError(f"`heatmaps` must hold a map for each of the {len(images)} images, got other numbers")
+    if names is not None and len(names) != len(images):
+        raise ValueError(f"`names` must hold a name for each of the {len(images)} images, got {len(names)}")
+    series = _series(nested, styles, scale)
+    caption = _caption(nested, styles, scale)
+    names = names or [f"image {number}" for number in range(len(images))]
+    numbers = range(len(images)) if shown is None else shown
+    colored = any(one != "masked" for one in styles)
+    page = _Page(images, numbers, names, labels, caption, right=_BAR_WIDTH if colored else 0.0)
+    stacked = images_as == "rows" and len(nested) > 1 and len(series) > len(nested) * len(styles)
+    if stacked:
+        grid = page.by_model(series, len(nested))
+    else:
+        grid = page.in_rows(series) if images_as == "rows" else page.in_columns(series)
+    if colored:
+        bar = grid.add_bar(ScalarMappable(Normalize(0, 1), mpl.colormaps[_COLORS]), _BAR_LABELS[scale])
+        bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
+    return grid.figure
+
+
+def images_per_page(models: int, methods: int, images_as: Arrangement = "rows") -> int:
+    """How many square images with their heatmaps in one style fit on a page of a paper; 0 columns where none does.
+
+    Args:
+        models: Number of models compared.
+        methods: Number of methods compared.
+        images_as: What an image and its maps are, "rows" or "columns".
+    """
+    stacked = images_as == "rows" and models > 1 and methods > 1
+    steps = 1 + (methods if stacked else models * methods)
+    columns = steps if images_as == "rows" else _MOST_ACROSS
+    width = SINGLE_COLUMN if columns <= FEW_COLUMNS else DOUBLE_COLUMN
+    rows = int(_PAGE_HEIGHT / ((width - _BAR_WIDTH) / columns + _LINES_BELOW * LINE))
+    if images_as == "columns":
+        return rows // steps * columns
+    return max(rows // (models if stacked else 1), 1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Page:
+    """What panels are made of."""
+
+    images: Tensor
+    numbers: Sequence[int]
+    names: Sequence[str]
+    labels: Labels | Mapping[str, Labels]
+    caption: str
+    right: float
+
+    def in_rows(self, series: Sequence[_Series]) -> ImageGrid:
+        """A row for each image, itself first."""
+        grid = self._grid(series, len(self.numbers), 1 + len(series), lines_above=2)
+        for row, column in np.ndindex(len(self.numbers), 1 + len(series)):
+            self._panel(grid, (row, column), self.numbers[row], series[column - 1] if column else None)
+        grid.title_columns(["", *_titles(series)])
+        return grid
+
+    def in_columns(self, series: Sequence[_Series]) -> ImageGrid:
+        """A column for each image, itself on top; what does not fit across goes into a second band."""
+        count, steps = len(self.numbers), 1 + len(series)
+        bands = -(-count // _MOST_ACROSS)
+        across = -(-count // bands)
+        grid = self._grid(series, bands * steps, across, lines_above=0, left=0.2)
+        for place, step in np.ndindex(bands * across, steps):
+            row, column = place // across * steps + step, place % across
+            if place >= count:
+                grid.panels[row, column].set_visible(False)
+                continue
+            self._panel(grid, (row, column), self.numbers[place], series[step - 1] if step else None)
+        for band, (step, title) in product(range(bands), enumerate(_titles(series), 1)):
+            grid.title_row(band * steps + step, title)
+        return grid
+
+    def by_model(self, series: Sequence[_Series], models: int) -> ImageGrid:
+        """For each image a row of each model, a column for each method and style."""
+        columns = len(series) // models
+        grid = self._grid(series, len(self.numbers) * models, 1 + columns, lines_above=2, first_gap=0.15)
+        for image, model in np.ndindex(len(self.numbers), models):
+            row = image * models + model
+            own = series[model * columns : (model + 1) * columns]
+            if model:
+                grid.panels[row, 0].set_visible(False)
+            else:
+                self._panel(grid, (row, 0), self.numbers[image], None)
+            for column, one in enumerate(own, 1):
+                self._panel(grid, (row, column), self.numbers[image], one)
+            grid.title_row(row, own[0].model, column=1)
+        parts = [part for part in _differing(series) if part != "model"]
+        grid.title_columns(["", *(one.title(parts) for one in series[:columns])])
+        return grid
+
+    def _grid(self, series: Sequence[_Series], rows: int, columns: int, **room: Any) -> ImageGrid:
+        """Panels with as many lines below as the longest class or name takes in their width."""
+        proportion = self.images.shape[2] / self.images.shape[3]
+        make = partial(lay_out_grid, rows, columns, self.caption, proportion=proportion, right=self.right, **room)
+        width = make(lines_below=_LINES_BELOW).panel_width
+        texts = [fitted(self.names[image], width, _LINES_BELOW, size=SMALL - 0.5) for image in self.numbers]
+        texts += [self._described(one, image, width) for one in series for image in self.numbers]
+        return make(lines_below=max(1 + text.count("\n") for text in texts))
+
+    def _panel(self, grid: ImageGrid, place: tuple[int, int], image: int, series: _Series | None) -> None:
+        ax = grid.panels[place]
+        if series is None:
+            ax.imshow(picture(self.images[image]), aspect="auto")
+            grid.describe(ax, self.names[image], lines=_LINES_BELOW)
+            return
+        fault = series.heatmaps.faults.get(image)
+        _draw(ax, self.images[image], series.shown[image], series.style, fault=fault, width=grid.panel_width)
+        text = self._described(series, image, grid.panel_width)
+        ax.set_xlabel(text, fontsize=SMALL - 0.5, labelpad=2, linespacing=1.05, parse_math=False)
+
+    def _described(self, series: _Series, image: int, width: float) -> str:
+        """The class explained, and its probability on a line of its own."""
+        labels = self.labels.get(series.model) if isinstance(self.labels, Mapping) else self.labels
+        explained, probability = _explained(series.heatmaps, image, labels)
+        return f"{fitted(explained, width, _LINES_BELOW - 1, size=SMALL - 0.5)}\n{probability}"
+
+
+def _draw(ax: Axes, image: Tensor, shown: np.ndarray, style: Style, *, fault: str | None, width: float = 2.0) -> None:
+    if fault:
+        ax.imshow(grayed(image, pale=0.6), aspect="auto")
+        reason = "\n".join(textwrap.wrap(f"no map: {fault}", max(int(width * 16), 8)))
+        ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", va="center", fontsize=SMALL, parse_math=False)
+        return
+    if style == "masked":
+        ax.imshow(picture(image) * shown[..., None], aspect="auto")
+        return
+    if style == "overlay":
+        # Orange over an orange bird would not be seen: color is the map's alone.
+        ax.imshow(grayed(image), aspect="auto")
+    show_map(ax, shown, cmap=_COLORS, vmin=0, vmax=1, alpha=_ALPHA if style == "overlay" else None)
+
+
+def _nested(heatmaps: Found) -> dict[str, dict[str, Heatmaps]]:
+    """Model -> method -> maps; a model that the caller has not named is the provenance's."""
+    if isinstance(heatmaps, Heatmaps):
+        heatmaps = {heatmaps.method: heatmaps}
+    nested: dict[str, dict[str, Heatmaps]] = {}
+    for name, found in heatmaps.items():
+        if isinstance(found, Heatmaps):
+            nested.setdefault(one_line(found.meta.get("model") or ""), {})[name] = found
+        else:
+            nested[name] = dict(found)
+    if not nested or not all(nested.values()):
+        raise ValueError("`heatmaps` must hold the maps of at least one method, got none")
+    if len({tuple(methods) for methods in nested.values()}) > 1:
+        raise ValueError("`heatmaps` must hold the same methods for each model, got different ones")
+    return nested
+
+
+def _check(every: Sequence[Heatmaps], images: Tensor, style: str, scale: str) -> None:
+    check_choice("style", style, get_args(Style))
+    check_choice("scale", scale, get_args(Scale))
+    size = tuple(images.shape[2:])
+    other = next((maps.image_size for maps in every if maps.image_size != size), None)
+    if other:
+        raise ValueError(f"`heatmaps` must be of images of {size[0]} × {size[1]} pixels, got {other[0]} × {other[1]}")
+
+
+def _series(nested: Mapping[str, Mapping[str, Heatmaps]], styles: Sequence[Style], scale: Scale) -> list[_Series]:
+    series = []
+    for model, methods in nested.items():
+        for method, maps in methods.items():
+            if scale == "image":
+                shown = maps.display
+            else:
+                highest = max(_largest(others[method]) for others in nested.values())
+                shown = maps.shared_display * np.float32(_largest(maps) / highest if highest else 1)
+            series += [_Series(model, method, style, maps, shown) for style in styles]
+    return series
+
+
+def _largest(maps: Heatmaps) -> float:
+    finite = np.isfinite(maps.raw).all(axis=(1, 2))
+    return float(maps.raw[finite].max(initial=0))
+
+
+def _differing(series: Sequence[_Series]) -> list[str]:
+    return [part for part in ("model", "method", "style") if len({getattr(one, part) for one in series}) > 1]
+
+
+def _titles(series: Sequence[_Series]) -> list[str]:
+    parts = _differing(series) or ["method"]
+    return [one.title(parts) for one in series]
+
+
+def _explained(maps: Heatmaps, image: int, labels: Labels) -> tuple[str, str]:
+    index, probability = int(maps.class_index[image]), float(maps.probability[image])
+    if index < 0:
+        return "score", f"{float(maps.score[image]):.3g}"
+    name = labels[index] if labels is not None and index < len(labels) else f"class {index}"
+    return one_line(name), f"{100 * probability:.1f} %" if np.isfinite(probability) else "probability not finite"
+
+
+def _caption(nested: Mapping[str, Mapping[str, Heatmaps]], styles: Sequence[Style], scale: Scale) -> str:
+    """Models and methods as far as no title says them, target layers, and how maps are shown."""
+    parts = [one_line(name) for name in nested] if len(nested) == 1 else []
+    first = next(iter(nested.values()))
+    parts += [one_line(name) for name in first] if len(first) == 1 else []
+    layers = {model: {maps.target_layer for maps in methods.values()} for model, methods in nested.items()}
+    alike = len({frozenset(names) for names in layers.values()}) == 1
+    for model, names in list(layers.items())[: 1 if alike else None]:
+        parts.append(f"target layer {'' if alike else f'of {one_line(model)} '}{', '.join(sorted(names))}")
+    below = "below each map the class explained and its probability"
+    return " · ".join(part for part in [*parts, *(_STYLES[style] for style in styles), _SCALES[scale], below] if part)

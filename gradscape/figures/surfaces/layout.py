@@ -1,0 +1,105 @@
+"""Where panels, color bars and caption stand on a page of surfaces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradscape.figures.caption import add_caption, caption_height
+from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, check_choice, new_figure
+from gradscape.figures.surfaces.maps import proportion
+from gradscape.landscape import Surface
+
+__all__ = ["Kind", "Page", "lay_out"]
+
+Kind = Literal["contour", "filled", "heat", "surface"]
+
+_BAR_HEIGHT = 0.5
+_TITLE_HEIGHT = 0.2
+# The upper edge of a 3-D panel stays empty at our angle of view.
+_LARGEST_SOLID = 2.8
+_FILLED_SHARE = 0.95
+
+
+@dataclass(frozen=True)
+class Page:
+    """A page with its caption, ready to be drawn on.
+
+    Attributes:
+        figure: The page.
+        panels: Axes in reading order, as many as asked for.
+        bars: For each panel, where Matplotlib shall put its color bar; on a page with a shared bar the same for all.
+    """
+
+    figure: Figure
+    panels: list[Axes]
+    bars: list[dict[str, Any]]
+
+
+def lay_out(kind: Kind, surfaces: Sequence[Surface], caption: str, *, columns: int, shared: bool) -> Page:
+    """Make a page.
+
+    Args:
+        kind: What the panels will hold; "surface" needs 3-D axes.
+        surfaces: What each panel will show.
+        caption: Text for the foot of the page.
+        columns: Panels in a row; a page of one panel is a single column wide.
+        shared: One color bar for all panels, rather than one each.
+
+    Raises:
+        ValueError: `kind` is unknown.
+    """
+    check_choice("kind", kind, get_args(Kind))
+    width = SINGLE_COLUMN if len(surfaces) == 1 else DOUBLE_COLUMN
+    place = _solid if kind == "surface" else _flat
+    page = place(width, surfaces, columns, caption_height(caption, width), shared=shared)
+    add_caption(page.figure, caption)
+    return page
+
+
+def _flat(width: float, surfaces: Sequence[Surface], columns: int, foot: float, *, shared: bool) -> Page:
+    count = len(surfaces)
+    rows = -(-count // columns)
+    beside_panels = 1.15 if shared else 1.15 * columns
+    tallest = max(proportion(surface) for surface in surfaces)
+    height = tallest * (width - beside_panels - 0.15 * columns) / columns + 0.5 * _TITLE_HEIGHT
+    figure = new_figure(width, foot + 0.4 + rows * (height if shared else height + 0.35))
+    panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
+    for spare in panels[count:]:
+        spare.remove()
+    panels = panels[:count]
+    return Page(figure, panels, [{"ax": panels if shared else panel} for panel in panels])
+
+
+def _solid(width: float, surfaces: Sequence[Surface], columns: int, foot: float, *, shared: bool) -> Page:
+    # Placed by hand: Matplotlib's layout engines do not know how far the labels of 3-D axes reach.
+    count, cell = len(surfaces), width / columns
+    rows = -(-count // columns)
+    side = min(cell, _LARGEST_SOLID)
+    title = _TITLE_HEIGHT if count > 1 else 0.0
+    row_height = title + _FILLED_SHARE * side + (0 if shared else _BAR_HEIGHT)
+    bottom = foot + (_BAR_HEIGHT if shared else 0)
+    height = bottom + rows * row_height
+    figure = Figure(figsize=(width, height))
+
+    def inches(left: float, low: float, wide: float, high: float) -> tuple[float, float, float, float]:
+        return left / width, low / height, wide / width, high / height
+
+    def bar(left: float, low: float, wide: float) -> dict[str, Any]:
+        return {"cax": figure.add_axes(inches(left, low + 0.37, wide, 0.08)), "orientation": "horizontal"}
+
+    panels, bars = [], []
+    for number in range(count):
+        row, column = divmod(number, columns)
+        low = bottom + (rows - 1 - row) * row_height + (0 if shared else _BAR_HEIGHT)
+        square = inches(column * cell + (cell - side) / 2 - 0.1, low, side, side)
+        panel = figure.add_axes(square, projection="3d")
+        panel.patch.set_visible(False)
+        # The smaller the panel, the more of it its labels take, whose letters do not shrink.
+        panel.set_box_aspect(None, zoom=0.9 - 0.25 * (_LARGEST_SOLID - side))  # type: ignore[call-arg]
+        panels.append(panel)
+        if not shared:
+            bars.append(bar(column * cell + 0.25 * cell, low - _BAR_HEIGHT, cell / 2))
+    return Page(figure, panels, bars or [bar(width / 4, foot, width / 2)] * count)

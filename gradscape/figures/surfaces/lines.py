@@ -1,0 +1,169 @@
+"""Lines through parameter space: loss with its interval, and error."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from gradscape.figures.caption import add_caption, one_line
+from gradscape.figures.style import CYCLE, SINGLE_COLUMN, SMALL, add_legend, check_choice, new_axes, new_figure, styled
+from gradscape.figures.surfaces.shading import Value, value_name
+from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
+from gradscape.landscape import Line
+
+__all__ = ["LineScale", "figure_line", "plot_line"]
+
+LineScale = Literal["raw", "log"]
+
+_LONGEST_END = 26
+_MOST_MARKED = 60
+
+
+@styled()
+def plot_line(
+    lines: Line | Sequence[Line],
+    *,
+    ax: Axes | None = None,
+    value: Value = "loss",
+    scale: LineScale = "raw",
+    titles: Sequence[str] | None = None,
+) -> Axes:
+    """Draw loss or error along one or several lines.
+
+    Losses have a band, their 95 % interval. Where few images carry the loss the interval cannot be trusted:
+    there the line is dashed and has no band. Non-finite losses are crosses at the upper edge.
+
+    Args:
+        lines: One line or several.
+        ax: Axes to draw into; by default on a page of their own.
+        value: "loss" or "error" (in percent).
+        scale: "raw" or "log".
+        titles: A name for each line; by default its model's.
+
+    Returns:
+        The axes.
+
+    Raises:
+        ValueError: No line, titles of another number, or an unknown option.
+    """
+    lines = _several(lines)
+    ax = ax or new_axes()
+    handles = _draw_lines(ax, lines, result_names(lines, titles), value, scale=scale)
+    add_legend(ax, handles)
+    _name_ends(ax, lines)
+    ax.set_xlabel(_alpha_label(lines))
+    return ax
+
+
+@styled()
+def figure_line(
+    lines: Line | Sequence[Line], *, scale: LineScale = "raw", titles: Sequence[str] | None = None
+) -> Figure:
+    """A single-column page: loss above, error below (where it was measured), and a caption.
+
+    Args:
+        lines: One line or several.
+        scale: How losses are scaled, "raw" or "log"; errors are not.
+        titles: A name for each line; by default its model's.
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: No line, titles of another number, or an unknown option.
+    """
+    lines = _several(lines)
+    names = result_names(lines, titles)
+    measured = any(np.isfinite(line.error).any() for line in lines)
+    heights = (3, 2) if measured else (3,)
+    figure = new_figure(SINGLE_COLUMN, 0.4 + 0.65 * sum(heights))
+    panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
+    add_legend(panels[0], _draw_lines(panels[0], lines, names, "loss", scale=scale))
+    if measured:
+        _draw_lines(panels[1], lines, names, "error", scale="raw")
+    _name_ends(panels[0], lines)
+    panels[-1].set_xlabel(_alpha_label(lines))
+    add_caption(figure, describe_lines(lines))
+    return figure
+
+
+def _several(lines: Line | Sequence[Line]) -> list[Line]:
+    several = [lines] if isinstance(lines, Line) else list(lines)
+    if not several:
+        raise ValueError("`lines` must hold at least one line, got none")
+    return several
+
+
+def _draw_lines(
+    ax: Axes, lines: Sequence[Line], names: Sequence[str], value: Value, *, scale: LineScale
+) -> list[Artist]:
+    """Everything but the names on the axes; returns what a legend should explain."""
+    check_choice("value", value, get_args(Value))
+    check_choice("scale", scale, get_args(LineScale))
+    handles: list[Artist] = []
+    for number, (line, name) in enumerate(zip(lines, names, strict=True)):
+        color = CYCLE[number % len(CYCLE)]
+        values = np.asarray(line.loss if value == "loss" else 100 * line.error)
+        marks: dict[str, Any] = {"marker": ".", "markersize": 3} if len(values) <= _MOST_MARKED else {}
+        unsure = _unsure(line) & (value == "loss")
+        ax.plot(line.alphas, values, color=color, linestyle=(0, (2, 1.5)), linewidth=0.9, **marks)
+        handles += ax.plot(line.alphas, np.where(unsure, np.nan, values), color=color, linestyle="-", label=name)
+        if value == "loss":
+            low, high = (np.where(unsure, np.nan, end) for end in line.interval())
+            ax.fill_between(line.alphas, low, high, color=color, alpha=0.22, linewidth=0)
+            lost = line.alphas[(line.count > 0) & ~np.isfinite(line.loss)]
+            ax.plot(
+                lost, np.full(len(lost), 0.97), "x", color=color, markersize=3.5, transform=ax.get_xaxis_transform()
+            )
+    if scale == "log":
+        ax.set_yscale("log")
+    ax.set_ylabel(value_name(lines, value), parse_math=False)
+    ax.margins(x=0.02)
+    return [*(handles if len(lines) > 1 else []), *(_exceptions(lines) if value == "loss" else [])]
+
+
+def _unsure(line: Line) -> np.ndarray:
+    # Without any standard error (a foreign file, a single image) there is no interval to distrust.
+    return np.isfinite(line.loss_stderr) & ~line.reliable
+
+
+def _exceptions(lines: Sequence[Line]) -> list[Artist]:
+    """Legend entries for what is out of the ordinary on these lines."""
+    handles: list[Artist] = []
+    if any(_unsure(line).any() for line in lines):
+        handles.append(
+            Line2D([], [], color="0.3", linestyle=(0, (2, 1.5)), linewidth=0.9, label="few images carry the loss")
+        )
+    if any(((line.count > 0) & ~np.isfinite(line.loss)).any() for line in lines):
+        handles.append(Line2D([], [], color="0.3", linestyle="", marker="x", markersize=3.5, label="non-finite"))
+    return handles
+
+
+def _alpha_label(lines: Sequence[Line]) -> str:
+    between = ["other" in line.meta for line in lines]
+    return "alpha (0: first network, 1: second)" if all(between) else "alpha" if any(between) else "alpha (direction 1)"
+
+
+def _name_ends(ax: Axes, lines: Sequence[Line]) -> None:
+    """Name the networks at 0 and 1 above the axes, where all lines go between the same two."""
+    ends = {(model_name(line), one_line(line.meta["other"])) if "other" in line.meta else None for line in lines}
+    pair = ends.pop()
+    if ends or pair is None:
+        return
+    for position, name in enumerate(pair):
+        ax.axvline(position, color="0.6", linewidth=0.6, zorder=0.5)
+        text = name if len(name) <= _LONGEST_END else f"{name[: _LONGEST_END - 1]}…"
+        ax.annotate(
+            text,
+            (position, 1),
+            xycoords=ax.get_xaxis_transform(),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            fontsize=SMALL,
+            parse_math=False,
+        )

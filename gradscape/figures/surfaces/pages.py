@@ -1,0 +1,146 @@
+"""Whole pages of surfaces: one, original beside scaled, several on one scale."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradscape.figures.style import styled
+from gradscape.figures.surfaces.layout import Kind, lay_out
+from gradscape.figures.surfaces.maps import add_colorbar, draw_contour, draw_filled, draw_heat
+from gradscape.figures.surfaces.relief import draw_relief
+from gradscape.figures.surfaces.shading import Scale, Value, shade
+from gradscape.figures.surfaces.wording import describe_surface, describe_surfaces, result_names
+from gradscape.landscape import Surface
+
+__all__ = ["figure_comparison", "figure_landscape", "figure_scaled"]
+
+_DRAW = {"contour": draw_contour, "filled": draw_filled, "heat": draw_heat, "surface": draw_relief}
+_MOST_COLUMNS = 3
+
+
+@styled()
+def figure_landscape(surface: Surface, *, kind: Kind = "filled", value: Value = "loss", scale: Scale = "raw") -> Figure:
+    """A single-column page of one surface with its caption.
+
+    Args:
+        surface: (B, A) values.
+        kind: "contour", "filled", "heat" or "surface" (3-D).
+        value: "loss" or "error" (in percent).
+        scale: "raw", "minmax", "minmax-column" or "log".
+
+    Returns:
+        The page.
+
+    Raises:
+        ValueError: An option is unknown or does not fit the values.
+    """
+    shading = shade([surface], value, scale)
+    page = lay_out(kind, [surface], describe_surface(surface), columns=1, shared=True)
+    add_colorbar(page.figure, _DRAW[kind](page.panels[0], surface, shading), shading, **page.bars[0])
+    return page.figure
+
+
+@styled()
+def figure_scaled(
+    surfaces: Surface | Sequence[Surface],
+    *,
+    kind: Kind = "surface",
+    value: Value = "loss",
+    scale: Literal["minmax", "minmax-column"] = "minmax",
+    titles: Sequence[str] | None = None,
+) -> Figure:
+    """Original on the left, min-max scaled on the right; a row for each surface.
+
+    All originals share one range, so that they can be compared; a scaled surface fills [0, 1] by itself.
+
+    Args:
+        surfaces: One surface or several.
+        kind: "contour", "filled", "heat" or "surface" (3-D).
+        value: "loss" or "error".
+        scale: "minmax" scales each surface as a whole, "minmax-column" each of its columns by itself.
+        titles: A name for each surface; by default its model's.
+
+    Returns:
+        A double-column page.
+
+    Raises:
+        ValueError: No surface, titles of another number, or an unknown option.
+
+    Source: UPANets, appendix C, figures 12 to 17.
+    """
+    rows = [surfaces] if isinstance(surfaces, Surface) else list(surfaces)
+    names = result_names(rows, titles)
+    if scale not in ("minmax", "minmax-column"):
+        raise ValueError(f'`scale` must be "minmax" or "minmax-column", got {scale!r}: the original stands beside it')
+    shadings = [shade(rows, value, "raw"), shade(rows, value, scale)]
+    page = lay_out(
+        kind, [surface for surface in rows for _ in range(2)], describe_surfaces(rows, names), columns=2, shared=False
+    )
+    for number, (ax, bar) in enumerate(zip(page.panels, page.bars, strict=True)):
+        row, column = divmod(number, 2)
+        mappable = _DRAW[kind](ax, rows[row], shadings[column])
+        _add_title(ax, f"{names[row]}, {('original', 'scaled')[column]}", kind)
+        add_colorbar(page.figure, mappable, shadings[column], **bar)
+    return page.figure
+
+
+@styled()
+def figure_comparison(
+    surfaces: Sequence[Surface],
+    *,
+    value: Value = "loss",
+    scale: Scale = "raw",
+    kind: Kind = "filled",
+    titles: Sequence[str] | None = None,
+) -> Figure:
+    """Several checkpoints side by side on one color scale, one range of heights and with one color bar.
+
+    Args:
+        surfaces: One or more surfaces; their grids may differ.
+        value: "loss" or "error" (in percent).
+        scale: "raw", "minmax", "minmax-column" or "log".
+        kind: "contour", "filled", "heat" or "surface" (3-D).
+        titles: A name for each surface; by default its model's.
+
+    Returns:
+        A double-column page with up to three panels in a row.
+
+    Raises:
+        ValueError: No surface, titles of another number, or an unknown option.
+
+    Source: UPANets, figures 8, 9, 18 and 20.
+    """
+    names = result_names(surfaces, titles)
+    shading = shade(surfaces, value, scale)
+    columns = 2 if len(surfaces) == 4 else min(len(surfaces), _MOST_COLUMNS)
+    page = lay_out(kind, surfaces, describe_surfaces(surfaces, names), columns=columns, shared=True)
+    for ax, surface, name in zip(page.panels, surfaces, names, strict=True):
+        mappable = _DRAW[kind](ax, surface, shading)
+        _add_title(ax, name, kind)
+    if kind != "surface":
+        _label_outer(page.panels, columns)
+    add_colorbar(page.figure, mappable, shading, **page.bars[0])
+    return page.figure
+
+
+def _add_title(ax: Axes, text: str, kind: Kind) -> None:
+    # 3-D axes reach above what they show: at their upper edge the title would float.
+    if kind == "surface":
+        ax.set_title(text, parse_math=False, y=0.99, pad=0)
+    else:
+        ax.set_title(text, parse_math=False)
+
+
+def _label_outer(panels: Sequence[Axes], columns: int) -> None:
+    """Leave out the labels between panels of the same extent."""
+    if len({(ax.get_xlim(), ax.get_ylim()) for ax in panels}) > 1:
+        return
+    for number, ax in enumerate(panels):
+        if number % columns:
+            ax.set_ylabel("")
+            ax.tick_params(labelleft=False)
+        if number + columns < len(panels):
+            ax.set_xlabel("")
+            ax.tick_params(labelbottom=False)

@@ -1,0 +1,139 @@
+"""A surface as mountains: Matplotlib's 3-D axes, filled with polygons of our own."""
+
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.ticker import MaxNLocator
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
+from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
+
+from gradscape.figures.style import SINGLE_COLUMN, colormap, new_figure, styled
+from gradscape.figures.surfaces.maps import MOST_VECTOR_CELLS, add_colorbar
+from gradscape.figures.surfaces.shading import Limits, Scale, Shading, Value, level_texts, shade
+from gradscape.landscape import Surface
+
+__all__ = ["draw_relief", "plot_surface"]
+
+_VIEW = {"elev": 32, "azim": -55}
+_MOST_TICKS = 5
+
+# Below, since the right side of 3-D axes belongs to the vertical label.
+_BAR: dict[str, Any] = {"orientation": "horizontal", "shrink": 0.6, "aspect": 30, "pad": 0.1}
+
+
+@styled()
+def plot_surface(
+    surface: Surface,
+    *,
+    ax: Axes | None = None,
+    value: Value = "loss",
+    scale: Scale = "raw",
+    limits: Limits | None = None,
+) -> Axes:
+    """Draw a 3-D surface; cells with a corner that is not finite are left open.
+
+    Args:
+        surface: (B, A) values.
+        ax: 3-D axes (`projection="3d"`) to draw into; by default on a page of their own.
+        value: "loss" or "error" (in percent).
+        scale: "raw", "minmax", "minmax-column" or "log"; on the last, heights are logarithms and the
+            labels values.
+        limits: Lowest and highest height; values beyond are drawn at the limit.
+
+    Returns:
+        The axes.
+
+    Raises:
+        TypeError: `ax` is no 3-D axes.
+        ValueError: Fewer than two alphas or betas, or one of the options is unknown or does not fit the values.
+    """
+    shading = shade([surface], value, scale, limits)
+    if ax is None:
+        ax = new_figure(SINGLE_COLUMN, 3.1, solid=True).add_subplot(projection="3d")
+    add_colorbar(ax.figure, draw_relief(ax, surface, shading), shading, ax=ax, **_BAR)
+    return ax
+
+
+def draw_relief(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable:
+    """A 3-D surface without a color bar; returns what a color bar can be made of."""
+    if not isinstance(ax, Axes3D):
+        raise TypeError(f'`ax` must be 3-D axes, got {type(ax).__name__}: make them with projection="3d"')
+    if min(len(surface.alphas), len(surface.betas)) < 2:
+        raise ValueError(
+            "`surface` must have at least 2 alphas and 2 betas for a 3-D surface, got "
+            f'{len(surface.alphas)} and {len(surface.betas)}: draw kind "heat"'
+        )
+    values = np.ma.filled(shading.drawn(surface).clip(shading.low, shading.high), np.nan)
+    heights = np.log10(values) if shading.scale == "log" else values
+    corners = _quads(surface, heights)
+    hues = _corners(values).mean(axis=-1).ravel()
+    whole = np.isfinite(corners).all(axis=(1, 2))
+    mesh = Poly3DCollection(
+        corners[whole],
+        norm=shading.norm,
+        cmap=colormap(shading.value),
+        # Thin dark edges close the seams and show the grid; on a fine grid they must not hide the colors.
+        linewidth=0.15 * min(1.0, 50 / max(values.shape)),
+        edgecolor=(0, 0, 0, 0.25),
+        rasterized=len(corners) > MOST_VECTOR_CELLS,
+    )
+    mesh.set_array(hues[whole])
+    ax.add_collection3d(mesh, autolim=False)
+    _frame(ax, surface, heights, shading)
+    return ScalarMappable(shading.norm, colormap(shading.value))
+
+
+def _corners(grid: Float[np.ndarray, "betas alphas"]) -> Float[np.ndarray, "rows columns 4"]:
+    """The four corners of every cell, in the order of walking around it."""
+    return np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], axis=-1)
+
+
+def _quads(surface: Surface, heights: Float[np.ndarray, "betas alphas"]) -> Float[np.ndarray, "cells 4 3"]:
+    alphas, betas = np.meshgrid(surface.alphas, surface.betas)
+    return np.stack([_corners(grid) for grid in (alphas, betas, heights)], axis=-1).reshape(-1, 4, 3)
+
+
+def _frame(ax: Axes3D, surface: Surface, heights: Float[np.ndarray, "betas alphas"], shading: Shading) -> None:
+    floor, top = np.log10([shading.low, shading.high]) if shading.scale == "log" else (shading.low, shading.high)
+    near = heights[np.abs(surface.betas).argmin(), np.abs(surface.alphas).argmin()]
+    inside = all(axis.min() <= 0 <= axis.max() for axis in (surface.alphas, surface.betas))
+    if inside and np.isfinite(near):
+        # A pin, because a mark on the surface itself would be hidden by the walls around the minimum.
+        ax.plot(
+            [0, 0], [0, 0], [near, top], color="0.25", linewidth=0.6, linestyle=(0, (4, 2)), zorder=5, label="origin"
+        )
+        ax.plot([0], [0], [near], marker="o", markersize=2.5, color="black", zorder=5)
+    ax.computed_zorder = False
+    ax.set(xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
+    ax.set(
+        xlim=(surface.alphas.min(), surface.alphas.max()),
+        ylim=(surface.betas.min(), surface.betas.max()),
+        zlim=(floor, top),
+    )
+    _ticks(ax, shading)
+    for axis in (ax.xaxis, ax.yaxis, ax.zaxis):
+        axis.set_pane_color((1, 1, 1, 0))
+        axis.line.set_linewidth(0.5)
+    for name in "xyz":
+        ax.tick_params(name, pad=-2)
+    ax.xaxis.labelpad = ax.yaxis.labelpad = -3
+    # Long heights, such as 0.0175, would run over the axis and into its label.
+    longest = max(map(len, level_texts(shading.ticks(_MOST_TICKS))), default=0)
+    aside = 1.8 * max(0, longest - 4)
+    ax.tick_params("z", pad=-2 + aside)
+    ax.zaxis.labelpad = -2 + 2 * aside
+    ax.zaxis.set_rotate_label(False)
+    percent = " (%)" if shading.value == "error" and shading.scale in ("raw", "log") else ""
+    ax.set_zlabel(shading.value + percent, rotation=90)
+    ax.view_init(**_VIEW)
+
+
+def _ticks(ax: Axes3D, shading: Shading) -> None:
+    # The two ends that meet at the front corner would be printed over each other.
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="upper"))
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="both"))
+    values = shading.ticks(_MOST_TICKS)
+    ax.set_zticks(np.log10(values) if shading.scale == "log" else values, labels=level_texts(values))

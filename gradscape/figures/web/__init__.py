@@ -1,0 +1,1 @@
+"""Everything for the browser: all html and JavaScript, and the numbers that pages draw themselves."""

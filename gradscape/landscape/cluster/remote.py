@@ -1,0 +1,237 @@
+"""The other side of a cluster: what goes to worker processes, what they do, and what comes back."""
+
+import io
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from typing import TypeVar, final
+
+import numpy as np
+import ray
+import torch
+from ray import cloudpickle
+from ray.exceptions import RayError
+from torch import Tensor
+
+from gradscape._allocator import keep_freed_memory
+from gradscape._model_state import model_device
+from gradscape.landscape.engine.blocks import Batch, map_tensors, tensors_in
+from gradscape.landscape.engine.ledger import Measured
+from gradscape.landscape.engine.network import ready_network
+from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan
+from gradscape.landscape.engine.trials import Work, trusted_graph
+from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.workers import Evaluator, Job
+
+__all__ = ["Answer", "Parcel", "Refusal", "RemoteEvaluator", "Result", "SharedBatches", "check_machine"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """What a worker has to know.
+
+    Attributes:
+        plan: How it evaluates.
+        work: What, as `torch.save` writes it.
+    """
+
+    plan: ExecutionPlan
+    work: np.ndarray
+
+    @classmethod
+    def of(cls, work: Work, plan: ExecutionPlan) -> "Parcel":
+        """Pack it.
+
+        Raises:
+            TypeError: Something in it cannot be sent.
+        """
+        file = io.BytesIO()
+        try:
+            # Pickled, a graph loses what is known of its nodes, so that every worker traces the model anew.
+            torch.save(replace(work, graphs={}), file, pickle_module=cloudpickle)
+        except Exception as problem:  # whatever the pickling of a user's objects raises
+            raise TypeError(
+                f"`model`, `loss`, `metric` and `forward` must be such that pickle can send them to workers: {problem}"
+            ) from problem
+        return cls(plan, np.frombuffer(file.getbuffer(), np.uint8))
+
+    def unpacked(self) -> Work:
+        """What was packed, on this process's device if the plan's is of that kind."""
+        device = "cuda" if self.plan.device.startswith("cuda") and torch.cuda.is_available() else "cpu"
+        # What the driver of this very run has packed, over a connection that runs the driver's code anyway.
+        return torch.load(io.BytesIO(self.work.data), map_location=device, weights_only=False)
+
+
+@dataclass(frozen=True, eq=False)
+class SharedBatches:
+    """Batches that all processes of a node can read from the same memory.
+
+    Attributes:
+        batches: With "meta" tensors, which have shapes, types and strides, but no content.
+        contents: The bytes of each tensor, in order.
+    """
+
+    batches: list[Batch]
+    contents: list[np.ndarray]
+
+    @classmethod
+    def of(cls, batches: Sequence[Batch], *, memory_format: str) -> "SharedBatches":
+        """Lay images (4 axes) out in a memory format, so that nobody has to do it again."""
+        layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
+
+        def dense(tensor: Tensor) -> Tensor:
+            return (
+                tensor.detach().cpu().contiguous(memory_format=layout if tensor.dim() == 4 else torch.contiguous_format)
+            )
+
+        laid_out = [_mapped(dense, batch) for batch in batches]
+        contents = [_bytes(tensor) for batch in laid_out for tensor in tensors_in((batch.inputs, batch.labels))]
+        return cls([_mapped(lambda tensor: tensor.to("meta"), batch) for batch in laid_out], contents)
+
+    def restored(self, *, writable: bool) -> list[Batch]:
+        """The batches, over the shared memory itself unless they are to be writable."""
+        contents = iter(self.contents)
+
+        def tensor(like: Tensor) -> Tensor:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # torch says that the memory is read-only
+                content = torch.from_numpy(next(contents))
+            whole = (content.clone() if writable else content).view(like.dtype)
+            return whole.as_strided(like.shape, like.stride())
+
+        return [_mapped(tensor, batch) for batch in self.batches]
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """The results of a lease.
+
+    Attributes:
+        losses: Of its jobs one after the other, of each its points, of each its images.
+        right: Likewise; None without a metric.
+        seconds: How long it took.
+    """
+
+    losses: np.ndarray
+    right: np.ndarray | None
+    seconds: float
+
+    def part(self, images: slice) -> Measured:
+        """Those of one point."""
+        return Measured(self.losses[images], None if self.right is None else self.right[images])
+
+
+@dataclass(frozen=True, eq=False)
+class Refusal:
+    """An exception on its way to the caller: what Ray would raise itself is of another type.
+
+    Attributes:
+        exception: Pickled.
+    """
+
+    exception: bytes
+
+    @classmethod
+    def of(cls, problem: Exception) -> "Refusal":
+        """Pack an exception, or at least its name and message, with the trace of where it was raised."""
+        trace = "".join(traceback.format_exception(problem))
+        try:
+            packed = cloudpickle.dumps(problem)
+            cloudpickle.loads(packed)
+        except Exception:  # whatever the pickling of a user's exception raises
+            problem = RuntimeError(f"{type(problem).__name__}: {problem}")
+        problem.add_note(f"It was raised in a worker process:\n{trace}")
+        return cls(cloudpickle.dumps(problem))
+
+    def problem(self) -> Exception:
+        """The exception."""
+        return cloudpickle.loads(self.exception)
+
+
+@final
+class RemoteEvaluator:
+    """An `Evaluator` in a process of its own, to be made an actor of."""
+
+    def __init__(self) -> None:
+        self._contexts = ExitStack()  # for as long as the process lives
+        self._round = -1
+
+    def prepare(self, parcel: "list[ray.ObjectRef[Parcel]]") -> Refusal | None:
+        """Get ready to evaluate."""
+        return _refusing(lambda: self._prepare(ray.get(parcel[0])))
+
+    def measure(
+        self, number: int, shared: "list[ray.ObjectRef[SharedBatches]]", jobs: Sequence[Job]
+    ) -> Answer | Refusal:
+        """Do jobs about the images of a round, which are fetched when it begins."""
+        return _refusing(lambda: self._measure(number, shared, jobs))
+
+    def _prepare(self, parcel: Parcel) -> None:
+        keep_freed_memory()
+        torch.set_num_threads(parcel.plan.threads)
+        work, plan = parcel.unpacked(), parcel.plan
+        check_machine(plan, plain_plan(work.model, precision="fp32", batch_size=plan.batch_size))
+        self._contexts.enter_context(evaluating(work.model))
+        graph = trusted_graph(work) if plan.traced else None
+        network = self._contexts.enter_context(
+            ready_network(work.model, work.directions, work.task.forward, plan, graph)
+        )
+        device = model_device(work.model)
+        self._evaluator = Evaluator(network, work.coordinates, work.task, plan, device=device)
+        batch = Batch(work.first.inputs, work.first.labels, 0, work.first.count)
+        self._writes = self._changes(batch.to(device, memory_format=plan.memory_format))
+
+    def _changes(self, batch: Batch) -> bool:
+        """Whether the model writes into its images (a ReLU in place before all else): shared memory forbids that."""
+        tensors = list(tensors_in((batch.inputs, batch.labels)))
+        versions = [tensor._version for tensor in tensors]
+        self._evaluator.load([batch])
+        self._evaluator.measure_one(Job((0,), (0,)))
+        return versions != [tensor._version for tensor in tensors]
+
+    def _measure(self, number: int, shared: "list[ray.ObjectRef[SharedBatches]]", jobs: Sequence[Job]) -> Answer:
+        if number != self._round:
+            self._evaluator.load(ray.get(shared[0]).restored(writable=self._writes))
+            self._round = number
+        began = time.perf_counter()
+        measured = [one for job in jobs for one in self._evaluator.measure_one(job)]
+        losses = np.concatenate([one.losses for one in measured])
+        rights = [one.right for one in measured if one.right is not None]
+        return Answer(losses, np.concatenate(rights) if rights else None, time.perf_counter() - began)
+
+
+def _refusing(function: Callable[[], Result]) -> Result | Refusal:
+    try:
+        return function()
+    except RayError:  # this process is cut off: others have to do its work
+        raise
+    except Exception as problem:
+        return Refusal.of(problem)
+
+
+def check_machine(plan: ExecutionPlan, here: ExecutionPlan) -> None:
+    """Refuse a machine whose numbers would be others.
+
+    Raises:
+        ValueError: Its device, its version of torch or its vector instructions are not the plan's.
+    """
+    names = ["device", "torch", *(["instructions"] if plan.device == "cpu" else [])]
+    for name in names:
+        if getattr(here, name) != getattr(plan, name):
+            raise ValueError(
+                f"`ray` must give workers whose {name} is {getattr(plan, name)} as in the plan, "
+                f"but one has {getattr(here, name)}: use machines of one kind with the same installation"
+            )
+
+
+def _mapped(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:
+    return replace(batch, inputs=map_tensors(function, batch.inputs), labels=map_tensors(function, batch.labels))
+
+
+def _bytes(tensor: Tensor) -> np.ndarray:
+    return tensor.as_strided((tensor.numel(),), (1,)).view(torch.uint8).numpy()

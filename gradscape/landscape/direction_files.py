@@ -1,0 +1,91 @@
+"""Direction files of Li et al.'s original tool: HDF5, tensors numbered in the order of the model."""
+
+import os
+from collections.abc import Mapping, Sequence
+
+import h5py
+import numpy as np
+import torch
+from torch import nn
+
+from gradscape._files import replacing
+from gradscape._hdf5 import open_hdf5
+from gradscape.landscape.directions import Direction
+
+__all__ = ["load_directions", "save_directions"]
+
+_AXES = ("xdirection", "ydirection")
+
+
+def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[Direction, ...]:
+    """Read one or two directions for a model.
+
+    A file with as many tensors as the model has parameters moves the parameters; one with as many as its
+    state dict moves running statistics too (counters, which are no numbers to interpolate, stay).
+
+    Args:
+        path: HDF5 file with the groups `xdirection` and, for a surface, `ydirection`, each with datasets
+            "0" … "n−1", float32, in the order of `parameters()` or of `state_dict()`.
+        model: The network that the directions belong to; it is only read.
+
+    Returns:
+        One direction or two.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        ValueError: The file is something else, or does not fit the model.
+    """
+    with open_hdf5(path, "direction file") as file:
+        groups = [file[axis] for axis in _AXES if axis in file]
+        if not groups or _AXES[0] not in file:
+            raise ValueError(f"{path} holds no `xdirection`: it is not a direction file")
+        return tuple(_read_direction(group, model) for group in groups)
+
+
+def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction], model: nn.Module) -> None:
+    """Write one or two directions so that the original tool and `load_directions` can read them.
+
+    Args:
+        path: The HDF5 file, replaced atomically.
+        directions: One direction or two; tensors that a direction lacks are written as zeros.
+        model: Gives the order of the tensors.
+    """
+    if not 1 <= len(directions) <= len(_AXES):
+        raise ValueError(f"`directions` must be one or two, got {len(directions)}")
+    parameters: Mapping[str, torch.Tensor] = dict(model.named_parameters())
+    states = any(name not in parameters for direction in directions for name in direction)
+    order = model.state_dict(keep_vars=True) if states else parameters
+    canonical = _canonical_names(model)
+    with replacing(path) as partial, h5py.File(partial, "w") as file:
+        for axis, direction in zip(_AXES, directions, strict=False):
+            for index, tensor in enumerate(order.values()):
+                values = direction.get(canonical[id(tensor)], torch.zeros(tensor.shape))
+                file[f"{axis}/{index}"] = values.float().cpu().numpy()
+
+
+def _read_direction(group: h5py.Group, model: nn.Module) -> Direction:
+    parameters: Mapping[str, torch.Tensor] = dict(model.named_parameters())
+    state = model.state_dict(keep_vars=True)
+    canonical = _canonical_names(model)
+    order = next((tensors for tensors in (parameters, state) if len(tensors) == len(group)), None)
+    if order is None:
+        raise ValueError(
+            f"{group.file.filename} has {len(group)} tensors in {group.name}, "
+            f"but the model has {len(parameters)} parameters and {len(state)} states"
+        )
+    direction = {}
+    for index, (name, tensor) in enumerate(order.items()):
+        values = torch.from_numpy(np.asarray(group[str(index)]))
+        if values.shape != tensor.shape:
+            raise ValueError(
+                f"{group.file.filename} has the shape {tuple(values.shape)} for tensor {index}, "
+                f"but the model's {name} has {tuple(tensor.shape)}"
+            )
+        if tensor.is_floating_point():
+            direction[canonical[id(tensor)]] = values.to(tensor)
+    return direction
+
+
+def _canonical_names(model: nn.Module) -> dict[int, str]:
+    """The one name under which a tensor moves, also where several modules share it."""
+    return {id(tensor): name for name, tensor in (*model.named_buffers(), *model.named_parameters())}

@@ -1,0 +1,173 @@
+"""The one place that moves tensors: they become views of flat buffers, which one fused update moves."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from itertools import groupby
+
+import torch
+from torch import Tensor, nn
+
+from gradscape.landscape.directions import Direction
+
+__all__ = ["MovingTensors", "Positions", "check_directions", "moving", "moving_names", "named_tensors"]
+
+_ALIGNMENT = 64  # bytes; kernels may choose another path for unaligned weights
+
+Positions = Sequence[Sequence[float]]
+
+
+class MovingTensors:
+    """Tensors at θ + Σ c_i·d_i, for one position or for several side by side.
+
+    Every position is computed from the centre, never from the last position, so that nothing drifts.
+
+    Args:
+        centres: θ, by name; only tensors that a direction changes move.
+        directions: For each coordinate, tensor names and their change per unit.
+        dtypes: Types that tensors are handed out in, where it is not the centre's.
+        points: How many positions at once; with more than one, tensors have an axis for them in front.
+
+    Attributes:
+        tensors: By name, views that `move_to` fills.
+    """
+
+    def __init__(
+        self,
+        centres: Mapping[str, Tensor],
+        directions: Sequence[Direction],
+        *,
+        dtypes: Mapping[str, torch.dtype] | None = None,
+        points: int = 1,
+    ) -> None:
+        moving = moving_names(directions)
+        moved = [name for name in centres if name in moving]
+        kinds = {name: _kind(centres[name], (dtypes or {}).get(name, centres[name].dtype)) for name in moved}
+        groups = groupby(sorted(moved, key=lambda name: str(kinds[name])), key=kinds.__getitem__)
+        self._buffers = [
+            _FlatBuffer({name: centres[name] for name in group}, directions, dtype=dtype, points=points)
+            for (dtype, *_), group in groups
+        ]
+        self.tensors = {name: tensor for buffer in self._buffers for name, tensor in buffer.tensors.items()}
+
+    def move_to(self, positions: Positions) -> None:
+        """Fill the tensors; there must be as many positions as asked for."""
+        for buffer in self._buffers:
+            buffer.move_to(positions)
+
+
+@contextmanager
+def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callable[[Sequence[float]], None]]:
+    """Let a model be moved to θ + Σ c_i·d_i, and put the very same tensors back afterwards.
+
+    The tensors of the model keep their identity; their storage is exchanged for a view of a flat buffer and
+    the old storage, untouched, put back at the end, also after an exception.
+
+    Args:
+        model: Any module.
+        directions: For each coordinate, tensor names and their change per unit.
+
+    Yields:
+        A function that takes the coordinates, one for each direction.
+
+    Raises:
+        ValueError: A direction names a tensor that the model lacks, or has another shape.
+    """
+    tensors = named_tensors(model)
+    check_directions(directions, tensors)
+    moved = MovingTensors(tensors, directions)
+    storages = {name: tensors[name].data for name in moved.tensors}
+    try:
+        for name, view in moved.tensors.items():
+            tensors[name].data = view
+        yield lambda coordinates: moved.move_to([coordinates])
+    finally:
+        for name, storage in storages.items():
+            tensors[name].data = storage
+
+
+class _FlatBuffer:
+    """Tensors of one type on one device, side by side, with their centre and directions laid out alike."""
+
+    def __init__(
+        self, centres: Mapping[str, Tensor], directions: Sequence[Direction], *, dtype: torch.dtype, points: int
+    ) -> None:
+        self._templates = centres
+        self._centre = self._flatten(centres)
+        self._directions = [self._flatten(direction) for direction in directions]
+        self._position = self._centre.repeat(points, 1)
+        self._handed_out = self._position if dtype == self._centre.dtype else self._position.to(dtype)
+        self.tensors = {}
+        start = 0
+        for name, tensor in centres.items():
+            segment = self._handed_out[:, start : start + tensor.numel()]
+            strides = _dense_strides(tensor)
+            view = segment.as_strided((points, *tensor.shape), (self._centre.numel(), *strides))
+            self.tensors[name] = view if points > 1 else view[0]
+            start += _padded(tensor)
+
+    def move_to(self, positions: Positions) -> None:
+        with torch.no_grad():
+            for target, position in zip(self._position, positions, strict=True):
+                first, *others = zip(position, self._directions, strict=True)
+                torch.add(self._centre, first[1], alpha=first[0], out=target)
+                for coordinate, direction in others:
+                    target.add_(direction, alpha=coordinate)
+            if self._handed_out is not self._position:
+                self._handed_out.copy_(self._position)
+
+    def _flatten(self, values: Mapping[str, Tensor]) -> Tensor:
+        """Values one after the other in the memory order of the centres; zeros where there is none."""
+        first = next(iter(self._templates.values()))
+        flat = torch.zeros(sum(map(_padded, self._templates.values())), dtype=first.dtype, device=first.device)
+        start = 0
+        for name, tensor in self._templates.items():
+            if name in values:
+                segment = flat[start : start + tensor.numel()]
+                segment.as_strided(tensor.shape, _dense_strides(tensor)).copy_(values[name].detach())
+            start += _padded(tensor)
+        return flat
+
+
+def moving_names(directions: Sequence[Direction]) -> set[str]:
+    """Tensors that some direction changes: random directions also name those that stay in place, with zeros."""
+    return {name for direction in directions for name, change in direction.items() if change.any()}
+
+
+def named_tensors(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def check_directions(directions: Sequence[Direction], tensors: Mapping[str, Tensor]) -> None:
+    """Refuse directions of another model.
+
+    Raises:
+        ValueError: A direction names a tensor that is not there, has another shape, or holds integers.
+    """
+    for direction in directions:
+        for name, change in direction.items():
+            if name not in tensors:
+                raise ValueError(f"`directions` name {name}, which the model lacks: make them from this model")
+            if change.shape != tensors[name].shape:
+                raise ValueError(
+                    f"`directions` have the shape {tuple(change.shape)} for {name}, "
+                    f"but the model's is {tuple(tensors[name].shape)}"
+                )
+            if change.any() and not tensors[name].is_floating_point():
+                raise ValueError(f"`directions` move {name}, which holds integers: leave it out")
+
+
+def _kind(tensor: Tensor, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype, torch.device]:
+    return dtype, tensor.dtype, tensor.device
+
+
+def _padded(tensor: Tensor) -> int:
+    per_line = max(1, _ALIGNMENT // tensor.element_size())
+    return -(-tensor.numel() // per_line) * per_line
+
+
+def _dense_strides(tensor: Tensor) -> tuple[int, ...]:
+    """The tensor's own memory order, so that channels_last weights stay so."""
+    layouts = [torch.contiguous_format, *{4: [torch.channels_last], 5: [torch.channels_last_3d]}.get(tensor.dim(), [])]
+    dense = any(tensor.is_contiguous(memory_format=layout) for layout in layouts)
+    return tensor.stride() if dense else torch.empty(tensor.shape, device="meta").stride()

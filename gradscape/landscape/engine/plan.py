@@ -1,0 +1,87 @@
+"""What fixes the bits of a result: device, threads, precision, batch size, the form of the network, versions."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import autocast, nn
+
+from gradscape._model_state import model_device
+
+__all__ = ["BLOCK_IMAGES", "ExecutionPlan", "Precision", "block_images", "plain_plan"]
+
+Precision = Literal["auto", "fp32", "bf16"]
+
+BLOCK_IMAGES = 32
+
+
+@dataclass(frozen=True)
+class ExecutionPlan:
+    """How the numbers are computed; resuming under the same plan is bitwise the same as never having stopped.
+
+    Attributes:
+        device: Type and name of the device.
+        threads: Threads of torch's operators on the CPU.
+        precision: "fp32" or "bf16" (matrix products and convolutions; weights, loss and sums stay in fp32 or more).
+        block_size: Images in a block, for which sums are stored.
+        batch_size: Images in a forward pass: whole blocks.
+        memory_format: "channels_last" or "contiguous", of images and convolutions.
+        traced: Whether the model's graph of operators is evaluated, batch norms folded; else the module itself.
+        compiled: Whether `torch.compile` made code of the graph.
+        points_per_forward: Grid points evaluated side by side in one forward pass.
+        torch: Version of torch.
+        instructions: Vector instructions that torch uses on the CPU.
+    """
+
+    device: str
+    threads: int
+    precision: str
+    block_size: int
+    batch_size: int
+    memory_format: str
+    traced: bool
+    compiled: bool
+    points_per_forward: int
+    torch: str
+    instructions: str
+
+    def arithmetic(self, *, exact: bool = False) -> autocast:
+        """The context in which the forward pass runs; `exact` for what stays in fp32 under every precision.
+
+        A surrounding autocast is overruled, and no cast weights are kept: they would outlive the weights' move.
+        """
+        coarse = self.precision == "bf16" and not self.traced and not exact
+        return autocast(self.device.split()[0], torch.bfloat16, enabled=coarse, cache_enabled=False)
+
+
+def block_images(batch_size: int | None) -> int:
+    """Images in a block: 32 if that divides the batch, else as many as the batch has."""
+    return BLOCK_IMAGES if batch_size is None or batch_size % BLOCK_IMAGES == 0 else batch_size
+
+
+def plain_plan(model: nn.Module, *, precision: Literal["fp32", "bf16"], batch_size: int) -> ExecutionPlan:
+    """The plan that takes the module as it is, where it now is.
+
+    Args:
+        model: Its parameters' device is the device.
+        precision: "fp32" or "bf16".
+        batch_size: Images in a forward pass.
+    """
+    device = model_device(model)
+    return ExecutionPlan(
+        device=f"cuda {torch.cuda.get_device_name(device)}" if device.type == "cuda" else device.type,
+        threads=torch.get_num_threads(),
+        precision=precision,
+        block_size=block_images(batch_size),
+        batch_size=batch_size,
+        memory_format="channels_last" if any(map(_is_channels_last, model.parameters())) else "contiguous",
+        traced=False,
+        compiled=False,
+        points_per_forward=1,
+        torch=torch.__version__,
+        instructions=torch.backends.cpu.get_cpu_capability(),
+    )
+
+
+def _is_channels_last(tensor: torch.Tensor) -> bool:
+    return tensor.dim() == 4 and not tensor.is_contiguous() and tensor.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,74 @@
+"""What bfloat16 changes in a surface, against what sampling leaves open anyway."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+__all__ = ["MOST_ROUNDING", "RoundingError", "measure_rounding", "probe_points"]
+
+_PROBES = 5  # on each axis
+_DEVIATIONS = 5.0  # of a normal error: a surface has thousands of points, and the deviation is itself estimated
+MOST_ROUNDING = 0.25  # of the standard error
+
+
+@dataclass(frozen=True)
+class RoundingError:
+    """How far bf16 losses lie from fp32 ones, measured at probe points on a few images.
+
+    At a point, rounding changes the image losses by e_i, mean ē and deviation s_e, where sampling leaves
+    s/√n open. ē stays when images are added, so that the share √(n·ē² + s_e²)/s grows with n. Where
+    few images carry the loss, the surface's median deviation takes the place of the point's own smaller one.
+
+    Attributes:
+        bias: Root mean square of ē/s over the probe points, without what s_e explains.
+        spread: Root mean square of s_e/s over the probe points.
+        same_mask: Whether the same losses were finite.
+        points: Number of probe points.
+        images: Images at each.
+    """
+
+    bias: float
+    spread: float
+    same_mask: bool
+    points: int
+    images: int
+
+    def share(self, images: int, population: int) -> float:
+        """Bound of the error of a point as a share of its standard error with so many images.
+
+        Five times the root mean square over the probe points; infinite when nothing is left to sampling.
+        """
+        left = 1 - images / population
+        return self.bound(images) * float(np.sqrt(images / left)) if left > 0 else np.inf
+
+    def bound(self, images: int) -> float:
+        """Bound of the error of a point with so many images as a share of the deviation of its image losses."""
+        return _DEVIATIONS * float(np.hypot(self.bias, self.spread / np.sqrt(images)))
+
+
+def probe_points(shape: Sequence[int]) -> list[int]:
+    """Flat indices of an even grid of probe points that has the corners and the middle, (C order)."""
+    points = _PROBES if len(shape) > 1 else 2 * _PROBES - 1
+    axes = [np.unique(np.linspace(0, length - 1, min(points, length)).round().astype(int)) for length in shape]
+    return np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), tuple(shape)).ravel().tolist()
+
+
+def measure_rounding(
+    exact: Float[np.ndarray, "points images"], coarse: Float[np.ndarray, "points images"]
+) -> RoundingError:
+    """Compare losses of the same images at the same points in fp32 and in bf16."""
+    finite = np.isfinite(exact)
+    same_mask = bool(np.array_equal(finite, np.isfinite(coarse)))
+    whole = finite.all(axis=1) & np.isfinite(coarse).all(axis=1)
+    count, points = exact.shape[1], int(whole.sum())
+    deviations = exact[whole].std(axis=1, ddof=1) if points else np.zeros(0)
+    scale = np.maximum(deviations, np.median(deviations)) if points else deviations
+    if not points or not scale.min() > 0:
+        return RoundingError(np.inf, np.inf, same_mask, points, count)
+    errors = coarse[whole] - exact[whole]
+    spread = errors.var(axis=1, ddof=1)
+    bias = np.maximum(errors.mean(axis=1) ** 2 - spread / count, 0.0)
+    in_mean, in_spread = (float(np.sqrt(np.mean(squares / scale**2))) for squares in (bias, spread))
+    return RoundingError(in_mean, in_spread, same_mask, points, count)

@@ -1,0 +1,249 @@
+"""The engine: every block of images at every point, coarse to fine, few images to many."""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import numpy as np
+
+from gradscape.landscape.engine.blocks import Batch, Block, join_blocks
+from gradscape.landscape.engine.ledger import Ledger
+from gradscape.landscape.engine.plan import ExecutionPlan
+from gradscape.landscape.engine.schedule import doubling_rounds
+from gradscape.landscape.engine.workers import Job, Workers
+
+__all__ = ["Clock", "Limits", "Progress", "Report", "evaluate_points"]
+
+_ROUND_IMAGES = 4096  # so many images at most are held at a time, and seen by all points before the next are loaded
+_REPORT_SECONDS = 0.5
+_SAVE_SECONDS = 1.0
+_PREVIEW_SECONDS = 2.0
+_SHARE = 20  # writing and reporting may take one part in so many of the time, each
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an evaluation is.
+
+    Attributes:
+        done: Points evaluated; one evaluated on half of the images counts half.
+        total: Points in all.
+        images: Images that every point has been evaluated on.
+        points_per_second: Rate since the start.
+        seconds_left: Estimate from that rate, or until the time given is up.
+        median_stderr: Median standard error of the loss over the points; NaN while unknown.
+    """
+
+    done: float
+    total: int
+    images: int
+    points_per_second: float
+    seconds_left: float
+    median_stderr: float
+
+
+Report = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to stop before all images are seen; a round that was begun is finished.
+
+    Attributes:
+        tolerance: Median standard error, as a share of the range of the loss.
+        deadline: Moment on the monotonic clock, s.
+    """
+
+    tolerance: float | None = None
+    deadline: float | None = None
+
+    def reached(self, ledger: Ledger) -> bool:
+        """Whether the standard errors are small enough."""
+        if self.tolerance is None:
+            return False
+        statistics = ledger.statistics()
+        loss = statistics.loss[np.isfinite(statistics.loss)]
+        errors = statistics.stderr[np.isfinite(statistics.stderr)]
+        return len(errors) > 0 and bool(np.median(errors) <= self.tolerance * np.ptp(loss))
+
+    def images(self, wanted: int, clock: "Clock", unit: int) -> int:
+        """How many of the wanted images the next round can have in the time left, in whole batches."""
+        if self.deadline is None:
+            return wanted
+        left = self.deadline - time.monotonic()
+        if clock.images_per_second == 0:  # so far all was taken over from an earlier run
+            return min(wanted, unit) if left > 0 else 0
+        return min(wanted, max(0, int(left * clock.images_per_second / clock.points) // unit * unit))
+
+
+def evaluate_points(
+    workers: Workers,
+    blocks: Iterable[Block],
+    levels: Sequence[Sequence[int]],
+    *,
+    plan: ExecutionPlan,
+    ledger: Ledger,
+    clock: "Clock",
+    limits: Limits,
+) -> None:
+    """Enter into the ledger what it misses: round by round more images, in each round level by level more points.
+
+    Args:
+        workers: Who evaluates.
+        blocks: All images, in their order.
+        levels: Numbers of the points, those of a level after those of the levels before.
+        plan: How many images make a batch, and how many points a job.
+        ledger: Takes the results.
+        clock: Is told of them.
+        limits: When to stop.
+
+    Raises:
+        ValueError: There are fewer images than the run to be resumed has seen.
+    """
+    source, start = iter(blocks), 0
+    with clock:
+        for wanted in doubling_rounds(plan.block_size, plan.batch_size, _ROUND_IMAGES):
+            size = limits.images(wanted, clock, plan.batch_size) if start else wanted
+            if start and (size == 0 or limits.reached(ledger)):
+                return
+            found = list(islice(source, size // plan.block_size))
+            if not found:
+                ledger.complete = True
+                break
+            batches = join_blocks(found, start, plan.batch_size // plan.block_size)
+            ledger.open(start, found)
+            workers.load(batches)
+            for level in levels:
+                _evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
+                if level is levels[-1]:
+                    clock.blocks_done(start + len(found))
+                elif start == 0:
+                    clock.blocks_done(0)
+            start += len(found)
+    if start < len(ledger.digests):
+        raise ValueError(
+            f"`batches` give {start} blocks of images, but the run to be resumed has {len(ledger.digests)}: "
+            "use at least its limit, or another output"
+        )
+
+
+def _evaluate_level(
+    workers: Workers,
+    batches: Sequence[Batch],
+    level: Sequence[int],
+    *,
+    plan: ExecutionPlan,
+    ledger: Ledger,
+    clock: "Clock",
+) -> None:
+    images = sum(batch.count for batch in batches)
+    jobs = []
+    for begin in range(0, len(level), plan.points_per_forward):
+        points = tuple(level[begin : begin + plan.points_per_forward])
+        missing = [number for number, batch in enumerate(batches) if ledger.misses(batch, points, plan.block_size)]
+        if missing:
+            jobs.append(Job(points, tuple(missing)))
+        clock.tick(len(points) * (images - sum(batches[number].count for number in missing)), 0)
+    for job, measured in workers.measure(jobs):
+        for point, one in zip(job.points, measured, strict=True):
+            begin = 0
+            for batch in (batches[number] for number in job.batches):
+                ledger.enter(point, batch.first, plan.block_size, one.part(slice(begin, begin + batch.count)))
+                begin += batch.count
+            clock.tick(begin, begin)
+
+
+class Clock:
+    """Says when to save, to report and to show, and keeps the rate.
+
+    Args:
+        points: How many there are, the origin included.
+        images: How many images there are, if known: makes the estimate of the time left right.
+        ledger: What is reported on.
+        limits: Gives the time left where it is limited.
+        save: Called now and then, and in any case at the end, also after an exception or Ctrl-C.
+        report: Called twice a second and at the end.
+        preview: Called with the number of complete blocks when a level of the first round is done, or a round.
+    """
+
+    def __init__(
+        self,
+        points: int,
+        images: int | None,
+        ledger: Ledger,
+        limits: Limits,
+        *,
+        save: Callable[[], None] | None,
+        report: Report | None,
+        preview: Callable[[int], None] | None,
+    ) -> None:
+        self.points = points
+        self.images_per_second = 0.0
+        self._images, self._ledger, self._limits = images, ledger, limits
+        self._passed = self._evaluated = self._complete = 0  # images times points; images
+        self._save = _Now(save, _SAVE_SECONDS)
+        self._report = _Now(report, _REPORT_SECONDS)
+        self._preview = _Now(preview, _PREVIEW_SECONDS, at_once=True)
+
+    def __enter__(self) -> None:
+        self._began = time.monotonic()
+
+    def tick(self, passed: int, evaluated: int) -> None:
+        """So many images times points are behind us, of which so many were evaluated now."""
+        self._passed += passed
+        self._evaluated += evaluated
+        self.images_per_second = self._evaluated / max(time.monotonic() - self._began, 1e-9)
+        if self._ledger.changed:
+            self._save.if_due()
+        self._report.if_due(self._progress)
+
+    def blocks_done(self, blocks: int) -> None:
+        """So many blocks are complete at every point; at first none, but one at every point of a level."""
+        self._complete = self._ledger.images(blocks)
+        self._preview.if_due(lambda: max(blocks, 1))
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if self._ledger.changed:
+            self._save.call()
+        if kind is None:
+            self._report.call(self._progress)
+
+    def _progress(self) -> Progress:
+        statistics = self._ledger.statistics()
+        images = self._images or int(statistics.images.max(initial=1))
+        rate = self.images_per_second
+        left = (self.points * images - self._passed) / rate if rate else float("nan")
+        if self._limits.deadline is not None:
+            left = min(left, max(0.0, self._limits.deadline - time.monotonic()))
+        errors = statistics.stderr[statistics.images > 1]
+        return Progress(
+            done=self._passed / images,
+            total=self.points,
+            images=self._complete,
+            points_per_second=rate / images,
+            seconds_left=left,
+            median_stderr=float(np.median(errors)) if len(errors) else float("nan"),
+        )
+
+
+class _Now:
+    """Calls a function now and then: not sooner than after a pause, nor for more than its share of the time."""
+
+    def __init__(self, function: Callable[..., None] | None, pause: float, *, at_once: bool = False) -> None:
+        self._function, self._least = function, pause
+        self._pause, self._called = pause, -math.inf if at_once else time.monotonic()
+
+    def if_due(self, argument: Callable[[], Any] | None = None) -> None:
+        if self._function is not None and time.monotonic() - self._called > self._pause:
+            self.call(argument)
+
+    def call(self, argument: Callable[[], Any] | None = None) -> None:
+        if self._function is None:
+            return
+        began = time.monotonic()
+        self._function(*([argument()] if argument else []))
+        self._called = time.monotonic()
+        self._pause = max(self._least, _SHARE * (self._called - began))

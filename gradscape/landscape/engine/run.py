@@ -1,0 +1,137 @@
+"""One evaluation from beginning to end: its account, its provenance, its file."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from gradscape import __version__
+from gradscape._digest import digest_tensors
+from gradscape.landscape.engine.blocks import Block
+from gradscape.landscape.engine.ledger import Ledger
+from gradscape.landscape.engine.moving import named_tensors
+from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
+from gradscape.landscape.engine.schedule import coarse_to_fine
+from gradscape.landscape.engine.trials import FORM, Planned, Work
+from gradscape.landscape.engine.workers import Workers
+from gradscape.landscape.line import Line
+from gradscape.landscape.surface import Surface
+
+__all__ = ["Result", "Run"]
+
+Result = TypeVar("Result", Surface, Line)
+
+
+class Run(Generic[Result]):
+    """A surface or a line that is being evaluated.
+
+    Args:
+        kind: `Surface` or `Line`.
+        axes: Its coordinates by name.
+        work: What is evaluated.
+        planned: How.
+        meta: More provenance to store.
+    """
+
+    def __init__(
+        self,
+        kind: type[Result],
+        axes: Mapping[str, np.ndarray],
+        work: Work,
+        planned: Planned,
+        meta: Mapping[str, Any],
+    ) -> None:
+        self._kind: type[Result] = kind
+        self._axes, self._work, self._plan = axes, work, planned.plan
+        self._ledger = Ledger(len(work.coordinates), work.population or work.images)
+        self._provenance = {**meta, **_provenance(work, planned)}
+
+    def resume(self, stored: Result, *, allow_plan_change: bool) -> None:
+        """Take over what a file holds, if it is of the same model, directions, grid, task and plan.
+
+        Raises:
+            ValueError: It is another run's, or was begun under another plan.
+        """
+        differing = [name for name, values in self._axes.items() if not np.array_equal(values, getattr(stored, name))]
+        differing += [name for name in ("weights", "directions") if stored.meta.get(name) != self._provenance[name]]
+        functions = stored.meta.get("functions", {})
+        differing += [role for role, name in self._provenance["functions"].items() if functions.get(role) != name]
+        if differing:
+            raise ValueError(
+                f"`path` holds another run (other {', '.join(differing)}): choose another output or delete it"
+            )
+        population = self._work.population
+        if population and stored.blocks.population != population:
+            raise ValueError(
+                f"`path` holds images drawn from {stored.blocks.population}, not from {population}: "
+                "choose another output"
+            )
+        then: dict[str, Any] = stored.meta["plan"]
+        changed: list[str] = _check_plans(then, self._provenance["plan"], allow_change=allow_plan_change)
+        points = stored.blocks.reshape((-1,))
+        self._ledger.restore(stored.origin.reshape((1,)).join(points), stored.meta["blocks"])
+        if earlier := [*stored.meta.get("earlier_plans", []), *([then] if changed else [])]:
+            self._provenance["earlier_plans"] = earlier
+
+    def evaluate(
+        self,
+        workers: Workers,
+        blocks: Iterable[Block],
+        limits: Limits,
+        *,
+        path: str | os.PathLike[str] | None,
+        report: Report | None,
+        preview: Callable[[Result], None] | None,
+    ) -> None:
+        """Evaluate what is missing, within limits, and keep the file up to date."""
+        levels = [[1 + point for point in level] for level in coarse_to_fine(self._work.shape)]
+        levels[0].insert(0, 0)
+        clock = Clock(
+            len(self._work.coordinates),
+            self._work.images,
+            self._ledger,
+            limits,
+            save=(lambda: self.result().save(path)) if path else None,
+            report=report,
+            preview=(lambda complete: preview(self.result(complete))) if preview else None,
+        )
+        evaluate_points(workers, blocks, levels, plan=self._plan, ledger=self._ledger, clock=clock, limits=limits)
+
+    def result(self, blocks: int | None = None) -> Result:
+        """What was evaluated so far, of the first `blocks` or all."""
+        statistics = self._ledger.statistics(blocks)
+        extent = {"images": int(statistics.images.max(initial=0)), "population": statistics.population}
+        return self._kind(
+            **self._axes,
+            blocks=statistics.points(slice(1, None)).reshape(tuple(self._work.shape)),
+            origin=statistics.points(0),
+            meta={**self._provenance, **extent, "blocks": self._ledger.digests[:blocks]},
+        )
+
+
+def _provenance(work: Work, planned: Planned) -> dict[str, Any]:
+    return {
+        "gradscape": __version__,
+        "plan": asdict(planned.plan),
+        "plan_notes": dict(planned.notes),
+        "weights": digest_tensors(named_tensors(work.model).items()),
+        "directions": [digest_tensors(direction.items()) for direction in work.directions],
+        **work.task.names(),
+        "functions": work.task.identities(),
+    }
+
+
+def _check_plans(then: Mapping[str, Any], now: Mapping[str, Any], *, allow_change: bool) -> list[str]:
+    """What changed between two plans.
+
+    Raises:
+        ValueError: The form of the network changed, or something else without being allowed to.
+    """
+    changes = [f"{name}: {then.get(name)} → {value}" for name, value in now.items() if then.get(name) != value]
+    mixed = [name for name in FORM if then.get(name) != now[name]]
+    if mixed or (changes and not allow_change):
+        fix = f"a surface never mixes {' or '.join(mixed)}" if mixed else "or allow the change of plan"
+        raise ValueError(f"`path` was begun under another plan ({'; '.join(changes)}): choose another output; {fix}")
+    return changes

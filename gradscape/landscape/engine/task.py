@@ -1,0 +1,142 @@
+"""How one forward pass over images is judged, and whether the model can be judged at all."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from types import CodeType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
+
+__all__ = ["Forward", "Loss", "Metric", "Task", "call", "check_model", "cross_entropy", "judge", "same_output", "top1"]
+
+Loss = Callable[[Any, Any], Tensor]
+Metric = Callable[[Any, Any], Tensor]
+Forward = Callable[[nn.Module, Any], Any]
+
+_CHECKED_IMAGES = 16
+# Shares of the largest output: kernels may sum in another order, at another batch size more so.
+_REPEATED = 1e-5
+_COMPANIONS = 1e-4
+
+
+def cross_entropy(output: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy of each image in nats, (N,), from logits (N, C) and labels (N,)."""
+    return F.cross_entropy(output, labels, reduction="none")
+
+
+def top1(output: Tensor, labels: Tensor) -> Tensor:
+    """Whether the largest logit is the label's, (N,) bool; logits that are not finite are wrong answers."""
+    return (output.argmax(dim=1) == labels) & torch.isfinite(output).all(dim=1)
+
+
+def call(model: nn.Module, inputs: Any) -> Any:
+    """The plain forward pass."""
+    return model(inputs)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is measured.
+
+    Attributes:
+        loss: (output, labels) -> (N,), one number an image.
+        metric: (output, labels) -> (N,) right or wrong, or None.
+        forward: (model, inputs) -> output, for models whose inputs or outputs are no plain tensors.
+    """
+
+    loss: Loss = cross_entropy
+    metric: Metric | None = top1
+    forward: Forward = call
+
+    def names(self) -> dict[str, str | None]:
+        """Names of loss and metric, for people."""
+
+        def name(function: Callable[..., Any] | None) -> str | None:
+            return None if function is None else getattr(function, "__qualname__", type(function).__qualname__)
+
+        return {"loss": name(self.loss), "metric": name(self.metric)}
+
+    def identities(self) -> dict[str, str]:
+        """Names of the functions with digests of their code: another lambda has another one."""
+        return {"loss": _identity(self.loss), "metric": _identity(self.metric), "forward": _identity(self.forward)}
+
+
+def judge(output: Any, labels: Any, count: int, task: Task) -> tuple[Tensor, Tensor | None]:
+    """Loss and right or wrong of each image, both (count,) float64; None without a metric."""
+    losses = _per_image(task.loss(output, labels), count, "loss").double()
+    right = None if task.metric is None else _per_image(task.metric(output, labels), count, "metric").double()
+    return losses, right
+
+
+def check_model(model: nn.Module, block: Block, task: Task) -> None:
+    """Refuse a model whose output for an image is random or depends on the other images.
+
+    Three passes over the first images: twice the same, and once with fewer companions.
+
+    Args:
+        model: In `eval()`, in exact arithmetic.
+        block: The first images, on the model's device.
+        task: Gives the adapter.
+
+    Raises:
+        ValueError: The output of an image changed; the message says when.
+    """
+    first = block.part(0, min(block.count, _CHECKED_IMAGES))
+    together = task.forward(model, first.inputs)
+    if not same_output(together, task.forward(model, first.inputs), _REPEATED):
+        raise ValueError(
+            "`model` must give the same output for the same image, but two passes in eval() differ: "
+            "is there a dropout or noise that ignores eval()?"
+        )
+    half = first.part(0, (first.count + 1) // 2)
+    alone = task.forward(model, half.inputs)
+    if not same_output(map_tensors(lambda tensor: tensor[: half.count], together), alone, _COMPANIONS):
+        raise ValueError(
+            "`model` must judge each image by itself, but in eval() the output for an image depends on the others in "
+            "its batch: is there a batch norm without running statistics, or attention over the batch?"
+        )
+
+
+def same_output(first: Any, second: Any, tolerance: float) -> bool:
+    """Whether outputs agree up to a share of the largest value."""
+    for one, other in zip(tensors_in(first), tensors_in(second), strict=True):
+        scale = one.double().abs().nan_to_num(0.0, 0.0, 0.0).max().item() if one.numel() else 0.0
+        if one.shape != other.shape or not torch.allclose(
+            one.double(), other.double(), rtol=0.0, atol=tolerance * scale, equal_nan=True
+        ):
+            return False
+    return True
+
+
+def _per_image(values: Tensor, count: int, role: str) -> Tensor:
+    if not isinstance(values, Tensor):
+        raise TypeError(f"`{role}` must give a tensor with one number per image, got {type(values).__name__}")
+    if values.shape != (count,):
+        fix = ': take the unreduced form, such as cross_entropy(output, labels, reduction="none")'
+        raise ValueError(
+            f"`{role}` must give one number per image, ({count},), got the shape {tuple(values.shape)}"
+            + (fix if role == "loss" else "")
+        )
+    return values
+
+
+def _identity(function: Any) -> str:
+    """Module and name; of functions that are not ours also a digest of the code with what it holds on to."""
+    if function is None:
+        return "none"
+    if isinstance(function, partial):
+        return f"partial({_identity(function.func)}, {function.args!r}, {function.keywords!r})"
+    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    code = getattr(function, "__code__", None)
+    if code is None or name.startswith("gradscape."):
+        return f"{name}({function!r})" if isinstance(function, nn.Module) else name
+    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
+    held = [cell.cell_contents for cell in function.__closure__ or ()]
+    content = repr((code.co_code, constants, code.co_names, held, function.__defaults__, function.__kwdefaults__))
+    return f"{name}#{hashlib.sha256(content.encode()).hexdigest()[:8]}"

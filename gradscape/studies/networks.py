@@ -1,0 +1,119 @@
+"""Trained networks by path: loaded, checked, and told apart by name."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gradscape import __version__
+from gradscape._digest import digest_tensors
+from gradscape.data import Split
+from gradscape.data.pictures import Pictures
+from gradscape.models import Classifier, load_checkpoint
+
+__all__ = [
+    "check_classes",
+    "class_name",
+    "class_number",
+    "common_image_size",
+    "file_name",
+    "load_finite_models",
+    "load_models",
+    "provenance",
+]
+
+
+def load_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
+    """Load checkpoints under names that tell them apart: the model's, else the folder's, else the file's."""
+    # Convolutions are faster in channels_last on every kind of device that torch has.
+    models = [load_checkpoint(path, device=device).to(memory_format=torch.channels_last) for path in paths]
+    candidates = [
+        [model.meta["name"] for model in models],
+        [path.resolve().parent.name for path in paths],
+        [path.stem for path in paths],
+        [f"{number}-{path.stem}" for number, path in enumerate(paths, 1)],
+    ]
+    folders = [[_as_folder(name) for name in names] for names in candidates]
+    names = next(names for names in folders if len(set(names)) == len(names))
+    return dict(zip(names, models, strict=True))
+
+
+def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
+    """Refuse images of more classes than a model tells apart.
+
+    Raises:
+        ValueError: A label would point past a model's last output.
+    """
+    for name, model in models.items():
+        if model.meta["num_classes"] < len(split.classes):
+            raise ValueError(
+                f"{split.name} has {len(split.classes)} classes, "
+                f"but {name} tells only {model.meta['num_classes']} apart"
+            )
+
+
+def common_image_size(models: Mapping[str, Classifier]) -> int:
+    """Side of the images that all models take.
+
+    Raises:
+        ValueError: They take images of different sizes, so that no image serves them all.
+    """
+    sizes = {name: model.image_size for name, model in models.items()}
+    if len(set(sizes.values())) > 1:
+        raise ValueError(f"models that are compared must take images of one size, got {sizes}: look at them one by one")
+    return next(iter(sizes.values()))
+
+
+def _as_folder(name: str) -> str:
+    return "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)
+
+
+def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
+    """Load checkpoints under names that tell them apart, and refuse those that diverged.
+
+    Raises:
+        ValueError: A parameter or running statistic is not finite.
+    """
+    models = load_models(paths, device)
+    for path, model in zip(paths, models.values(), strict=True):
+        for name, tensor in model.network.state_dict().items():
+            if not tensor.isfinite().all():
+                raise ValueError(f"{path} holds values in {name} that are not finite: explain another checkpoint")
+    return models
+
+
+def provenance(name: str, model: Classifier, pictures: Pictures) -> dict[str, Any]:
+    """Which network and which pictures, exactly, and the versions.
+
+    Args:
+        name: What pictures call the model.
+        model: The model.
+        pictures: What it was shown.
+    """
+    tensors = (*model.named_parameters(), *model.named_buffers())
+    return {
+        "model": name,
+        "weights": digest_tensors(tensors),
+        "image_names": list(pictures.names),
+        "images": digest_tensors([("images", pictures.images)]),
+        "versions": {"gradscape": __version__, "torch": torch.__version__},
+    }
+
+
+def file_name(name: str) -> str:
+    """A model's or a picture's name as that of a file or a folder: nothing in it leads elsewhere."""
+    kept = "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)
+    return kept.lstrip(".") or "unnamed"
+
+
+def class_number(asked: str | None, models: Mapping[str, Classifier]) -> int | str | None:
+    """What was asked for as a class: a label where a model has it, else a number."""
+    labels = [label for model in models.values() for label in model.labels or ()]
+    return asked if asked is None or asked in labels or not asked.isdecimal() else int(asked)
+
+
+def class_name(labels: Mapping[str, Sequence[str] | None], model: str, index: int) -> str:
+    """What a model calls a class: its label, or its number."""
+    known = labels.get(model)
+    return known[index] if known else str(index)

@@ -1,0 +1,122 @@
+"""Figures of SPANet, IEEE ICME 2020: losses in training, where networks look, how much each scale counts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from gradscape.data.pictures import Pictures
+from gradscape.explain.attention import attention_maps
+from gradscape.explain.cam import heatmaps
+from gradscape.figures.charts.run_curves import figure_run_curves
+from gradscape.figures.images.attention import figure_scale_weights
+from gradscape.figures.images.heatmaps import figure_heatmaps
+from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
+from gradscape.studies.papers.figure import Drawing, Models, PaperFigure, heatmap_arrays, readable
+from gradscape.studies.papers.from_networks import NetworkFigure
+from gradscape.studies.papers.from_trainings import TrainingFigure
+from gradscape.studies.papers.training_log import TrainingLog, describe_logs
+
+__all__ = ["FIGURES", "HEATMAPS", "LATE_LOSSES", "LOSSES", "SCALE_WEIGHTS"]
+
+_PYRAMIDS = (SpatialPyramidAttention, SpatialPyramidGate)
+_PART_LEFT_OUT = 100 / 300
+
+
+def _draw_losses(logs: Sequence[TrainingLog]) -> Drawing:
+    return _draw_curves(logs, ("train_loss", "test_loss"))
+
+
+def _draw_late_losses(logs: Sequence[TrainingLog]) -> Drawing:
+    epochs = min(len(run["epoch"]) for log in logs for run in log.runs)
+    return _draw_curves(logs, ("train_loss",), first_epoch=int(_PART_LEFT_OUT * epochs))
+
+
+def _draw_curves(logs: Sequence[TrainingLog], columns: Sequence[str], *, first_epoch: int = 0) -> Drawing:
+    page = figure_run_curves({log.title: log.runs for log in logs}, columns, first_epoch=first_epoch)
+    arrays: dict[str, np.ndarray] = {
+        f"{log.title}.{number}.{column}": run[column]
+        for log in logs
+        for number, run in enumerate(log.runs)
+        for column in ("epoch", *columns)
+    }
+    return Drawing(page, arrays, describe_logs(logs))
+
+
+def _draw_heatmaps(models: Models, pictures: Pictures, _seed: int) -> Drawing:
+    maps = {
+        title: heatmaps(model, pictures.images.to(model.mean.device), method="gradcam")
+        for title, model in models.items()
+    }
+    page = figure_heatmaps(
+        pictures.images,
+        {title: {one.method: one} for title, one in maps.items()},
+        names=[readable(name) for name in pictures.names],
+        labels={title: model.labels for title, model in models.items()},
+        images_as="columns",
+    )
+    return Drawing(page, heatmap_arrays(maps), "explained is the class that the network predicts")
+
+
+def _draw_scale_weights(models: Models, _nothing: None, _seed: int) -> Drawing:
+    ((title, model),) = models.items()
+    blank = torch.zeros(1, 3, model.image_size, model.image_size, device=model.mean.device)
+    maps = attention_maps(model, blank, kinds=["scale weights"])
+    page = figure_scale_weights(maps, title=title)
+    return Drawing(page, {one.block: one.values for one in maps.values()}, "the weights begin at 1")
+
+
+# One recipe for all: by their own, the networks without SPA would be trained as in other papers.
+LOSSES = TrainingFigure(
+    title="loss in training (left) and of the test images (right) against epochs, without attention and with four",
+    original="ResNet-50 without attention and with SE, GE, CBAM and SPA, 100 epochs on ImageNet",
+    trainings={
+        network: f"{network} --data cifar100 --recipe spanet"
+        for network in ("resnet20", "resnet20+se", "resnet20+ge", "resnet20+cbam", "resnet20+spa_a")
+    },
+    draw=_draw_losses,
+    fewest=2,
+)
+
+LATE_LOSSES = TrainingFigure(
+    title="loss in training after the first third of the epochs, MobileNetV2 without SPA and with its three topologies",
+    original="MobileNetV2 on CIFAR-100, from epoch 100 of 300",
+    trainings={
+        network: f"{network} --data cifar100 --recipe spanet"
+        for network in (
+            "cifar_mobilenet_v2",
+            "cifar_mobilenet_v2+spa_a",
+            "cifar_mobilenet_v2+spa_b",
+            "cifar_mobilenet_v2+spa_c",
+        )
+    },
+    draw=_draw_late_losses,
+    fewest=2,
+)
+
+HEATMAPS = NetworkFigure(
+    title="Grad-CAM of the last map without attention, with SE, with SPA",
+    original="ResNet-50, SE-ResNet-50 and SPA-ResNet-50 on three images of ImageNet",
+    networks=("resnet20", "resnet20+se", "resnet20+spa_a"),
+    takes="pictures",
+    draw=_draw_heatmaps,
+    attention=_PYRAMIDS,
+    pictures=3,
+    most_pictures=8,
+)
+
+SCALE_WEIGHTS = NetworkFigure(
+    title="|w| of the pyramid's scales, block by block",
+    original="SPA-ResNet-50, the backbone of a detector trained on COCO",
+    networks=("resnet20+spa_a",),
+    takes="weights",
+    draw=_draw_scale_weights,
+    attention=_PYRAMIDS,
+)
+
+FIGURES: dict[str, PaperFigure] = {
+    "spanet:3": LOSSES,
+    "spanet:4": LATE_LOSSES,
+    "spanet:5": HEATMAPS,
+    "spanet:6": SCALE_WEIGHTS,
+}

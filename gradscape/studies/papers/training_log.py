@@ -1,0 +1,109 @@
+"""A network's training as its folder tells it: metrics of one seed or several, and the checkpoint's words."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradscape.models import count_parameters, load_checkpoint
+from gradscape.studies.papers.figure import path_end, short_name
+from gradscape.training import load_metrics
+
+__all__ = ["TrainingLog", "describe_epochs", "describe_logs", "load_logs"]
+
+_METRICS = "metrics.csv"
+_CHECKPOINT = "model.safetensors"
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingLog:
+    """How a network was trained.
+
+    Attributes:
+        title: What pictures call it.
+        runs: For each seed the columns of its metrics.csv; none where only a checkpoint is there.
+        meta: What the checkpoint says: name, recipe, data, scores …; empty where there is none.
+        parameters: Of the network; None without a checkpoint.
+    """
+
+    title: str
+    runs: tuple[dict[str, np.ndarray], ...]
+    meta: Mapping[str, Any]
+    parameters: int | None
+
+
+def load_logs(paths: Sequence[Path]) -> list[TrainingLog]:
+    """Read run folders of `gradscape train`, their metrics.csv, or checkpoints, under titles that tell them apart.
+
+    A title is the network's name without its options; without a checkpoint, or where two are alike, the folder's name;
+    where these are alike too, they are numbered.
+
+    Args:
+        paths: Folders and files that are there.
+
+    Raises:
+        ValueError: One holds no training.
+    """
+    logs = [_load(path) for path in paths]
+    folders = [_folder(path).name for path in paths]
+    titles = [short_name(log.meta["name"]) if log.meta else folder for log, folder in zip(logs, folders, strict=True)]
+    if len(set(titles)) < len(titles):
+        titles = folders
+    if len(set(titles)) < len(titles):
+        titles = [f"{number}-{title}" for number, title in enumerate(titles, 1)]
+    return [TrainingLog(title, log.runs, log.meta, log.parameters) for title, log in zip(titles, logs, strict=True)]
+
+
+def _folder(path: Path) -> Path:
+    return (path if path.is_dir() else path.parent).resolve()
+
+
+def _load(path: Path) -> TrainingLog:
+    folder = _folder(path)
+    metrics = _found(folder, _METRICS)
+    checkpoints = [path] if path.suffix == ".safetensors" else _found(folder, _CHECKPOINT)
+    if not metrics and not checkpoints:
+        raise ValueError(f"{path} must be a run folder of `gradscape train`, but holds no {_METRICS} or {_CHECKPOINT}")
+    runs = tuple(load_metrics(one) for one in metrics)
+    if not checkpoints:
+        return TrainingLog("", runs, {}, None)
+    model = load_checkpoint(checkpoints[0])
+    return TrainingLog("", runs, model.meta, count_parameters(model))
+
+
+def _found(folder: Path, name: str) -> list[Path]:
+    """The folder's file of this name, or those of its seeds."""
+    return [folder / name] if (folder / name).is_file() else sorted(folder.glob(f"seed*/{name}"))
+
+
+def describe_logs(logs: Sequence[TrainingLog]) -> str:
+    """Say what runs were trained on and by which recipe, as far as their checkpoints tell: once what several share."""
+    titles: dict[str, list[str]] = {}
+    for log in logs:
+        titles.setdefault(_training(log), []).append(log.title)
+    if len(titles) == 1:
+        return next(iter(titles))
+    return "; ".join(f"{', '.join(several)} {training}" for training, several in titles.items())
+
+
+def describe_epochs(logs: Sequence[TrainingLog]) -> str:
+    """Say after how many epochs the runs ended; of checkpoints alone it is not known: an empty text."""
+    counts = sorted({len(run["epoch"]) for log in logs for run in log.runs})
+    if not counts:
+        return ""
+    if len(counts) > 1:
+        return f"after {counts[0]} to {counts[-1]} epochs"
+    return f"after {counts[0]} epoch{'s' if counts[0] > 1 else ''}"
+
+
+def _training(log: TrainingLog) -> str:
+    data, recipe = (log.meta.get(key) for key in ("data", "recipe"))
+    known = []
+    if isinstance(data, dict) and "name" in data:
+        images = f"{data['images']:,} images of " if isinstance(data.get("images"), int) else ""
+        known.append(f"trained on {images}{path_end(str(data['name']))}")
+    if isinstance(recipe, dict) and "name" in recipe:
+        known.append(f"by the recipe {recipe['name']}")
+    return " ".join(known) or "of a training that is not recorded"

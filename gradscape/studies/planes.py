@@ -1,0 +1,299 @@
+"""One landscape or several on one scale: checkpoints in, surfaces and pictures out."""
+
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradscape import __version__
+from gradscape._digest import digest_tensors
+from gradscape._files import replacing
+from gradscape.data import Split
+from gradscape.landscape import (
+    SPAN_IMAGES,
+    Direction,
+    Progress,
+    SpanSearch,
+    Surface,
+    Trial,
+    estimate_seconds,
+    evaluate_surface,
+    find_span,
+    load_directions,
+    random_directions,
+    summarize_direction,
+)
+from gradscape.models import Classifier
+from gradscape.studies.live import LivePage
+from gradscape.studies.networks import check_classes
+
+__all__ = [
+    "Axes",
+    "Estimate",
+    "Subject",
+    "describe_directions",
+    "describe_search",
+    "estimate",
+    "evaluate_subjects",
+    "make_subjects",
+    "search_span",
+    "settle_axes",
+    "span_axes",
+]
+
+Axes = tuple[np.ndarray, np.ndarray]
+
+_LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A trained network and the plane through it that is looked at.
+
+    Attributes:
+        title: What pictures call it.
+        model: Takes images in [0, 1].
+        directions: The pair that spans the plane.
+        folder: Where its surface and pictures go.
+        meta: Provenance: model, data, split, seed and how the directions were made.
+    """
+
+    title: str
+    model: Classifier
+    directions: Sequence[Direction]
+    folder: Path
+    meta: Mapping[str, Any]
+
+    @property
+    def key(self) -> dict[str, Any]:
+        """What identifies a search for its span."""
+        tensors = (*self.model.named_parameters(), *self.model.named_buffers())
+        directions = [digest_tensors(direction.items()) for direction in self.directions]
+        return {**self.meta, "weights": digest_tensors(tensors), "directions": directions}
+
+
+def make_subjects(
+    models: Mapping[str, Classifier],
+    split: Split,
+    output: Path,
+    *,
+    seeds: Sequence[int],
+    file: Path | None = None,
+    **making: Any,
+) -> list[Subject]:
+    """Every model with every pair of directions; folders and titles tell apart only what there are several of.
+
+    Args:
+        models: By the name that their folder and pictures take.
+        split: The images, for the provenance.
+        output: The folder of all.
+        seeds: One pair of random directions each.
+        file: A direction file to take instead.
+        **making: Options of `random_directions`.
+
+    Raises:
+        ValueError: The images have more classes than a model, or a file is to give several pairs of directions.
+    """
+    check_classes(models, split)
+    if file and len(seeds) > 1:
+        raise ValueError("`--repeats` draws random directions, but `--directions` gives one pair: choose one of them")
+    making = {"normalize": "filter", "ignore": "biasbn", "space": "weights", **making}
+    subjects = []
+    for name, model in models.items():
+        for seed in seeds:
+            folder = output / name if len(models) > 1 else output
+            several = len(seeds) > 1
+            subjects.append(
+                Subject(
+                    title=f"{name}, seed {seed}" if several else name,
+                    model=model,
+                    directions=load_directions(file, model) if file else random_directions(model, seed=seed, **making),
+                    folder=folder / f"seed{seed}" if several else folder,
+                    meta={
+                        "model": model.meta["name"],
+                        "data": split.name,
+                        "split": split.split,
+                        **({"direction_file": file.name} if file else {"seed": seed, **making}),
+                    },
+                )
+            )
+    return subjects
+
+
+def search_span(
+    subjects: Sequence[Subject],
+    split: Split,
+    memory: str | os.PathLike[str],
+    *,
+    report: Callable[[Trial], None] | None = None,
+) -> SpanSearch:
+    """Find the common span of subjects; a search already made is read from `memory`.
+
+    Args:
+        subjects: What is to be compared.
+        split: The images.
+        memory: A JSON file that holds the search, written if it is not there or belongs to other subjects.
+        report: Called after each trial that is made.
+    """
+    memory, images = Path(memory), digest_tensors(zip(("images", "labels"), next(iter(split)), strict=True))
+    shown = {"images": images, "population": split.population, "gradscape": __version__}
+    key = json.loads(json.dumps([{**subject.key, **shown} for subject in subjects]))
+    if memory.exists():
+        stored = json.loads(memory.read_text())
+        if stored.get("subjects") == key:
+            trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
+            return SpanSearch(stored["span"], stored["visible"], trials)
+    search = find_span([(subject.model, subject.directions) for subject in subjects], split, report=report)
+    with replacing(memory) as partial:
+        partial.write_text(json.dumps({"subjects": key, **asdict(search)}, indent=1))
+    return search
+
+
+def span_axes(span: float, steps: int) -> Axes:
+    """A square grid from −span to span with `steps` points on a side."""
+    axis = np.linspace(-span, span, steps)
+    return axis, axis
+
+
+def settle_axes(
+    subjects: Sequence[Subject],
+    load: Callable[..., Split],
+    memory: Path,
+    *,
+    span: float | None,
+    steps: int,
+    grid: Axes | None,
+) -> tuple[Axes, SpanSearch | None]:
+    """The grid for all subjects: the one that is given, or of a given half-width, or of one that is searched.
+
+    Args:
+        subjects: What is to be compared.
+        load: Loads so many images.
+        memory: Where a search is remembered.
+        span: Half-width; None to search.
+        steps: Points on a side.
+        grid: (alphas, betas) instead of all that.
+
+    Returns:
+        The axes, and the search if there was one.
+    """
+    if grid is not None:
+        return grid, None
+    if span is not None:
+        return span_axes(span, steps), None
+    search = search_span(subjects, load(limit=SPAN_IMAGES), memory)
+    return span_axes(search.span, steps), search
+
+
+def evaluate_subjects(
+    subjects: Sequence[Subject],
+    split: Split,
+    axes: Axes,
+    *,
+    search: SpanSearch | None = None,
+    until: float | None = None,
+    live: bool = False,
+    report: Callable[[str, Progress], None] | None = None,
+    **options: Any,
+) -> list[Surface]:
+    """Evaluate every subject's surface into `surface.h5` in its folder.
+
+    Args:
+        subjects: What is looked at.
+        split: The images.
+        axes: (alphas, betas) for all of them.
+        search: The search that gave the span, for the provenance.
+        until: Moment on the monotonic clock at which to stop, s; the subjects share the time left.
+        live: Keep `live.html` in the folder up to date meanwhile.
+        report: Called with the subject's title and its progress.
+        **options: Those of `evaluate_surface`.
+    """
+    if live and min(map(len, axes)) < 2:
+        raise ValueError("`--live` draws a map, which takes at least 2 alphas and 2 betas: leave it out")
+    extent = {"span": float(max(np.abs(axis).max() for axis in axes))}
+    if search:
+        extent["span_search"] = json.loads(json.dumps([asdict(trial) for trial in search.trials]))
+    surfaces = []
+    for number, subject in enumerate(subjects):
+        seconds = None if until is None else (until - time.monotonic()) / (len(subjects) - number)
+        surface = evaluate_surface(
+            subject.model,
+            split,
+            subject.directions,
+            *axes,
+            path=subject.folder / "surface.h5",
+            meta={**subject.meta, **extent},
+            seconds=None if seconds is None else max(seconds, _LEAST_SECONDS),
+            report=partial(report, subject.title) if report else None,
+            preview=LivePage(subject.folder, subject.title).show if live else None,
+            **options,
+        )
+        surfaces.append(surface)
+    return surfaces
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will take.
+
+    Attributes:
+        points: Grid points of all surfaces, origins included.
+        images: Images a point.
+        seconds: Estimate from a point that was measured.
+        plan: How the numbers of the last subject are computed.
+    """
+
+    points: int
+    images: int
+    seconds: float
+    plan: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        plan = ", ".join(f"{name} {value}" for name, value in self.plan.items())
+        return f"{self.points:,} points × {self.images:,} images: about {_duration(self.seconds)}\nplan: {plan}"
+
+
+def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: Any) -> Estimate:
+    """Make the plan of each subject and estimate the time of all by it; write nothing.
+
+    A search for the span, which comes before, is not in the estimate.
+
+    Args:
+        subjects: What is looked at.
+        split: The images.
+        axes: (alphas, betas).
+        **options: Those of `evaluate_surface`.
+    """
+    found = [estimate_seconds(subject.model, split, subject.directions, *axes, **options) for subject in subjects]
+    points = (1 + len(axes[0]) * len(axes[1])) * len(subjects)
+    return Estimate(points, split.num_images, sum(seconds for seconds, _ in found), asdict(found[-1][1]))
+
+
+def describe_directions(subjects: Sequence[Subject]) -> str:
+    """What the directions of each subject move, and what they leave."""
+    summaries = ((subject.title, summarize_direction(subject.model, subject.directions[0])) for subject in subjects)
+    return "\n".join(f"{title}: {summary}" for title, summary in summaries)
+
+
+def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:
+    """The table of trials: for each span tried on each subject, which criterion failed."""
+    lines = ["span search (widest half-width at which every landscape is visible):"]
+    for trial in search.trials:
+        verdict = "visible" if trial.visible else "not visible: " + "; ".join(trial.failed)
+        lines.append(f"  {subjects[trial.model].title}  R = {trial.span:<10g} {verdict}")
+    lines.append(
+        f"span: {search.span:g}" + ("" if search.visible else " (warning: not every landscape is visible at any R)")
+    )
+    return "\n".join(lines)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,143 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from gradscape.landscape import Surface, estimate_seconds, evaluate_surface, random_directions
+from gradscape.landscape.engine import trials
+from gradscape.landscape.engine.graph import trace
+from gradscape.landscape.engine.rounding import RoundingError
+from tests.landscape.networks import images_and_labels, small_net
+
+AXIS = np.linspace(-1, 1, 5)
+
+
+@pytest.fixture(autouse=True)
+def _traces_whatever_it_is_worth(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "_WORTH_TRACING", 0)
+    monkeypatch.setattr(trials, "_TINY", 0.0)
+
+
+def _surface(model: nn.Module, *, images: int = 64, **options: Any) -> Surface:
+    data = [tuple(tensor[:images] for tensor in images_and_labels(200))]
+    return evaluate_surface(model, data, random_directions(model, seed=0), AXIS, AXIS[:3], **options)
+
+
+class _ByData(nn.Module):
+    """Python decides by the images; the outputs do not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = small_net()
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.net(images) if images.sum() > 0 else self.net(images) + 0.0
+
+
+def test_a_model_that_cannot_be_traced_is_evaluated_as_it_is_and_the_reason_is_kept() -> None:
+    surface = _surface(_ByData())
+    assert not surface.meta["plan"]["traced"]
+    assert "the graph cannot be used" in surface.meta["plan_notes"]["graph"]
+    assert surface.origin.loss == pytest.approx(_surface(small_net()).origin.loss, rel=1e-5)
+
+
+def test_a_graph_that_gives_other_outputs_is_not_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def other(model: nn.Module, inputs: Any, forward: Any) -> Any:
+        return trace(model, inputs, lambda module, given: 1.01 * forward(module, given))
+
+    monkeypatch.setattr(trials, "trace", other)
+    surface = _surface(small_net())
+    assert surface.meta["plan_notes"]["graph"].endswith("its graph gives other outputs than the module")
+    assert not surface.meta["plan"]["traced"]
+
+
+def test_operators_that_fail_are_a_reason_not_to_use_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(module: Any) -> int:
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr("gradscape.landscape.engine.network.can_fuse", lambda module: True)
+    monkeypatch.setattr("gradscape.landscape.engine.network.fuse_operators", failing)
+    assert "no such operator" in _surface(small_net()).meta["plan_notes"]["graph"]
+
+
+def test_complete_data_are_evaluated_in_fp32() -> None:
+    surface = _surface(small_net())
+    assert surface.meta["plan"]["precision"] == "fp32"
+    assert "all images" in surface.meta["plan_notes"]["precision"]
+
+
+@pytest.mark.parametrize(("most", "expected"), [(1e9, "bf16"), (0.0, "fp32")])
+def test_bf16_is_taken_where_its_error_is_small_enough(
+    most: float, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_OTHER_FORM", 0.0)
+    monkeypatch.setattr(trials, "MOST_ROUNDING", most)
+    surface = _surface(small_net(), population=1000)
+    assert surface.meta["plan"]["precision"] == expected
+    share = RoundingError(**surface.meta["plan_notes"]["rounding"]).share(64, 1000)
+    assert f"{share:.2g} standard errors at 64 images" in surface.meta["plan_notes"]["precision"]
+
+
+def test_bf16_is_not_taken_where_it_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(trials, "_OTHER_FORM", 1e9)
+    surface = _surface(small_net(), population=1000)
+    assert surface.meta["plan"]["precision"] == "fp32"
+
+
+def test_a_bf16_surface_does_not_go_on_to_where_its_error_would_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_OTHER_FORM", 0.0)
+    monkeypatch.setattr(trials, "MOST_ROUNDING", 1e9)
+    _surface(small_net(), population=1000, path=tmp_path / "s.h5")
+    monkeypatch.setattr(trials, "MOST_ROUNDING", 1e-9)
+    with pytest.raises(ValueError, match="`path` holds a bf16 surface, whose error would be"):
+        _surface(small_net(), images=90, population=1000, path=tmp_path / "s.h5")
+    asked = _surface(small_net(), images=90, population=1000, path=tmp_path / "s.h5", precision="bf16")
+    assert (asked.count == 90).all()
+
+
+@pytest.mark.parametrize("batch_size", [0, -3])
+def test_a_batch_has_images(batch_size: int) -> None:
+    with pytest.raises(ValueError, match="`batch_size` must be at least 1"):
+        _surface(small_net(), batch_size=batch_size)
+
+
+def test_the_batch_that_is_found_has_whole_blocks_and_no_more_images_than_there_are() -> None:
+    plan = _surface(small_net(), images=200).meta["plan"]
+    assert plan["block_size"] == 32
+    assert plan["batch_size"] in (32, 64, 128)
+
+
+def test_graphs_with_views_of_maps_are_evaluated_in_channels_last_too() -> None:
+    class Viewing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.linear = nn.Conv2d(3, 4, 3), nn.Linear(60, 5)
+
+        def forward(self, images: Tensor) -> Tensor:
+            maps = self.conv(images)
+            return self.linear(maps.view(maps.size(0), -1))
+
+    torch.manual_seed(0)
+    model = Viewing().eval()
+    surface = _surface(model)
+    assert (surface.meta["plan"]["traced"], surface.meta["plan"]["memory_format"]) == (True, "channels_last")
+    with torch.no_grad():
+        images, labels = (tensor[:64] for tensor in images_and_labels(200))
+        expected = nn.functional.cross_entropy(model(images), labels)
+    assert surface.origin.loss == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_the_estimate_has_the_plan_of_the_run_and_grows_with_points_and_images() -> None:
+    net = small_net()
+    directions = random_directions(net, seed=0)
+    found = [
+        estimate_seconds(net, [images_and_labels(images)], directions, AXIS, AXIS, precision="fp32")
+        for images in (64, 6400)
+    ]
+    assert all(plan.traced for _, plan in found)
+    assert found[1][0] > 10 * found[0][0] > 0

@@ -1,0 +1,81 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from gradscape.data import load_split
+from gradscape.landscape import random_directions, save_directions
+from gradscape.models import create_model, save_checkpoint
+from gradscape.studies.networks import common_image_size, load_models
+from gradscape.studies.planes import estimate, make_subjects, search_span, span_axes
+
+
+def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = create_model("resnet20", num_classes=classes, image_size=image_size)
+    for module in net.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.get_buffer("running_var").uniform_(0.5, 2.0)
+    save_checkpoint(
+        path, net, name="resnet20", num_classes=classes, image_size=image_size, mean=(0.5,) * 3, std=(0.5,) * 3
+    )
+    return path
+
+
+def test_names_tell_models_apart_and_can_be_folders(tmp_path: Path) -> None:
+    paths = [save(tmp_path / folder / "model.safetensors") for folder in ("run 1", "run-1")]
+    assert list(load_models(paths, "cpu")) == ["1-model", "2-model"]
+    other = save(tmp_path / "b" / "model.safetensors")
+    assert list(load_models([paths[0], other], "cpu")) == ["run-1", "b"]
+    assert list(load_models([other], "cpu")) == ["resnet20"]
+
+
+def test_models_of_different_image_sizes_are_not_compared(tmp_path: Path) -> None:
+    paths = [save(tmp_path / f"{size}.safetensors", image_size=size) for size in (16, 32)]
+    with pytest.raises(ValueError, match="must take images of one size"):
+        common_image_size(load_models(paths, "cpu"))
+
+
+def test_images_of_more_classes_than_the_model_has_are_refused(tmp_path: Path) -> None:
+    models = load_models([save(tmp_path / "a.safetensors", classes=5)], "cpu")
+    with pytest.raises(ValueError, match="digits has 10 classes, but resnet20 tells only 5 apart"):
+        make_subjects(models, load_split("digits", "train"), tmp_path, seeds=[0])
+
+
+def test_one_direction_file_is_no_repetition(tmp_path: Path) -> None:
+    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
+    (model,) = models.values()
+    save_directions(tmp_path / "d.h5", random_directions(model, seed=0), model)
+    split = load_split("digits", "train", limit=10)
+    with pytest.raises(ValueError, match="`--repeats` draws random directions"):
+        make_subjects(models, split, tmp_path, seeds=[0, 1], file=tmp_path / "d.h5")
+    (subject,) = make_subjects(models, split, tmp_path, seeds=[0], file=tmp_path / "d.h5")
+    assert subject.meta["direction_file"] == "d.h5"
+
+
+def test_a_search_is_remembered_for_the_same_images_only(tmp_path: Path) -> None:
+    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
+    splits = [load_split("digits", "train", limit=limit) for limit in (20, 30)]
+    memory = tmp_path / "span.json"
+    memory.write_text(json.dumps({"old": 1}))
+    tried: list = []
+    for split, runs in ((splits[0], 1), (splits[0], 1), (splits[1], 2)):
+        subjects = make_subjects(models, split, tmp_path, seeds=[0])
+        before = len(tried)
+        search = search_span(subjects, split, memory, report=tried.append)
+        assert search.trials == tuple(tried[before:] or tried[:before])
+        assert memory.exists()
+        assert (len(tried) > before) == (runs == 2 or before == 0)
+
+
+def test_an_estimate_scales_with_points_and_images(tmp_path: Path) -> None:
+    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
+    split = load_split("digits", "train", limit=60, batch_size=20)
+    subjects = make_subjects(models, split, tmp_path, seeds=[0])
+    told = estimate(subjects, split, span_axes(1.0, 21))
+    assert (told.points, told.images) == (442, 60)
+    assert told.seconds > 0
+    assert "442 points × 60 images" in str(told)
