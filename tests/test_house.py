@@ -1,0 +1,72 @@
+"""What keeps the house easy to live in: no circles, one meaning for a name, public lists, drawing and html in their rooms."""
+
+import ast
+from collections import Counter
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+import gradscape
+
+ROOT = Path(gradscape.__file__).parent
+PROJECT = ROOT.parent
+MODULES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py")
+
+
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imported_neighbors(path: Path) -> set[str]:
+    """Files of the same folder that a script imports by their bare names."""
+    names = set()
+    for node in ast.walk(tree_of(path)):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.partition(".")[0])
+        elif isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+    return {name for name in names if (path.parent / f"{name}.py").exists()}
+
+
+def test_no_file_imports_itself_by_way_of_others() -> None:
+    graph = grimp.build_graph("gradscape", cache_dir=None)
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+    tuple(TopologicalSorter(imports).static_order())  # raises CycleError and names the circle
+
+
+def test_no_benchmark_imports_itself_by_way_of_others() -> None:
+    scripts = {path.stem: imported_neighbors(path) for path in (PROJECT / "benchmarks").glob("*.py")}
+    assert any(scripts.values())
+    tuple(TopologicalSorter(scripts).static_order())
+
+
+def test_no_two_classes_have_one_name() -> None:
+    names = Counter(
+        node.name.strip("_") for path in MODULES for node in tree_of(path).body if isinstance(node, ast.ClassDef)
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_file_repeats_the_name_of_its_folder() -> None:
+    assert [str(path) for path in MODULES if path.stem == path.parent.name] == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_lists_what_it_offers(path: Path) -> None:
+    tree = tree_of(path)
+    listed = [node for node in tree.body if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__"]
+    assert len(listed) == 1
+    names = ast.literal_eval(listed[0].value)
+    assert not [name for name in names if name.startswith("_")]
+    assert len(set(names)) == len(names)
+
+
+def test_html_and_scripts_lie_in_one_room() -> None:
+    elsewhere = [
+        str(path.relative_to(ROOT))
+        for path in ROOT.rglob("*")
+        if path.suffix in (".html", ".js", ".css") and not path.is_relative_to(ROOT / "figures" / "web")
+    ]
+    assert elsewhere == []
