@@ -17,11 +17,10 @@ from gradscape._checkpoint import read_foreign_state
 from gradscape.landscape import random_directions
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.blocks import Batch, cut_blocks, join_blocks
-from gradscape.landscape.engine.network import TracedNetwork
+from gradscape.landscape.engine.network import TracedNetwork, evaluable
 from gradscape.landscape.engine.plan import BLOCK_IMAGES, ExecutionPlan
 from gradscape.landscape.engine.task import Task
-from gradscape.landscape.engine.trials import Work, make_plan
-from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.trials import Work, choose_plan
 from gradscape.landscape.engine.workers import Evaluator, Job
 from gradscape.models import create_model
 
@@ -140,7 +139,7 @@ def planned_engine(subject: Subject, precision: Precision) -> Engine:
     """
     net = copy.deepcopy(subject.net)
     blocks = list(cut_blocks([(subject.images, subject.labels)], BLOCK_IMAGES))
-    with evaluating(net):
+    with evaluable(net):
         work = Work(
             model=net,
             directions=subject.directions,
@@ -152,7 +151,7 @@ def planned_engine(subject: Subject, precision: Precision) -> Engine:
             population=None,
             seconds=None,
         )
-        planned = make_plan(work, precision=precision, batch_size=None)
+        planned = choose_plan(work, precision=precision, batch_size=None)
         if planned.graph is None:
             raise RuntimeError(f"{subject.name} was not traced: {planned.notes['graph']}")
         network = TracedNetwork(planned.graph, net, subject.directions, planned.plan)

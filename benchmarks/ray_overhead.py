@@ -20,11 +20,10 @@ from contestants import load_subject
 from gradscape._allocator import keep_freed_memory
 from gradscape.landscape.cluster.pool import Cluster
 from gradscape.landscape.engine.blocks import cut_blocks, join_blocks
-from gradscape.landscape.engine.ledger import Measured
-from gradscape.landscape.engine.network import ready_network
+from gradscape.landscape.engine.ledger import Judgment
+from gradscape.landscape.engine.network import evaluable, ready_network
 from gradscape.landscape.engine.task import Task
-from gradscape.landscape.engine.trials import Work, make_plan
-from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.trials import Work, choose_plan
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 IMAGES, POINTS = 128, 40
@@ -48,7 +47,7 @@ def make_work() -> Work:
     )
 
 
-def timed(workers: Workers, jobs: Sequence[Job]) -> tuple[float, dict[Job, list[Measured]]]:
+def timed(workers: Workers, jobs: Sequence[Job]) -> tuple[float, dict[Job, list[Judgment]]]:
     """Seconds, and the results."""
     began = time.perf_counter()
     results = dict(workers.measure(jobs))
@@ -64,8 +63,8 @@ def main() -> int:
     keep_freed_memory()
     work = make_work()
     jobs = [Job((point,), (0,)) for point in range(1, POINTS + 1)]
-    with evaluating(work.model):
-        planned = make_plan(work, precision="fp32", batch_size=IMAGES)
+    with evaluable(work.model):
+        planned = choose_plan(work, precision="fp32", batch_size=IMAGES)
         batches = join_blocks([work.first], 0, 1)
         with (
             ready_network(work.model, work.directions, work.task.forward, planned.plan, planned.graph) as network,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from gradscape.landscape.engine.workers import Job
+from gradscape.landscape.engine import Job
 
 __all__ = ["Lease", "LeaseQueue"]
 

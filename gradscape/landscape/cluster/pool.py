@@ -15,12 +15,8 @@ from ray.exceptions import RayError
 
 from gradscape.landscape.cluster.leases import Lease, LeaseQueue
 from gradscape.landscape.cluster.remote import Answer, Parcel, Refusal, RemoteEvaluator, SharedBatches
-from gradscape.landscape.cluster.session import connected
-from gradscape.landscape.engine.blocks import Batch
-from gradscape.landscape.engine.ledger import Measured
-from gradscape.landscape.engine.plan import ExecutionPlan
-from gradscape.landscape.engine.trials import Work
-from gradscape.landscape.engine.workers import Job, Workers
+from gradscape.landscape.cluster.session import ray_session
+from gradscape.landscape.engine import Batch, ExecutionPlan, Job, Judgment, Work, Workers
 
 __all__ = ["Cluster", "Reference"]
 
@@ -71,7 +67,7 @@ class Cluster(Workers):
         self._trouble = "none was offered"
 
     def __enter__(self) -> "Cluster":
-        """Connect, and ask for workers.
+        """Begin a session, and ask for workers.
 
         Raises:
             TypeError: The model or one of the functions cannot be sent.
@@ -80,7 +76,7 @@ class Cluster(Workers):
         """
         parcel = Parcel.of(self._work, self._plan)
         with ExitStack() as undo:
-            undo.enter_context(connected(self._address, cores=self._plan.threads))
+            undo.enter_context(ray_session(self._address, cores=self._plan.threads))
             undo.callback(self._dismiss)
             cpus, gpus = (self._needs.get(name, 0) for name in ("CPU", "GPU"))
             self._actors: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(RemoteEvaluator)
@@ -108,7 +104,7 @@ class Cluster(Workers):
         self._round += 1
         self._hire()
 
-    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Measured]]]:
+    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Judgment]]]:
         """Lend the jobs, or parts of them, and give what comes back as it comes.
 
         Raises:
@@ -147,7 +143,7 @@ class Cluster(Workers):
 
     def _accept(
         self, worker: _Worker, reference: Reference, answer: Answer | None
-    ) -> Iterator[tuple[Job, list[Measured]]]:
+    ) -> Iterator[tuple[Job, list[Judgment]]]:
         if answer is None:
             worker.joining = None
             self._joined_once = True

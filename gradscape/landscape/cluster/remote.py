@@ -18,13 +18,20 @@ from torch import Tensor
 
 from gradscape._allocator import keep_freed_memory
 from gradscape._model_state import model_device
-from gradscape.landscape.engine.blocks import Batch, map_tensors, tensors_in
-from gradscape.landscape.engine.ledger import Measured
-from gradscape.landscape.engine.network import ready_network
-from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan
-from gradscape.landscape.engine.trials import Work, trusted_graph
-from gradscape.landscape.engine.unchanged import evaluating
-from gradscape.landscape.engine.workers import Evaluator, Job
+from gradscape.landscape.engine import (
+    Batch,
+    Evaluator,
+    ExecutionPlan,
+    Job,
+    Judgment,
+    Work,
+    evaluable,
+    map_tensors,
+    plain_plan,
+    ready_network,
+    tensors_in,
+    trusted_graph,
+)
 
 __all__ = ["Answer", "Parcel", "Refusal", "RemoteEvaluator", "Result", "SharedBatches", "check_machine"]
 
@@ -63,7 +70,7 @@ class Parcel:
     def unpacked(self) -> Work:
         """What was packed, on this process's device if the plan's is of that kind."""
         device = "cuda" if self.plan.device.startswith("cuda") and torch.cuda.is_available() else "cpu"
-        # What the driver of this very run has packed, over a connection that runs the driver's code anyway.
+        # What the driver of this very run has packed, over a channel that runs the driver's code anyway.
         return torch.load(io.BytesIO(self.work.data), map_location=device, weights_only=False)
 
 
@@ -121,9 +128,9 @@ class Answer:
     right: np.ndarray | None
     seconds: float
 
-    def part(self, images: slice) -> Measured:
+    def part(self, images: slice) -> Judgment:
         """Those of one point."""
-        return Measured(self.losses[images], None if self.right is None else self.right[images])
+        return Judgment(self.losses[images], None if self.right is None else self.right[images])
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,7 +183,7 @@ class RemoteEvaluator:
         torch.set_num_threads(parcel.plan.threads)
         work, plan = parcel.unpacked(), parcel.plan
         check_machine(plan, plain_plan(work.model, precision="fp32", batch_size=plan.batch_size))
-        self._contexts.enter_context(evaluating(work.model))
+        self._contexts.enter_context(evaluable(work.model))
         graph = trusted_graph(work) if plan.traced else None
         network = self._contexts.enter_context(
             ready_network(work.model, work.directions, work.task.forward, plan, graph)

@@ -11,7 +11,7 @@ from gradscape.landscape.directions import Direction
 
 __all__ = ["MovingTensors", "Positions", "check_directions", "moving", "moving_names", "named_tensors"]
 
-_ALIGNMENT = 64  # bytes; kernels may choose another path for unaligned weights
+_CACHE_LINE = 64  # bytes; kernels may choose another path for unaligned weights
 
 Positions = Sequence[Sequence[float]]
 
@@ -162,7 +162,7 @@ def _kind(tensor: Tensor, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype,
 
 
 def _padded(tensor: Tensor) -> int:
-    per_line = max(1, _ALIGNMENT // tensor.element_size())
+    per_line = max(1, _CACHE_LINE // tensor.element_size())
     return -(-tensor.numel() // per_line) * per_line
 
 

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, fx, nn
 
+from gradscape._model_state import model_device, unchanged
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.blocks import map_tensors, tensors_in
 from gradscape.landscape.engine.graph import (
@@ -22,9 +23,9 @@ from gradscape.landscape.engine.graph import (
 )
 from gradscape.landscape.engine.moving import MovingTensors, Positions, moving, moving_names, named_tensors
 from gradscape.landscape.engine.plan import ExecutionPlan
-from gradscape.landscape.engine.task import Forward
+from gradscape.landscape.engine.task import ForwardFunction
 
-__all__ = ["Network", "PlainNetwork", "TracedNetwork", "ready_network"]
+__all__ = ["Network", "PlainNetwork", "TracedNetwork", "evaluable", "ready_network"]
 
 
 class Network(ABC):
@@ -51,7 +52,11 @@ class PlainNetwork(Network):
     """
 
     def __init__(
-        self, model: nn.Module, forward: Forward, plan: ExecutionPlan, move_to: Callable[[Sequence[float]], None]
+        self,
+        model: nn.Module,
+        forward: ForwardFunction,
+        plan: ExecutionPlan,
+        move_to: Callable[[Sequence[float]], None],
     ) -> None:
         self._model, self._forward, self._plan, self._move_to = model, forward, plan, move_to
 
@@ -124,8 +129,23 @@ class TracedNetwork(Network):
 
 
 @contextmanager
+def evaluable(model: nn.Module) -> Iterator[None]:
+    """Inside, a model can be evaluated; afterwards it is as before (`unchanged`).
+
+    To that promise it adds what an evaluation needs: `eval()`, no gradients, and no autocast of the caller's.
+    """
+    with unchanged(model), torch.no_grad(), torch.autocast(model_device(model).type, enabled=False):
+        model.eval()
+        yield
+
+
+@contextmanager
 def ready_network(
-    model: nn.Module, directions: Sequence[Direction], forward: Forward, plan: ExecutionPlan, graph: FoldedGraph | None
+    model: nn.Module,
+    directions: Sequence[Direction],
+    forward: ForwardFunction,
+    plan: ExecutionPlan,
+    graph: FoldedGraph | None,
 ) -> Iterator[Network]:
     """The network in the form that a plan asks for; afterwards the module is as before.
 

@@ -1,4 +1,4 @@
-"""The engine: every block of images at every point, coarse to fine, few images to many."""
+"""The rounds of an evaluation: each takes more images to every point, the points from coarse to fine."""
 
 import math
 import time
@@ -184,9 +184,9 @@ class Clock:
         self.images_per_second = 0.0
         self._images, self._ledger, self._limits = images, ledger, limits
         self._passed = self._evaluated = self._complete = 0  # images times points; images
-        self._save = _Now(save, _SAVE_SECONDS)
-        self._report = _Now(report, _REPORT_SECONDS)
-        self._preview = _Now(preview, _PREVIEW_SECONDS, at_once=True)
+        self._save = _Paced(save, _SAVE_SECONDS)
+        self._report = _Paced(report, _REPORT_SECONDS)
+        self._preview = _Paced(preview, _PREVIEW_SECONDS, at_once=True)
 
     def __enter__(self) -> None:
         self._began = time.monotonic()
@@ -229,7 +229,7 @@ class Clock:
         )
 
 
-class _Now:
+class _Paced:
     """Calls a function now and then: not sooner than after a pause, nor for more than its share of the time."""
 
     def __init__(self, function: Callable[..., None] | None, pause: float, *, at_once: bool = False) -> None:

@@ -18,12 +18,12 @@ from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_bat
 from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.engine.network import TracedNetwork
 from gradscape.landscape.engine.plan import ExecutionPlan, Precision, plain_plan
-from gradscape.landscape.engine.rounding import MOST_ROUNDING, RoundingError, measure_rounding, probe_points
 from gradscape.landscape.engine.task import Task, same_output
 from gradscape.landscape.engine.workers import Evaluator, Job
+from gradscape.landscape.rounding import MOST_ROUNDING, RoundingError, measure_rounding, probe_points
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 
-__all__ = ["FORM", "Planned", "Work", "make_plan", "timed", "trusted_graph"]
+__all__ = ["FORM", "ChosenPlan", "KnownGraphs", "Work", "choose_plan", "timed", "trusted_graph"]
 
 _WORTH_TRACING = 200  # forward passes of a block: tracing takes a second or two
 _WORTH_COMPILING = 300.0  # s: compiling takes up to half a minute, and rarely wins more than a third
@@ -33,6 +33,8 @@ _OTHER_FORM = 1.15  # another form of the network has to be so much faster
 _LARGEST_BATCH = {"cpu": 256, "cuda": 4096}
 _SIDE_BY_SIDE = 16  # points
 _TINY = 0.002  # s for a forward pass: there most of the time goes into calling operators
+
+KnownGraphs = dict[nn.Module, FoldedGraph | TracingError]
 
 FORM = ("precision", "block_size", "batch_size", "memory_format", "traced", "compiled", "points_per_forward")
 
@@ -63,11 +65,11 @@ class Work:
     images: int | None
     population: int | None
     seconds: float | None
-    graphs: dict[nn.Module, FoldedGraph | TracingError] = field(default_factory=dict)
+    graphs: KnownGraphs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class Planned:
+class ChosenPlan:
     """A plan, with what it was made from.
 
     Attributes:
@@ -81,9 +83,9 @@ class Planned:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def make_plan(
+def choose_plan(
     work: Work, *, precision: Precision, batch_size: int | None, stored: Mapping[str, Any] | None = None
-) -> Planned:
+) -> ChosenPlan:
     """Decide how to evaluate.
 
     Little work is done by the module as it is. Else its graph is traced and folded, and trials on the first
@@ -97,10 +99,8 @@ def make_plan(
         stored: Provenance of the run that is to be resumed: its plan is followed where nothing else was asked for.
 
     Raises:
-        ValueError: An option is unknown.
+        ValueError: bf16 is asked for and does not run, or the run to be resumed would no longer choose it.
     """
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(f"`precision` must be auto, fp32 or bf16, got {precision!r}")
     wanted = {} if stored is None else {name: stored.get("plan", {}).get(name) for name in FORM}
     size = batch_size or wanted.get("batch_size")
     chosen = wanted.get("precision", "fp32") if precision == "auto" else precision
@@ -108,7 +108,7 @@ def make_plan(
     notes: dict[str, Any] = {"freed memory": "kept" if freed_memory_is_kept() else "returned"}
     passes = len(work.coordinates) * (work.images or np.inf) / plain.block_size
     if not wanted.get("traced", passes >= _WORTH_TRACING and work.first.count > 1):
-        return Planned(plain, None, {**notes, "graph": "the module itself"})
+        return ChosenPlan(plain, None, {**notes, "graph": "the module itself"})
     try:
         graph = _known_graph(work)
         notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
@@ -116,14 +116,16 @@ def make_plan(
         if stored and wanted["traced"]:
             notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
             form = {name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
-            return Planned(replace(trial.plan, **form), graph, notes)
+            return ChosenPlan(replace(trial.plan, **form), graph, notes)
         if precision != "fp32":
             trial, found = _best_precision(trial, free=precision == "auto")
             notes |= found
         plan, notes["form"] = _best_form(trial, batch_size=size or _best_batch(trial))
     except TracingError as problem:
-        return Planned(plain, None, {**notes, "graph": f"the module itself, since the graph cannot be used: {problem}"})
-    return Planned(plan, graph, notes)
+        return ChosenPlan(
+            plain, None, {**notes, "graph": f"the module itself, since the graph cannot be used: {problem}"}
+        )
+    return ChosenPlan(plan, graph, notes)
 
 
 class _Trial:
