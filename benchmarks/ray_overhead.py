@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 import ray
 import torch
-from contestants import load_subject
+from subject import load_subject
 
 from gradscape._allocator import keep_freed_memory
 from gradscape.landscape.cluster.pool import Cluster
