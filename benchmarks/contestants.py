@@ -102,10 +102,10 @@ def planned_engine(subject: Subject, precision: Precision) -> Engine:
             population=None,
             seconds=None,
         )
-        planned = choose_plan(work, precision=precision, batch_size=None)
-        if planned.graph is None:
-            raise RuntimeError(f"{subject.name} was not traced: {planned.notes['graph']}")
-        network = TracedNetwork(planned.graph, net, subject.directions, planned.plan)
-    plan = planned.plan
-    note = f"batches of {plan.batch_size}; {planned.notes['graph']}{'; compiled' if plan.compiled else ''}"
+        chosen = choose_plan(work, precision=precision, batch_size=None)
+        if chosen.graph is None:
+            raise RuntimeError(f"{subject.name} was not traced: {chosen.notes['graph']}")
+        network = TracedNetwork(chosen.graph, net, subject.directions, chosen.plan)
+    plan = chosen.plan
+    note = f"batches of {plan.batch_size}; {chosen.notes['graph']}{'; compiled' if plan.compiled else ''}"
     return Engine(network, plan, note, join_blocks(blocks, 0, plan.batch_size // plan.block_size))

@@ -64,14 +64,14 @@ def main() -> int:
     work = make_work()
     jobs = [Job((point,), (0,)) for point in range(1, POINTS + 1)]
     with evaluable(work.model):
-        planned = choose_plan(work, precision="fp32", batch_size=IMAGES)
+        chosen = choose_plan(work, precision="fp32", batch_size=IMAGES)
         batches = join_blocks([work.first], 0, 1)
         with (
-            ready_network(work.model, work.directions, work.task.forward, planned.plan, planned.graph) as network,
-            Cluster("local", work, planned.plan) as cluster,
+            ready_network(work.model, work.directions, work.task.forward, chosen.plan, chosen.graph) as network,
+            Cluster("local", work, chosen.plan) as cluster,
         ):
             device = work.first.inputs.device
-            here = Evaluator(network, work.coordinates, work.task, planned.plan, device=device)
+            here = Evaluator(network, work.coordinates, work.task, chosen.plan, device=device)
             for workers in (here, cluster):
                 workers.load(batches)
                 timed(workers, jobs)
@@ -84,7 +84,7 @@ def main() -> int:
         for (_, own), (_, found) in turns
         for job, mine in own.items()
     )
-    print(f"one point in this process: {1000 * point:.0f} ms ({planned.notes['graph']})")
+    print(f"one point in this process: {1000 * point:.0f} ms ({chosen.notes['graph']})")
     print(f"time by Ray / in this process: {middle:.3f} (quartiles {low:.3f} to {high:.3f}, {repeats} turns)")
     print(f"losses: {'the same to the bit' if same else 'DIFFERENT'}")
     return bool(middle > MOST or not same)

@@ -25,9 +25,10 @@ from gradscape.explain import embed, heatmaps
 from gradscape.landscape import evaluate_surface, random_directions
 from gradscape.models import create_model, import_checkpoint, load_checkpoint
 
-IMAGES, BATCH = 96, 32
+IMAGES, BATCH = 80, 32
 POPULATION = 1000  # more than the images, else no standard error is left
-FORMS = {False: 3, True: 9}  # points on a side: 30 passes are left to the module, 246 are worth a graph
+FORMS = {False: 3, True: 9}  # points on a side: 25 passes are left to the module, 205 are worth a graph
+SECONDS = 250.0  # so short a run is never worth compiling, however slow the machine is
 HEATMAPS = ("gradcam", "gradcam++", "layercam", "eigencam")
 EXPLAINED = 8
 
@@ -49,8 +50,8 @@ class Kept:
     Attributes:
         name: The network's name.
         model: In `eval()`; takes images in [0, 1].
-        images: (96, 3, 32, 32).
-        labels: (96,).
+        images: (80, 3, 32, 32).
+        labels: (80,).
     """
 
     name: str
@@ -79,18 +80,28 @@ def arrays(kept: Kept) -> Iterator[tuple[str, np.ndarray]]:
     """What is computed of a kept input, each with its name.
 
     Raises:
-        RuntimeError: The engine took another form than the one that is to be compared.
+        RuntimeError: The engine took another form than the one that is to be compared, or too long.
     """
     batches = [(kept.images, kept.labels)]
     directions = random_directions(kept.model, seed=0)
     for traced, steps in FORMS.items():
         axis = np.linspace(-0.5, 0.5, steps)
         surface = evaluate_surface(
-            kept.model, batches, directions, axis, axis, precision="fp32", batch_size=BATCH, population=POPULATION
+            kept.model,
+            batches,
+            directions,
+            axis,
+            axis,
+            precision="fp32",
+            batch_size=BATCH,
+            population=POPULATION,
+            seconds=SECONDS,
         )
         plan = surface.meta["plan"]
         if plan["traced"] != traced or plan["compiled"] or plan["points_per_forward"] != 1:
             raise RuntimeError(f"{kept.name} was evaluated in another form: {plan}")
+        if surface.count.min() < IMAGES:
+            raise RuntimeError(f"{kept.name} was not evaluated on all images in {SECONDS:g} s: try a quieter machine")
         form = "the traced graph" if traced else "the module itself"
         yield f"loss by {form}", surface.loss
         yield f"error by {form}", surface.error
