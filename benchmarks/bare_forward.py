@@ -16,7 +16,7 @@ from itertools import count, takewhile
 
 import torch
 from bare_graph import FoldedGraph
-from plain_loop import Directions, Position, moved_state
+from positions import Directions, Position, moved_state
 from torch import Tensor, nn
 from torch.nn import functional as F
 

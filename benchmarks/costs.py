@@ -17,7 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contestants import Subject, load_subject, planned_engine
+from contestants import planned_engine
+from subject import Subject, load_subject
 from torch import Tensor, nn
 
 from gradscape._allocator import keep_freed_memory

@@ -17,10 +17,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from contestants import IMAGE_SIZE, PLAIN, contestants, load_subject
+from contestants import PLAIN, contestants
 from peak import measured_peaks
 from peers import peers
-from plain_loop import WORKERS, Position
+from plain_loop import WORKERS
+from positions import Position
+from subject import IMAGE_SIZE, load_subject
 
 from gradscape._allocator import keep_freed_memory
 from gradscape.models import count_macs

@@ -15,8 +15,9 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from types import ModuleType
 
 import torch
-from contestants import Contestant, Subject, load_subject
-from plain_loop import Position
+from contestants import Contestant
+from positions import Position
+from subject import Subject, load_subject
 from torch import Tensor, nn
 from torch.nn import functional as F
 

@@ -10,27 +10,17 @@ Run it from anywhere to time it alone: `python benchmarks/plain_loop.py [--help]
 import argparse
 import copy
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import torch
+from positions import Directions, Position, moved_state
+from subject import load_subject
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
 BATCH_SIZE = 128
 WORKERS = 2  # the original tool's default
-
-Position = tuple[float, float]
-Directions = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
-
-
-def moved_state(center: Mapping[str, Tensor], directions: Directions, position: Position) -> dict[str, Tensor]:
-    """The state dict at θ + alpha·d_alpha + beta·d_beta."""
-    state = dict(center)
-    for direction, coordinate in zip(directions, position, strict=True):
-        for name, change in direction.items():
-            state[name] = state[name] + coordinate * change
-    return state
 
 
 def plain_loop(
@@ -64,8 +54,6 @@ def plain_loop(
 
 def main() -> None:
     """Time a few points."""
-    from contestants import load_subject
-
     parser = argparse.ArgumentParser(description="Time the plain loop alone.")
     parser.add_argument("--net", default="resnet56_projection")
     parser.add_argument("--images", type=int, default=512)

@@ -15,16 +15,15 @@ from collections.abc import Sequence
 import numpy as np
 import ray
 import torch
-from contestants import load_subject
+from subject import load_subject
 
 from gradscape._allocator import keep_freed_memory
 from gradscape.landscape.cluster.pool import Cluster
 from gradscape.landscape.engine.blocks import cut_blocks, join_blocks
-from gradscape.landscape.engine.ledger import Measured
-from gradscape.landscape.engine.network import ready_network
+from gradscape.landscape.engine.ledger import Judgment
+from gradscape.landscape.engine.network import evaluable, ready_network
 from gradscape.landscape.engine.task import Task
-from gradscape.landscape.engine.trials import Work, make_plan
-from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.trials import Work, choose_plan
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 IMAGES, POINTS = 128, 40
@@ -48,7 +47,7 @@ def make_work() -> Work:
     )
 
 
-def timed(workers: Workers, jobs: Sequence[Job]) -> tuple[float, dict[Job, list[Measured]]]:
+def timed(workers: Workers, jobs: Sequence[Job]) -> tuple[float, dict[Job, list[Judgment]]]:
     """Seconds, and the results."""
     began = time.perf_counter()
     results = dict(workers.measure(jobs))
@@ -64,15 +63,15 @@ def main() -> int:
     keep_freed_memory()
     work = make_work()
     jobs = [Job((point,), (0,)) for point in range(1, POINTS + 1)]
-    with evaluating(work.model):
-        planned = make_plan(work, precision="fp32", batch_size=IMAGES)
+    with evaluable(work.model):
+        chosen = choose_plan(work, precision="fp32", batch_size=IMAGES)
         batches = join_blocks([work.first], 0, 1)
         with (
-            ready_network(work.model, work.directions, work.task.forward, planned.plan, planned.graph) as network,
-            Cluster("local", work, planned.plan) as cluster,
+            ready_network(work.model, work.directions, work.task.forward, chosen.plan, chosen.graph) as network,
+            Cluster("local", work, chosen.plan) as cluster,
         ):
             device = work.first.inputs.device
-            here = Evaluator(network, work.coordinates, work.task, planned.plan, device=device)
+            here = Evaluator(network, work.coordinates, work.task, chosen.plan, device=device)
             for workers in (here, cluster):
                 workers.load(batches)
                 timed(workers, jobs)
@@ -85,7 +84,7 @@ def main() -> int:
         for (_, own), (_, found) in turns
         for job, mine in own.items()
     )
-    print(f"one point in this process: {1000 * point:.0f} ms ({planned.notes['graph']})")
+    print(f"one point in this process: {1000 * point:.0f} ms ({chosen.notes['graph']})")
     print(f"time by Ray / in this process: {middle:.3f} (quartiles {low:.3f} to {high:.3f}, {repeats} turns)")
     print(f"losses: {'the same to the bit' if same else 'DIFFERENT'}")
     return bool(middle > MOST or not same)

@@ -17,7 +17,7 @@ import torch
 from gradscape._allocator import keep_freed_memory
 from gradscape.data import load_split
 from gradscape.landscape import Surface, evaluate_surface, random_directions
-from gradscape.landscape.engine.rounding import MOST_ROUNDING
+from gradscape.landscape.rounding import MOST_ROUNDING
 from gradscape.models import load_checkpoint
 
 

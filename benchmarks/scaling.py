@@ -16,8 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from contestants import Subject, load_subject
 from matplotlib.figure import Figure
+from subject import Subject, load_subject
 
 from gradscape._allocator import keep_freed_memory
 from gradscape.landscape import evaluate_surface

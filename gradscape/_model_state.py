@@ -1,4 +1,4 @@
-"""Leave a model and the process as they were."""
+"""The one promise of all computing: a model and the process are left as they were."""
 
 import random
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-__all__ = ["model_device", "preserved"]
+__all__ = ["model_device", "unchanged"]
 
 
 def model_device(model: nn.Module) -> torch.device:
@@ -19,8 +19,11 @@ def model_device(model: nn.Module) -> torch.device:
 
 
 @contextmanager
-def preserved(model: nn.Module) -> Iterator[None]:
+def unchanged(model: nn.Module) -> Iterator[None]:
     """Afterwards modes, buffers, gradients, `requires_grad` and the global random states are as before.
+
+    Landscapes and explanations add what each of them needs meanwhile (`evaluable`, `explainable`); whoever changes
+    the values of parameters puts them back itself.
 
     Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
     """

@@ -3,7 +3,7 @@
 import functools
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -11,6 +11,7 @@ from gradscape.cli import options
 from gradscape.cli.console import moment_after_start, progress_bar, say, say_written, tuned_process, waiting
 
 if TYPE_CHECKING:
+    from gradscape.landscape.engine import Precision
     from gradscape.studies.planes import Axes
 
 __all__ = ["landscape", "parse_grid", "parse_span"]
@@ -53,6 +54,7 @@ def landscape(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
+    from gradscape.landscape import Options
     from gradscape.studies import planes as study
     from gradscape.studies.drawing import draw_subjects
     from gradscape.studies.networks import common_image_size, load_models
@@ -64,19 +66,24 @@ def landscape(
     images = load(limit=sys.maxsize if limit is None else limit)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
-    evaluation: dict[str, Any] = {"precision": precision, "batch_size": batch_size}
+    evaluation = Options(
+        precision=cast("Precision", precision),  # which `Options` checks
+        batch_size=batch_size,
+        tolerance=tolerance,
+        ray=ray,
+        allow_plan_change=allow_plan_change,
+    )
     if dry_run:
-        say(str(study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), **evaluation)))
+        say(str(study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), options=evaluation)))
         return
     with waiting("searching the span", quiet=quiet or width is not None):
         memory = output / "span.json"
         axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes)
     if search and not quiet:
         say(study.describe_search(search, subjects))
-    evaluation |= {"tolerance": tolerance, "ray": ray, "allow_plan_change": allow_plan_change}
     with progress_bar(quiet=quiet) as report:
         surfaces = study.evaluate_subjects(
-            subjects, images, axes, search=search, until=until, live=live, report=report, **evaluation
+            subjects, images, axes, search=search, until=until, live=live, report=report, options=evaluation
         )
     written = draw_subjects(subjects, surfaces, output)
     if not quiet:

@@ -2,12 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import progress_bar, say_written, tuned_process
+
+if TYPE_CHECKING:
+    from gradscape.landscape.engine import Precision
 
 __all__ = ["line"]
 
@@ -43,6 +46,7 @@ def line(
         raise ValueError("`--span`, `--normalize` and `--ignore` are for random directions, not between two networks")
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
+    from gradscape.landscape import Options
     from gradscape.studies import line as study
     from gradscape.studies.drawing import draw_line
     from gradscape.studies.networks import common_image_size, load_models
@@ -60,17 +64,15 @@ def line(
     )
     making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
     path = study.make_path(models, images, span=span or 1.0, steps=steps, seed=seed, space=space, **making)
+    evaluation = Options(
+        precision=cast("Precision", precision),  # which `Options` checks
+        batch_size=batch_size,
+        tolerance=tolerance,
+        ray=ray,
+        allow_plan_change=allow_plan_change,
+    )
     with progress_bar(quiet=quiet) as report:
-        result = path.evaluate(
-            images,
-            output / "line.h5",
-            report=report,
-            precision=precision,
-            batch_size=batch_size,
-            tolerance=tolerance,
-            ray=ray,
-            allow_plan_change=allow_plan_change,
-        )
+        result = path.evaluate(images, output / "line.h5", report=report, options=evaluation)
     written = draw_line(result, output)
     if not quiet:
         say_written(written)

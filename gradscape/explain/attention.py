@@ -12,11 +12,11 @@ from torch import Tensor, nn
 from gradscape._names import one_line, unknown_name
 from gradscape._taps import Kind, Tap
 from gradscape.explain.attention_map import AttentionMap, MapCollector
+from gradscape.explain.explainable import images_for
 from gradscape.explain.features import listening, run_listened, run_without_memory
 from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
 from gradscape.explain.target_layer import layer_names
 from gradscape.explain.token_maps import find_grid
-from gradscape.explain.undisturbed import images_for
 
 __all__ = ["ATTENTION_KINDS", "attention_maps", "rank_by_batch_weight"]
 

@@ -14,12 +14,12 @@ from torch import Tensor, nn
 import gradscape
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
+from gradscape.explain.explainable import uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
-from gradscape.explain.undisturbed import uncompiled
 from gradscape.explain.weightings import METHODS, UNGRADED
 
 __all__ = ["heatmaps", "list_methods"]

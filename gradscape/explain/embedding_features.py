@@ -9,10 +9,10 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.target_layer import layer_names, named_layer
 from gradscape.explain.token_maps import as_maps
-from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["Features", "extract_features"]
 
@@ -57,7 +57,7 @@ def extract_features(
     """
     values, labels = [], []
     found = None if layer is None else named_layer(model, layer, argument="layer")
-    with undisturbed(model), torch.no_grad():
+    with explainable(model), torch.no_grad():
         for images, marks in batches:
             _check_batch(images, marks)
             found = found or _last_linear(model, images)

@@ -22,10 +22,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
-from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["FeatureFactors", "factorize_features"]
 
@@ -113,7 +113,7 @@ def factorize_features(
     """
     name, layer = resolve_layer(model, target_layer, images)
     height, width = images.shape[2:]
-    with undisturbed(model), torch.no_grad():
+    with explainable(model), torch.no_grad():
         features = _features(model, images_for(model, images), layer)
         maps = as_maps(features, (height, width)).float()
         factors = _factorized(maps.cpu().numpy(), components, seed)

@@ -15,10 +15,10 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._notebook import html_table
+from gradscape.explain.explainable import call_model, explainable, images_for, uncompiled
 from gradscape.explain.explained import Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.removal import blurred, impute, pixel_ranks, replaced
-from gradscape.explain.undisturbed import call_model, images_for, uncompiled, undisturbed
 
 __all__ = ["MEASURES", "Faithfulness", "Mean", "measure_faithfulness"]
 
@@ -162,7 +162,7 @@ def measure_faithfulness(
     faults = dict(heatmaps.faults)
     changeable = images_for(model, images)
     measured = np.full((len(images), 1 + len(MEASURES)), np.nan)
-    with undisturbed(model), torch.no_grad():
+    with explainable(model), torch.no_grad():
         gray = _gray(model, changeable)
         for number, image in enumerate(changeable):
             seed = int(digest_tensors([("image", images[number])]), 16)

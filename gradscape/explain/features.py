@@ -10,9 +10,9 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.target_layer import named_layer
 from gradscape.explain.token_maps import as_maps
-from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["as_array", "copied", "feature_maps", "listening", "run_listened", "run_without_memory"]
 
@@ -87,7 +87,7 @@ def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels height
         TypeError: If the images are not floating point.
         ValueError: If they are no batch.
     """
-    with undisturbed(model), torch.no_grad():
+    with explainable(model), torch.no_grad():
         call_model(model, images_for(model, images))
 
 
@@ -99,7 +99,7 @@ def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels 
         ValueError: If they are no batch.
         RuntimeError: If the model does something that needs values, or holds tensors that torch does not know of.
     """
-    with undisturbed(model), torch.no_grad():
+    with explainable(model), torch.no_grad():
         state = {name: one.detach().to("meta") for name, one in (*model.named_parameters(), *model.named_buffers())}
         functional_call(model, state, (images_for(model, images).to("meta"),))
 

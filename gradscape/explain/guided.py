@@ -21,9 +21,9 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from gradscape.explain.cam import heatmaps
+from gradscape.explain.explainable import call_model, check_finite, explainable, images_for, uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.explain.undisturbed import call_model, check_finite, images_for, uncompiled, undisturbed
 
 __all__ = ["guided_backprop", "guided_gradcam"]
 
@@ -91,7 +91,7 @@ def guided_backprop(
 
     Source: Springenberg et al. 2015, section 3.4 and figure 1.
     """
-    with undisturbed(model):
+    with explainable(model):
         pixels = images_for(model, images)
         check_finite(pixels)
         pixels.requires_grad_()

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
+from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
 from gradscape.explain.token_maps import as_maps
-from gradscape.explain.undisturbed import call_model, check_finite, images_for, undisturbed
 
 __all__ = ["PassedMap", "trace_maps"]
 
@@ -62,7 +62,7 @@ def trace_maps(model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor
         images: (N, C, H, W).
     """
     events: list[_Event] = []
-    with undisturbed(model), ExitStack() as hooks:
+    with explainable(model), ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(_listener(name, events)).remove)
         own = images_for(model, images)

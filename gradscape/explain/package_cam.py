@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from gradscape._model_state import model_device
+from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.explained import Score, pick_scores
-from gradscape.explain.undisturbed import call_model, images_for, undisturbed
 
 __all__ = ["PACKAGE_METHODS", "package_maps"]
 
@@ -85,9 +85,9 @@ def package_maps(
     if method == "finercam" and score is not None:
         raise ValueError("`score` must be None for finercam, which compares logits; give a `class_index`")
     maps = []
-    with undisturbed(model), _silent():
+    with explainable(model), _silent():
         for image, index in zip(images_for(model, images).split(1), class_index.tolist(), strict=True):
-            np.random.seed(0)  # noqa: NPY002  kernel PCA draws from it; `undisturbed` restores what was
+            np.random.seed(0)  # noqa: NPY002  kernel PCA draws from it; `explainable` restores what was
             framed = _Framed(model, target_layer, score or _logit(method, index), to_maps)
             maps.append(explain(framed, image))
     return np.stack(maps).astype(np.float32)

@@ -49,14 +49,14 @@ def _aligned(embedding: Embedding, reference: Embedding) -> Embedding:
     left, singular, right = np.linalg.svd(points.T @ onto)
     rotation = left @ right
     scale = wanted_radius / radius
-    alignment = {
+    turning = {
         "rotation": rotation.tolist(),
         "scale": scale,
         # What is left after the best scaling of one of them, as scipy.spatial.procrustes has it.
         "disparity": max(0.0, 1 - float(singular.sum()) ** 2),
     }
     turned = (wanted_radius * points @ rotation + center).astype(np.float32)
-    return replace(embedding, points=turned, meta={**embedding.meta, "alignment": alignment})
+    return replace(embedding, points=turned, meta={**embedding.meta, "alignment": turning})
 
 
 def _standardized(

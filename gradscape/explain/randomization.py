@@ -14,12 +14,12 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
-from gradscape._model_state import preserved
+from gradscape._model_state import unchanged
 from gradscape.explain.cam import heatmaps
+from gradscape.explain.explainable import explainable, images_for
 from gradscape.explain.explained import ClassIndex, Score
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.target_layer import layer_names
-from gradscape.explain.undisturbed import images_for, undisturbed
 
 __all__ = ["Randomization", "randomize_parameters"]
 
@@ -138,11 +138,11 @@ def _heatmaps(model: nn.Module, images: Tensor, **options: Any) -> Heatmaps:
 
 @contextmanager
 def _parameters_kept(model: nn.Module) -> Iterator[None]:
-    """Afterwards the values of the parameters, and all that `preserved` keeps, are as before."""
+    """Afterwards the values of the parameters, and all that `unchanged` keeps, are as before."""
     values = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
     if any(parameter.is_inference() for parameter, _ in values):
         raise ValueError("`model` must not be made under inference_mode, which forbids to change its parameters")
-    with preserved(model), torch.inference_mode(False):
+    with unchanged(model), torch.inference_mode(False):
         try:
             yield
         finally:
@@ -196,7 +196,7 @@ def _call_order(model: nn.Module, images: Tensor, units: Mapping[str, nn.Module]
     def noting(name: str) -> Any:
         return lambda *_: called.setdefault(name)
 
-    with undisturbed(model), torch.no_grad(), ExitStack() as hooks:
+    with explainable(model), torch.no_grad(), ExitStack() as hooks:
         for name, unit in units.items():
             for module in unit.modules():
                 hooks.callback(module.register_forward_pre_hook(noting(name)).remove)

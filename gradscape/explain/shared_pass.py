@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
 from gradscape.explain.explained import Explained
-from gradscape.explain.undisturbed import call_model, check_finite, images_for, undisturbed
 
 __all__ = ["SharedPass", "run_shared_pass"]
 
@@ -56,7 +56,7 @@ def run_shared_pass(
     """
     features: dict[str, Tensor] = {}
     runs = dict.fromkeys(layers, 0)
-    with undisturbed(model), ExitStack() as hooks:
+    with explainable(model), ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(_listener(name, features, runs)).remove)
         own = images_for(model, images)

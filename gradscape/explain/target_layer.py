@@ -6,8 +6,8 @@ from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
+from gradscape.explain.explainable import uncompiled
 from gradscape.explain.layer_trace import trace_maps
-from gradscape.explain.undisturbed import uncompiled
 
 __all__ = ["find_target_layer", "layer_names", "named_layer", "resolve_layer"]
 

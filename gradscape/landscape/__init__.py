@@ -8,13 +8,13 @@ from gradscape.landscape.directions import (
     random_directions,
     summarize_direction,
 )
-from gradscape.landscape.engine.rounds import Progress
-from gradscape.landscape.engine.task import cross_entropy, top1
+from gradscape.landscape.engine import Progress, cross_entropy, top1
 from gradscape.landscape.evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from gradscape.landscape.export import FORMATS, save_csv, save_npz
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
 from gradscape.landscape.metrics.measure import METRICS, Measure, Metric, measure_landscape
+from gradscape.landscape.options import Options
 from gradscape.landscape.span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from gradscape.landscape.surface import Difference, Surface, Value
 
@@ -28,6 +28,7 @@ __all__ = [
     "Line",
     "Measure",
     "Metric",
+    "Options",
     "Progress",
     "SpanSearch",
     "Surface",

@@ -12,7 +12,7 @@ import numpy as np
 
 from gradscape._files import replacing
 from gradscape._hdf5 import open_hdf5
-from gradscape.landscape.engine.rounding import RoundingError
+from gradscape.landscape.rounding import RoundingError
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
 __all__ = ["Measured", "read_measured", "write_measured"]

@@ -10,9 +10,9 @@ import numpy as np
 from torch import nn
 
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.engine.blocks import cut_blocks
-from gradscape.landscape.engine.task import Forward, Loss, call, cross_entropy
-from gradscape.landscape.evaluate import Options, evaluate
+from gradscape.landscape.engine import ForwardFunction, KnownGraphs, LossFunction, call, cross_entropy, cut_blocks
+from gradscape.landscape.evaluate import evaluate_grid
+from gradscape.landscape.options import Options
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 from gradscape.landscape.surface import Surface
 
@@ -74,8 +74,8 @@ def find_span(
     models_and_directions: Sequence[tuple[nn.Module, Sequence[Direction]]],
     batches: Iterable[Any],
     *,
-    loss: Loss = cross_entropy,
-    forward: Forward = call,
+    loss: LossFunction = cross_entropy,
+    forward: ForwardFunction = call,
     report: Callable[[Trial], None] | None = None,
 ) -> SpanSearch:
     """Find the widest half-width R = 2⁻ᵏ, k = 0 … 8, at which the landscape is visible.
@@ -104,13 +104,14 @@ def find_span(
     first_images = [(block.inputs, block.labels)]
     population = getattr(batches, "population", None) or (UNKNOWN_POPULATION if more else block.count)
     options = Options(loss=loss, metric=None, forward=forward, precision="fp32", batch_size=64, population=population)
+    graphs: KnownGraphs = {}  # a model is traced once, not once for every R
     trials: list[Trial] = []
     winners = []
     for index, (model, directions) in enumerate(models_and_directions):
         for span in SPANS:
             axis = np.linspace(-span, span, _STEPS)
             axes = {"alphas": axis, "betas": axis}
-            surface = evaluate(Surface, axes, model, first_images, directions, options=options)
+            surface = evaluate_grid(Surface, model, first_images, directions, axes=axes, options=options, graphs=graphs)
             trials.append(judge_span(surface, index, span))
             if report:
                 report(trials[-1])

@@ -1,14 +1,16 @@
 """Loss and error along a random direction, or from one network to another."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from gradscape.data import Split
-from gradscape.landscape import Direction, Line, Progress, difference_direction, evaluate_line, random_directions
+from gradscape.landscape import Direction, Line, Options, Progress, difference_direction, random_directions
+from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.models import Classifier
 from gradscape.studies.networks import check_classes
 
@@ -33,19 +35,11 @@ class LinePath:
     alphas: np.ndarray
     meta: Mapping[str, Any]
 
-    def evaluate(self, split: Split, path: Path, *, report: Callable[[str, Progress], None], **options: Any) -> Line:
-        """Evaluate the line into an `.h5` file; options are those of `evaluate_surface`."""
-        title = self.meta["model"]
-        return evaluate_line(
-            self.model,
-            split,
-            self.direction,
-            self.alphas,
-            path=path,
-            meta=self.meta,
-            report=lambda progress: report(title, progress),
-            **options,
-        )
+    def evaluate(self, split: Split, path: Path, *, report: Callable[[str, Progress], None], options: Options) -> Line:
+        """Evaluate the line into an `.h5` file; `options` say how, as far as the arguments before do not."""
+        told = partial(report, self.meta["model"])
+        own = replace(options, path=path, meta=self.meta, report=told)
+        return evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
 
 
 def make_path(

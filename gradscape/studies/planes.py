@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,17 +18,17 @@ from gradscape.data import Split
 from gradscape.landscape import (
     SPAN_IMAGES,
     Direction,
+    Options,
     Progress,
     SpanSearch,
     Surface,
     Trial,
-    estimate_seconds,
-    evaluate_surface,
     find_span,
     load_directions,
     random_directions,
     summarize_direction,
 )
+from gradscape.landscape.evaluate import estimate_grid, evaluate_grid
 from gradscape.models import Classifier
 from gradscape.studies.live import LivePage
 from gradscape.studies.networks import check_classes
@@ -48,6 +48,8 @@ __all__ = [
 ]
 
 Axes = tuple[np.ndarray, np.ndarray]
+
+_AXES = ("alphas", "betas")
 
 _LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
 
@@ -200,7 +202,7 @@ def evaluate_subjects(
     until: float | None = None,
     live: bool = False,
     report: Callable[[str, Progress], None] | None = None,
-    **options: Any,
+    options: Options | None = None,
 ) -> list[Surface]:
     """Evaluate every subject's surface into `surface.h5` in its folder.
 
@@ -212,7 +214,7 @@ def evaluate_subjects(
         until: Moment on the monotonic clock at which to stop, s; the subjects share the time left.
         live: Keep `live.html` in the folder up to date meanwhile.
         report: Called with the subject's title and its progress.
-        **options: Those of `evaluate_surface`.
+        options: How, as far as the arguments above do not say it; the defaults if left out.
     """
     if live and min(map(len, axes)) < 2:
         raise ValueError("`--live` draws a map, which takes at least 2 alphas and 2 betas: leave it out")
@@ -222,19 +224,16 @@ def evaluate_subjects(
     surfaces = []
     for number, subject in enumerate(subjects):
         seconds = None if until is None else (until - time.monotonic()) / (len(subjects) - number)
-        surface = evaluate_surface(
-            subject.model,
-            split,
-            subject.directions,
-            *axes,
+        own = replace(
+            options or Options(),
             path=subject.folder / "surface.h5",
             meta={**subject.meta, **extent},
             seconds=None if seconds is None else max(seconds, _LEAST_SECONDS),
             report=partial(report, subject.title) if report else None,
             preview=LivePage(subject.folder, subject.title).show if live else None,
-            **options,
         )
-        surfaces.append(surface)
+        grid = dict(zip(_AXES, axes, strict=True))
+        surfaces.append(evaluate_grid(Surface, subject.model, split, subject.directions, axes=grid, options=own))
     return surfaces
 
 
@@ -259,7 +258,7 @@ class Estimate:
         return f"{self.points:,} points × {self.images:,} images: about {_duration(self.seconds)}\nplan: {plan}"
 
 
-def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: Any) -> Estimate:
+def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, *, options: Options | None = None) -> Estimate:
     """Make the plan of each subject and estimate the time of all by it; write nothing.
 
     A search for the span, which comes before, is not in the estimate.
@@ -268,9 +267,10 @@ def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, **options: A
         subjects: What is looked at.
         split: The images.
         axes: (alphas, betas).
-        **options: Those of `evaluate_surface`.
+        options: How; the defaults if left out.
     """
-    found = [estimate_seconds(subject.model, split, subject.directions, *axes, **options) for subject in subjects]
+    grid, chosen = dict(zip(_AXES, axes, strict=True)), options or Options()
+    found = [estimate_grid(subject.model, split, subject.directions, axes=grid, options=chosen) for subject in subjects]
     points = (1 + len(axes[0]) * len(axes[1])) * len(subjects)
     return Estimate(points, split.num_images, sum(seconds for seconds, _ in found), asdict(found[-1][1]))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import final
 
-from gradscape.landscape.engine.workers import Job
+from gradscape.landscape.engine import Job
 
 __all__ = ["Lease", "LeaseQueue"]
 
@@ -44,11 +44,13 @@ class LeaseQueue:
 
     def take(self, size: float) -> Lease:
         """The next lease, of so many images times points or fewer, but at least one batch; returned ones first."""
+        # Returned ones first and whole: what nobody could finish is known early, and deaths are counted by the lease.
         if self._returned:
             lease = self._returned.popleft()
         else:
             jobs: list[Job] = []
             left = size
+            # At least one batch: a worker whose speed is unknown asks for a size of 0, and its first lease has to tell.
             while self._jobs and (part := self._next_part(left, at_least=0 if jobs else 1)):
                 jobs.append(part)
                 left -= self._size(part, part.batches)
@@ -69,6 +71,7 @@ class LeaseQueue:
             number += 1
         if number == 0:
             return None
+        # What is left of a job stays first, so that points are finished in order and soon.
         self._jobs.popleft()
         if number < len(job.batches):
             self._jobs.appendleft(Job(job.points, job.batches[number:]))

@@ -15,12 +15,8 @@ from ray.exceptions import RayError
 
 from gradscape.landscape.cluster.leases import Lease, LeaseQueue
 from gradscape.landscape.cluster.remote import Answer, Parcel, Refusal, RemoteEvaluator, SharedBatches
-from gradscape.landscape.cluster.session import connected
-from gradscape.landscape.engine.blocks import Batch
-from gradscape.landscape.engine.ledger import Measured
-from gradscape.landscape.engine.plan import ExecutionPlan
-from gradscape.landscape.engine.trials import Work
-from gradscape.landscape.engine.workers import Job, Workers
+from gradscape.landscape.cluster.session import ray_session
+from gradscape.landscape.engine import Batch, ExecutionPlan, Job, Judgment, Work, Workers
 
 __all__ = ["Cluster", "Reference"]
 
@@ -71,16 +67,17 @@ class Cluster(Workers):
         self._trouble = "none was offered"
 
     def __enter__(self) -> "Cluster":
-        """Connect, and ask for workers.
+        """Begin a session, and ask for workers.
 
         Raises:
             TypeError: The model or one of the functions cannot be sent.
             ValueError: The address is of another form.
             RuntimeError: There is no such cluster, or none of its nodes has room for a worker.
         """
+        # Before a cluster is started or asked: what cannot be pickled is refused at once.
         parcel = Parcel.of(self._work, self._plan)
         with ExitStack() as undo:
-            undo.enter_context(connected(self._address, cores=self._plan.threads))
+            undo.enter_context(ray_session(self._address, cores=self._plan.threads))
             undo.callback(self._dismiss)
             cpus, gpus = (self._needs.get(name, 0) for name in ("CPU", "GPU"))
             self._actors: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(RemoteEvaluator)
@@ -92,7 +89,7 @@ class Cluster(Workers):
                     f"`ray` must give a cluster that has a node with {asked} for a worker, but it has none: "
                     "ask for fewer threads, or for the cpu"
                 )
-            self._undo = undo.pop_all()
+            self._undo = undo.pop_all()  # until here, an exception undoes what was begun
         return self
 
     def __exit__(
@@ -108,13 +105,15 @@ class Cluster(Workers):
         self._round += 1
         self._hire()
 
-    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Measured]]]:
+    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Judgment]]]:
         """Lend the jobs, or parts of them, and give what comes back as it comes.
 
         Raises:
             Exception: What the user's code raised in a worker.
             RuntimeError: There has been no worker for a while, or several died over the same jobs.
         """
+        # Patience is with the cluster, not with a lease: a slow worker works, however long it takes, and Ray tells when
+        # one has died.
         queue = LeaseQueue(jobs, self._counts)
         seen = time.monotonic()
         while queue or any(worker.leases for worker in self._workers):
@@ -138,16 +137,19 @@ class Cluster(Workers):
     def _lend(self, queue: LeaseQueue) -> None:
         """Give every worker what it can do in a while; less when there is not enough left for all."""
         working = [worker for worker in self._workers if worker.joining is None]
+        # One lease to each before any gets its second, so that a short queue reaches all of them.
         for _ in range(_LEASES):
             for worker in working:
                 if queue and len(worker.leases) < _LEASES:
                     lease = queue.take(min(worker.rate * _LEASE_SECONDS, queue.size / len(working) / _LEASES))
+                    # Within a list a reference arrives as one, and is fetched once a round; Ray would fetch a bare
+                    # argument before every call.
                     answer = worker.actor.measure.remote(self._round, [self._images], lease.jobs)
                     worker.leases[answer] = lease
 
     def _accept(
         self, worker: _Worker, reference: Reference, answer: Answer | None
-    ) -> Iterator[tuple[Job, list[Measured]]]:
+    ) -> Iterator[tuple[Job, list[Judgment]]]:
         if answer is None:
             worker.joining = None
             self._joined_once = True
@@ -171,12 +173,14 @@ class Cluster(Workers):
         """
         self._trouble = f"the last one ended so: {_first_line(problem)}"
         self._workers.remove(worker)
-        ray.kill(worker.actor)
+        ray.kill(worker.actor)  # one that only seemed dead, cut off from the network, must not go on
+        # It was at work on the oldest of its leases; those that waited behind it have done it no harm.
         for number, lease in enumerate(worker.leases.values()):
             lease.deaths += number == 0
             if lease.deaths == _MOST_DEATHS:
                 raise RuntimeError(f"{_MOST_DEATHS} workers died over the same points: {self._trouble}") from problem
             queue.give_back(lease)
+        # One that dies as it joins would do so again and again, without a pause; `_wait_on` hires with pauses.
         if worker.joining is None:
             self._hire(1)
 
@@ -201,6 +205,7 @@ class Cluster(Workers):
 
     def _room(self) -> int:
         """How many workers all nodes have room for."""
+        # Of what nodes have in all: what is free just now leaves out what our own workers hold.
         return sum(
             min(int(node["Resources"].get(name, 0)) // amount for name, amount in self._needs.items())
             for node in ray.nodes()

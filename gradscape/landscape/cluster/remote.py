@@ -18,13 +18,20 @@ from torch import Tensor
 
 from gradscape._allocator import keep_freed_memory
 from gradscape._model_state import model_device
-from gradscape.landscape.engine.blocks import Batch, map_tensors, tensors_in
-from gradscape.landscape.engine.ledger import Measured
-from gradscape.landscape.engine.network import ready_network
-from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan
-from gradscape.landscape.engine.trials import Work, trusted_graph
-from gradscape.landscape.engine.unchanged import evaluating
-from gradscape.landscape.engine.workers import Evaluator, Job
+from gradscape.landscape.engine import (
+    Batch,
+    Evaluator,
+    ExecutionPlan,
+    Job,
+    Judgment,
+    Work,
+    evaluable,
+    map_tensors,
+    plain_plan,
+    ready_network,
+    tensors_in,
+    trusted_graph,
+)
 
 __all__ = ["Answer", "Parcel", "Refusal", "RemoteEvaluator", "Result", "SharedBatches", "check_machine"]
 
@@ -58,12 +65,13 @@ class Parcel:
             raise TypeError(
                 f"`model`, `loss`, `metric` and `forward` must be such that pickle can send them to workers: {problem}"
             ) from problem
+        # As an array: those Ray keeps once on a node, in memory that all of its processes read without a copy.
         return cls(plan, np.frombuffer(file.getbuffer(), np.uint8))
 
     def unpacked(self) -> Work:
         """What was packed, on this process's device if the plan's is of that kind."""
         device = "cuda" if self.plan.device.startswith("cuda") and torch.cuda.is_available() else "cpu"
-        # What the driver of this very run has packed, over a connection that runs the driver's code anyway.
+        # What the driver of this very run has packed, over a channel that runs the driver's code anyway.
         return torch.load(io.BytesIO(self.work.data), map_location=device, weights_only=False)
 
 
@@ -90,6 +98,7 @@ class SharedBatches:
             )
 
         laid_out = [_mapped(dense, batch) for batch in batches]
+        # As bytes, since numpy has no bfloat16; shapes, types and strides travel with the "meta" tensors.
         contents = [_bytes(tensor) for batch in laid_out for tensor in tensors_in((batch.inputs, batch.labels))]
         return cls([_mapped(lambda tensor: tensor.to("meta"), batch) for batch in laid_out], contents)
 
@@ -121,9 +130,9 @@ class Answer:
     right: np.ndarray | None
     seconds: float
 
-    def part(self, images: slice) -> Measured:
+    def part(self, images: slice) -> Judgment:
         """Those of one point."""
-        return Measured(self.losses[images], None if self.right is None else self.right[images])
+        return Judgment(self.losses[images], None if self.right is None else self.right[images])
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,7 +151,7 @@ class Refusal:
         trace = "".join(traceback.format_exception(problem))
         try:
             packed = cloudpickle.dumps(problem)
-            cloudpickle.loads(packed)
+            cloudpickle.loads(packed)  # some exceptions can be packed but not made again from their arguments
         except Exception:  # whatever the pickling of a user's exception raises
             problem = RuntimeError(f"{type(problem).__name__}: {problem}")
         problem.add_note(f"It was raised in a worker process:\n{trace}")
@@ -173,10 +182,11 @@ class RemoteEvaluator:
 
     def _prepare(self, parcel: Parcel) -> None:
         keep_freed_memory()
-        torch.set_num_threads(parcel.plan.threads)
+        torch.set_num_threads(parcel.plan.threads)  # sums over other shares of the work round otherwise
         work, plan = parcel.unpacked(), parcel.plan
+        # Before anything is evaluated: results of a machine of another kind would look like any others.
         check_machine(plan, plain_plan(work.model, precision="fp32", batch_size=plan.batch_size))
-        self._contexts.enter_context(evaluating(work.model))
+        self._contexts.enter_context(evaluable(work.model))
         graph = trusted_graph(work) if plan.traced else None
         network = self._contexts.enter_context(
             ready_network(work.model, work.directions, work.task.forward, plan, graph)
@@ -188,6 +198,7 @@ class RemoteEvaluator:
 
     def _changes(self, batch: Batch) -> bool:
         """Whether the model writes into its images (a ReLU in place before all else): shared memory forbids that."""
+        # torch counts the writes into a tensor, for autograd's sake.
         tensors = list(tensors_in((batch.inputs, batch.labels)))
         versions = [tensor._version for tensor in tensors]
         self._evaluator.load([batch])
@@ -198,6 +209,7 @@ class RemoteEvaluator:
         if number != self._round:
             self._evaluator.load(ray.get(shared[0]).restored(writable=self._writes))
             self._round = number
+        # Without the time to fetch the images: the rate decides how much is lent next.
         began = time.perf_counter()
         measured = [one for job in jobs for one in self._evaluator.measure_one(job)]
         losses = np.concatenate([one.losses for one in measured])

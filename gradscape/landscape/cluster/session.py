@@ -1,4 +1,4 @@
-"""The connection to Ray, made quietly and undone."""
+"""A session with Ray, begun quietly and ended without a trace."""
 
 import logging
 import os
@@ -15,17 +15,17 @@ from ray._private import worker as driver
 from ray._private.services import canonicalize_bootstrap_address
 from ray._private.utils import get_num_cpus
 
-__all__ = ["connected"]
+__all__ = ["ray_session"]
 
 _KNOCK_SECONDS = 10.0
 
 
 @contextmanager
-def connected(address: str, *, cores: int) -> Iterator[None]:
-    """Be connected to a cluster; nothing is printed, and no usage statistics are sent.
+def ray_session(address: str, *, cores: int) -> Iterator[None]:
+    """A session on a cluster; nothing is printed, and no usage statistics are sent.
 
-    A connection that is there already is used and stays. Else Ray's handler of SIGTERM, which lets `finally`
-    clauses run, is there for as long as the connection.
+    A session that is there already is used and stays. Else Ray's handler of SIGTERM, which lets `finally`
+    clauses run, is there for as long as the session.
 
     Args:
         address: "local" starts a cluster here, "auto" finds the one that this machine is a node of,
@@ -46,13 +46,13 @@ def connected(address: str, *, cores: int) -> Iterator[None]:
         )
     with _as_it_was():
         try:
-            _connect(address, cores)
+            _begin(address, cores)
             yield
         finally:
             ray.shutdown()
 
 
-def _connect(address: str, cores: int) -> None:
+def _begin(address: str, cores: int) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     driver._worker_logs_enabled = False  # else the deaths of workers are printed, whatever the next lines say
     here: Any = {}
@@ -107,5 +107,5 @@ def _as_it_was() -> Iterator[None]:
 
 
 def _is_rays(name: str) -> bool:
-    """Whether it is an environment variable that connecting sets; one of them Ray has read for good."""
+    """Whether it is an environment variable that a session sets; one of them Ray has read for good."""
     return (name.startswith("RAY_") and name != "RAY_AUTH_MODE") or name == "PYTHONBREAKPOINT"

@@ -1,1 +1,61 @@
 """The engine: a model moved through parameter space and evaluated block by block of images."""
+
+from gradscape.landscape.engine.blocks import Batch, Block, cut_blocks, join_blocks, map_tensors, tensors_in
+from gradscape.landscape.engine.ledger import Judgment
+from gradscape.landscape.engine.moving import check_directions, named_tensors
+from gradscape.landscape.engine.network import evaluable, ready_network
+from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, plain_plan
+from gradscape.landscape.engine.rounds import Limits, Progress, Report
+from gradscape.landscape.engine.run import Result, Run
+from gradscape.landscape.engine.task import (
+    ForwardFunction,
+    LossFunction,
+    MetricFunction,
+    Task,
+    call,
+    check_model,
+    cross_entropy,
+    top1,
+)
+from gradscape.landscape.engine.trials import ChosenPlan, KnownGraphs, Work, choose_plan, timed, trusted_graph
+from gradscape.landscape.engine.workers import Evaluator, Job, Workers
+
+__all__ = [
+    "Batch",
+    "Block",
+    "ChosenPlan",
+    "Evaluator",
+    "ExecutionPlan",
+    "ForwardFunction",
+    "Job",
+    "Judgment",
+    "KnownGraphs",
+    "Limits",
+    "LossFunction",
+    "MetricFunction",
+    "Precision",
+    "Progress",
+    "Report",
+    "Result",
+    "Run",
+    "Task",
+    "Work",
+    "Workers",
+    "block_images",
+    "call",
+    "check_directions",
+    "check_model",
+    "choose_plan",
+    "cross_entropy",
+    "cut_blocks",
+    "evaluable",
+    "join_blocks",
+    "map_tensors",
+    "named_tensors",
+    "plain_plan",
+    "ready_network",
+    "tensors_in",
+    "timed",
+    "top1",
+    "trusted_graph",
+]

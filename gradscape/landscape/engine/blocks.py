@@ -51,6 +51,7 @@ def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
         TypeError: A batch is not a pair of tensors (or dicts, lists, tuples of tensors).
         ValueError: Inputs and labels have different lengths, or there are no images.
     """
+    # Pieces are views into the user's batches; an image is copied once at most, when its block is joined.
     pieces: list[Any] = []
     held = images = 0
     for batch in batches:
@@ -61,11 +62,13 @@ def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
             pieces.append(map_tensors(lambda tensor, a=start, b=stop: tensor[a:b], batch))
             held += stop - start
             start = stop
+            # Handed out as soon as it is full: the data may be larger than memory, and a first picture needs one block.
             if held == size:
                 yield _block(pieces, held)
                 pieces, held = [], 0
     if held:
         yield _block(pieces, held)
+    # Only now: `batches` may be a generator, which can be asked but once.
     if not images:
         raise ValueError("`batches` must hold at least one image, but there is none")
 
@@ -90,6 +93,7 @@ class Batch:
         """A copy of the batch on a device; images (4 axes) in a memory format."""
         layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
 
+        # Always a copy: models may write into their inputs, and the next point needs the same images again.
         def moved(tensor: Tensor) -> Tensor:
             if tensor.dim() == 4:
                 return tensor.to(device, memory_format=layout, copy=True)
@@ -109,6 +113,7 @@ def join_blocks(blocks: Sequence[Block], first: int, size: int) -> list[Batch]:
 
 
 def _block(pieces: list[Any], count: int) -> Block:
+    # The digest is of the bits themselves: a seed or a path would not notice that the images behind it have changed.
     inputs, labels = (_join([piece[part] for piece in pieces]) for part in (0, 1))
     digest = digest_tensors((str(index), tensor) for index, tensor in enumerate(tensors_in((inputs, labels))))
     return Block(inputs, labels, count, digest)
@@ -117,6 +122,7 @@ def _block(pieces: list[Any], count: int) -> Block:
 def _length(batch: Any) -> int:
     if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
         raise TypeError(f"`batches` must give pairs (inputs, labels), got {type(batch).__name__}")
+    # Labels of detection and the like are several tensors: all of them must have an entry for each image.
     lengths = {len(tensor) for tensor in tensors_in(batch)}
     if len(lengths) != 1:
         raise ValueError(f"`batches` must give as many labels as inputs, got the lengths {sorted(lengths)}")
@@ -148,6 +154,7 @@ def map_tensors(function: Callable[..., Tensor], tree: Any) -> Any:
 
 def _join(trees: Sequence[Any]) -> Any:
     first = trees[0]
+    # A single piece stays the user's own memory; `to` copies before a model gets hold of it.
     if isinstance(first, Tensor):
         return torch.cat(list(trees)) if len(trees) > 1 else first
     if isinstance(first, dict):

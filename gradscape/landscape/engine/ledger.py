@@ -9,11 +9,11 @@ from jaxtyping import Float
 from gradscape.landscape.engine.blocks import Batch, Block
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics
 
-__all__ = ["Ledger", "Measured"]
+__all__ = ["Judgment", "Ledger"]
 
 
 @dataclass(frozen=True, eq=False)
-class Measured:
+class Judgment:
     """What a forward pass at one point gave, image by image.
 
     Attributes:
@@ -24,9 +24,9 @@ class Measured:
     losses: Float[np.ndarray, "images"]
     right: Float[np.ndarray, "images"] | None
 
-    def part(self, images: slice) -> "Measured":
+    def part(self, images: slice) -> "Judgment":
         """Some of the images."""
-        return Measured(self.losses[images], None if self.right is None else self.right[images])
+        return Judgment(self.losses[images], None if self.right is None else self.right[images])
 
 
 class Ledger:
@@ -90,9 +90,9 @@ class Ledger:
         """How many images the first blocks hold."""
         return sum(self._sizes[:blocks])
 
-    def enter(self, point: int, first: int, block_size: int, measured: Measured) -> None:
+    def enter(self, point: int, first: int, block_size: int, judged: Judgment) -> None:
         """Enter the losses of consecutive blocks, `first` the first one, at a point."""
-        values = _summaries(measured, block_size)
+        values = _summaries(judged, block_size)
         for name, value in values.items():
             self._arrays[name][first : first + len(value), point] = value
         self.changed = True
@@ -105,16 +105,16 @@ class Ledger:
         return BlockStatistics(**arrays, population=max(population, evaluated))
 
 
-def _summaries(measured: Measured, size: int) -> dict[str, np.ndarray]:
+def _summaries(judged: Judgment, size: int) -> dict[str, np.ndarray]:
     """The sums of each block of `size` images, the last one smaller."""
-    whole = len(measured.losses) // size * size
-    parts = [part for part in (slice(0, whole), slice(whole, None)) if len(measured.losses[part])]
-    pieces = [_equal_blocks(measured.part(part), min(size, len(measured.losses[part]))) for part in parts]
+    whole = len(judged.losses) // size * size
+    parts = [part for part in (slice(0, whole), slice(whole, None)) if len(judged.losses[part])]
+    pieces = [_equal_blocks(judged.part(part), min(size, len(judged.losses[part]))) for part in parts]
     return {name: np.concatenate([piece[name] for piece in pieces]) for name in pieces[0]}
 
 
-def _equal_blocks(measured: Measured, size: int) -> dict[str, np.ndarray]:
-    losses = measured.losses.reshape(-1, size)
+def _equal_blocks(judged: Judgment, size: int) -> dict[str, np.ndarray]:
+    losses = judged.losses.reshape(-1, size)
     with np.errstate(invalid="ignore", over="ignore"):
         mean = losses.mean(axis=1)
         squares = np.square(losses - mean[:, None]).sum(axis=1)
@@ -123,6 +123,6 @@ def _equal_blocks(measured: Measured, size: int) -> dict[str, np.ndarray]:
         "count": np.full(len(losses), size),
         "mean": mean,
         "m2": squares,
-        "right": unknown if measured.right is None else measured.right.reshape(-1, size).sum(axis=1),
+        "right": unknown if judged.right is None else judged.right.reshape(-1, size).sum(axis=1),
         "nonfinite": (~np.isfinite(losses)).sum(axis=1),
     }

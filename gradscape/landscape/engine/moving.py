@@ -11,7 +11,7 @@ from gradscape.landscape.directions import Direction
 
 __all__ = ["MovingTensors", "Positions", "check_directions", "moving", "moving_names", "named_tensors"]
 
-_ALIGNMENT = 64  # bytes; kernels may choose another path for unaligned weights
+_CACHE_LINE = 64  # bytes; kernels may choose another path for unaligned weights
 
 Positions = Sequence[Sequence[float]]
 
@@ -42,6 +42,8 @@ class MovingTensors:
         moving = moving_names(directions)
         moved = [name for name in centres if name in moving]
         kinds = {name: _kind(centres[name], (dtypes or {}).get(name, centres[name].dtype)) for name in moved}
+        # A buffer has one type, on one device. `groupby` joins neighbors only, hence the sorting; types have no order
+        # of their own, hence by their names.
         groups = groupby(sorted(moved, key=lambda name: str(kinds[name])), key=kinds.__getitem__)
         self._buffers = [
             _FlatBuffer({name: centres[name] for name in group}, directions, dtype=dtype, points=points)
@@ -75,6 +77,8 @@ def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callab
     tensors = named_tensors(model)
     check_directions(directions, tensors)
     moved = MovingTensors(tensors, directions)
+    # Parameters stay the same objects and only exchange what they hold: hooks, tied weights and the caller's own
+    # references see the moved values, and an optimizer finds its parameters again afterwards.
     storages = {name: tensors[name].data for name in moved.tensors}
     try:
         for name, view in moved.tensors.items():
@@ -91,6 +95,8 @@ class _FlatBuffer:
     def __init__(
         self, centres: Mapping[str, Tensor], directions: Sequence[Direction], *, dtype: torch.dtype, points: int
     ) -> None:
+        # Networks have hundreds of small tensors: a call for each of them at every point would take longer than the
+        # arithmetic. Laid out one after the other, all move in as many calls as there are directions.
         self._templates = centres
         self._centre = self._flatten(centres)
         self._directions = [self._flatten(direction) for direction in directions]
@@ -99,6 +105,7 @@ class _FlatBuffer:
         self.tensors = {}
         start = 0
         for name, tensor in centres.items():
+            # A step of the first axis leads to the next position, a whole buffer further on.
             segment = self._handed_out[:, start : start + tensor.numel()]
             strides = _dense_strides(tensor)
             view = segment.as_strided((points, *tensor.shape), (self._centre.numel(), *strides))
@@ -108,6 +115,8 @@ class _FlatBuffer:
     def move_to(self, positions: Positions) -> None:
         with torch.no_grad():
             for target, position in zip(self._position, positions, strict=True):
+                # In the centre's type, and rounded once at the end: bf16 sums would swallow small steps. The first
+                # direction is added on the way into the buffer, which saves a pass over memory to reset it.
                 first, *others = zip(position, self._directions, strict=True)
                 torch.add(self._centre, first[1], alpha=first[0], out=target)
                 for coordinate, direction in others:
@@ -162,7 +171,7 @@ def _kind(tensor: Tensor, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype,
 
 
 def _padded(tensor: Tensor) -> int:
-    per_line = max(1, _ALIGNMENT // tensor.element_size())
+    per_line = max(1, _CACHE_LINE // tensor.element_size())
     return -(-tensor.numel() // per_line) * per_line
 
 

@@ -9,6 +9,7 @@ from typing import Any, final
 import torch
 from torch import Tensor, fx, nn
 
+from gradscape._model_state import model_device, unchanged
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.blocks import map_tensors, tensors_in
 from gradscape.landscape.engine.graph import (
@@ -22,9 +23,9 @@ from gradscape.landscape.engine.graph import (
 )
 from gradscape.landscape.engine.moving import MovingTensors, Positions, moving, moving_names, named_tensors
 from gradscape.landscape.engine.plan import ExecutionPlan
-from gradscape.landscape.engine.task import Forward
+from gradscape.landscape.engine.task import ForwardFunction
 
-__all__ = ["Network", "PlainNetwork", "TracedNetwork", "ready_network"]
+__all__ = ["Network", "PlainNetwork", "TracedNetwork", "evaluable", "ready_network"]
 
 
 class Network(ABC):
@@ -51,7 +52,11 @@ class PlainNetwork(Network):
     """
 
     def __init__(
-        self, model: nn.Module, forward: Forward, plan: ExecutionPlan, move_to: Callable[[Sequence[float]], None]
+        self,
+        model: nn.Module,
+        forward: ForwardFunction,
+        plan: ExecutionPlan,
+        move_to: Callable[[Sequence[float]], None],
     ) -> None:
         self._model, self._forward, self._plan, self._move_to = model, forward, plan, move_to
 
@@ -82,7 +87,8 @@ class TracedNetwork(Network):
     ) -> None:
         self._points, self._batch_size = plan.points_per_forward, plan.batch_size
         tensors = {name: tensor.detach() for name, tensor in named_tensors(model).items()}
-        module = copy.deepcopy(graph.module)
+        module = copy.deepcopy(graph.module)  # trials rewrite one graph for several plans
+        # Before fusing, whose operators of oneDNN lowering would not recognize as products.
         if plan.precision == "bf16":
             lower_to_bf16(module)
         fused = self._points == 1 and not plan.compiled and can_fuse(module)  # the compiler fuses by itself
@@ -106,6 +112,7 @@ class TracedNetwork(Network):
             return [_at_least_fp32(self._output(inputs))]
         moved = self._weights.moved
 
+        # One call of every operator for all positions: in tiny networks the calls take longer than the arithmetic.
         def at_one(tensors: Mapping[str, Tensor]) -> Any:
             return torch.func.functional_call(self._module, dict(tensors), (inputs,))
 
@@ -113,6 +120,8 @@ class TracedNetwork(Network):
         return [map_tensors(lambda tensor, k=k: tensor[k], stacked) for k in range(self._points)]
 
     def _output(self, inputs: Any) -> Any:
+        # The faster graph is right wherever its outputs are finite (see `leaking`). Where they are not, which is rare
+        # but the very thing that is to be counted, the exact one has the last word.
         if self._leaking is not None and _all_finite(output := self._leaking(inputs)):
             return output
         if self._compiled is None or _length(inputs) != self._batch_size:  # code is made for one batch size
@@ -124,8 +133,23 @@ class TracedNetwork(Network):
 
 
 @contextmanager
+def evaluable(model: nn.Module) -> Iterator[None]:
+    """Inside, a model can be evaluated; afterwards it is as before (`unchanged`).
+
+    To that promise it adds what an evaluation needs: `eval()`, no gradients, and no autocast of the caller's.
+    """
+    with unchanged(model), torch.no_grad(), torch.autocast(model_device(model).type, enabled=False):
+        model.eval()
+        yield
+
+
+@contextmanager
 def ready_network(
-    model: nn.Module, directions: Sequence[Direction], forward: Forward, plan: ExecutionPlan, graph: FoldedGraph | None
+    model: nn.Module,
+    directions: Sequence[Direction],
+    forward: ForwardFunction,
+    plan: ExecutionPlan,
+    graph: FoldedGraph | None,
 ) -> Iterator[Network]:
     """The network in the form that a plan asks for; afterwards the module is as before.
 
@@ -167,17 +191,22 @@ class _Weights:
             raise ValueError("`points` must be 1 where batch norms are folded anew at every position")
         centres = {name: tensors[source] for name, source in graph.sources.items()}
         changes = [_renamed(direction, graph.sources) for direction in directions]
+        # W' and b' have a factor of γ/√(σ² + ε). As long as that stays, they move on straight lines as all other
+        # tensors do, and folding once will do for all positions.
         for names_, fold in graph.folds.items():
             centres |= dict(zip(names_, _folded_exactly(fold, tensors), strict=True))
             if not self._folds:
                 for direction, change in zip(directions, changes, strict=True):
                     change |= dict(zip(names_, fold.change(tensors, direction), strict=True))
         centres = {name: _laid_out(tensor, layout) for name, tensor in centres.items()}
+        # Lowering has decided what is held in bf16; the placeholders that it left tell.
         dtypes = {name: getattr(module, name).dtype for name in centres}
         for name, tensor in centres.items():
             setattr(module, name, tensor.to(dtypes[name]))
         self._moving = MovingTensors(centres, changes, dtypes=dtypes, points=points)
         self.moved = self._moving.tensors
+        # The graph reads the views themselves, so that moving a buffer is all there is to do. Several positions go in
+        # by `functional_call` instead, since a module has no axis for them.
         if points == 1:
             for name, view in self.moved.items():
                 setattr(module, name, view)
@@ -195,6 +224,7 @@ class _Weights:
 
 
 def _folded_exactly(fold: Fold, tensors: Mapping[str, Tensor]) -> list[Tensor]:
+    # In double: what is rounded here is part of the centre, and would be wrong alike at every point.
     weight = tensors[fold.weight]
     doubles = {name: tensors[name].double() for name in fold.names()}
     return [tensor.to(weight.dtype) for tensor in fold.folded(doubles)]

@@ -1,4 +1,4 @@
-"""The engine: every block of images at every point, coarse to fine, few images to many."""
+"""The rounds of an evaluation: each takes more images to every point, the points from coarse to fine."""
 
 import math
 import time
@@ -65,6 +65,7 @@ class Limits:
         if self.tolerance is None:
             return False
         statistics = ledger.statistics()
+        # Of finite losses: one infinite point would make the range infinite, and any error small enough.
         loss = statistics.loss[np.isfinite(statistics.loss)]
         errors = statistics.stderr[np.isfinite(statistics.stderr)]
         return len(errors) > 0 and bool(np.median(errors) <= self.tolerance * np.ptp(loss))
@@ -105,21 +106,29 @@ def evaluate_points(
     """
     source, start = iter(blocks), 0
     with clock:
+        # The first round is a single block, so that a complete picture comes early. As the rounds double, what each of
+        # them costs beside the forward passes (loading images, moving to every point) becomes a small share.
         for wanted in doubling_rounds(plan.block_size, plan.batch_size, _ROUND_IMAGES):
+            # No limit holds for the first round: a surface with unevaluated points is no answer.
             size = limits.images(wanted, clock, plan.batch_size) if start else wanted
             if start and (size == 0 or limits.reached(ledger)):
                 return
             found = list(islice(source, size // plan.block_size))
             if not found:
+                # Only a source that has run dry tells how many images there are. A run that a limit ended does not
+                # know, and must not correct its standard errors for a population that it has all seen.
                 ledger.complete = True
                 break
             batches = join_blocks(found, start, plan.batch_size // plan.block_size)
+            # Before any work: images of another run are refused here, not when their results meet the old ones.
             ledger.open(start, found)
             workers.load(batches)
             for level in levels:
                 _evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
                 if level is levels[-1]:
                     clock.blocks_done(start + len(found))
+                # Within the first round no block is complete at all points, but every level that is done makes an even
+                # grid of its own that can be shown. In later rounds there is a complete surface to be shown instead.
                 elif start == 0:
                     clock.blocks_done(0)
             start += len(found)
@@ -139,13 +148,18 @@ def _evaluate_level(
     ledger: Ledger,
     clock: "Clock",
 ) -> None:
+    # A job is a point with all its batches, not a batch with all points: moving the weights costs a pass over every
+    # parameter, and is paid once a round this way.
     images = sum(batch.count for batch in batches)
     jobs = []
     for begin in range(0, len(level), plan.points_per_forward):
         points = tuple(level[begin : begin + plan.points_per_forward])
+        # Of points that go side by side, one may have results that the others lack, where a run was stopped between
+        # them. It is evaluated with them once more, to the same bits: the form of the network must not change.
         missing = [number for number, batch in enumerate(batches) if ledger.misses(batch, points, plan.block_size)]
         if missing:
             jobs.append(Job(points, tuple(missing)))
+        # What an earlier run has done is progress, but says nothing about how fast this one is.
         clock.tick(len(points) * (images - sum(batches[number].count for number in missing)), 0)
     for job, measured in workers.measure(jobs):
         for point, one in zip(job.points, measured, strict=True):
@@ -184,9 +198,10 @@ class Clock:
         self.images_per_second = 0.0
         self._images, self._ledger, self._limits = images, ledger, limits
         self._passed = self._evaluated = self._complete = 0  # images times points; images
-        self._save = _Now(save, _SAVE_SECONDS)
-        self._report = _Now(report, _REPORT_SECONDS)
-        self._preview = _Now(preview, _PREVIEW_SECONDS, at_once=True)
+        # A preview is worth most at the beginning, where nothing has been seen yet: the first one does not wait.
+        self._save = _Paced(save, _SAVE_SECONDS)
+        self._report = _Paced(report, _REPORT_SECONDS)
+        self._preview = _Paced(preview, _PREVIEW_SECONDS, at_once=True)
 
     def __enter__(self) -> None:
         self._began = time.monotonic()
@@ -206,6 +221,7 @@ class Clock:
         self._preview.if_due(lambda: max(blocks, 1))
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        # Also after Ctrl-C, which comes as an exception: what has been computed is on disk before it goes on.
         if self._ledger.changed:
             self._save.call()
         if kind is None:
@@ -218,7 +234,7 @@ class Clock:
         left = (self.points * images - self._passed) / rate if rate else float("nan")
         if self._limits.deadline is not None:
             left = min(left, max(0.0, self._limits.deadline - time.monotonic()))
-        errors = statistics.stderr[statistics.images > 1]
+        errors = statistics.stderr[statistics.images > 1]  # a single image says nothing about its spread
         return Progress(
             done=self._passed / images,
             total=self.points,
@@ -229,7 +245,7 @@ class Clock:
         )
 
 
-class _Now:
+class _Paced:
     """Calls a function now and then: not sooner than after a pause, nor for more than its share of the time."""
 
     def __init__(self, function: Callable[..., None] | None, pause: float, *, at_once: bool = False) -> None:

@@ -14,7 +14,7 @@ from gradscape.landscape.engine.ledger import Ledger
 from gradscape.landscape.engine.moving import named_tensors
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
-from gradscape.landscape.engine.trials import FORM, Planned, Work
+from gradscape.landscape.engine.trials import FORM, ChosenPlan, Work
 from gradscape.landscape.engine.workers import Workers
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
@@ -40,7 +40,7 @@ class Run(Generic[Result]):
         kind: type[Result],
         axes: Mapping[str, np.ndarray],
         work: Work,
-        planned: Planned,
+        planned: ChosenPlan,
         meta: Mapping[str, Any],
     ) -> None:
         self._kind: type[Result] = kind
@@ -111,7 +111,7 @@ class Run(Generic[Result]):
         )
 
 
-def _provenance(work: Work, planned: Planned) -> dict[str, Any]:
+def _provenance(work: Work, planned: ChosenPlan) -> dict[str, Any]:
     return {
         "gradscape": __version__,
         "plan": asdict(planned.plan),

@@ -13,11 +13,25 @@ from torch.nn import functional as F
 
 from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
 
-__all__ = ["Forward", "Loss", "Metric", "Task", "call", "check_model", "cross_entropy", "judge", "same_output", "top1"]
+__all__ = [
+    "ForwardFunction",
+    "LossFunction",
+    "MetricFunction",
+    "Task",
+    "call",
+    "check_model",
+    "cross_entropy",
+    "judge",
+    "same_output",
+    "top1",
+]
 
-Loss = Callable[[Any, Any], Tensor]
-Metric = Callable[[Any, Any], Tensor]
-Forward = Callable[[nn.Module, Any], Any]
+LossFunction = Callable[[Any, Any], Tensor]
+MetricFunction = Callable[[Any, Any], Tensor]
+ForwardFunction = Callable[[nn.Module, Any], Any]
+
+# Under these names files know our own functions for good, wherever their code lies by now.
+_KNOWN_AS = {"gradscape.landscape.engine.task": "gradscape.landscape.task"}
 
 _CHECKED_IMAGES = 16
 # Shares of the largest output: kernels may sum in another order, at another batch size more so.
@@ -50,9 +64,9 @@ class Task:
         forward: (model, inputs) -> output, for models whose inputs or outputs are no plain tensors.
     """
 
-    loss: Loss = cross_entropy
-    metric: Metric | None = top1
-    forward: Forward = call
+    loss: LossFunction = cross_entropy
+    metric: MetricFunction | None = top1
+    forward: ForwardFunction = call
 
     def names(self) -> dict[str, str | None]:
         """Names of loss and metric, for people."""
@@ -132,7 +146,8 @@ def _identity(function: Any) -> str:
         return "none"
     if isinstance(function, partial):
         return f"partial({_identity(function.func)}, {function.args!r}, {function.keywords!r})"
-    name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    module = getattr(function, "__module__", "")
+    name = f"{_KNOWN_AS.get(module, module)}.{getattr(function, '__qualname__', type(function).__qualname__)}"
     code = getattr(function, "__code__", None)
     if code is None or name.startswith("gradscape."):
         return f"{name}({function!r})" if isinstance(function, nn.Module) else name

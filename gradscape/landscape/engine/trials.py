@@ -18,12 +18,12 @@ from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_bat
 from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.engine.network import TracedNetwork
 from gradscape.landscape.engine.plan import ExecutionPlan, Precision, plain_plan
-from gradscape.landscape.engine.rounding import MOST_ROUNDING, RoundingError, measure_rounding, probe_points
 from gradscape.landscape.engine.task import Task, same_output
 from gradscape.landscape.engine.workers import Evaluator, Job
+from gradscape.landscape.rounding import MOST_ROUNDING, RoundingError, measure_rounding, probe_points
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 
-__all__ = ["FORM", "Planned", "Work", "make_plan", "timed", "trusted_graph"]
+__all__ = ["FORM", "ChosenPlan", "KnownGraphs", "Work", "choose_plan", "timed", "trusted_graph"]
 
 _WORTH_TRACING = 200  # forward passes of a block: tracing takes a second or two
 _WORTH_COMPILING = 300.0  # s: compiling takes up to half a minute, and rarely wins more than a third
@@ -34,6 +34,9 @@ _LARGEST_BATCH = {"cpu": 256, "cuda": 4096}
 _SIDE_BY_SIDE = 16  # points
 _TINY = 0.002  # s for a forward pass: there most of the time goes into calling operators
 
+KnownGraphs = dict[nn.Module, FoldedGraph | TracingError]
+
+# The parts of a plan that decide the bits on one machine: a surface never mixes two of them, whatever is allowed.
 FORM = ("precision", "block_size", "batch_size", "memory_format", "traced", "compiled", "points_per_forward")
 
 
@@ -63,11 +66,11 @@ class Work:
     images: int | None
     population: int | None
     seconds: float | None
-    graphs: dict[nn.Module, FoldedGraph | TracingError] = field(default_factory=dict)
+    graphs: KnownGraphs = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
-class Planned:
+class ChosenPlan:
     """A plan, with what it was made from.
 
     Attributes:
@@ -81,9 +84,9 @@ class Planned:
     notes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def make_plan(
+def choose_plan(
     work: Work, *, precision: Precision, batch_size: int | None, stored: Mapping[str, Any] | None = None
-) -> Planned:
+) -> ChosenPlan:
     """Decide how to evaluate.
 
     Little work is done by the module as it is. Else its graph is traced and folded, and trials on the first
@@ -97,18 +100,18 @@ def make_plan(
         stored: Provenance of the run that is to be resumed: its plan is followed where nothing else was asked for.
 
     Raises:
-        ValueError: An option is unknown.
+        ValueError: bf16 is asked for and does not run, or the run to be resumed would no longer choose it.
     """
-    if precision not in ("auto", "fp32", "bf16"):
-        raise ValueError(f"`precision` must be auto, fp32 or bf16, got {precision!r}")
     wanted = {} if stored is None else {name: stored.get("plan", {}).get(name) for name in FORM}
     size = batch_size or wanted.get("batch_size")
     chosen = wanted.get("precision", "fp32") if precision == "auto" else precision
     plain = plain_plan(work.model, precision=chosen, batch_size=size or 64)
     notes: dict[str, Any] = {"freed memory": "kept" if freed_memory_is_kept() else "returned"}
     passes = len(work.coordinates) * (work.images or np.inf) / plain.block_size
+    # A run to be resumed keeps its form, even if trials would choose another one today. A single image is never traced:
+    # torch.export takes a length of one for a constant.
     if not wanted.get("traced", passes >= _WORTH_TRACING and work.first.count > 1):
-        return Planned(plain, None, {**notes, "graph": "the module itself"})
+        return ChosenPlan(plain, None, {**notes, "graph": "the module itself"})
     try:
         graph = _known_graph(work)
         notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
@@ -116,14 +119,17 @@ def make_plan(
         if stored and wanted["traced"]:
             notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
             form = {name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
-            return Planned(replace(trial.plan, **form), graph, notes)
+            return ChosenPlan(replace(trial.plan, **form), graph, notes)
         if precision != "fp32":
             trial, found = _best_precision(trial, free=precision == "auto")
             notes |= found
         plan, notes["form"] = _best_form(trial, batch_size=size or _best_batch(trial))
     except TracingError as problem:
-        return Planned(plain, None, {**notes, "graph": f"the module itself, since the graph cannot be used: {problem}"})
-    return Planned(plan, graph, notes)
+        # Graphs only make an evaluation faster. The module itself is always right, so that nothing is lost but time.
+        return ChosenPlan(
+            plain, None, {**notes, "graph": f"the module itself, since the graph cannot be used: {problem}"}
+        )
+    return ChosenPlan(plan, graph, notes)
 
 
 class _Trial:
@@ -139,6 +145,8 @@ class _Trial:
             network = TracedNetwork(graph, work.model, work.directions, plan)
             device = model_device(work.model)
             self._evaluator = Evaluator(network, work.coordinates, work.task, plan, device=device)
+        # An operator that does not exist for these types and shapes fails at its first call: here, where another form
+        # can still be taken.
         self.losses([0])
 
     def otherwise(self, **changes: Any) -> "_Trial":
@@ -157,10 +165,12 @@ class _Trial:
         self._load(images)
         job = Job((0,) * self.plan.points_per_forward, (0,))
         with _explained():
+            # The best and not the mean: whatever else the machine does can only add time.
             best = min(timed(lambda: self._evaluator.measure_one(job)) for _ in range(5))
-        return best / images / len(job.points)
+        return best / images / len(job.points)  # so that forms with different numbers of points can be compared
 
     def _load(self, images: int) -> None:
+        # The first images over and over: more have not been loaded yet, and what they show does not change the time.
         block = self.work.first
         repeats = -(-images // block.count)
         inputs, labels = map_tensors(
@@ -198,9 +208,12 @@ def trusted_graph(work: Work) -> FoldedGraph:
     Raises:
         TracingError: It cannot be traced, or its outputs are others.
     """
+    # Each comparison uncovers a value that tracing may have frozen: a number of images by fewer of them, a weight by a
+    # point away from the centre. The first point of the grid is a corner, as far away as any.
     inputs, half = work.first.inputs, work.first.part(0, -(-work.first.count // 2)).inputs
     asked = [(position, given) for position in work.coordinates[:2].tolist() for given in (inputs, half)]
     expected = []
+    # The module is asked first, and is back in its place when the traced network copies the centre from it.
     with moving(work.model, work.directions) as move_to:
         for position, given in asked:
             move_to(position)
@@ -237,11 +250,12 @@ def _best_precision(trial: _Trial, *, free: bool) -> tuple[_Trial, dict[str, Any
         if not free:
             raise ValueError(f"`precision` bf16 does not run with this model: {problem}") from problem
         return trial, {"precision": f"fp32, since bf16 does not run: {problem}"}
+    # Time first: it takes ten passes, the errors two at every probe point.
     seconds = coarse.seconds(size)
     ratio = exact.seconds(size) / seconds
     if free and ratio < _OTHER_FORM:
         return exact, {"precision": f"fp32, since bf16 is only {ratio:.2f} times as fast"}
-    points = [0, *(1 + point for point in probe_points(work.shape))]
+    points = [0, *(1 + point for point in probe_points(work.shape))]  # the origin stands before the grid's points
     rounding = measure_rounding(exact.losses(points), coarse.losses(points))
     images = _expected_images(work, seconds)
     share = rounding.share(images, population)
@@ -252,6 +266,7 @@ def _best_precision(trial: _Trial, *, free: bool) -> tuple[_Trial, dict[str, Any
 
 def _checked_notes(notes: Mapping[str, Any], work: Work, plan: ExecutionPlan, *, free: bool) -> dict[str, Any]:
     """The notes of a run to be resumed, unless its choice of bf16 would no longer be made with so many images."""
+    # What sampling leaves open shrinks as images are added, the mean of the rounding errors stays.
     if free and plan.precision == "bf16" and "rounding" in notes:
         images = work.images or UNKNOWN_POPULATION
         share = RoundingError(**notes["rounding"]).share(images, work.population or images)

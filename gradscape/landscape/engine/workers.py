@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from gradscape.landscape.engine.blocks import Batch
-from gradscape.landscape.engine.ledger import Measured
+from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.network import Network
 from gradscape.landscape.engine.plan import ExecutionPlan
 from gradscape.landscape.engine.task import Task, judge
@@ -39,7 +39,7 @@ class Workers(ABC):
         """Take the images that the next jobs are about."""
 
     @abstractmethod
-    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Measured]]]:
+    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Judgment]]]:
         """Do the jobs, or parts of them; of each, what was found at its points, its batches one after another."""
 
 
@@ -66,12 +66,12 @@ class Evaluator(Workers):
         """Bring the images to the device."""
         self._batches = [batch.to(self._device, memory_format=self._plan.memory_format) for batch in batches]
 
-    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Measured]]]:
+    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Judgment]]]:
         """Do the jobs one after the other."""
         for job in jobs:
             yield job, self.measure_one(job)
 
-    def measure_one(self, job: Job) -> list[Measured]:
+    def measure_one(self, job: Job) -> list[Judgment]:
         """Do one job."""
         positions = [self._coordinates[point] for point in job.points]
         self._network.move_to(positions + positions[-1:] * (self._plan.points_per_forward - len(positions)))
@@ -85,8 +85,8 @@ class Evaluator(Workers):
         return [_collected(one) for one in judged]
 
 
-def _collected(judged: Sequence[tuple[Tensor, Tensor | None]]) -> Measured:
+def _collected(judged: Sequence[tuple[Tensor, Tensor | None]]) -> Judgment:
     """Bring the results of all batches to the host at once: every copy waits for the device."""
     losses = torch.cat([losses for losses, _ in judged]).cpu().numpy()
     rights = [right for _, right in judged if right is not None]
-    return Measured(losses, torch.cat(rights).cpu().numpy() if rights else None)
+    return Judgment(losses, torch.cat(rights).cpu().numpy() if rights else None)

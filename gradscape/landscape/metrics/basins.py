@@ -7,9 +7,9 @@ from gradscape.landscape.metrics.estimates import Estimates, joined, undefined
 from gradscape.landscape.metrics.resampling import Resamples
 
 __all__ = [
-    "estimate_curvature",
     "estimate_error_area",
     "estimate_flatness_ratio",
+    "estimate_plane_curvature",
     "estimate_sharpness",
     "estimate_width",
 ]
@@ -77,7 +77,7 @@ def estimate_width(samples: Resamples, loss_rise: float) -> Estimates:
     )
 
 
-def estimate_curvature(samples: Resamples) -> Estimates:
+def estimate_plane_curvature(samples: Resamples) -> Estimates:
     """Mean of the eigenvalues of the Hessian at the origin."""
     if problem := _hessian_problem(samples):
         return undefined(samples, problem)

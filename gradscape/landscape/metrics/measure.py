@@ -7,9 +7,9 @@ import numpy as np
 from jaxtyping import Float
 
 from gradscape.landscape.metrics.basins import (
-    estimate_curvature,
     estimate_error_area,
     estimate_flatness_ratio,
+    estimate_plane_curvature,
     estimate_sharpness,
     estimate_width,
 )
@@ -171,7 +171,7 @@ def measure_resamples(
     estimates = {
         "sharpness": estimate_sharpness(samples),
         "basin_width": estimate_width(samples, loss_rise),
-        "curvature": estimate_curvature(samples),
+        "curvature": estimate_plane_curvature(samples),
         "anisotropy": estimate_flatness_ratio(samples),
         "roughness": estimate_roughness(samples),
         "scaled_roughness": estimate_scaled_roughness(samples),

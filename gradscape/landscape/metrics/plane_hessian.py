@@ -26,6 +26,8 @@ def second_derivatives(
     Returns:
         (3, samples, B − 2, A − 2); NaN where one of the 3×3 points has no value.
     """
+    # Chords, not the parabola's slope in the middle: the mixed derivative is exact for quadratics either way, and its
+    # noise then comes from four points only.
     slopes = _along(values, alphas, axis=2, order=1)
     return np.stack(
         [
@@ -73,13 +75,17 @@ def center_hessian(
     Returns:
         (samples, 3); NaN where one of the points has no value, or they do not determine a quadratic.
     """
+    # The nearest points, wherever the origin lies in the grid; 26 points for six unknowns average noise away.
     columns, rows = (np.argsort(np.abs(axis), kind="stable")[:_WINDOW] for axis in (alphas, betas))
+    # With coordinates of about 1, neither rank nor pseudo-inverse depends on how wide the grid is.
     scale = max(np.abs(alphas[columns]).max(), np.abs(betas[rows]).max())
     a, b = (np.append(part.ravel() / scale, 0.0) for part in np.meshgrid(alphas[columns], betas[rows]))
+    # With the halves, the coefficients are the derivatives themselves.
     design = np.stack([np.ones_like(a), a, b, a * a / 2, a * b, b * b / 2], axis=1)
     if np.linalg.matrix_rank(design) < design.shape[1]:
         return np.full((len(values), 3), np.nan)
     window = values[:, rows[:, None], columns].reshape(len(values), -1)
     fit = np.linalg.pinv(design)[3:]
-    # From the origin's value on: a constant would be left over as rounding errors.
+    # From the origin's value on: a constant would be left over as rounding errors. The origin's own difference is 0,
+    # so that its column of the fit drops out.
     return (window - origins[:, None]) @ fit[:, :-1].T / scale**2

@@ -62,9 +62,10 @@ class BlockSample:
         """
         if not self.enough:
             return self.weights[None]
+        # Whole blocks are drawn, since files keep sums over blocks and no single images.
         blocks = len(self.weights)
         drawn = np.random.default_rng(seed).multinomial(blocks, np.full(blocks, 1 / blocks), size=resamples)
-        weights = drawn * self.weights
+        weights = drawn * self.weights  # the last block may hold fewer images, and counts less
         return np.concatenate([self.weights[None], weights / weights.sum(axis=1, keepdims=True)])
 
 
@@ -106,8 +107,10 @@ class Resamples:
         """
         if not self.sample.enough:
             return np.zeros((len(self.weights), *values.shape[1:]))
+        # Centered first: losses far from 0 would lose their variance in the difference of two large squares.
         centered = values - values.mean(axis=0)
         variance = self.mean(centered**2) - self.mean(centered) ** 2
+        # No K/(K − 1) here: deviations came scaled by its root.
         return np.sqrt(np.maximum(variance, 0.0) / len(values))
 
 
@@ -121,6 +124,8 @@ def block_sample(surface: Surface) -> BlockSample:
     """
     blocks, origin = surface.blocks, surface.origin
     evaluated = surface.count > 0
+    # On common images the points' noise is common too, and cancels where a metric compares them. A block that some
+    # points lack would bring its difficulty into some of them only, as a roughness that is not there.
     shared = (blocks.count[:, evaluated] > 0).all(axis=1)
     if not evaluated.any() or not shared.any():
         raise ValueError("`surface` must have points evaluated on common images, got none: let its evaluation go on")
@@ -157,6 +162,7 @@ def _at_origin(surface: Surface, values: np.ndarray) -> np.ndarray:
 
 def _scaled(values: np.ndarray, weights: np.ndarray, scale: float) -> np.ndarray:
     """Blocks with scaled deviations from their mean; NaN at points where one of them is not finite."""
+    # A point that is not finite on some images is left out altogether: on the others it would look like any point.
     finite = np.isfinite(values).all(axis=0)
     clean = np.where(finite, values, 0.0)
     mean = np.tensordot(weights, clean, axes=1)

@@ -28,14 +28,13 @@ from gradscape.landscape.cluster.leases import LeaseQueue  # noqa: E402
 from gradscape.landscape.cluster.pool import Cluster  # noqa: E402
 from gradscape.landscape.cluster.remote import Refusal, SharedBatches, check_machine  # noqa: E402
 from gradscape.landscape.engine.blocks import Batch, cut_blocks  # noqa: E402
-from gradscape.landscape.engine.ledger import Measured  # noqa: E402
-from gradscape.landscape.engine.network import ready_network  # noqa: E402
+from gradscape.landscape.engine.ledger import Judgment  # noqa: E402
+from gradscape.landscape.engine.network import evaluable, ready_network  # noqa: E402
 from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan  # noqa: E402
 from gradscape.landscape.engine.rounds import Limits  # noqa: E402
 from gradscape.landscape.engine.run import Run  # noqa: E402
-from gradscape.landscape.engine.task import Loss, Task, cross_entropy  # noqa: E402
-from gradscape.landscape.engine.trials import Planned, Work, trusted_graph  # noqa: E402
-from gradscape.landscape.engine.unchanged import evaluating  # noqa: E402
+from gradscape.landscape.engine.task import LossFunction, Task, cross_entropy  # noqa: E402
+from gradscape.landscape.engine.trials import ChosenPlan, Work, trusted_graph  # noqa: E402
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers  # noqa: E402
 from tests.landscape.networks import images_and_labels, small_net  # noqa: E402
 
@@ -43,7 +42,7 @@ AXES = {"alphas": np.linspace(-1, 1, 17), "betas": np.linspace(-1, 1, 13)}
 IMAGES, BATCH_SIZE = 68, 16
 
 
-def make_work(net: nn.Module, loss: Loss = cross_entropy) -> Work:
+def make_work(net: nn.Module, loss: LossFunction = cross_entropy) -> Work:
     points = np.stack([axis.ravel() for axis in np.meshgrid(*AXES.values())], axis=1)
     return Work(
         model=net,
@@ -63,14 +62,14 @@ def make_plan(net: nn.Module, **changes: Any) -> ExecutionPlan:
 
 
 def evaluate(work: Work, plan: ExecutionPlan, workers: Workers) -> Surface:
-    run = Run(Surface, AXES, work, Planned(plan), {})
+    run = Run(Surface, AXES, work, ChosenPlan(plan), {})
     blocks = cut_blocks([images_and_labels(IMAGES)], BATCH_SIZE)
     run.evaluate(workers, blocks, Limits(), path=None, report=None, preview=None)
     return run.result()
 
 
 def evaluate_here(work: Work, plan: ExecutionPlan) -> Surface:
-    with evaluating(work.model):
+    with evaluable(work.model):
         graph = trusted_graph(work) if plan.traced else None
         with ready_network(work.model, work.directions, work.task.forward, plan, graph) as network:
             device = torch.device("cpu")
@@ -93,7 +92,7 @@ class Watched(Workers):
     def load(self, batches: Sequence[Batch]) -> None:
         self._workers.load(batches)
 
-    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Measured]]]:
+    def measure(self, jobs: Iterable[Job]) -> Iterator[tuple[Job, list[Judgment]]]:
         for result in self._workers.measure(jobs):
             self._seen += 1
             self._events.get(self._seen, lambda: None)()
@@ -183,7 +182,7 @@ def _end_the_process_at_the_last_images(output: Tensor, labels: Tensor) -> Tenso
     return cross_entropy(output, labels)
 
 
-def evaluate_on(nodes: Any, loss: Loss, **changes: Any) -> Surface:
+def evaluate_on(nodes: Any, loss: LossFunction, **changes: Any) -> Surface:
     net = small_net()
     work, plan = make_work(net, loss), make_plan(net, **changes)
     with Cluster(nodes.address, work, plan) as workers:
@@ -225,7 +224,7 @@ class Tenant:
         pass
 
 
-def test_without_any_worker_the_run_ends_after_a_while_and_leaves_the_users_connection(
+def test_without_any_worker_the_run_ends_after_a_while_and_leaves_the_users_session(
     nodes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cluster_module, "_FIRST_PATIENCE", 1.0)

@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from gradscape.landscape import random_directions
 from gradscape.landscape.engine.graph import fold_batch_norms, trace
 from gradscape.landscape.engine.moving import moving
-from gradscape.landscape.engine.network import TracedNetwork
+from gradscape.landscape.engine.network import TracedNetwork, evaluable
 from gradscape.landscape.engine.plan import plain_plan
-from gradscape.landscape.engine.unchanged import evaluating
 from tests.landscape.networks import images_and_labels, small_net
 
 IMAGES, _ = images_and_labels(9)
@@ -26,7 +25,7 @@ SPACES: dict[str, Mapping[str, Any]] = {
 
 
 def _moved_outputs(model: nn.Module, directions: Any) -> list[Tensor]:
-    with evaluating(model), moving(model, directions) as move_to:
+    with evaluable(model), moving(model, directions) as move_to:
         outputs = []
         for position in POSITIONS:
             move_to(position)
@@ -35,7 +34,7 @@ def _moved_outputs(model: nn.Module, directions: Any) -> list[Tensor]:
 
 
 def _network(model: nn.Module, directions: Any, **changes: Any) -> TracedNetwork:
-    with evaluating(model):
+    with evaluable(model):
         graph = fold_batch_norms(trace(model, IMAGES, lambda module, inputs: module(inputs)))
         plan = replace(plain_plan(model, precision="fp32", batch_size=32), traced=True, **changes)
         return TracedNetwork(graph, model, directions, plan)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gradscape.landscape import Surface, estimate_seconds, evaluate_surface, random_directions
 from gradscape.landscape.engine import trials
 from gradscape.landscape.engine.graph import trace
-from gradscape.landscape.engine.rounding import RoundingError
+from gradscape.landscape.rounding import RoundingError
 from tests.landscape.networks import images_and_labels, small_net
 
 AXIS = np.linspace(-1, 1, 5)

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from gradscape.landscape import random_directions
 from gradscape.landscape.engine.moving import moving
-from gradscape.landscape.engine.unchanged import evaluating
+from gradscape.landscape.engine.network import evaluable
 from gradscape.landscape.statistics import BlockStatistics
 
 _POINTS = [(-0.5, -0.25), (0.1, 0.0), (0.2, 0.12), (0.5, 0.0), (-0.5, 1.0)]
@@ -27,7 +27,7 @@ def losses(test_data: Path) -> np.ndarray:
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
     images, labels = (pixels - mean) / std, torch.from_numpy(arrays["labels"])
     found = []
-    with evaluating(net), moving(net, random_directions(net, seed=0)) as move_to:
+    with evaluable(net), moving(net, random_directions(net, seed=0)) as move_to:
         for point in [(0.0, 0.0), *_POINTS]:
             move_to(point)
             outputs = torch.cat([net(part) for part in images.split(100)])

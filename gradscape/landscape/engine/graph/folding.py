@@ -96,11 +96,13 @@ def fold_batch_norms(module: fx.GraphModule) -> FoldedGraph:
     """
     graph = module.graph
     folds: dict[tuple[str, str], Fold] = {}
+    # A layer that feeds something else as well would hand it scaled maps: only one with a single listener can fold.
     norms = list(graph.find_nodes(op="call_function", target=_ATEN.batch_norm.default))
     for norm in norms:
         layer = _layer_before(norm)
         rule = layer and _rule(layer, norm)
         if layer is not None and rule:
+            # Names of its own even for a weight that several layers share: each has another batch norm behind it.
             names = f"folded_{len(folds)}_weight", f"folded_{len(folds)}_bias"
             folds[names] = rule
             _replace_weights(module, layer, names, mean=arguments(norm)["running_mean"])
@@ -114,6 +116,7 @@ def fold_batch_norms(module: fx.GraphModule) -> FoldedGraph:
 
 def arguments(node: fx.Node) -> dict[str, Any]:
     """An operator's arguments by name, defaults included."""
+    # torch.export writes down what the call gave, by position or by name, and leaves out what it did not give.
     operator: Any = node.target
     schema = operator._schema.arguments
     values = {argument.name: argument.default_value for argument in schema if argument.has_default_value()}
@@ -123,11 +126,15 @@ def arguments(node: fx.Node) -> dict[str, Any]:
 def _layer_before(norm: fx.Node) -> fx.Node | None:
     """The layer that a batch norm alone listens to, and whose output channels it counts as its own."""
     node, listener, channels = arguments(norm)["input"], norm, 1
+    # A linear layer on tokens (images, tokens, channels) has its channels brought to axis 1 for the norm, which counts
+    # them there: after a permutation that axis is the layer's axis `dims[1]`.
     if node.target == _ATEN.permute.default and list(node.users) == [norm]:
         given = arguments(node)
         node, listener, channels = given["self"], node, given["dims"][1]
     if node.target not in _FOLDABLE or list(node.users) != [listener]:
         return None
+    # Folding scales what the layer puts out, channel by channel. A norm over any other axis, such as one over tokens,
+    # has an equal number of factors only by chance.
     axes = node.meta["val"].dim()
     own = axes - 1 if node.target == _ATEN.linear.default else 1
     return node if channels % axes == own else None
@@ -138,6 +145,8 @@ def _rule(layer: fx.Node, norm: fx.Node) -> Fold | None:
     own, given = arguments(layer), arguments(norm)
     nodes = [own["weight"], own["bias"], given["weight"], given["bias"], given["running_mean"], given["running_var"]]
     names = [_source(node) for node in nodes]
+    # A tensor that the forward pass computes (weight standardization, a parametrization) has no name in a direction and
+    # would stay where it is, while the norm that it were folded with moves.
     if given["training"] or any(name is None for node, name in zip(nodes, names, strict=True) if node is not None):
         return None
     weight, bias, gamma, beta, mean, variance = names
@@ -148,13 +157,14 @@ def _replace_weights(module: fx.GraphModule, layer: fx.Node, names: tuple[str, s
     """Let a layer read its weight and bias under new names."""
     own = arguments(layer)
     weight = getattr(module, own["weight"].target)
-    tensors = weight, weight.new_empty(len(weight))
+    tensors = weight, weight.new_empty(len(weight))  # placeholders, whose values are never read
     nodes = []
     with layer.graph.inserting_before(layer):
         for name, tensor, like in zip(names, tensors, (own["weight"], mean), strict=True):
             module.register_buffer(name, tensor, persistent=False)
             nodes.append(layer.graph.get_attr(name))
             nodes[-1].meta["val"] = like.meta["val"]
+    # Convolutions and linear layers alike begin with input, weight and bias.
     layer.args = (own["input"], *nodes, *layer.args[3:])
 
 

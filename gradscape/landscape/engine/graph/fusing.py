@@ -65,6 +65,7 @@ def fuse_operators(module: fx.GraphModule) -> None:
     Args:
         module: A graph; it is changed.
     """
+    # Layers take what they can first: only what is then left may work in place, once it is settled who reads whom.
     for node in list(module.graph.find_nodes(op="call_function", target=_ATEN.conv2d.default)):
         _fuse_convolution(node)
     for node in list(module.graph.find_nodes(op="call_function", target=_ATEN.linear.default)):
@@ -124,6 +125,7 @@ def _fuse_convolution(node: fx.Node) -> None:
         if len(run) > 1:
             _replace(run, torch.ops.mkldnn._convolution_pointwise.default, (given["input"], *layer, *activation))
         return
+    # The activation behind the sum stays outside: oneDNN takes only its ReLU there, the one that hides NaN.
     inputs: tuple[Any, ...] = (given["input"], other, *layer, "add", 1.0, None, [], None)
     _replace([node, addition], _CONVOLUTION_AND_SUM, inputs)
 
@@ -152,12 +154,15 @@ def _other_term(addition: fx.Node, node: fx.Node) -> fx.Node | None:
     other = given["other"] if given["self"] is node else given["self"]
     if not isinstance(other, fx.Node) or other is node or given["alpha"] != 1:
         return None
+    # In place, the sum stands in the other term's memory, which views of that term may read later.
     if addition.target == _ATEN.add_.Tensor and given["self"] is other:
         return None
     return other if other.meta["val"].shape == node.meta["val"].shape else None
 
 
 def _activate_in_place(node: fx.Node) -> None:
+    # Whether a result may be overwritten depends on all that can see its memory: the operator must have made it anew,
+    # not handed on a view, and nobody else may read it. The model's input and weights fail the first test.
     before = node.args[0]
     if isinstance(before, fx.Node) and before.target in _FRESH and len(before.users) == 1:
         node.target = _IN_PLACE[node.target]
@@ -167,11 +172,12 @@ def _add_in_place(node: fx.Node) -> None:
     """Let the sum take the place of the term that nobody reads afterwards."""
     maps, other, *layer = node.args
     if isinstance(other, fx.Node) and maps is not other and _owns_its_memory(other) and _is_last_reader(node, other):
-        node.args = (other, maps, *layer)
+        node.args = (other, maps, *layer)  # the operator in place wants the term that it overwrites first
         node.target = torch.ops.mkldnn._convolution_pointwise_.binary
 
 
 def _owns_its_memory(node: fx.Node) -> bool:
+    # A result in place is its input's memory: what counts is who made that, and who else reads it.
     if node.target in _IN_PLACE.values():
         return all(before.target in _FRESH and len(before.users) == 1 for before in node.all_input_nodes)
     return node.target in _FRESH
@@ -193,7 +199,7 @@ def _replace(run: list[fx.Node], target: Any, inputs: tuple[Any, ...]) -> None:
     graph = run[-1].graph
     with graph.inserting_before(run[-1]):
         fused = graph.call_function(target, inputs)
-    fused.meta["val"] = run[-1].meta["val"]
+    fused.meta["val"] = run[-1].meta["val"]  # later rewriting asks for its shape
     run[-1].replace_all_uses_with(fused)
-    for node in reversed(run):
+    for node in reversed(run):  # from the end: only a node without readers can be erased
         graph.erase_node(node)

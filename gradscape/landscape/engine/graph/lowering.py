@@ -41,6 +41,8 @@ def lower_to_bf16(module: fx.GraphModule) -> None:
     """
     graph = module.graph
     head = _head(graph)
+    # Everything after the head stays exact: logits enter the loss as they are, and no sum over many terms evens their
+    # rounding out, while the head is a small share of the work.
     low: set[fx.Node] = set()
     exact: set[fx.Node] = set()
     for node in list(graph.nodes):
@@ -50,10 +52,13 @@ def lower_to_bf16(module: fx.GraphModule) -> None:
         if node is head or inputs & exact:
             _cast(node, inputs & low, torch.float32)
             exact.add(node)
+        # Bf16 begins at a product and spreads to all that read it. Operators take inputs of one type, so that what
+        # comes from elsewhere (the images, a bias, a map before the first product) is cast.
         elif _is_float(node) and (node.target in _PRODUCTS or inputs & low):
             _cast(node, inputs - low - _statistics(node), torch.bfloat16)
             low.add(node)
     graph.lint()
+    # The same tensor may be read at several nodes: it is settled by name, when all of them are known.
     for name in {str(node.target) for node in graph.find_nodes(op="get_attr")}:
         _settle(module, name)
     module.recompile()
@@ -65,6 +70,7 @@ def _head(graph: fx.Graph) -> fx.Node | None:
     if not products or products[-1].target != _ATEN.linear.default:
         return None
     node = products[-1]
+    # Pooling in fp32 averages before it rounds. A second reader would want the map in bf16: there the walk ends.
     while (before := node.args[0]).target in _BEFORE_HEAD and len(before.users) == 1:
         node = before
     return node
@@ -74,6 +80,8 @@ def _statistics(node: fx.Node) -> set[fx.Node]:
     """Inputs of a batch norm that stay in fp32."""
     if node.target != _ATEN.batch_norm.default:
         return set()
+    # torch normalizes bf16 maps with fp32 statistics. Rounded, these would be off by up to one part in 500, alike for
+    # all images, so that it would not average out.
     given = arguments(node)
     roles = ("weight", "bias", "running_mean", "running_var")
     return {given[role] for role in roles if isinstance(given[role], fx.Node)}
@@ -83,6 +91,7 @@ def _cast(node: fx.Node, inputs: Collection[fx.Node], dtype: torch.dtype) -> Non
     for one in [one for one in node.all_input_nodes if one in inputs]:
         with node.graph.inserting_before(node):
             cast = node.graph.call_function(_ATEN.to.dtype, (one, dtype))
+        # Fusing, and the next casts, ask the nodes what type and shape they have.
         cast.meta["val"] = one.meta["val"].to(dtype)
         node.replace_input_with(one, cast)
 

@@ -52,16 +52,21 @@ def trace(model: nn.Module, inputs: Any, forward: Callable[[nn.Module, Any], Any
         TracingError: The model cannot be traced.
     """
     adapted = _Adapted(model, forward)
-    adapted.training = False
+    adapted.training = False  # this flag alone: `eval()` would go through the caller's own modules too
+    # Any number of images from two on; torch.export takes a length of one for a constant.
     shapes = map_tensors(lambda tensor: {0: torch.export.Dim.AUTO}, inputs)  # type: ignore[arg-type, return-value]
     try:
         with silenced():
             program = torch.export.export(adapted, (inputs,), dynamic_shapes=(shapes,))
+            # Guards would check at every call what the comparison with the model checks once.
             module = program.module(check_guards=False)
     except Exception as problem:  # whatever a model's Python or torch.export may raise
         raise TracingError(_first_line(problem)) from problem
+    # torch.export puts what runs within a context into a submodule of its own, into which no rewriting here looks.
     if any(isinstance(child, fx.GraphModule) for child in module.children()):
         raise TracingError("its forward pass opens a context of its own, such as autocast")
+    # The graph has copies of what moves: a buffer that a pass changes would drift away from the model's, and make a
+    # point's loss depend on the points before.
     if any(_changes_a_tensor_of_the_model(node) for node in module.graph.nodes):
         raise TracingError("its forward pass changes buffers")
     for node in module.graph.find_nodes(op="call_function", target=torch.ops.aten.view.default):
@@ -105,6 +110,8 @@ def _attribute(module: nn.Module, path: str) -> Any:
 
 def _with_sources(traced: fx.GraphModule, adapted: _Adapted) -> fx.GraphModule:
     """The same graph over the model's own tensors; each node that reads one knows its first name as "source"."""
+    # Tensors are told apart by identity, as the keys of a dict are: weights that layers share are one tensor in the
+    # graph too, and move together. Reversed, so that of several names the first one is kept.
     names = {tensor: name for name, tensor in reversed(named_tensors(adapted.model).items())}
     held: dict[Tensor, str] = {}
     for node in traced.graph.find_nodes(op="get_attr"):

@@ -3,7 +3,7 @@ import pytest
 from torch import nn
 
 from gradscape.landscape import evaluate_surface, random_directions
-from gradscape.landscape.engine.rounding import measure_rounding, probe_points
+from gradscape.landscape.rounding import measure_rounding, probe_points
 from tests.landscape.networks import images_and_labels
 
 

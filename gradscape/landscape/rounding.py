@@ -40,7 +40,7 @@ class RoundingError:
 
         Five times the root mean square over the probe points; infinite when nothing is left to sampling.
         """
-        left = 1 - images / population
+        left = 1 - images / population  # with all of them seen no error of sampling is left to hide behind
         return self.bound(images) * float(np.sqrt(images / left)) if left > 0 else np.inf
 
     def bound(self, images: int) -> float:
@@ -59,16 +59,21 @@ def measure_rounding(
     exact: Float[np.ndarray, "points images"], coarse: Float[np.ndarray, "points images"]
 ) -> RoundingError:
     """Compare losses of the same images at the same points in fp32 and in bf16."""
+    # Where a loss is not finite there is no difference to be measured, only whether both precisions break down alike.
     finite = np.isfinite(exact)
     same_mask = bool(np.array_equal(finite, np.isfinite(coarse)))
     whole = finite.all(axis=1) & np.isfinite(coarse).all(axis=1)
     count, points = exact.shape[1], int(whole.sum())
+    # A point where few images carry the loss may show none of them among so few probes: its deviation comes out too
+    # small, and would make rounding look large. The median over the points stands in.
     deviations = exact[whole].std(axis=1, ddof=1) if points else np.zeros(0)
     scale = np.maximum(deviations, np.median(deviations)) if points else deviations
     if not points or not scale.min() > 0:
         return RoundingError(np.inf, np.inf, same_mask, points, count)
     errors = coarse[whole] - exact[whole]
     spread = errors.var(axis=1, ddof=1)
+    # The mean of so few errors is off by s_e²/n even where nothing is biased. Left in, it would pass for a bias, which
+    # unlike a spread does not shrink as images are added.
     bias = np.maximum(errors.mean(axis=1) ** 2 - spread / count, 0.0)
     in_mean, in_spread = (float(np.sqrt(np.mean(squares / scale**2))) for squares in (bias, spread))
     return RoundingError(in_mean, in_spread, same_mask, points, count)

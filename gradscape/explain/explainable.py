@@ -1,4 +1,4 @@
-"""Looking into a model under the user's conditions, without leaving a trace."""
+"""A model made ready to be explained, wherever the user stands, and called in that state."""
 
 import sys
 from collections.abc import Iterator
@@ -11,23 +11,23 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gradscape._model_state import model_device, preserved
+from gradscape._model_state import model_device, unchanged
 
-__all__ = ["call_model", "check_finite", "images_for", "uncompiled", "undisturbed"]
+__all__ = ["call_model", "check_finite", "explainable", "images_for", "uncompiled"]
 
 
 @contextmanager
-def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Inside, a model can be explained wherever the user stands; afterwards it is as before.
+def explainable(model: nn.Module) -> Iterator[None]:
+    """Inside, a model can be explained wherever the user stands; afterwards it is as before (`unchanged`).
 
-    Inside, the model is in `eval()` with its parameters frozen, gradients are recorded even where the caller has
-    switched them off or is in inference mode, and what was compiled runs as the plain modules that it was made of,
-    since compiled code calls no hooks.
+    To that promise it adds what an explanation needs: the model is in `eval()` with its parameters frozen, gradients
+    are recorded even where the caller has switched them off or is in inference mode, and what was compiled runs as
+    the plain modules that it was made of, since compiled code calls no hooks.
     """
     with ExitStack() as stack:
         # What was made under inference_mode can be put back under it alone.
         stack.enter_context(torch.inference_mode(any(parameter.is_inference() for parameter in model.parameters())))
-        stack.enter_context(preserved(model))
+        stack.enter_context(unchanged(model))
         stack.enter_context(torch.inference_mode(False))
         stack.enter_context(torch.enable_grad())
         if "torch._dynamo" in sys.modules:  # importing it takes seconds, and without it nothing is compiled
@@ -72,7 +72,7 @@ def check_finite(images: Tensor) -> None:
 
 
 def call_model(model: nn.Module, images: Tensor) -> Any:
-    """Run the model on images of its device and precision, inside of `undisturbed`."""
+    """Run the model on images of its device and precision, inside of `explainable`."""
     # What was made under inference_mode can take no part in differentiation, but its copy can.
     copies = {
         name: tensor.detach().clone()

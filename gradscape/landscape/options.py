@@ -1,0 +1,130 @@
+"""What can be chosen about an evaluation, stated once: the functions that evaluate take it as keyword arguments."""
+
+import inspect
+import os
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, final, overload
+
+from gradscape.landscape.engine import (
+    ForwardFunction,
+    LossFunction,
+    MetricFunction,
+    Precision,
+    Report,
+    call,
+    cross_entropy,
+    top1,
+)
+
+__all__ = ["Options", "Preview", "options_as_keywords"]
+
+Preview = Callable[[Any], None]  # of a surface or a line, whichever is evaluated
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Options:
+    """How a surface or a line is evaluated; every field has a default.
+
+    Attributes:
+        loss: (output, labels) -> one number per image; cross-entropy in nats by default.
+        metric: (output, labels) -> right or wrong per image; top-1 by default, None where there is none.
+        forward: (model, inputs) -> output, where the model does not take a tensor or give one.
+        precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products; "auto" takes bf16 only where it is
+            faster and its measured error stays below a quarter of the final standard error.
+        batch_size: Images in a forward pass; by default the smallest that is about as fast as any.
+        tolerance: Stop when the median standard error is at most this share of the range of the loss.
+        seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.
+        population: Number of images that those in `batches` were drawn from; by default what `batches` says in
+            an attribute `population`, or their own number. Standard errors are about the mean over these.
+        path: An `.h5` file that is kept up to date while the evaluation runs. If it exists, what it
+            already holds is not evaluated again.
+        allow_plan_change: Go on with a file although device, threads or versions have changed.
+        ray: Evaluate in other processes by Ray (`pip install "gradscape[ray]"`): "local" takes all GPUs or cores of
+            this machine, "auto" or an address a cluster that runs.
+        meta: More provenance to store, such as model, data and seed.
+        report: Called with the progress, about twice a second.
+        preview: Called now and then with the result so far: NaN where no image was evaluated yet, else every
+            point on the same images.
+
+    Raises:
+        ValueError: A number or the precision is none of the allowed.
+    """
+
+    loss: LossFunction = cross_entropy
+    metric: MetricFunction | None = top1
+    forward: ForwardFunction = call
+    precision: Precision = "auto"
+    batch_size: int | None = None
+    tolerance: float | None = None
+    seconds: float | None = None
+    population: int | None = None
+    path: str | os.PathLike[str] | None = None
+    allow_plan_change: bool = False
+    ray: str | None = None
+    meta: Mapping[str, Any] | None = None
+    report: Report | None = None
+    preview: Preview | None = None
+
+    def __post_init__(self) -> None:
+        if self.precision not in ("auto", "fp32", "bf16"):
+            raise ValueError(f"`precision` must be auto, fp32 or bf16, got {self.precision!r}")
+        for name, value in (("tolerance", self.tolerance), ("seconds", self.seconds)):
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` must be positive, got {value}")
+        if self.batch_size is not None and self.batch_size < 1:
+            raise ValueError(f"`batch_size` must be at least 1, got {self.batch_size}")
+
+
+Fields = ParamSpec("Fields")
+Result = TypeVar("Result")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
+E = TypeVar("E")
+
+
+@final
+class _AsKeywords(Generic[Fields]):
+    """Decorator of functions whose last parameter is `options: Options`: its fields become their keyword arguments.
+
+    Types, signature and documentation of the function then list the fields, from the one place where they stand.
+    """
+
+    def __init__(self, options: Callable[Fields, Options]) -> None:
+        self._options: Callable[..., Options] = options
+        self._fields = inspect.signature(options).parameters
+        _, _, described = (options.__doc__ or "").partition("Attributes:")
+        self._described = described.partition("Raises:")[0].strip()
+
+    # Python's types can only put a known number of parameters before those of another callable.
+    @overload
+    def __call__(
+        self, function: Callable[[A, B, C, D, Options], Result]
+    ) -> Callable[Concatenate[A, B, C, D, Fields], Result]: ...
+
+    @overload
+    def __call__(
+        self, function: Callable[[A, B, C, D, E, Options], Result]
+    ) -> Callable[Concatenate[A, B, C, D, E, Fields], Result]: ...
+
+    def __call__(self, function: Callable[..., Result]) -> Callable[..., Result]:
+        *own, _ = inspect.signature(function).parameters.values()
+        signature = inspect.signature(function).replace(parameters=[*own, *self._fields.values()])
+
+        @wraps(function)
+        def evaluating(*args: Any, **keywords: Any) -> Result:
+            given = signature.bind(*args, **keywords).arguments
+            chosen = {name: given.pop(name) for name in self._fields if name in given}
+            return function(**given, options=self._options(**chosen))
+
+        evaluating.__signature__ = signature  # type: ignore[attr-defined]
+        evaluating.__doc__ = re.sub(r"options: .*", lambda _: self._described, function.__doc__ or "")
+        return evaluating
+
+
+options_as_keywords = _AsKeywords(Options)
