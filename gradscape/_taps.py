@@ -43,7 +43,7 @@ class Tap(nn.Identity):
 
     Args:
         kind: One of these.
-        word: What the block's paper calls what passes, for those who draw it.
+        word: What the block's paper calls what passes; None for "features" (before), "result" or "attention".
     """
 
     def __init__(self, kind: Kind, *, word: str | None = None) -> None:

@@ -47,7 +47,7 @@ def test_a_model_and_its_data_have_the_recipe_of_the_models_paper(model: str, da
 
 
 def test_the_recipes_that_models_and_attentions_name_are_known() -> None:
-    named = {entry.recipe for entry in (*MODELS.values(), *ATTENTIONS.values())}
+    named = {model.recipe for model in MODELS.values()} | {attention.recipe for attention in ATTENTIONS.values()}
     assert named - {None} == set(FAMILIES)
 
 
