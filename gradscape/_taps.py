@@ -21,6 +21,8 @@ Kind = Literal[
     "result",
 ]
 
+_WORDS: dict[Kind, str] = {"before": "features", "result": "result"}  # anything else is attention
+
 
 class Tap(nn.Identity):
     """Passes a tensor on unchanged, where anyone may listen to it.
@@ -41,11 +43,13 @@ class Tap(nn.Identity):
 
     Args:
         kind: One of these.
+        word: What the block's paper calls what passes; None for "features" (before), "result" or "attention".
     """
 
-    def __init__(self, kind: Kind) -> None:
+    def __init__(self, kind: Kind, *, word: str | None = None) -> None:
         super().__init__()
         self.kind: Kind = kind
+        self.word = _WORDS.get(kind, "attention") if word is None else word
 
     @property
     def observed(self) -> bool:

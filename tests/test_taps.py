@@ -46,3 +46,14 @@ def test_nobody_listens_afterwards_even_after_an_error() -> None:
     with pytest.raises(RuntimeError), collected_taps(network):
         network(torch.rand(2, 4, 4, 5))
     assert not any(tap.observed for tap in find_taps(network).values())
+
+
+def test_a_tap_says_its_kind_and_what_its_paper_calls_what_passes() -> None:
+    assert str(Tap("mask", word="SPA")) == "Tap(mask)"
+    assert [Tap(kind).word for kind in ("before", "result", "part", "mask")] == [
+        "features",
+        "result",
+        "attention",
+        "attention",
+    ]
+    assert (Tap("before", word="trunk").word, Tap("mask", word="SPA").word) == ("trunk", "SPA")

@@ -8,25 +8,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._names import unknown_name
-from gradscape._taps import Tap
+from gradscape._taps import Kind, Tap
 from gradscape.explain.features import as_array, listening, run_listened
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.target_layer import layer_names, named_layer
 
 __all__ = ["fusion_maps", "list_blocks"]
 
-Shown = dict[str, Tensor]
+Shown = dict[Kind, Tensor]
 
-# What the papers call features, attention and result; by the block's class.
-_NAMES = {
-    "ChannelPixelAttention": ("convolution", "CPA", "sum"),
-    "AttentionModule": ("trunk", "mask", "result"),
-    "SpatialPyramidAttention": ("features", "SPA", "result"),
-    "SpatialPyramidGate": ("branch", "SPA", "result"),
-    "ULSAM": ("features", "subspace attention", "result"),
-    "BA2M": ("features", "batch weight", "result"),
-}
-_FACTORS = ("mask", "subspace", "batch weights", "channel", "spatial")
+# Where a block shows several kinds of attention, the first of these is what it adds or multiplies with.
+_PARTS: tuple[Kind, ...] = ("part", "batch weights", "mask", "subspace", "channel", "spatial")
 _ROUNDING = 0.03  # of bfloat16, with 8 bits, after a few operations
 
 
@@ -70,14 +62,15 @@ def fusion_maps(
     if "before" not in shown or "result" not in shown:
         raise ValueError(f"`block` {name} must run when the model does, but does not; choose another one")
     before, part, fused, formula = _fuse(name, shown)
-    class_name = type(layers[name]).__name__
+    words = {tap.kind: tap.word for tap in taps.values()}
+    part_word = next(words[kind] for kind in _PARTS if kind in words)
     return FusionMaps(
         as_array(before),
         as_array(part),
         as_array(fused),
         block=name,
-        names=_NAMES.get(class_name, ("features", "attention", "result")),
-        meta={"formula": formula, "class": class_name, "torch": torch.__version__},
+        names=(words["before"], part_word, words["result"]),
+        meta={"formula": formula, "class": type(layers[name]).__name__, "torch": torch.__version__},
     )
 
 
@@ -96,7 +89,7 @@ def _taps_of(module: nn.Module) -> dict[str, Tap]:
 
 def _fuses(module: nn.Module) -> bool:
     kinds = {tap.kind for tap in _taps_of(module).values()}
-    return {"before", "result"} <= kinds and not kinds.isdisjoint(("part", *_FACTORS))
+    return {"before", "result"} <= kinds and not kinds.isdisjoint(_PARTS)
 
 
 def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor, asked: str | None) -> str:

@@ -3,8 +3,8 @@
 from gradscape.models.cards import ModelDescription, describe_models
 from gradscape.models.checkpoint import Classifier, import_checkpoint, load_checkpoint, save_checkpoint
 from gradscape.models.counting import count_macs, count_parameters
+from gradscape.models.create import create_model, list_models
 from gradscape.models.printed import PrintedSize
-from gradscape.models.registry import create_model, list_models
 
 __all__ = [
     "Classifier",

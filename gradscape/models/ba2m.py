@@ -20,7 +20,7 @@ Differs from the paper, of which no code is published:
 """
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
@@ -28,12 +28,14 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, attend_branches, attend_stages, sites_of_stages
 
-__all__ = ["BA2M"]
+__all__ = ["BA2M", "attach_ba2m"]
 
+Branch = Literal["channel", "local", "global"]
 Layout = Literal["equations", "table"]
 
-_BRANCHES = ("channel", "local", "global")
+_BRANCHES: tuple[Branch, ...] = get_args(Branch)
 
 
 class BA2M(nn.Module):
@@ -100,7 +102,7 @@ class BA2M(nn.Module):
             self.query, self.key, self.value = (nn.Linear(width, width, bias=table) for _ in range(3))
             self.global_norm = nn.BatchNorm2d(channels) if table else nn.Identity()
         self.branches = tuple(branch for branch in _BRANCHES if branch in branches)
-        self.batch_weights = Tap("batch weights")
+        self.batch_weights = Tap("batch weights", word="batch weight")
         self.result = Tap("result")
         if not scale_by_batch:
             self.register_buffer("batch_share", torch.ones(()))
@@ -168,3 +170,35 @@ def _spindle(channels: int, width: int, *, bias: bool) -> nn.Sequential:
         nn.Conv2d(width, width, 3, padding=1, bias=bias),
         nn.Conv2d(width, channels, 1, bias=bias),
     )
+
+
+def attach_ba2m(
+    host: Host,
+    *,
+    stages: tuple[int, ...] = (),
+    place: Literal["between", "inside"] = "between",
+    reduction: int = 32,
+    branches: tuple[Branch, ...] = _BRANCHES,
+    layout: Layout = "equations",
+    scale_by_batch: bool = True,
+) -> None:
+    """Add BA²M to stages.
+
+    Args:
+        host: Where it goes.
+        stages: Numbers of the stages, from 1; none given means all.
+        place: "between" puts it after the last block of a stage, "inside" on the residual branch of all its blocks.
+        reduction: As in `BA2M`.
+        branches: As in `BA2M`.
+        layout: As in `BA2M`.
+        scale_by_batch: As in `BA2M`.
+    """
+
+    def module(channels: int) -> nn.Module:
+        return BA2M(channels, reduction=reduction, branches=branches, layout=layout, scale_by_batch=scale_by_batch)
+
+    if place == "between":
+        attend_stages(host.network, host.sites, "ba2m", lambda site: module(site.output.channels), stages=stages)
+    else:
+        inside = [site for stage in sites_of_stages(host.network, host.sites, "ba2m", stages) for site in stage]
+        attend_branches(inside, "ba2m", lambda site: module(site.branch.channels))

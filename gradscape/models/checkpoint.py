@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier, read_checkpoint, read_foreign_state, save_checkpoint
-from gradscape.models.registry import create_model
+from gradscape.models.create import create_model
 
 __all__ = ["Classifier", "import_checkpoint", "load_checkpoint", "save_checkpoint"]
 

@@ -265,7 +265,7 @@ class AttentionModule(nn.Module):
             filters, poolings=poolings, lowest_units=lowest_units, activation=activation, style=style
         )
         self.last = ResidualUnit(filters, filters, style=style)
-        self.before, self.mask, self.result = Tap("before"), Tap("mask"), Tap("result")
+        self.before, self.mask, self.result = Tap("before", word="trunk"), Tap("mask", word="mask"), Tap("result")
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch filters height width"]:
         """Run the module; see the class."""

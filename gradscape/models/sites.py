@@ -9,13 +9,14 @@ arrives there, so that a module can be made to fit; `attend_branches`, `gate_bra
 import copy
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, final
 
 import torch
 from torch import Tensor, nn
 
 __all__ = [
     "AttendedBlock",
+    "Host",
     "Shape",
     "Site",
     "attend_branches",
@@ -105,6 +106,22 @@ class Site:
     branch: Shape
     output: Shape
     convolved: Shape | None
+
+
+@final
+@dataclass(frozen=True)
+class Host:
+    """A network that attention is added to.
+
+    Attributes:
+        network: The network itself.
+        sites: Its blocks that attention can be added to, one at least.
+        image_size: Side of the images in pixels.
+    """
+
+    network: nn.Module
+    sites: Sequence[Site]
+    image_size: int
 
 
 class _Recorder(nn.Module):

@@ -19,22 +19,36 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, Site, attend_branches, gate_branches
+from gradscape.models.staged import bottleneck_of
 
-__all__ = ["SpatialPyramidAttention", "SpatialPyramidGate"]
+__all__ = [
+    "SpatialPyramidAttention",
+    "SpatialPyramidGate",
+    "attach_spatial_pyramid",
+    "attach_spatial_pyramid_gate",
+]
 
 
 class _SpatialPyramid(nn.Module):
     """The attention path, abstract: what reads which map is for the subclasses to say."""
 
     def __init__(
-        self, channels_read: int, channels: int, *, scales: Sequence[int], reduction: int, bottleneck_of: int
+        self,
+        channels_read: int,
+        channels: int,
+        *,
+        scales: Sequence[int],
+        reduction: int,
+        squeezed: int,
+        attended: str,
     ) -> None:
         super().__init__()
         if not scales or min(scales) < 1:
             raise ValueError(f"`scales` must be one or more positive numbers of cells a side, got {tuple(scales)}")
         if reduction < 1:
             raise ValueError(f"`reduction` must be positive, got {reduction}")
-        hidden = max(bottleneck_of // reduction, 1)
+        hidden = max(squeezed // reduction, 1)
         self.scales = tuple(sorted(scales, reverse=True))
         self.weight = nn.Parameter(torch.ones(1, len(scales), 1, 1, 1))
         self.transform = nn.Sequential(
@@ -44,12 +58,12 @@ class _SpatialPyramid(nn.Module):
             nn.Conv2d(hidden, channels, 1, bias=False),
             nn.Sigmoid(),
         )
-        self.before = Tap("before")
+        self.before = Tap("before", word=attended)
         self.pools = nn.ModuleList(nn.AdaptiveAvgPool2d(side) for side in self.scales)
         self.pooled = nn.ModuleList(Tap("part") for _ in scales)
         self.scale_weights = Tap("scale weights")
         self.coarse_mask = Tap("mask")
-        self.mask = Tap("mask")
+        self.mask = Tap("mask", word="SPA")
         self.result = Tap("result")
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "_SpatialPyramid":  # noqa: FBT001 (torch's signature)
@@ -93,7 +107,7 @@ class SpatialPyramidAttention(_SpatialPyramid):
     """
 
     def __init__(self, channels: int, *, scales: Sequence[int] = (7, 4, 1), reduction: int = 16) -> None:
-        super().__init__(channels, channels, scales=scales, reduction=reduction, bottleneck_of=channels)
+        super().__init__(channels, channels, scales=scales, reduction=reduction, squeezed=channels, attended="features")
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """Weigh a map; see the class.
@@ -142,7 +156,8 @@ class SpatialPyramidGate(_SpatialPyramid):
             channels,
             scales=scales,
             reduction=reduction,
-            bottleneck_of=channels if match else widest,
+            squeezed=channels if match else widest,
+            attended="branch",
         )
         hidden = max(widest // reduction, 1)
         self.matcher = (
@@ -169,3 +184,52 @@ class SpatialPyramidGate(_SpatialPyramid):
             block_input: The block's input.
         """
         return self._attend(self.matcher(block_input), branch)
+
+
+def attach_spatial_pyramid(host: Host, *, scales: tuple[int, ...] | None = None, reduction: int | None = None) -> None:
+    """Add SPANet-A to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+        scales: As in `SpatialPyramidAttention`; None for the paper's.
+        reduction: As in `SpatialPyramidAttention`; None for the network's own.
+    """
+    sides = _usual_scales(host) if scales is None else scales
+    ratio = bottleneck_of(host.network, reduction=reduction).reduction
+
+    def make(site: Site) -> nn.Module:
+        return SpatialPyramidAttention(site.branch.channels, scales=sides, reduction=ratio)
+
+    attend_branches(host.sites, "spa", make)
+
+
+def attach_spatial_pyramid_gate(
+    host: Host, *, match: bool, scales: tuple[int, ...] | None = None, reduction: int | None = None
+) -> None:
+    """Add SPANet-B or SPANet-C to every block's residual branch, as a gate that looks at the block's input.
+
+    Args:
+        host: Where it goes.
+        match: As in `SpatialPyramidGate`: False is SPANet-B, True SPANet-C.
+        scales: As in `SpatialPyramidGate`; None for the paper's.
+        reduction: As in `SpatialPyramidGate`; None for the network's own.
+    """
+    sides = _usual_scales(host) if scales is None else scales
+    inside = bottleneck_of(host.network, reduction=reduction)
+
+    def make(site: Site) -> nn.Module:
+        return SpatialPyramidGate(
+            site.input.channels,
+            site.branch.channels,
+            scales=sides,
+            reduction=inside.reduction,
+            match=match,
+            wider=inside.wider,
+        )
+
+    gate_branches(host.sites, "spa", make)
+
+
+def _usual_scales(host: Host) -> tuple[int, ...]:
+    """What the paper takes: 7, 4, 1 behind a stem that reduces the image, 4, 2, 1 behind one that does not."""
+    return (7, 4, 1) if host.sites[0].input.height < host.image_size else (4, 2, 1)

@@ -1,11 +1,14 @@
 """Networks as all of them here are read: a stem, stages, and a head."""
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
-__all__ = ["FeaturesNetwork", "StagedNetwork"]
+from gradscape.models.bottleneck import BottleneckChoice
+
+__all__ = ["FeaturesNetwork", "StagedNetwork", "bottleneck_of"]
 
 
 class StagedNetwork(nn.Module):
@@ -20,6 +23,9 @@ class StagedNetwork(nn.Module):
         stages: A `ModuleList`, each module with a stage's output.
         head: The classifier, from `forward_features` to logits.
     """
+
+    attention_bottleneck: ClassVar[BottleneckChoice] = BottleneckChoice()
+    """What SPANet's authors choose for attention in this network."""
 
     if TYPE_CHECKING:  # what is a submodule in one network is a property in another, or torchvision's, without types
 
@@ -69,3 +75,14 @@ class FeaturesNetwork(StagedNetwork):
 
     def _last_map(self, images: Tensor) -> Tensor:
         return self.features(images)
+
+
+def bottleneck_of(network: nn.Module, *, reduction: int | None = None) -> BottleneckChoice:
+    """Return the bottleneck for attention in a network.
+
+    Args:
+        network: One with stages has its own choice; any other one gets the usual.
+        reduction: Channels to one, if not those of the network's choice.
+    """
+    usual = network.attention_bottleneck if isinstance(network, StagedNetwork) else BottleneckChoice()
+    return usual if reduction is None else replace(usual, reduction=reduction)

@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
+from gradscape.models.backbones.substitutes import NumberedLayers, Substitute
+from gradscape.models.sites import AttendedBlock, Host
 
-__all__ = ["ULSAM"]
+__all__ = ["ULSAM", "attach_ulsam"]
 
 _MOMENTUM = 0.9  # of the running statistics, as torch means it: nine tenths are the last batch's
 
@@ -61,7 +63,7 @@ class ULSAM(nn.Module):
             raise ValueError(f"`groups` of a ULSAM must divide its {channels} channels, got {groups}")
         self.subspaces = nn.ModuleList(_Subspace(channels // groups) for _ in range(groups))
         self.before = Tap("before")
-        self.subspace = Tap("subspace")
+        self.subspace = Tap("subspace", word="subspace attention")
         self.result = Tap("result")
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
@@ -76,3 +78,37 @@ class ULSAM(nn.Module):
         attention = self.subspace(torch.cat(maps, 1))  # (batch, groups, height, width)
         weighted = [part * weights for part, weights in zip(parts, attention.split(1, 1), strict=True)]
         return self.result(torch.cat(weighted, 1) + x)
+
+
+def attach_ulsam(host: Host, *, after: tuple[int, ...] = (), replace: tuple[int, ...] = (), groups: int = 4) -> None:
+    """Put ULSAM in the stead of layers, and behind layers.
+
+    Args:
+        host: Where it goes: a network whose layers the paper counts.
+        after: Numbers of the layers that it comes after, from 1.
+        replace: Numbers of the layers that it replaces, from 1.
+        groups: As in `ULSAM`.
+
+    Raises:
+        ValueError: If the network has no numbered layers, no layer is given, or ULSAM cannot go there.
+    """
+    network = host.network
+    if not isinstance(network, NumberedLayers):
+        raise ValueError("`ulsam` goes by the layer numbers of mobilenet_v1 and mobilenet_v2, and into nothing else")
+    if not after and not replace:
+        raise ValueError("`ulsam` must be given `after` or `replace`, the numbers of layers, as in ulsam@replace=14:17")
+    for asked, able, what in (
+        (replace, network.replaceable_layers, "`replace` must be a layer that keeps channels and size"),
+        (after, network.insertable_layers, "`after` must be a layer that attention can follow"),
+    ):
+        for number in asked:
+            if number not in able:
+                raise ValueError(f"{what}, one of {', '.join(map(str, able))}; got {number}")
+    sites = {id(site.block): site for site in host.sites}
+    channels = {number: sites[id(network.layers[number])].output.channels for number in (*replace, *after)}
+    for number in replace:
+        network.replace_layer(number, Substitute(ULSAM(channels[number], groups=groups), "ulsam"))
+    for number in after:
+        block = network.layers[number]
+        assert isinstance(block, AttendedBlock)
+        block.add_attention("ulsam", ULSAM(channels[number], groups=groups), place="output")

@@ -83,7 +83,8 @@ class ChannelPixelAttention(nn.Module):
         if shortcut:
             self.cp_ffc_sc = _mixing(channels, mixed, attention)
             self.bn_sc = nn.BatchNorm2d(mixed)
-        self.before, self.channel, self.part, self.result = Tap("before"), Tap("channel"), Tap("part"), Tap("result")
+        self.before, self.channel = Tap("before", word="convolution"), Tap("channel")
+        self.part, self.result = Tap("part", word="CPA"), Tap("result", word="sum")
 
     def forward(
         self, x: Float[Tensor, "batch channels height width"], s: Float[Tensor, "batch mixed height width"]

@@ -12,7 +12,9 @@ from torch import nn
 
 from gradscape.data import Split
 from gradscape.models import create_model, save_checkpoint
+from gradscape.models.registry import ATTENTIONS, MODELS
 from gradscape.training import Recipe, TrainingRun, train_model, train_seeds
+from gradscape.training.recipes import find_recipe
 
 __all__ = ["describe_runs", "recipe_for", "square_side", "train_networks"]
 
@@ -80,8 +82,8 @@ def train_networks(
 def recipe_for(model_name: str, data_name: str) -> str:
     """Name of the recipe that a model's paper has for a data set.
 
-    Digits have a recipe of their own. Otherwise attention that a paper proposes decides, then the backbone; ImageNet
-    and Tiny ImageNet get a paper's recipe for ImageNet where it has one. What belongs to no paper gets UPANets'.
+    Digits have a recipe of their own. Otherwise attention that a paper proposes decides, then the backbone. What
+    belongs to no paper gets UPANets'.
 
     Args:
         model_name: As `create_model` takes it.
@@ -90,23 +92,10 @@ def recipe_for(model_name: str, data_name: str) -> str:
     Returns:
         A key of `RECIPES`.
     """
-    if data_name == "digits":
-        return "digits"
-    backbone, *attention = (part.partition("@")[0] for part in model_name.split("+"))
-    imagenet = data_name in ("imagenet", "tiny_imagenet")
-    if "ba2m" in attention:
-        return "ba2m_imagenet" if imagenet else "ba2m"
-    if "ulsam" in attention:
-        version = "v2" if "mobilenet_v2" in backbone else "v1"
-        return f"ulsam_mobilenet_{version}" + ("" if imagenet else "_fine_grained")
-    if any(part.startswith("spa") or part in ("se_b", "se_c") for part in attention):
-        return _spanet_recipe(backbone, data_name)
-    for start, recipe in (("attention56", "residual_attention"), ("attention92", "residual_attention_92")):
-        if backbone.startswith(start):
-            return f"{recipe}_cifar10" if data_name == "cifar10" else recipe
-    if imagenet:
-        return "upanets_tiny_imagenet"
-    return "upanets_cifar100" if data_name == "cifar100" else "upanets"
+    network, *attentions = (part.partition("@")[0] for part in model_name.split("+"))
+    entries = [MODELS.get(network), *(ATTENTIONS.get(attention) for attention in attentions)]
+    families = [entry.recipe for entry in entries if entry is not None and entry.recipe is not None]
+    return find_recipe(families, network=network, data=data_name)
 
 
 def describe_runs(runs: Sequence[TrainingRun]) -> str:
@@ -127,14 +116,6 @@ def _describe_recipe(name: str, recipe: Recipe, seeds: int) -> str:
     runs = f", {seeds} runs" if seeds > 1 else ""
     steps = f"{recipe.batch_size} images a step, {recipe.optimizer}, learning rate {rate:g}, {recipe.schedule}"
     return f"recipe {name}: {epochs}, {steps}{runs}"
-
-
-def _spanet_recipe(backbone: str, data_name: str) -> str:
-    if data_name == "tiny_imagenet":
-        return "spanet_downsampled_imagenet"
-    if data_name == "imagenet":
-        return "spanet_imagenet_mobilenet_v2" if "mobilenet_v2" in backbone else "spanet_imagenet_resnet"
-    return "spanet"
 
 
 def square_side(split: Split) -> int:

@@ -1,12 +1,14 @@
 """How the papers trained their networks."""
 
 import difflib
+from collections.abc import Collection
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from gradscape.training.recipe import Recipe
 
-__all__ = ["RECIPES", "create_recipe"]
+__all__ = ["FAMILIES", "RECIPES", "create_recipe", "find_recipe"]
 
 # Those that others are variations of.
 _UPANETS = Recipe(epochs=200)
@@ -115,6 +117,70 @@ RECIPES = {
     # A mirrored digit is none.
     "digits": Recipe(epochs=5, learning_rate=0.05, crop_padding=1, horizontal_flip=False),
 }
+
+FAMILIES: dict[str, dict[tuple[str, str], str]] = {
+    "ba2m": {
+        ("*", "imagenet"): "ba2m_imagenet",
+        ("*", "tiny_imagenet"): "ba2m_imagenet",
+        ("*", "*"): "ba2m",
+    },
+    "ulsam": {
+        ("*mobilenet_v2*", "imagenet"): "ulsam_mobilenet_v2",
+        ("*mobilenet_v2*", "tiny_imagenet"): "ulsam_mobilenet_v2",
+        ("*mobilenet_v2*", "*"): "ulsam_mobilenet_v2_fine_grained",
+        ("*", "imagenet"): "ulsam_mobilenet_v1",
+        ("*", "tiny_imagenet"): "ulsam_mobilenet_v1",
+        ("*", "*"): "ulsam_mobilenet_v1_fine_grained",
+    },
+    "spanet": {
+        ("*mobilenet_v2*", "imagenet"): "spanet_imagenet_mobilenet_v2",
+        ("*", "imagenet"): "spanet_imagenet_resnet",
+        ("*", "tiny_imagenet"): "spanet_downsampled_imagenet",
+        ("*", "*"): "spanet",
+    },
+    "residual_attention": {
+        ("*", "cifar10"): "residual_attention_cifar10",
+        ("*", "*"): "residual_attention",
+    },
+    "residual_attention_92": {
+        ("*", "cifar10"): "residual_attention_92_cifar10",
+        ("*", "*"): "residual_attention_92",
+    },
+    "upanets": {
+        ("*", "cifar100"): "upanets_cifar100",
+        ("*", "imagenet"): "upanets_tiny_imagenet",
+        ("*", "tiny_imagenet"): "upanets_tiny_imagenet",
+        ("*", "*"): "upanets",
+    },
+}
+"""Which recipe a family has for which network and data, both as shell patterns: the first that fits.
+
+Where several families have a part in a network, the first of them here decides: attention before the network that it is
+added to.
+"""
+
+
+def find_recipe(families: Collection[str], *, network: str, data: str) -> str:
+    """Name of the recipe for a network on a data set.
+
+    Digits have a recipe of their own. What belongs to no family gets UPANets'.
+
+    Args:
+        families: Those that have a part in the network, keys of `FAMILIES`.
+        network: The network's name, without its attentions and options.
+        data: Name of the data set.
+
+    Returns:
+        A key of `RECIPES`.
+    """
+    if data == "digits":
+        return "digits"
+    family = next((family for family in FAMILIES if family in families), "upanets")
+    return next(
+        recipe
+        for (networks, sets), recipe in FAMILIES[family].items()
+        if fnmatchcase(network, networks) and fnmatchcase(data, sets)
+    )
 
 
 def create_recipe(name: str, **changes: Any) -> Recipe:

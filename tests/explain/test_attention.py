@@ -11,8 +11,8 @@ from gradscape._taps import Tap, find_taps
 from gradscape.explain.attention import ATTENTION_KINDS, attention_maps, rank_by_batch_weight
 from gradscape.explain.attention_map import AttentionMap
 from gradscape.models import create_model
-from gradscape.models.attention import ATTENTIONS
-from gradscape.models.attentions import CBAM
+from gradscape.models.attentions.cbam import CBAM
+from gradscape.models.registry import ATTENTIONS
 from tests.explain.test_features import META, Failing, images, untouched
 
 

@@ -10,8 +10,8 @@ from gradscape._checkpoint import Classifier
 from gradscape.explain.fusion import fusion_maps, list_blocks
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.models import create_model
-from gradscape.models.attention import ATTENTIONS
-from gradscape.models.attentions import CBAM
+from gradscape.models.attentions.cbam import CBAM
+from gradscape.models.registry import ATTENTIONS
 from tests.explain.test_attention import settled, with_attention
 from tests.explain.test_features import META, Failing, images, untouched
 
@@ -80,6 +80,20 @@ def test_every_attention_of_the_zoo_fuses_as_its_formula_says(attention: str) ->
         np.testing.assert_allclose(fusion.before, taken, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(fusion.fused, given, rtol=1e-5, atol=1e-6)
         assert np.abs(fusion.fused - fusion.before).max() > 0
+
+
+@pytest.mark.parametrize(
+    ("attention", "names"),
+    [
+        ("spa_a", ("features", "SPA", "result")),
+        ("spa_b", ("branch", "SPA", "result")),
+        ("ulsam", ("features", "subspace attention", "result")),
+        ("ba2m", ("features", "batch weight", "result")),
+        ("bam", ("features", "attention", "result")),
+    ],
+)
+def test_the_three_are_called_what_the_blocks_paper_calls_them(attention: str, names: tuple[str, ...]) -> None:
+    assert fusion_maps(settled(with_attention(attention), image_size=24), small_images()).names == names
 
 
 def test_the_subspace_maps_of_ulsam_serve_their_own_channels() -> None:

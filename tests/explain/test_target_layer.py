@@ -15,7 +15,7 @@ from gradscape.explain.cam import heatmaps
 from gradscape.explain.target_layer import find_target_layer, layer_names, resolve_layer
 from gradscape.explain.token_maps import as_maps, find_grid
 from gradscape.models import create_model
-from gradscape.models.registry import IMAGENET_MODELS, MODELS
+from gradscape.models.registry import MODELS
 
 META = {"name": "own", "num_classes": 7, "image_size": 64, "mean": (0.5,) * 3, "std": (0.25,) * 3, "labels": None}
 
@@ -108,7 +108,7 @@ def test_the_layer_found_in_the_leading_networks_is_the_last_map_before_the_head
 @pytest.mark.parametrize("name", MODELS)
 def test_the_layer_found_in_every_model_of_the_zoo_is_its_last_stage_or_comes_after_it(name: str) -> None:
     torch.manual_seed(0)
-    size = 96 if name in IMAGENET_MODELS else 32
+    size = 96 if MODELS[name].image_size == 224 else 32
     network = create_model(name, num_classes=7, image_size=size)
     layer = network.get_submodule(find_target_layer(network, torch.rand(1, 3, size, size)))
     stages: Any = network.stages

@@ -5,7 +5,7 @@ import torch
 
 from gradscape.models import count_parameters, describe_models
 from gradscape.models.cards import create_weightless
-from gradscape.models.measured import MEASURED, MeasuredScore
+from gradscape.models.own_scores import OWN_SCORES, OwnScore
 from gradscape.models.printed import COMBINATIONS, PRINTED
 from gradscape.models.registry import MODELS
 
@@ -50,13 +50,13 @@ def test_description_of_torchvisions_models_is_for_imagenet() -> None:
 def test_description_leaves_the_random_state_alone_and_covers_every_own_model() -> None:
     before = torch.get_rng_state()
     assert [described.name for described in describe_models()] == sorted(
-        {*MODELS, *COMBINATIONS, *(score.model for score in MEASURED)}
+        {*MODELS, *COMBINATIONS, *(score.model for score in OWN_SCORES)}
     )
     assert torch.equal(torch.get_rng_state(), before)
 
 
-@pytest.mark.parametrize("score", MEASURED, ids=lambda score: score.model)
-def test_measured_scores_belong_to_networks_of_that_size(score: MeasuredScore) -> None:
+@pytest.mark.parametrize("score", OWN_SCORES, ids=lambda score: score.model)
+def test_measured_scores_belong_to_networks_of_that_size(score: OwnScore) -> None:
     network = create_weightless(score.model, num_classes=10, image_size=32)
     assert count_parameters(network) == score.parameters
     assert score.efficiency == pytest.approx(100e6 * score.accuracy / score.parameters)

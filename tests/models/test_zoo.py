@@ -13,9 +13,8 @@ from torch.nn import functional as F
 
 from gradscape._taps import collected_taps, find_taps
 from gradscape.models import create_model, load_checkpoint, save_checkpoint
-from gradscape.models.attention import ATTENTIONS
 from gradscape.models.printed import COMBINATIONS
-from gradscape.models.registry import IMAGENET_MODELS, MODELS
+from gradscape.models.registry import ATTENTIONS, MODELS
 
 _LEADS = (
     "upanet16",
@@ -51,7 +50,7 @@ every_attentive_model = pytest.mark.parametrize(
 
 
 def _for_imagenet(name: str) -> bool:
-    return name.partition("+")[0].partition("@")[0] in IMAGENET_MODELS
+    return MODELS[name.partition("+")[0].partition("@")[0]].image_size == 224
 
 
 def _side(name: str) -> int:

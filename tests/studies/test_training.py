@@ -6,8 +6,10 @@ import pytest
 
 from gradscape.data import Split, load_split
 from gradscape.models import load_checkpoint
+from gradscape.models.registry import ATTENTIONS, MODELS
 from gradscape.studies.training import recipe_for, train_networks
 from gradscape.training import RECIPES, Recipe
+from gradscape.training.recipes import FAMILIES
 
 
 @pytest.mark.parametrize(
@@ -42,6 +44,11 @@ from gradscape.training import RECIPES, Recipe
 def test_a_model_and_its_data_have_the_recipe_of_the_models_paper(model: str, data: str, recipe: str) -> None:
     assert recipe_for(model, data) == recipe
     assert recipe in RECIPES
+
+
+def test_the_recipes_that_models_and_attentions_name_are_known() -> None:
+    named = {model.recipe for model in MODELS.values()} | {attention.recipe for attention in ATTENTIONS.values()}
+    assert named - {None} == set(FAMILIES)
 
 
 @pytest.fixture(scope="module")

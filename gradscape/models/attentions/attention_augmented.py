@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, Site, replace_convolutions, sites_of_stages, spatial_convolution
 
-__all__ = ["AttentionAugmentedConv2d"]
+__all__ = ["AttentionAugmentedConv2d", "attach_attention_augmented"]
 
 
 class AttentionAugmentedConv2d(nn.Module):
@@ -125,3 +126,38 @@ def _shared(name: str, share: float, *, filters: int, heads: int) -> int:
     if not 0 < share <= 1:
         raise ValueError(f"`{name}` of an attention-augmented convolution must be above 0 and at most 1, got {share}")
     return heads * max(1, round(share * filters / heads))
+
+
+def attach_attention_augmented(
+    host: Host,
+    *,
+    stages: tuple[int, ...] = (),
+    key_share: float = 0.2,
+    value_share: float = 0.1,
+    heads: int = 8,
+) -> None:
+    """Replace the spatial convolution of every block in stages.
+
+    Args:
+        host: Where attention-augmented convolutions go.
+        stages: Numbers of the stages, from 1; none given means all but the first, whose maps are too large for every
+            pixel to look at all others. The paper leaves them alone too.
+        key_share: As in `AttentionAugmentedConv2d`.
+        value_share: As in `AttentionAugmentedConv2d`.
+        heads: As in `AttentionAugmentedConv2d`.
+    """
+
+    def make(site: Site) -> nn.Module:
+        old = spatial_convolution(site)
+        return AttentionAugmentedConv2d(
+            old.in_channels,
+            old.out_channels,
+            side=site.convolved.height if site.convolved else 1,
+            stride=old.stride[0],
+            key_share=key_share,
+            value_share=value_share,
+            heads=heads,
+        )
+
+    chosen = sites_of_stages(host.network, host.sites, "aa", stages)[0 if stages else 1 :]
+    replace_convolutions([site for inside in chosen for site in inside], make)

@@ -12,9 +12,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
-from gradscape.models.attentions.reduction import reduced_channels
+from gradscape.models.bottleneck import reduced_channels
+from gradscape.models.sites import Host, attend_stages
 
-__all__ = ["BAM"]
+__all__ = ["BAM", "attach_bam"]
 
 
 class BAM(nn.Module):
@@ -69,3 +70,16 @@ class BAM(nn.Module):
         channel = self.channel(self.channel_gate(x.mean((2, 3))))
         spatial = self.spatial(self.spatial_gate(x))
         return self.result(x * self.mask(1 + torch.sigmoid(channel[:, :, None, None] * spatial)))
+
+
+def attach_bam(host: Host, *, reduction: int = 16, stages: tuple[int, ...] = (1, 2, 3)) -> None:
+    """Add BAM after the last block of stages.
+
+    Args:
+        host: Where it goes.
+        reduction: As in `BAM`.
+        stages: Numbers of the stages, from 1; none given means all.
+    """
+    attend_stages(
+        host.network, host.sites, "bam", lambda site: BAM(site.output.channels, reduction=reduction), stages=stages
+    )

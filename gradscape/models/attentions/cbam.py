@@ -9,9 +9,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
-from gradscape.models.attentions.reduction import reduced_channels
+from gradscape.models.bottleneck import reduced_channels
+from gradscape.models.sites import Host, attend_branches
+from gradscape.models.staged import bottleneck_of
 
-__all__ = ["CBAM"]
+__all__ = ["CBAM", "attach_cbam"]
 
 
 class CBAM(nn.Module):
@@ -54,3 +56,14 @@ class CBAM(nn.Module):
         x = x * weights[:, :, None, None]
         pooled = torch.cat([x.amax(1, keepdim=True), x.mean(1, keepdim=True)], 1)
         return self.result(x * self.spatial(torch.sigmoid(self.norm(self.conv(pooled)))))
+
+
+def attach_cbam(host: Host, *, reduction: int | None = None) -> None:
+    """Add CBAM to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+        reduction: As in `CBAM`; None for the network's own.
+    """
+    ratio = bottleneck_of(host.network, reduction=reduction).reduction
+    attend_branches(host.sites, "cbam", lambda site: CBAM(site.branch.channels, reduction=ratio))

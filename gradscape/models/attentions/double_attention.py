@@ -10,9 +10,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
-from gradscape.models.attentions.reduction import reduced_channels
+from gradscape.models.bottleneck import reduced_channels
+from gradscape.models.sites import Host, Site, attend_stages
 
-__all__ = ["DoubleAttention"]
+__all__ = ["DoubleAttention", "attach_double_attention"]
 
 
 class DoubleAttention(nn.Module):
@@ -59,3 +60,18 @@ class DoubleAttention(nn.Module):
         descriptors = self.features(x).flatten(2) @ gather.transpose(1, 2)
         mixed = (descriptors @ distribute).unflatten(2, x.shape[2:])
         return self.result(x + self.part(self.expand(mixed)))
+
+
+def attach_double_attention(host: Host, *, reduction: int = 16, stages: tuple[int, ...] = (2, 3)) -> None:
+    """Add double attention after the last block of stages.
+
+    Args:
+        host: Where it goes.
+        reduction: As in `DoubleAttention`.
+        stages: Numbers of the stages, from 1; none given means all.
+    """
+
+    def make(site: Site) -> nn.Module:
+        return DoubleAttention(site.output.channels, reduction=reduction)
+
+    attend_stages(host.network, host.sites, "a2", make, stages=stages)

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, attend_branches
 
-__all__ = ["EfficientChannelAttention"]
+__all__ = ["EfficientChannelAttention", "attach_efficient_channel"]
 
 
 class EfficientChannelAttention(nn.Module):
@@ -44,3 +45,12 @@ class EfficientChannelAttention(nn.Module):
         x = self.before(x)
         weights = self.channel(torch.sigmoid(self.conv(x.mean((2, 3))[:, None]).squeeze(1)))
         return self.result(x * weights[:, :, None, None])
+
+
+def attach_efficient_channel(host: Host) -> None:
+    """Add ECA to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+    """
+    attend_branches(host.sites, "eca", lambda site: EfficientChannelAttention(site.branch.channels))

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, attend_branches
 
-__all__ = ["GatherExcite", "GatherExciteTheta"]
+__all__ = ["GatherExcite", "GatherExciteTheta", "attach_gather_excite", "attach_gather_excite_theta"]
 
 
 class GatherExcite(nn.Module):
@@ -74,3 +75,22 @@ class GatherExciteTheta(nn.Module):
         x = self.before(x)
         mask = self.mask(torch.sigmoid(self.gather(x)))
         return self.result(x * F.interpolate(mask, size=x.shape[2:]))
+
+
+def attach_gather_excite(host: Host) -> None:
+    """Add GE-θ⁻ to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+    """
+    attend_branches(host.sites, "ge", lambda _: GatherExcite())
+
+
+def attach_gather_excite_theta(host: Host, *, extent: int = 8) -> None:
+    """Add GE-θ to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+        extent: As in `GatherExciteTheta`.
+    """
+    attend_branches(host.sites, "ge", lambda site: GatherExciteTheta(site.branch.channels, extent=extent))

@@ -9,9 +9,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
-from gradscape.models.attentions.reduction import reduced_channels
+from gradscape.models.bottleneck import reduced_channels
+from gradscape.models.sites import Host, attend_branches
 
-__all__ = ["GlobalContext"]
+__all__ = ["GlobalContext", "attach_global_context"]
 
 
 class GlobalContext(nn.Module):
@@ -55,3 +56,13 @@ class GlobalContext(nn.Module):
         weights = self.spatial(self.score(x).flatten(2).softmax(2).unflatten(2, x.shape[2:]))
         context = self.transform((x * weights).sum((2, 3)))
         return self.result(x + self.part(context[:, :, None, None].expand_as(x)))
+
+
+def attach_global_context(host: Host, *, reduction: int = 16) -> None:
+    """Add GC to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+        reduction: As in `GlobalContext`.
+    """
+    attend_branches(host.sites, "gc", lambda site: GlobalContext(site.branch.channels, reduction=reduction))

@@ -7,8 +7,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, attend_stages
 
-__all__ = ["NonLocal"]
+__all__ = ["NonLocal", "attach_non_local"]
 
 
 class NonLocal(nn.Module):
@@ -54,3 +55,13 @@ class NonLocal(nn.Module):
         affinity = self.affinity((theta.transpose(1, 2) @ phi).softmax(2)[:, None]).squeeze(1)
         gathered = (g @ affinity.transpose(1, 2)).unflatten(2, x.shape[2:])
         return self.result(x + self.part(self.norm(self.expand(gathered))))
+
+
+def attach_non_local(host: Host, *, stages: tuple[int, ...] = (2, 3)) -> None:
+    """Add non-local blocks after the last block of stages.
+
+    Args:
+        host: Where they go.
+        stages: Numbers of the stages, from 1; none given means all.
+    """
+    attend_stages(host.network, host.sites, "nl", lambda site: NonLocal(site.output.channels), stages=stages)

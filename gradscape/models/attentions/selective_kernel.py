@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, Site, replace_convolutions, spatial_convolution
 
-__all__ = ["SelectiveKernel"]
+__all__ = ["SelectiveKernel", "attach_selective_kernel"]
 
 
 def _kernel(channels: int, filters: int, *, dilation: int, stride: int, groups: int) -> nn.Sequential:
@@ -76,3 +77,17 @@ class SelectiveKernel(nn.Module):
         # A softmax over two scores is the sigmoid of their difference.
         weights = self.channel(torch.sigmoid(far_score - near_score))
         return self.result(near + weights * (far - near))
+
+
+def attach_selective_kernel(host: Host) -> None:
+    """Replace every block's spatial convolution, with the normalization and the ReLU after it.
+
+    Args:
+        host: Where selective kernels go.
+    """
+
+    def make(site: Site) -> nn.Module:
+        old = spatial_convolution(site)
+        return SelectiveKernel(old.in_channels, old.out_channels, stride=old.stride[0], groups=old.groups)
+
+    replace_convolutions(host.sites, make, normalized=True)

@@ -10,8 +10,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, attend_branches
 
-__all__ = ["SpatialGroupEnhance"]
+__all__ = ["SpatialGroupEnhance", "attach_spatial_group_enhance"]
 
 
 class SpatialGroupEnhance(nn.Module):
@@ -58,3 +59,13 @@ class SpatialGroupEnhance(nn.Module):
         normalized = centered / (agreement.std((2, 3), correction=0, keepdim=True) + 1e-5)
         mask = torch.sigmoid(self.scale * normalized + self.offset)
         return self.result(x * self.mask(mask.repeat_interleave(channels // self.groups, 1)))
+
+
+def attach_spatial_group_enhance(host: Host, *, groups: int = 64) -> None:
+    """Add SGE to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+        groups: As in `SpatialGroupEnhance`.
+    """
+    attend_branches(host.sites, "sge", lambda _: SpatialGroupEnhance(groups))

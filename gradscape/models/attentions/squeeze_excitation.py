@@ -15,9 +15,16 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
-from gradscape.models.attentions.reduction import reduced_channels
+from gradscape.models.bottleneck import reduced_channels
+from gradscape.models.sites import Host, Site, attend_branches, gate_branches
+from gradscape.models.staged import bottleneck_of
 
-__all__ = ["SqueezeExcitation", "SqueezeExcitationGate"]
+__all__ = [
+    "SqueezeExcitation",
+    "SqueezeExcitationGate",
+    "attach_squeeze_excitation",
+    "attach_squeeze_excitation_gate",
+]
 
 
 def _excitation(channels: int, filters: int, *, hidden: int, bias: bool) -> nn.Sequential:
@@ -113,3 +120,36 @@ def _matcher(channels: int, filters: int, *, hidden: int) -> nn.Sequential:
         nn.Conv2d(hidden, filters, 1, bias=False),
         nn.BatchNorm2d(filters),
     )
+
+
+def attach_squeeze_excitation(host: Host, *, reduction: int | None = None, bias: bool | None = None) -> None:
+    """Add SE to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+        reduction: As in `SqueezeExcitation`; None for the network's own.
+        bias: As in `SqueezeExcitation`; None for the network's own.
+    """
+    inside = bottleneck_of(host.network, reduction=reduction)
+    biased = inside.bias if bias is None else bias
+
+    def make(site: Site) -> nn.Module:
+        return SqueezeExcitation(site.branch.channels, reduction=inside.reduction, bias=biased)
+
+    attend_branches(host.sites, "se", make)
+
+
+def attach_squeeze_excitation_gate(host: Host, *, match: bool, reduction: int | None = None) -> None:
+    """Add SE+ or SE++ to every block's residual branch, as a gate that looks at the block's input.
+
+    Args:
+        host: Where it goes.
+        match: As in `SqueezeExcitationGate`: False is SE+, True SE++.
+        reduction: As in `SqueezeExcitationGate`; None for the network's own.
+    """
+    ratio = bottleneck_of(host.network, reduction=reduction).reduction
+
+    def make(site: Site) -> nn.Module:
+        return SqueezeExcitationGate(site.input.channels, site.branch.channels, reduction=ratio, match=match)
+
+    gate_branches(host.sites, "se", make)

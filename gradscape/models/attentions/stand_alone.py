@@ -16,8 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, Site, replace_convolutions, spatial_convolution
 
-__all__ = ["StandAloneAttention2d"]
+__all__ = ["StandAloneAttention2d", "attach_stand_alone"]
 
 
 class StandAloneAttention2d(nn.Module):
@@ -107,3 +108,21 @@ class StandAloneAttention2d(nn.Module):
         spread = spread.scatter(3, windows.expand(*weights.shape[:2], -1, -1), weights.transpose(2, 3))
         inside = (slice(margin, margin + height), slice(margin, margin + width))
         return spread.unflatten(3, padded)[..., inside[0], inside[1]].flatten(3)
+
+
+def attach_stand_alone(host: Host, *, kernel_size: int = 7, heads: int = 8) -> None:
+    """Replace every block's spatial convolution.
+
+    Args:
+        host: Where stand-alone attention goes.
+        kernel_size: As in `StandAloneAttention2d`.
+        heads: As in `StandAloneAttention2d`.
+    """
+
+    def make(site: Site) -> nn.Module:
+        old = spatial_convolution(site)
+        return StandAloneAttention2d(
+            old.in_channels, old.out_channels, kernel_size=kernel_size, stride=old.stride[0], heads=heads
+        )
+
+    replace_convolutions(host.sites, make)

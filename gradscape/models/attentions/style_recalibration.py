@@ -11,8 +11,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._taps import Tap
+from gradscape.models.sites import Host, attend_branches
 
-__all__ = ["StyleRecalibration"]
+__all__ = ["StyleRecalibration", "attach_style_recalibration"]
 
 
 class StyleRecalibration(nn.Module):
@@ -46,3 +47,12 @@ class StyleRecalibration(nn.Module):
         encoding = self.style[:, 0] * mean + self.style[:, 1] * deviation
         weights = self.channel(torch.sigmoid(self.norm(encoding)))
         return self.result(x * weights[:, :, None, None])
+
+
+def attach_style_recalibration(host: Host) -> None:
+    """Add SRM to every block's residual branch.
+
+    Args:
+        host: Where it goes.
+    """
+    attend_branches(host.sites, "srm", lambda site: StyleRecalibration(site.branch.channels))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape.models.bottleneck import BottleneckChoice
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
@@ -61,6 +62,8 @@ class CifarDenseNet(StagedNetwork):
     Raises:
         ValueError: If `growth_rate` is not positive.
     """
+
+    attention_bottleneck = BottleneckChoice(reduction=3, bias=False, wider=True)  # for layers as narrow as these
 
     def __init__(self, blocks_per_stage: tuple[int, ...], *, num_classes: int = 10, growth_rate: int = 32) -> None:
         super().__init__()

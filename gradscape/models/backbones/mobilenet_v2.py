@@ -14,6 +14,7 @@ from torchvision.models.mobilenetv2 import InvertedResidual
 from torchvision.models.mobilenetv2 import MobileNetV2 as TorchvisionMobileNetV2
 
 from gradscape.models.backbones.substitutes import NumberedLayers
+from gradscape.models.bottleneck import BottleneckChoice
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import FeaturesNetwork, StagedNetwork
 
@@ -39,6 +40,8 @@ class MobileNetV2(FeaturesNetwork, TorchvisionMobileNetV2, NumberedLayers):
         num_classes: Number of classes.
         width: Factor on the channels, rounded to multiples of 8.
     """
+
+    attention_bottleneck = BottleneckChoice(reduction=8)
 
     def __init__(self, *, num_classes: int = 1000, width: float = 1.0) -> None:
         super().__init__(num_classes=num_classes, width_mult=width, block=_InvertedResidual)
@@ -98,6 +101,8 @@ class CifarMobileNetV2(StagedNetwork):
     Args:
         num_classes: Number of classes.
     """
+
+    attention_bottleneck = BottleneckChoice(bias=False)
 
     def __init__(self, *, num_classes: int = 10) -> None:
         super().__init__()

@@ -11,6 +11,7 @@ before its projection too in every such block. Global average pooling takes any 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape.models.bottleneck import BottleneckChoice
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
@@ -82,6 +83,8 @@ class PreactResNet(StagedNetwork):
         widths: Channels of each stage's 3×3 convolutions.
         final_normalization: Whether normalization and ReLU stand before the average pooling, as in the paper.
     """
+
+    attention_bottleneck = BottleneckChoice(bias=False)
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ that UPANets compares itself with, whose 11.26 million parameters its tables pri
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.models.attentions import SqueezeExcitation
+from gradscape.models.attentions.squeeze_excitation import SqueezeExcitation
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 

@@ -9,6 +9,7 @@ global average pooling that lets it take any size from 32 pixels on.
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape.models.bottleneck import BottleneckChoice
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
@@ -37,6 +38,8 @@ class CifarVGG16(StagedNetwork):
     Args:
         num_classes: Number of classes.
     """
+
+    attention_bottleneck = BottleneckChoice(bias=False)
 
     def __init__(self, *, num_classes: int = 10) -> None:
         super().__init__()

@@ -7,7 +7,7 @@ from torch.nn import functional as F
 
 from gradscape._taps import collected_taps
 from gradscape.models import count_parameters
-from gradscape.models.attentions import AttentionAugmentedConv2d
+from gradscape.models.attentions.attention_augmented import AttentionAugmentedConv2d
 from tests.models.attentions.conftest import Settle
 
 

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import BAM
+from gradscape.models.attentions.bam import BAM
 from tests.models.attentions.conftest import Settle
 
 

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import CBAM
+from gradscape.models.attentions.cbam import CBAM
 from tests.models.attentions.conftest import Settle
 
 

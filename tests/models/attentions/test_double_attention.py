@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from gradscape._taps import collected_taps
-from gradscape.models.attentions import DoubleAttention
+from gradscape.models.attentions.double_attention import DoubleAttention
 from tests.models.attentions.conftest import Settle
 
 

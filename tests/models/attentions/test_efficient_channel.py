@@ -5,7 +5,7 @@ import timm
 import torch
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import EfficientChannelAttention
+from gradscape.models.attentions.efficient_channel import EfficientChannelAttention
 from tests.models.attentions.conftest import Settle
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import GatherExcite, GatherExciteTheta
+from gradscape.models.attentions.gather_excite import GatherExcite, GatherExciteTheta
 from tests.models.attentions.conftest import Settle
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import GlobalContext
+from gradscape.models.attentions.global_context import GlobalContext
 from tests.models.attentions.conftest import Settle
 
 

@@ -6,7 +6,7 @@ from torch import nn
 
 from gradscape._taps import collected_taps
 from gradscape.models import count_parameters
-from gradscape.models.attentions import NonLocal
+from gradscape.models.attentions.non_local import NonLocal
 from tests.models.attentions.conftest import Settle
 
 

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import SelectiveKernel
+from gradscape.models.attentions.selective_kernel import SelectiveKernel
 from tests.models.attentions.conftest import Settle
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import SpatialGroupEnhance
+from gradscape.models.attentions.spatial_group_enhance import SpatialGroupEnhance
 from tests.models.attentions.conftest import Settle
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import SqueezeExcitation, SqueezeExcitationGate
+from gradscape.models.attentions.squeeze_excitation import SqueezeExcitation, SqueezeExcitationGate
 from tests.models.attentions.conftest import Settle
 
 

@@ -5,7 +5,7 @@ import torch
 
 from gradscape._taps import collected_taps
 from gradscape.models import count_parameters
-from gradscape.models.attentions import StandAloneAttention2d
+from gradscape.models.attentions.stand_alone import StandAloneAttention2d
 from tests.models.attentions.conftest import Settle
 
 

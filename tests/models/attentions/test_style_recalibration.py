@@ -3,7 +3,7 @@ import math
 import torch
 
 from gradscape.models import count_parameters
-from gradscape.models.attentions import StyleRecalibration
+from gradscape.models.attentions.style_recalibration import StyleRecalibration
 from tests.models.attentions.conftest import Settle
 
 

@@ -1,14 +1,14 @@
-"""What our own trainings reached: one row for each run in measured.csv."""
+"""What our own trainings reached: one row for each run in own_scores.csv."""
 
 import csv
 from dataclasses import dataclass
 from importlib.resources import files
 
-__all__ = ["MEASURED", "MeasuredScore"]
+__all__ = ["OWN_SCORES", "OwnScore"]
 
 
 @dataclass(frozen=True)
-class MeasuredScore:
+class OwnScore:
     """The outcome of one training.
 
     Attributes:
@@ -31,12 +31,12 @@ class MeasuredScore:
         return 100 * self.accuracy / (self.parameters / 1e6)
 
 
-def _read_rows() -> tuple[MeasuredScore, ...]:
-    text = files("gradscape.models").joinpath("measured.csv").read_text(encoding="utf-8")
+def _read_rows() -> tuple[OwnScore, ...]:
+    text = files("gradscape.models").joinpath("own_scores.csv").read_text(encoding="utf-8")
     return tuple(
-        MeasuredScore(row["model"], row["data"], int(row["epochs"]), float(row["accuracy"]), int(row["parameters"]))
+        OwnScore(row["model"], row["data"], int(row["epochs"]), float(row["accuracy"]), int(row["parameters"]))
         for row in csv.DictReader(text.splitlines())
     )
 
 
-MEASURED = _read_rows()
+OWN_SCORES = _read_rows()
