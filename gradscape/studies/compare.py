@@ -90,7 +90,7 @@ def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
     candidates: list[list[str]] = [[], [], []]
     for weights, draws in groups.items():
         file, surface = next(iter(draws.values()))
-        candidates[0].append(str(surface.meta.get("model") or "model"))
+        candidates[0].append(surface.meta.called or "model")
         candidates[1].append(_folder_name(file))
         candidates[2].append(f"{candidates[0][-1]} {weights[:8]}")
     names = next((names for names in candidates if len(set(names)) == len(names)), candidates[2])

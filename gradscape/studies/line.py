@@ -35,7 +35,7 @@ class LinePath:
 
     def evaluate(self, split: Split, path: Path, *, report: Callable[[str, Progress], None], **options: Any) -> Line:
         """Evaluate the line into an `.h5` file; options are those of `evaluate_surface`."""
-        title = self.meta["model"]
+        title = self.meta["title"]
         return evaluate_line(
             self.model,
             split,
@@ -71,7 +71,7 @@ def make_path(
     """
     check_classes(models, split)
     (name, model), *others = models.items()
-    meta = {"model": name, "data": split.name, "split": split.split}
+    meta = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
     if others:
         ((other_name, other),) = others
         direction = difference_direction(model, other, space=space or "states")  # type: ignore[arg-type]
