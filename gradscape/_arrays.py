@@ -1,6 +1,5 @@
 """Named arrays with their provenance in one `.npz` file, without pickles."""
 
-import json
 import os
 import zipfile
 import zlib
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from gradscape._files import replacing
+from gradscape._provenance import Provenance
 
 __all__ = ["load_arrays", "load_result", "save_arrays"]
 
@@ -17,7 +17,7 @@ _META = "meta"
 
 
 def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any]) -> None:
-    """Write arrays, and the provenance as JSON under the name `meta`, all at once.
+    """Write arrays, and their provenance under the name `meta`, all at once.
 
     Args:
         path: The file, `.npz`.
@@ -29,11 +29,12 @@ def save_arrays(path: str | os.PathLike[str], arrays: Mapping[str, np.ndarray], 
     """
     if taken := {_META, "file", "allow_pickle"} & set(arrays):
         raise ValueError(f"`arrays` must not be named {', '.join(sorted(taken))}, which is taken; choose another name")
+    text = Provenance.of(meta).to_json()
     with replacing(path) as partial, partial.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, **arrays, **{_META: np.array(json.dumps(dict(meta)))})
+        np.savez_compressed(file, allow_pickle=False, **arrays, **{_META: np.array(text)})
 
 
-def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Provenance]:
     """Read what `save_arrays` wrote.
 
     Raises:
@@ -43,14 +44,14 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
-        return arrays, json.loads(str(arrays.pop(_META)))
+        return arrays, Provenance.from_json(str(arrays.pop(_META)))
     except (KeyError, EOFError, TypeError, ValueError, zipfile.BadZipFile, zlib.error) as problem:
         raise ValueError(f"`{os.fspath(path)}` must be a .npz file of gradscape with its provenance") from problem
 
 
 def load_result(
     path: str | os.PathLike[str], kind: str, *, called: str
-) -> tuple[dict[str, np.ndarray], dict[str, Any], dict[str, Any]]:
+) -> tuple[dict[str, np.ndarray], dict[str, Any], Provenance]:
     """Read a result that was written with an entry of its own in the provenance.
 
     Args:
@@ -66,7 +67,6 @@ def load_result(
         ValueError: It holds something else.
     """
     arrays, meta = load_arrays(path)
-    entry = meta.pop(kind, None)
-    if entry is None:
+    if kind not in meta:
         raise ValueError(f"`{os.fspath(path)}` must hold {called}, but holds {', '.join(arrays)}")
-    return arrays, entry, meta
+    return arrays, meta[kind], Provenance.of({name: value for name, value in meta.items() if name != kind})

@@ -13,8 +13,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from gradscape._digest import digest_model
 from gradscape._files import replacing
 from gradscape._names import one_line
+from gradscape._provenance import current_versions
 
 __all__ = ["Classifier", "read_checkpoint", "read_foreign_state", "save_checkpoint"]
 
@@ -84,7 +86,8 @@ def save_checkpoint(
         mean: Mean of each color channel, in [0, 1].
         std: Standard deviation of each color channel.
         labels: Names of the classes.
-        **meta: What else to keep (recipe, data, scores …): anything that JSON can hold.
+        **meta: What else to keep (recipe, data, scores …): anything that JSON can hold. The digest of the weights and
+            the versions are added.
 
     Raises:
         ValueError: If the suffix or a value is wrong.
@@ -104,8 +107,9 @@ def save_checkpoint(
         "labels": None if labels is None else list(labels),
     }
     _check_meta(described)
+    made = {"weights": digest_model(Classifier(network, described)), "versions": current_versions()}
     try:
-        text = json.dumps({**meta, **described})
+        text = json.dumps({**meta, **described, **made})
     except TypeError as error:
         raise TypeError(f"`meta` must be what JSON can hold: {error}") from error
     state = {}
@@ -125,7 +129,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
         path: The file.
 
     Returns:
-        The network's state, and name, num_classes, image_size, mean, std, labels and what else was saved.
+        The network's state, and name, num_classes, image_size, mean, std, labels and what else was saved; `weights`
+        and `versions` are missing from files of 0.1.0.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -1,4 +1,4 @@
-"""What keeps the house easy to live in: no circles, one meaning for a name, public lists, drawing and html in their rooms."""
+"""What keeps the house easy to live in: no circles, one meaning for a name, public lists, html in one room."""
 
 import ast
 from collections import Counter

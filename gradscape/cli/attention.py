@@ -35,8 +35,9 @@ def attention(
     ((name, model),) = load_finite_models([checkpoint], device).items()
     shown = load_pictures(images, model.image_size)
     with waiting("looking at the attention", quiet=quiet):
-        seen = study.attend_pictures(name, model, shown, output, blocks=block or ())
+        seen = study.attend_pictures(name, model, shown, blocks=block or ())
+        numbers, _ = seen.save(output)
         written = study.draw_attention(seen, output, blocks=block or ())
     if not quiet:
         say_table(study.HEADINGS, study.tabulate_attention(seen))
-        say_written([output / "attention.npz", *written])
+        say_written([numbers, *written])

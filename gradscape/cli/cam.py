@@ -56,7 +56,7 @@ def cam(
             class_index=class_index,
             measured=faithfulness,
         )
-        written = study.save_explanations(explained, output)
+        written = explained.save(output)
         written += study.draw_explanations(explained, output, style=style, scale=scale)
     if not quiet:
         say_table(study.CLASS_HEADINGS, study.tabulate_classes(explained))

@@ -39,8 +39,9 @@ def fusion(
     size = model.image_size
     shown = study.noise_pictures(size, seed=seed) if noise else load_pictures(files, size)
     with waiting("fusing", quiet=quiet):
-        maps = study.fuse_pictures(name, model, shown, output, block=block, noise=noise)
-        written = study.draw_fusion(maps, shown, output, noise=noise)
+        fused = study.fuse_pictures(name, model, shown, block=block, noise=noise)
+        numbers, *_ = fused.save(output)
+        written = study.draw_fusion(fused, output)
     if not quiet:
-        say(f"block {maps.block}: {', '.join(maps.names)}; {maps.meta['formula']}")
-        say_written([output / "fusion.npz", *written])
+        say(f"block {fused.maps.block}: {', '.join(fused.maps.names)}; {fused.maps.meta['formula']}")
+        say_written([numbers, *written])

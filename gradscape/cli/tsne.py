@@ -49,8 +49,12 @@ def tsne(
     )
     making = {"layer": layer, "backend": backend, "perplexity": perplexity, "seed": seed}
     with waiting("embedding", quiet=quiet):
-        report = None if quiet else say
-        embeddings = study.embed_models(models, images, output, report=report, **making)
-        written = study.draw_embeddings(embeddings, images, output)
+        embedded, written = [], []
+        for one in study.embed_models(models, images, **making):
+            written += one.save(output)
+            embedded.append(one)
+            if not quiet:
+                say(one.remark)
+        written += study.draw_embeddings(embedded, output)
     if not quiet:
-        say_written([*study.embedding_paths(models, output).values(), *written])
+        say_written(written)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._digest import digest_tensors
+from gradscape._provenance import current_versions
 from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file, resize_image, to_unit_range
 
 __all__ = ["PICTURES", "Pictures", "ShownPictures", "load_pictures", "load_shown_pictures", "save_shown_pictures"]
@@ -112,7 +113,7 @@ def save_shown_pictures(pictures: Pictures, folder: Path) -> Path:
     """
     pixels = (pictures.images.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
     about = {"names": list(pictures.names), "digest": digest_tensors([("images", pictures.images)])}
-    save_arrays(folder / PICTURES, {"pixels": pixels}, {"pictures": about})
+    save_arrays(folder / PICTURES, {"pixels": pixels}, {"versions": current_versions(), "pictures": about})
     return folder / PICTURES
 
 

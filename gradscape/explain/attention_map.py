@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
+from gradscape._provenance import Provenance
 from gradscape._taps import Kind
 from gradscape.explain.features import as_array
 
@@ -61,7 +62,7 @@ def save_attention_maps(
     save_arrays(path, {key: one.values for key, one in maps.items()}, {**meta, "attention_maps": named})
 
 
-def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, AttentionMap], dict[str, Any]]:
+def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, AttentionMap], Provenance]:
     """Read what `save_attention_maps` wrote: the maps by name, and the provenance.
 
     Raises:

@@ -11,9 +11,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-import gradscape
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
+from gradscape._provenance import Provenance, current_versions
 from gradscape.explain.explainable import uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
@@ -210,7 +210,8 @@ def _size(images: Tensor) -> tuple[int, int]:
     return images.shape[-2], images.shape[-1]
 
 
-def _provenance(model: nn.Module) -> dict[str, Any]:
+def _provenance(model: nn.Module) -> Provenance:
     plain = uncompiled(model)
-    name = plain.meta["name"] if isinstance(plain, Classifier) else type(plain).__name__
-    return {"model": name, "versions": {"gradscape": gradscape.__version__, "torch": torch.__version__}}
+    if isinstance(plain, Classifier):
+        return Provenance(model=plain.meta["name"], versions=current_versions())
+    return Provenance(title=type(plain).__name__, versions=current_versions())

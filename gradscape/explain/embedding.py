@@ -3,9 +3,8 @@
 import logging
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -13,9 +12,9 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from gradscape import __version__
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
+from gradscape._provenance import PROVENANCE, ProvenanceField, current_versions
 from gradscape.explain.embedding_backends import find_backend
 from gradscape.explain.embedding_features import Features, extract_features
 from gradscape.explain.embedding_quality import EmbeddingQuality, measure_quality
@@ -51,7 +50,7 @@ class Embedding:
     seed: int
     quality: EmbeddingQuality
     classes: tuple[str, ...] | None
-    meta: Mapping[str, Any]
+    meta: ProvenanceField = PROVENANCE
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[1] != 2 or not np.isfinite(self.points).all():
@@ -158,7 +157,7 @@ def embed(
     meta: dict[str, Any] = {
         "features": features.values.shape[1],
         "package": program.package,
-        "versions": {"gradscape": __version__, **{name: version(name) for name in ("torch", "numpy", "scipy")}},
+        "versions": current_versions("numpy", "scipy"),
         "threads": torch.get_num_threads(),
     }
     if used < perplexity:

@@ -13,7 +13,6 @@ Differs from the paper:
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -22,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape._provenance import PROVENANCE, ProvenanceField, current_versions
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.target_layer import resolve_layer
@@ -52,7 +52,7 @@ class FeatureFactors:
     relative_error: float
     image_size: tuple[int, int]
     target_layer: str
-    meta: Mapping[str, Any]
+    meta: ProvenanceField = PROVENANCE
 
     def __post_init__(self) -> None:
         if self.maps.ndim != 4 or self.concepts.shape != (self.maps.shape[1], *self.offset.shape):
@@ -118,13 +118,12 @@ def factorize_features(
         maps = as_maps(features, (height, width)).float()
         factors = _factorized(maps.cpu().numpy(), components, seed)
         scores = None if head is None else _scored(head, factors, like=features)
-    versions = {"torch": torch.__version__, "scikit-learn": version("scikit-learn")}
     return FeatureFactors(
         **factors,
         class_scores=scores,
         image_size=(height, width),
         target_layer=name,
-        meta={"seed": seed, "versions": versions},
+        meta={"seed": seed, "versions": current_versions("scikit-learn")},
     )
 
 

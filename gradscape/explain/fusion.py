@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._names import unknown_name
+from gradscape._provenance import current_versions
 from gradscape._taps import Kind, Tap
 from gradscape.explain.features import as_array, listening, run_listened
 from gradscape.explain.fusion_map import FusionMaps
@@ -70,7 +71,7 @@ def fusion_maps(
         as_array(fused),
         block=name,
         names=(words["before"], part_word, words["result"]),
-        meta={"formula": formula, "class": type(layers[name]).__name__, "torch": torch.__version__},
+        meta={"versions": current_versions(), "formula": formula, "class": type(layers[name]).__name__},
     )
 
 

@@ -1,9 +1,7 @@
 """Heatmaps: how much each place of an image spoke for a class."""
 
 import os
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +9,7 @@ from torch.nn import functional as F
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
+from gradscape._provenance import PROVENANCE, ProvenanceField
 
 __all__ = ["Heatmaps"]
 
@@ -37,7 +36,7 @@ class Heatmaps:
     class_index: np.ndarray
     score: np.ndarray
     probability: np.ndarray
-    meta: Mapping[str, Any]
+    meta: ProvenanceField = PROVENANCE
 
     def __post_init__(self) -> None:
         if self.raw.ndim != 3:

@@ -1,6 +1,5 @@
 """What surfaces and lines have in common: the measured values, and the HDF5 file that holds them."""
 
-import json
 import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ import numpy as np
 
 from gradscape._files import replacing
 from gradscape._hdf5 import open_hdf5
+from gradscape._provenance import PROVENANCE, Provenance, ProvenanceField
 from gradscape.landscape.rounding import RoundingError
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
@@ -29,12 +29,12 @@ class Measured(ABC):
     Attributes:
         blocks: The sums over blocks of images that all values follow from, (blocks, *grid).
         origin: The same at the trained network itself, always evaluated, also where the grid misses it.
-        meta: Provenance: model, data, seed, plan, digests, versions.
+        meta: Provenance; also plan, plan_notes, directions, functions, blocks and how the directions were made.
     """
 
     blocks: BlockStatistics
     origin: BlockStatistics
-    meta: Mapping[str, Any]
+    meta: ProvenanceField = PROVENANCE
 
     @property
     def loss(self) -> Floats:
@@ -106,7 +106,7 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
         file[f"{split}_loss"] = np.where(filled, measured.loss, _UNFILLED)
         file[f"{split}_acc"] = np.where(filled, 100 * (1 - measured.error), _UNFILLED)
         group = file.create_group(_GROUP)
-        group.attrs.update(format=_FORMAT, population=measured.blocks.population, meta=json.dumps(dict(measured.meta)))
+        group.attrs.update(format=_FORMAT, population=measured.blocks.population, meta=measured.meta.to_json())
         for place in ("blocks", "origin"):
             for name in BlockStatistics.arrays():
                 group[f"{place}/{name}"] = getattr(getattr(measured, place), name)
@@ -138,7 +138,7 @@ def _own_fields(group: h5py.Group) -> dict[str, Any]:
         BlockStatistics(**{name: group[place][name][()] for name in BlockStatistics.arrays()}, population=population)
         for place in ("blocks", "origin")
     )
-    return {"blocks": blocks, "origin": origin, "meta": json.loads(group.attrs["meta"])}
+    return {"blocks": blocks, "origin": origin, "meta": Provenance.from_json(group.attrs["meta"])}
 
 
 def _foreign_fields(file: h5py.File) -> dict[str, Any]:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 from matplotlib.figure import Figure
 
 from gradscape._names import unknown_name
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.attention import attention_maps
 from gradscape.explain.attention_map import AttentionMap, save_attention_maps
@@ -40,6 +42,7 @@ HEADINGS = ("attention", "kind", "shape")
 Maps = dict[str, AttentionMap]
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class SeenAttention:
     """Attention of one network for some pictures.
@@ -48,23 +51,31 @@ class SeenAttention:
         name: The network's name.
         pictures: What it was shown, as one batch.
         maps: Attention by name.
+        meta: Provenance.
     """
 
     name: str
     pictures: Pictures
     maps: Maps
+    meta: Provenance
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write all maps, `attention.npz`, and the pictures beside them, `pictures.npz`.
+
+        Returns:
+            What was written.
+        """
+        save_attention_maps(folder / "attention.npz", self.maps, self.meta)
+        return [folder / "attention.npz", save_shown_pictures(self.pictures, folder)]
 
 
-def attend_pictures(
-    name: str, model: Classifier, pictures: Pictures, output: Path, *, blocks: Sequence[str] = ()
-) -> SeenAttention:
-    """Collect a network's attention and write all of it to `attention.npz`, beside the pictures.
+def attend_pictures(name: str, model: Classifier, pictures: Pictures, *, blocks: Sequence[str] = ()) -> SeenAttention:
+    """Collect a network's attention.
 
     Args:
         name: The network's name.
         model: The network.
         pictures: The batch.
-        output: The folder.
         blocks: Names of attention blocks that it must have.
 
     Raises:
@@ -72,17 +83,15 @@ def attend_pictures(
     """
     maps = attention_maps(model, pictures.images.to(model.mean.device))
     _chosen(maps, blocks)
-    save_attention_maps(output / "attention.npz", maps, provenance(name, model, pictures))
-    save_shown_pictures(pictures, output)
-    return SeenAttention(name, pictures, maps)
+    return SeenAttention(name, pictures, maps, provenance(name, model, pictures))
 
 
-def draw_attention(seen: SeenAttention, output: Path, *, blocks: Sequence[str] = ()) -> list[Path]:
+def draw_attention(seen: SeenAttention, folder: Path, *, blocks: Sequence[str] = ()) -> list[Path]:
     """Draw maps of each picture, weights of channels and scales, and the ranking of the batch, as far as there are any.
 
     Args:
         seen: What to draw.
-        output: The folder; it gets `attention_PICTURE`, `channels`, `scale_weights` and `batch_weights`.
+        folder: It gets `attention_PICTURE`, `channels`, `scale_weights` and `batch_weights`.
         blocks: Names of attention blocks all of whose maps are drawn; by default of every block the last, which is
             what it does to its features.
 
@@ -97,15 +106,15 @@ def draw_attention(seen: SeenAttention, output: Path, *, blocks: Sequence[str] =
     written: list[Path] = []
     if any(draws_map(one) for one in drawn.values()):
         for number, stem in enumerate(picture_stems(seen.pictures)):
-            written += save_pages(_pages(seen, number, drawn), output / f"attention_{stem}")
+            written += save_pages(_pages(seen, number, drawn), folder / f"attention_{stem}")
     if "channel" in kinds:
         channels = {name: one for name, one in drawn.items() if one.kind == "channel"}
-        written += save_pages(map(figure_channel_weights, _cut(channels, _STRIPS)), output / "channels")
+        written += save_pages(map(figure_channel_weights, _cut(channels, _STRIPS)), folder / "channels")
     if "scale weights" in kinds:
-        written += save_pages(iter([figure_scale_weights(drawn, title=seen.name)]), output / "scale_weights")
+        written += save_pages(iter([figure_scale_weights(drawn, title=seen.name)]), folder / "scale_weights")
     if "batch weights" in kinds:
         page = figure_batch_weights(seen.pictures.images, multiply_batch_weights(drawn), names=titles(seen.pictures))
-        written += save_pages(iter([page]), output / "batch_weights")
+        written += save_pages(iter([page]), folder / "batch_weights")
     return written
 
 

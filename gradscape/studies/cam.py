@@ -4,7 +4,7 @@ import csv
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,7 +26,6 @@ __all__ = [
     "Explanations",
     "draw_explanations",
     "explain_pictures",
-    "save_explanations",
     "tabulate_classes",
     "tabulate_faithfulness",
     "tabulate_methods",
@@ -39,6 +38,7 @@ FAITHFULNESS_HEADINGS = ("model", "method", *(f"{name} " for name in _TOLD))
 METHOD_HEADINGS = ("model", "method", "target layer", "not drawn ")
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class Explanations:
     """Heatmaps of the same pictures by every model and method.
@@ -54,6 +54,24 @@ class Explanations:
     heatmaps: Mapping[str, Mapping[str, Heatmaps]]
     labels: Mapping[str, Sequence[str] | None]
     faithfulness: Mapping[str, Mapping[str, Faithfulness]]
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write the pictures, the arrays, `NAME/METHOD.npz`, and one table of everything, `cam.csv`.
+
+        Returns:
+            What was written.
+        """
+        written = [save_shown_pictures(self.pictures, folder)]
+        for name, methods in self.heatmaps.items():
+            for method, maps in methods.items():
+                written.append(folder / file_name(name) / f"{file_name(method)}.npz")
+                maps.save(written[-1])
+        with replacing(folder / "cam.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            rows = list(_rows(self))
+            table.writerow(rows[0])
+            table.writerows(row.values() for row in rows)
+        return [*written, folder / "cam.csv"]
 
 
 def explain_pictures(
@@ -96,40 +114,21 @@ def explain_pictures(
     return Explanations(pictures, found, {name: model.labels for name, model in models.items()}, faithfulness)
 
 
-def save_explanations(explained: Explanations, output: Path) -> list[Path]:
-    """Write the arrays, `NAME/METHOD.npz`, the pictures, and one table of everything, `cam.csv`.
-
-    Returns:
-        What was written.
-    """
-    written = [save_shown_pictures(explained.pictures, output)]
-    for name, methods in explained.heatmaps.items():
-        for method, maps in methods.items():
-            written.append(output / file_name(name) / f"{file_name(method)}.npz")
-            maps.save(written[-1])
-    with replacing(output / "cam.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        rows = list(_rows(explained))
-        table.writerow(rows[0])
-        table.writerows(row.values() for row in rows)
-    return [*written, output / "cam.csv"]
-
-
 def draw_explanations(
-    explained: Explanations, output: Path, *, style: Style = "overlay", scale: Scale = "image"
+    explained: Explanations, folder: Path, *, style: Style = "overlay", scale: Scale = "image"
 ) -> list[Path]:
     """Draw everything in one grid, `cam.pdf` and `cam.png`; what does not fit on a page goes to `cam_page2` and so on.
 
     Args:
         explained: What to draw.
-        output: The folder.
+        folder: Where to.
         style: "overlay", "heatmap" or "masked".
         scale: "image" or "shared".
 
     Returns:
         What was written.
     """
-    return save_pages(_pages(explained, style, scale), output / "cam")
+    return save_pages(_pages(explained, style, scale), folder / "cam")
 
 
 def tabulate_classes(explained: Explanations) -> list[tuple[str, ...]]:

@@ -10,6 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._files import replacing
+from gradscape._provenance import Provenance
 from gradscape._names import unknown_name
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
@@ -90,7 +91,7 @@ def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
     candidates: list[list[str]] = [[], [], []]
     for weights, draws in groups.items():
         file, surface = next(iter(draws.values()))
-        candidates[0].append(str(surface.meta.get("model") or "model"))
+        candidates[0].append(Provenance.of(surface.meta).called or "model")
         candidates[1].append(_folder_name(file))
         candidates[2].append(f"{candidates[0][-1]} {weights[:8]}")
     names = next((names for names in candidates if len(set(names)) == len(names)), candidates[2])

@@ -102,15 +102,18 @@ def _look_inside(models: Mapping[str, Classifier], output: Path, *, seed: int) -
     """Heatmaps, attention and features for a few digits, and where all test images lie."""
     pictures = load_pictures(_write_pictures(output / "images", seed=seed), common_image_size(models))
     explained = cam.explain_pictures(models, pictures, methods=_METHODS, target_layer=_LAYER, measured=True)
-    cam.save_explanations(explained, output / "cam")
+    explained.save(output / "cam")
     cam.draw_explanations(explained, output / "cam")
     for name, model in models.items():
         # Only the numbers: pictures of all blocks take longer than everything else, and the report draws them anyway.
-        attention.attend_pictures(name, model, pictures, output / "attention" / name)
-        fusion.fuse_pictures(name, model, pictures, output / "fusion" / name)
+        attention.attend_pictures(name, model, pictures).save(output / "attention" / name)
+        fusion.fuse_pictures(name, model, pictures).save(output / "fusion" / name)
     images = tsne.choose_images(_DATA, "test", classes=None, limit=_EMBEDDED, seed=seed)
-    embeddings = tsne.embed_models(models, images, output / "tsne", seed=seed)
-    tsne.draw_embeddings(embeddings, images, output / "tsne")
+    embedded = []
+    for one in tsne.embed_models(models, images, seed=seed):
+        one.save(output / "tsne")
+        embedded.append(one)
+    tsne.draw_embeddings(embedded, output / "tsne")
 
 
 def _write_pictures(folder: Path, *, seed: int) -> Sequence[Path]:

@@ -1,7 +1,8 @@
 """Features before attention, its part, and both together, of pictures or of noise."""
 
-import dataclasses
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import final
 
 import torch
 
@@ -13,21 +14,45 @@ from gradscape.models import Classifier
 from gradscape.studies.drawing import picture_stems, save_pages, titles
 from gradscape.studies.networks import provenance
 
-__all__ = ["NOISE", "draw_fusion", "fuse_pictures", "noise_pictures"]
+__all__ = ["NOISE", "FusedPictures", "draw_fusion", "fuse_pictures", "noise_pictures"]
 
 NOISE = "standard normal noise"
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class FusedPictures:
+    """One attention block's features of some pictures.
+
+    Attributes:
+        pictures: Images in [0, 1], or `noise_pictures`.
+        maps: The features.
+        noise: Whether the pictures are `noise_pictures`.
+    """
+
+    pictures: Pictures
+    maps: FusionMaps
+    noise: bool
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write the features, `fusion.npz`, and beside them the pictures, `pictures.npz`, where they are no noise.
+
+        Returns:
+            What was written.
+        """
+        self.maps.save(folder / "fusion.npz")
+        return [folder / "fusion.npz", *([] if self.noise else [save_shown_pictures(self.pictures, folder)])]
+
+
 def fuse_pictures(
-    name: str, model: Classifier, pictures: Pictures, output: Path, *, block: str | None = None, noise: bool = False
-) -> FusionMaps:
-    """Collect one attention block's features and write them to `fusion.npz`, beside the pictures.
+    name: str, model: Classifier, pictures: Pictures, *, block: str | None = None, noise: bool = False
+) -> FusedPictures:
+    """Collect one attention block's features.
 
     Args:
         name: The network's name.
         model: The network.
         pictures: Images in [0, 1], or `noise_pictures`.
-        output: The folder.
         block: Name of the block; None for the one that the network's paper shows.
         noise: Whether the pictures are `noise_pictures`.
 
@@ -36,12 +61,9 @@ def fuse_pictures(
     """
     # Noise is what the bare network takes: normalizing it would shift and stretch it.
     shown = model.network if noise else model
-    found = fusion_maps(shown, pictures.images.to(model.mean.device), block=block)
-    maps = dataclasses.replace(found, meta={**found.meta, **provenance(name, model, pictures)})
-    maps.save(output / "fusion.npz")
-    if not noise:
-        save_shown_pictures(pictures, output)
-    return maps
+    maps = fusion_maps(shown, pictures.images.to(model.mean.device), block=block)
+    about = {**maps.meta, **provenance(name, model, pictures)}
+    return FusedPictures(pictures, replace(maps, meta=about), noise)
 
 
 def noise_pictures(image_size: int, *, seed: int) -> Pictures:
@@ -57,15 +79,15 @@ def noise_pictures(image_size: int, *, seed: int) -> Pictures:
     return Pictures(noise, (NOISE,))
 
 
-def draw_fusion(maps: FusionMaps, pictures: Pictures, output: Path, *, noise: bool = False) -> list[Path]:
+def draw_fusion(fused: FusedPictures, folder: Path) -> list[Path]:
     """Draw a page for each picture, `fusion_PICTURE`, or `fusion` of noise.
 
     Returns:
         What was written.
     """
     written = []
-    for number, stem in enumerate(picture_stems(pictures)):
-        image = None if noise else pictures.images[number]
-        page = figure_fusion(maps, number=number, image=image, names=titles(pictures))
-        written += save_pages(iter([page]), output / ("fusion" if noise else f"fusion_{stem}"))
+    for number, stem in enumerate(picture_stems(fused.pictures)):
+        image = None if fused.noise else fused.pictures.images[number]
+        page = figure_fusion(fused.maps, number=number, image=image, names=titles(fused.pictures))
+        written += save_pages(iter([page]), folder / ("fusion" if fused.noise else f"fusion_{stem}"))
     return written

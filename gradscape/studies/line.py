@@ -37,7 +37,7 @@ class LinePath:
 
     def evaluate(self, split: Split, path: Path, *, report: Callable[[str, Progress], None], options: Options) -> Line:
         """Evaluate the line into an `.h5` file; `options` say how, as far as the arguments before do not."""
-        told = partial(report, self.meta["model"])
+        told = partial(report, self.meta["title"])
         own = replace(options, path=path, meta=self.meta, report=told)
         return evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
 
@@ -65,7 +65,7 @@ def make_path(
     """
     check_classes(models, split)
     (name, model), *others = models.items()
-    meta = {"model": name, "data": split.name, "split": split.split}
+    meta = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
     if others:
         ((other_name, other),) = others
         direction = difference_direction(model, other, space=space or "states")  # type: ignore[arg-type]

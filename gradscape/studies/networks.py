@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from gradscape import __version__
-from gradscape._digest import digest_tensors
+from gradscape._digest import digest_model, digest_tensors
+from gradscape._provenance import Provenance, current_versions
 from gradscape.data import Split
 from gradscape.data.pictures import Pictures
 from gradscape.models import Classifier, load_checkpoint
@@ -83,7 +82,7 @@ def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifi
     return models
 
 
-def provenance(name: str, model: Classifier, pictures: Pictures) -> dict[str, Any]:
+def provenance(name: str, model: Classifier, pictures: Pictures) -> Provenance:
     """Which network and which pictures, exactly, and the versions.
 
     Args:
@@ -91,14 +90,15 @@ def provenance(name: str, model: Classifier, pictures: Pictures) -> dict[str, An
         model: The model.
         pictures: What it was shown.
     """
-    tensors = (*model.named_parameters(), *model.named_buffers())
-    return {
-        "model": name,
-        "weights": digest_tensors(tensors),
-        "image_names": list(pictures.names),
-        "images": digest_tensors([("images", pictures.images)]),
-        "versions": {"gradscape": __version__, "torch": torch.__version__},
-    }
+    return Provenance(
+        model=model.meta["name"],
+        title=name,
+        weights=digest_model(model),
+        images=len(pictures.images),
+        image_digest=digest_tensors([("images", pictures.images)]),
+        image_names=pictures.names,
+        versions=current_versions(),
+    )
 
 
 def file_name(name: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from gradscape import __version__
-from gradscape._digest import digest_tensors
+from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import replacing
 from gradscape.data import Split
 from gradscape.landscape import (
@@ -75,9 +75,8 @@ class Subject:
     @property
     def key(self) -> dict[str, Any]:
         """What identifies a search for its span."""
-        tensors = (*self.model.named_parameters(), *self.model.named_buffers())
         directions = [digest_tensors(direction.items()) for direction in self.directions]
-        return {**self.meta, "weights": digest_tensors(tensors), "directions": directions}
+        return {**self.meta, "weights": digest_model(self.model), "directions": directions}
 
 
 def make_subjects(

@@ -2,19 +2,20 @@
 
 import csv
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from gradscape._digest import digest_tensors
+from gradscape._digest import digest_model
 from gradscape._files import replacing
 from gradscape._names import unknown_name
+from gradscape._provenance import Provenance
 from gradscape.data import Split, load_split
 from gradscape.explain.embedding import Embedding, embed
 from gradscape.explain.procrustes import align_embeddings
@@ -23,7 +24,7 @@ from gradscape.figures.charts.embedding import figure_embeddings, quality_lines
 from gradscape.figures.web.embeddings import interactive_embedding, thumbnail_side
 from gradscape.models import Classifier
 
-__all__ = ["ChosenImages", "choose_images", "draw_embeddings", "embed_models", "embedding_paths", "make_thumbnails"]
+__all__ = ["ChosenImages", "EmbeddedImages", "choose_images", "draw_embeddings", "embed_models", "make_thumbnails"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,62 +76,83 @@ def choose_images(data: str, split: str, *, classes: str | None, limit: int | No
     return ChosenImages(loaded, np.flatnonzero(labels >= 0)[:most].tolist())
 
 
-def embed_models(
-    models: Mapping[str, Classifier],
-    images: ChosenImages,
-    output: Path,
-    *,
-    report: Callable[[str], None] | None = None,
-    **options: Any,
-) -> dict[str, Embedding]:
-    """Embed the same images by every model, each turned onto the first; each is written as soon as it is there.
+@final
+@dataclass(frozen=True, eq=False)
+class EmbeddedImages:
+    """Where one network puts the images.
+
+    Attributes:
+        name: The network's name.
+        images: What was embedded.
+        embedding: Turned onto the first network's.
+        alone: Whether no other network's belong with it.
+    """
+
+    name: str
+    images: ChosenImages
+    embedding: Embedding
+    alone: bool
+
+    @property
+    def remark(self) -> str:
+        """Where the features come from and how far the plane can be believed, on one line."""
+        return f"{self.name}: {self.embedding.layer}; {'; '.join(quality_lines(self.embedding))}"
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write `embedding.npz`, in a folder of the network's name where there are several.
+
+        Returns:
+            What was written.
+        """
+        path = (folder if self.alone else folder / self.name) / "embedding.npz"
+        self.embedding.save(path)
+        return [path]
+
+
+def embed_models(models: Mapping[str, Classifier], images: ChosenImages, **options: Any) -> Iterator[EmbeddedImages]:
+    """Embed the same images by every model, each turned onto the first.
+
+    Each comes as soon as it is there, so that it can be saved before the next is begun.
 
     Args:
         models: By the name that pictures and folders take.
         images: What to embed.
-        output: Folder for `embedding.npz`, or for a folder of each model's where there are several.
-        report: Called with a line for each embedding.
         **options: Those of `embed`.
     """
-    embeddings: dict[str, Embedding] = {}
-    paths = embedding_paths(models, output)
+    first: list[Embedding] = []
     for name, model in models.items():
-        tensors = (*model.named_parameters(), *model.named_buffers())
         made = embed(model, images, **options)
-        meta = {"model": name, "weights": digest_tensors(tensors), "data": images.split.name}
-        made = replace(made, meta={**made.meta, **meta, "split": images.split.split})
-        made = align_embeddings([*list(embeddings.values())[:1], made])[-1]
-        made.save(paths[name])
-        embeddings[name] = made
-        if report:
-            report(f"{name}: {made.layer}; {'; '.join(quality_lines(made))}")
-    return embeddings
+        about = Provenance(
+            model=model.meta["name"],
+            title=name,
+            weights=digest_model(model),
+            data=images.split.name,
+            split=images.split.split,
+            images=len(made),
+        )
+        *first, aligned = align_embeddings([*first, replace(made, meta={**made.meta, **about})])
+        first = first or [aligned]
+        yield EmbeddedImages(name, images, aligned, alone=len(models) == 1)
 
 
-def embedding_paths(names: Collection[str], output: Path) -> dict[str, Path]:
-    """Return where each model's embedding is kept: in a folder of its own where there are several."""
-    return {name: (output / name if len(names) > 1 else output) / "embedding.npz" for name in names}
-
-
-def draw_embeddings(embeddings: Mapping[str, Embedding], images: ChosenImages, output: Path) -> list[Path]:
-    """Write tsne.pdf, tsne.png, tsne.html with thumbnails, and the points as tsne.csv.
+def draw_embeddings(embedded: Sequence[EmbeddedImages], folder: Path) -> list[Path]:
+    """Draw tsne.pdf, tsne.png and tsne.html with thumbnails, and write the points as tsne.csv.
 
     Args:
-        embeddings: By title.
-        images: What was embedded.
-        output: The folder.
+        embedded: The same images by every network.
+        folder: Where to.
 
     Returns:
         What was written.
     """
-    titles, several = list(embeddings), list(embeddings.values())
-    written = save_figure(figure_embeddings(several, titles), output / "tsne")
-    page, table = output / "tsne.html", output / "tsne.csv"
+    titles, several = [one.name for one in embedded], [one.embedding for one in embedded]
+    written = save_figure(figure_embeddings(several, titles), folder / "tsne")
+    page, table = folder / "tsne.html", folder / "tsne.csv"
     with replacing(page) as partial:
-        thumbnails = make_thumbnails(images)
+        thumbnails = make_thumbnails(embedded[0].images)
         partial.write_text(interactive_embedding(several, thumbnails=thumbnails, titles=titles), encoding="utf-8")
     with replacing(table) as partial:
-        _write_table(embeddings, partial)
+        _write_table(embedded, partial)
     return [*written, page, table]
 
 
@@ -163,12 +185,11 @@ def _class_numbers(text: str, known: Sequence[str]) -> list[int]:
     return numbers
 
 
-def _write_table(embeddings: Mapping[str, Embedding], path: Path) -> None:
+def _write_table(embedded: Sequence[EmbeddedImages], path: Path) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file)
         table.writerow(("model", "image", "label", "class", "x", "y"))
-        for name, embedding in embeddings.items():
-            for image, (label, (x, y)) in enumerate(
-                zip(embedding.labels.tolist(), embedding.points.tolist(), strict=True)
-            ):
-                table.writerow((name, image, label, embedding.class_name(label), f"{x:.9g}", f"{y:.9g}"))
+        for one in embedded:
+            places = zip(one.embedding.labels.tolist(), one.embedding.points.tolist(), strict=True)
+            for image, (label, (x, y)) in enumerate(places):
+                table.writerow((one.name, image, label, one.embedding.class_name(label), f"{x:.9g}", f"{y:.9g}"))

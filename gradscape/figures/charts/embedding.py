@@ -137,7 +137,7 @@ def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | No
         ValueError: There are more or fewer titles than embeddings.
     """
     if titles is None:
-        return [one_line(embedding.meta.get("model") or "model") for embedding in embeddings]
+        return [one_line(embedding.meta.called or "model") for embedding in embeddings]
     if len(titles) != len(embeddings):
         raise ValueError(f"`titles` must hold a name for each of the {len(embeddings)} embeddings, got {len(titles)}")
     return [one_line(title) for title in titles]

@@ -88,7 +88,7 @@ def figure_fusion(
         for title, stage in zip(maps.names, ("before", "part", "fused"), strict=True)
     }
     shown = min(most, maps.before.shape[1])
-    said = [maps.meta.get("model") or "", maps.block, names[number] if names else ""]
+    said = [maps.meta.called, maps.block, names[number] if names else ""]
     said += [f"the first {shown} of {maps.before.shape[1]} channels"] if shown < maps.before.shape[1] else []
     return _page(features, most, [*said, "each panel on its own scale"], image)
 

@@ -287,7 +287,7 @@ def _nested(heatmaps: Found) -> dict[str, dict[str, Heatmaps]]:
     nested: dict[str, dict[str, Heatmaps]] = {}
     for name, found in heatmaps.items():
         if isinstance(found, Heatmaps):
-            nested.setdefault(one_line(found.meta.get("model") or ""), {})[name] = found
+            nested.setdefault(one_line(found.meta.called), {})[name] = found
         else:
             nested[name] = dict(found)
     if not nested or not all(nested.values()):

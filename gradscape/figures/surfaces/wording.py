@@ -1,7 +1,6 @@
 """What captions say of surfaces and lines: which network and data, how much of it, and what could not be drawn."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -17,7 +16,7 @@ _SEPARATOR = " · "
 
 def model_name(measured: Measured) -> str:
     """The model's name from the provenance, on one line; "model" where none was recorded."""
-    return one_line(measured.meta.get("model") or "model")
+    return one_line(measured.meta.called or "model")
 
 
 def result_names(results: Sequence[Measured], titles: Sequence[str] | None = None) -> list[str]:
@@ -69,7 +68,7 @@ def describe_lines(lines: Sequence[Line]) -> str:
 
 
 def _data(measured: Measured) -> list[str]:
-    meta: Mapping[str, Any] = measured.meta
+    meta = measured.meta
     data = one_line(meta.get("data") or "")
     split = one_line(meta.get("split") or "")
     used = int(meta.get("images") or measured.count.max(initial=0))

@@ -7,11 +7,10 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from gradscape import __version__
-from gradscape._digest import digest_tensors
+from gradscape._digest import digest_model, digest_tensors
+from gradscape._provenance import current_versions
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.ledger import Ledger
-from gradscape.landscape.engine.moving import named_tensors
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
 from gradscape.landscape.engine.trials import FORM, ChosenPlan, Work
@@ -113,10 +112,10 @@ class Run(Generic[Result]):
 
 def _provenance(work: Work, planned: ChosenPlan) -> dict[str, Any]:
     return {
-        "gradscape": __version__,
+        "versions": current_versions(),
         "plan": asdict(planned.plan),
         "plan_notes": dict(planned.notes),
-        "weights": digest_tensors(named_tensors(work.model).items()),
+        "weights": digest_model(work.model),
         "directions": [digest_tensors(direction.items()) for direction in work.directions],
         **work.task.names(),
         "functions": work.task.identities(),

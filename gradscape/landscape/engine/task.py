@@ -30,8 +30,6 @@ LossFunction = Callable[[Any, Any], Tensor]
 MetricFunction = Callable[[Any, Any], Tensor]
 ForwardFunction = Callable[[nn.Module, Any], Any]
 
-# Under these names files know our own functions for good, wherever their code lies by now.
-_KNOWN_AS = {"gradscape.landscape.engine.task": "gradscape.landscape.task"}
 
 _CHECKED_IMAGES = 16
 # Shares of the largest output: kernels may sum in another order, at another batch size more so.
@@ -141,15 +139,16 @@ def _per_image(values: Tensor, count: int, role: str) -> Tensor:
 
 
 def _identity(function: Any) -> str:
-    """Module and name; of functions that are not ours also a digest of the code with what it holds on to."""
+    """The name of ours, whose modules move; of others also the module, and a digest of code and what it holds on to."""
     if function is None:
         return "none"
     if isinstance(function, partial):
         return f"partial({_identity(function.func)}, {function.args!r}, {function.keywords!r})"
-    module = getattr(function, "__module__", "")
-    name = f"{_KNOWN_AS.get(module, module)}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    module = str(getattr(function, "__module__", ""))
+    ours = module.startswith("gradscape.")
+    name = f"{'gradscape' if ours else module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
     code = getattr(function, "__code__", None)
-    if code is None or name.startswith("gradscape."):
+    if code is None or ours:
         return f"{name}({function!r})" if isinstance(function, nn.Module) else name
     constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
     held = [cell.cell_contents for cell in function.__closure__ or ()]

@@ -4,11 +4,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from gradscape import __version__
 from gradscape._arrays import save_arrays
 from gradscape._names import unknown_name
+from gradscape._provenance import current_versions
 from gradscape.figures import save_figure
 from gradscape.figures.caption import add_remark, caption_of
 from gradscape.landscape import Progress
@@ -104,7 +102,7 @@ def make_figure(
         "caption": caption_of(drawing.figure),
         **drawing.meta,
         "seed": seed,
-        "versions": {"gradscape": __version__, "torch": torch.__version__},
+        "versions": current_versions(),
     }
     save_arrays(f"{stem}.npz", drawing.arrays, meta)
     return [*drawing.written, *written, Path(f"{stem}.npz")]

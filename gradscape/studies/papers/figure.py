@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from gradscape._digest import digest_tensors
+from gradscape._digest import digest_model
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.landscape import Progress
 from gradscape.models import Classifier
@@ -166,7 +166,7 @@ def provenance_of(models: Models) -> dict[str, Any]:
     return {
         title: {
             "name": model.meta["name"],
-            "weights": digest_tensors((*model.named_parameters(), *model.named_buffers())),
+            "weights": digest_model(model),
             "scores": model.meta.get("scores"),
         }
         for title, model in models.items()

@@ -31,7 +31,7 @@ _FILE = "surface.h5"
 _CHECKPOINT = ".safetensors"
 _PROVENANCE = (
     *("model", "data", "split", "seed", "normalize", "ignore", "space", "span"),
-    *("weights", "directions", "images", "population", "plan", "gradscape"),
+    *("weights", "directions", "images", "population", "plan", "versions"),
 )
 
 

@@ -4,13 +4,14 @@ import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
 from gradscape._arrays import load_arrays
 from gradscape._checkpoint import read_checkpoint
 from gradscape._names import is_function_name, one_line
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures, load_shown_pictures
 from gradscape.explain.attention_map import AttentionMap, load_attention_maps
 from gradscape.explain.embedding import Embedding
@@ -51,7 +52,7 @@ class Attention:
     """
 
     maps: Mapping[str, AttentionMap]
-    meta: Mapping[str, Any]
+    meta: Provenance
 
 
 @dataclass(frozen=True, eq=False)

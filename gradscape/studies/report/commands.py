@@ -197,7 +197,7 @@ def _line_command(network: Network, found: Found[Line]) -> str:
 
 
 def _heatmap_key(found: Found[Heatmaps]) -> Any:
-    return [str(found.path.parent.parent), found.result.meta.get("images")]
+    return [str(found.path.parent.parent), found.result.meta.image_digest]
 
 
 def _cam(group: Sequence[Owned]) -> str:

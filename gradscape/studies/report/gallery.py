@@ -102,7 +102,7 @@ def _by_pictures(networks: Sequence[Network], kind: str) -> dict[str, list[tuple
     for network in networks:
         for found in getattr(network, kind):
             meta = found.result.meta
-            key = str(meta.get("images") or (meta.get("image_names"), len(_batch(found.result))))
+            key = str(meta.image_digest or (meta.get("image_names"), len(_batch(found.result))))
             groups.setdefault(key, []).append((network, found))
     return groups
 

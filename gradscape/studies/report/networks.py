@@ -8,7 +8,7 @@ from typing import Any, final
 
 import numpy as np
 
-from gradscape._digest import digest_tensors
+from gradscape._digest import digest_model
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.faithfulness import Faithfulness
 from gradscape.explain.fusion_map import FusionMaps
@@ -129,7 +129,7 @@ def _add_checkpoints(findings: Findings, networks: dict[tuple[str, ...], Network
     # Of equal weights in two files the one after the last epoch gives the name.
     for found in sorted(findings.checkpoints, key=lambda found: found.path.name == _BEST):
         model = found.result
-        weights = digest_tensors((*model.named_parameters(), *model.named_buffers()))
+        weights = digest_model(model)
         networks.setdefault(
             (weights,), Network(one_line(model.meta["name"]), weights, found.path.parent, checkpoint=found)
         )
@@ -138,7 +138,7 @@ def _add_checkpoints(findings: Findings, networks: dict[tuple[str, ...], Network
 def _network_of(found: Found[Any], networks: dict[tuple[str, ...], Network]) -> Network:
     meta = found.result.meta
     weights = str(meta.get("weights") or "")
-    name = one_line(meta.get("model") or found.path.parent.name or "model")
+    name = one_line(meta.called or found.path.parent.name or "model")
     key = (weights,) if weights else ("", name, str(found.path.parent))
     return networks.setdefault(key, Network(name, weights, found.path.parent))
 
@@ -148,9 +148,7 @@ def _add_tables(findings: Findings, networks: dict[tuple[str, ...], Network]) ->
     for table in findings.heatmap_tables:
         for network in networks.values():
             called = {
-                found.result.meta.get("model")
-                for found in network.heatmaps
-                if found.path.parent.parent == table.path.parent
+                found.result.meta.called for found in network.heatmaps if found.path.parent.parent == table.path.parent
             }
             network.heatmap_rows += [row for row in table.result if row.get("model") in called]
 

@@ -10,7 +10,14 @@ from gradscape.studies.report.networks import Network
 __all__ = ["Fact", "describe_network"]
 
 _LONG = 160
-_SKIPPED = {"model", "weights", "image_names", "span_search", "functions"}  # told elsewhere, or too much to read
+_SKIPPED = {
+    "model",
+    "title",
+    "weights",
+    "image_names",
+    "span_search",
+    "functions",
+}  # told elsewhere, or too much to read
 _KINDS = {
     "surfaces": "landscape",
     "lines": "line",
