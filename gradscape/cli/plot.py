@@ -19,17 +19,26 @@ def plot(
     kind: Annotated[
         str, typer.Option(help="contour, filled, heat, surface or interactive; of surfaces only.")
     ] = "filled",
-    value: Annotated[str, typer.Option(help="loss or error.")] = "loss",
+    value: Annotated[str, typer.Option(help="loss, error, stderr, count or nonfinite.")] = "loss",
     scale: Annotated[str, typer.Option(help="raw, minmax, minmax-column or log.")] = "raw",
+    difference: Annotated[
+        bool, typer.Option("--difference", help="Draw the first surface's loss minus the second's, image by image.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Path of the picture without ending.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw stored surfaces: one, or several side by side on one scale. Neither model nor data is needed."""
     from gradscape.landscape import load_landscape
-    from gradscape.studies.drawing import draw_one
+    from gradscape.studies.drawing import draw_difference, draw_one
 
     results = [load_landscape(file) for file in files]
-    stem = output or files[0].with_name(f"{files[0].stem}_{value}_{kind}" + ("" if scale == "raw" else f"_{scale}"))
-    written = draw_one(results, stem, kind=kind, value=value, scale=scale)
+    if difference and value != "loss":
+        raise ValueError(f"`--difference` is one of losses: leave out `--value {value}`")
+    shown = "difference" if difference else value
+    stem = output or files[0].with_name(f"{files[0].stem}_{shown}_{kind}" + ("" if scale == "raw" else f"_{scale}"))
+    if difference:
+        written = draw_difference(results, files, stem, kind=kind, scale=scale)
+    else:
+        written = draw_one(results, stem, kind=kind, value=value, scale=scale)
     if not quiet:
         say_written(written)

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -54,6 +54,8 @@ SMALL = 6.5
 FONT = "DejaVu Sans"
 
 _COLORMAPS = {"loss": "viridis", "error": "magma"}
+_ANY_COLORMAP = "cividis"
+_SIGNED_COLORMAP = "coolwarm"
 
 _RC: dict[Any, Any] = {
     "font.family": FONT,
@@ -96,15 +98,26 @@ def styled() -> Iterator[None]:
         yield
 
 
-def colormap(value: Literal["loss", "error"]) -> Colormap:
-    """The perceptually uniform color map of a value: one for losses, another for errors, so that none is mistaken."""
-    return mpl.colormaps[_COLORMAPS[value]]
+def colormap(value: str, *, signed: bool = False) -> Colormap:
+    """The perceptual color map of a value: losses and errors have their own, so that none is mistaken.
+
+    Args:
+        value: "loss", "error", or the name of anything else that lies over a plane.
+        signed: Whether the middle of the range is 0, from which colors diverge to blue below and red above.
+
+    Source: Moreland, "Diverging Color Maps for Scientific Visualization", 2009, for signed values.
+    """
+    return mpl.colormaps[_SIGNED_COLORMAP if signed else _COLORMAPS.get(value, _ANY_COLORMAP)]
 
 
-def line_colormap(value: Literal["loss", "error"]) -> Colormap:
-    """The same without its lightest colors, which thin lines on white would lose."""
-    full = colormap(value)
-    return ListedColormap([full(step / 255 * 0.82) for step in range(256)], name=f"{full.name}-dark")
+def line_colormap(value: str, *, signed: bool = False) -> Colormap:
+    """The same without its lightest colors, which thin lines on white would lose; a diverging one is darkened."""
+    full = colormap(value, signed=signed)
+    if signed:
+        colors = [tuple(0.7 * part for part in full(step / 255)[:3]) for step in range(256)]
+    else:
+        colors = [full(step / 255 * 0.82) for step in range(256)]
+    return ListedColormap(colors, name=f"{full.name}-dark")
 
 
 def new_figure(width: float, height: float, *, solid: bool = False) -> Figure:

@@ -10,6 +10,7 @@ import numpy as np
 
 from gradscape._arrays import save_arrays
 from gradscape._files import replacing
+from gradscape.landscape.field import Field
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
 
@@ -20,10 +21,13 @@ Path = str | os.PathLike[str]
 _VALUES = ("loss", "loss_stderr", "reliable", "error", "count", "nonfinite")
 
 
-def save_csv(result: Surface | Line, path: Path) -> None:
-    """One row a point: coordinates, loss, its standard error and whether to rely on it, …; beta varies slowest."""
-    axes = _coordinates(result)
-    columns = {**axes, **{name: getattr(result, name).ravel() for name in _VALUES}}
+def save_csv(result: Surface | Line | Field, path: Path) -> None:
+    """One row a point: coordinates, loss, its standard error and whether to rely on it, …; beta varies slowest.
+
+    Of a field: coordinates, its values by its name, and their standard error where there is one.
+    """
+    values = _field_values(result) if isinstance(result, Field) else {name: getattr(result, name) for name in _VALUES}
+    columns = {**_coordinates(result), **{name: array.ravel() for name, array in values.items()}}
     with replacing(path) as partial, partial.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(columns)
@@ -103,7 +107,12 @@ _VTP = """<?xml version="1.0"?>
 """
 
 
-def _coordinates(result: Surface | Line) -> dict[str, np.ndarray]:
+def _field_values(field: Field) -> dict[str, np.ndarray]:
+    stderr = {} if field.stderr is None else {f"{field.name}_stderr": field.stderr}
+    return {field.name: field.values, **stderr}
+
+
+def _coordinates(result: Surface | Line | Field) -> dict[str, np.ndarray]:
     if isinstance(result, Line):
         return {"alpha": result.alphas}
     alphas, betas = np.meshgrid(result.alphas, result.betas)

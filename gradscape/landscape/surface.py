@@ -5,14 +5,26 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
+from gradscape._names import unknown_name
+from gradscape.landscape.difference import Difference
+from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED, UNRELIABLE, Field, Reading, value_label
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 from gradscape.landscape.statistics import paired_difference
 
-__all__ = ["Difference", "Surface", "Value"]
+__all__ = ["Surface", "Value"]
 
 Value = Literal["loss", "error"]
+
+# Name -> label, unit, and the words for where there is little room.
+_FIELDS = {
+    "loss": ("{loss}", "", "loss"),
+    "error": ("{error}", "share", "error"),
+    "loss_stderr": ("standard error of the {loss}", "", "standard error"),
+    "count": ("images evaluated", "", "images"),
+    "nonfinite": ("images with a non-finite loss", "", "non-finite images"),
+}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -34,6 +46,50 @@ class Surface(Measured):
         if grid != wanted:
             raise ValueError(f"`blocks` must have the grid (betas, alphas) = {wanted}, got {grid}")
 
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """Names of the fields that `field` gives: all that were measured."""
+        nowhere = {
+            "error": np.isnan(self.error) | (self.count == 0),
+            "loss_stderr": np.isnan(self.loss_stderr) | (self.count == 0),
+        }
+        begun = bool(self.count.any())
+        return tuple(name for name in _FIELDS if not (begun and name in nowhere and nowhere[name].all()))
+
+    def field(self, value: str = "loss") -> Field:
+        """One of the surface's values, with all that a picture says of it.
+
+        Args:
+            value: "loss", "error", "loss_stderr" (or "stderr" for short), "count" or "nonfinite" (numbers of images).
+
+        Returns:
+            Values (B, A); errors as shares in [0, 1].
+
+        Raises:
+            ValueError: The name is unknown, or this was not measured.
+        """
+        name = "loss_stderr" if value == "stderr" else value
+        if name not in _FIELDS:
+            raise unknown_name("value", value, [*_FIELDS, "stderr"])
+        if name not in self.fields:
+            raise ValueError(f'`value` "{value}" was not measured on this surface: draw the loss')
+        label, unit, short = _FIELDS[name]
+        return Field(
+            name=name,
+            alphas=self.alphas,
+            betas=self.betas,
+            values=np.asarray(getattr(self, name), dtype=float),
+            label=label.format(loss=value_label(self.meta, "loss"), error=value_label(self.meta, "error")),
+            unit=unit,
+            short=short,
+            stderr=self.loss_stderr if name == "loss" else None,
+            marks=self._marks(),
+            origin=self._readings(),
+            images=int(self.meta.get("images") or self.count.max(initial=0)),
+            population=int(self.meta.get("population") or self.blocks.population),
+            meta=self.meta,
+        )
+
     def minmax(
         self, axis: Literal["column"] | None = None, *, value: Value = "loss"
     ) -> Float[np.ndarray, "betas alphas"]:
@@ -49,22 +105,13 @@ class Surface(Measured):
 
         Source: UPANets, appendix C.
         """
-        if axis not in (None, "column"):
-            raise ValueError(f'`axis` must be None or "column", got {axis!r}')
-        values: np.ndarray = getattr(self, value)
-        finite = np.isfinite(values)
-        along = 0 if axis == "column" else None
-        low = np.min(values, axis=along, where=finite, initial=np.inf)
-        high = np.max(values, axis=along, where=finite, initial=-np.inf)
-        with np.errstate(invalid="ignore"):
-            spread = high - low
-            return np.where(finite, (values - low) / np.where(spread > 0, spread, 1.0), values)
+        return self.field(value).minmax(axis)
 
-    def difference(self, other: "Surface") -> "Difference":
+    def difference(self, other: "Surface") -> Difference:
         """This loss minus another's over the same images, with its paired standard error.
 
         Raises:
-            ValueError: The surfaces differ in coordinates or in the images they were evaluated on.
+            ValueError: The surfaces differ in coordinates, in the loss, or in the images they were evaluated on.
         """
         if not (np.array_equal(self.alphas, other.alphas) and np.array_equal(self.betas, other.betas)):
             raise ValueError("`other` must have the same alphas and betas: evaluate both on one grid")
@@ -72,8 +119,26 @@ class Surface(Measured):
             raise ValueError(
                 "`other` must be evaluated on the same images in the same order: use one data set and seed"
             )
+        losses = [value_label(surface.meta, "loss") for surface in (self, other)]
+        if losses[0] != losses[1]:
+            raise ValueError(f"`other` must be measured by the same loss, got {losses[0]} and {losses[1]}")
         loss, stderr = paired_difference(self.blocks, other.blocks)
-        return Difference(alphas=self.alphas, betas=self.betas, loss=loss, loss_stderr=stderr)
+        evaluated = self.count > 0
+        return Difference(
+            alphas=self.alphas,
+            betas=self.betas,
+            loss=loss,
+            loss_stderr=stderr,
+            origin=self._origin_difference(other),
+            marks={
+                NON_FINITE: evaluated & ~np.isfinite(loss),
+                NOT_EVALUATED: ~evaluated,
+                UNRELIABLE: self._unreliable | other._unreliable,
+            },
+            images=int(self.count.max(initial=0)),
+            population=self.blocks.population,
+            metas=(self.meta, other.meta),
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to an HDF5 file, atomically; goldstein's tools can plot it."""
@@ -85,19 +150,29 @@ class Surface(Measured):
         (alphas, betas), fields = read_measured(path, ("xcoordinates", "ycoordinates"))
         return cls(alphas=alphas, betas=betas, **fields)
 
+    @property
+    def _unreliable(self) -> Bool[np.ndarray, "betas alphas"]:
+        # Without any standard error (a foreign file, a single image) there is none to distrust.
+        return np.isfinite(self.loss_stderr) & ~self.reliable
 
-@dataclass(frozen=True, eq=False)
-class Difference:
-    """Difference of two surfaces' losses over the same images.
+    def _marks(self) -> dict[str, Bool[np.ndarray, "betas alphas"]]:
+        evaluated = self.count > 0
+        return {
+            NON_FINITE: evaluated & ~np.isfinite(self.loss),
+            NOT_EVALUATED: ~evaluated,
+            UNRELIABLE: self._unreliable,
+        }
 
-    Attributes:
-        alphas: (A,) coordinates.
-        betas: (B,) coordinates.
-        loss: (B, A) first minus second.
-        loss_stderr: (B, A) paired standard error; NaN with fewer than two blocks.
-    """
+    def _readings(self) -> tuple[Reading, ...]:
+        """Loss and error of the trained network itself, as far as they were measured."""
+        readings = (
+            Reading("loss", float(self.origin.loss), float(self.origin.stderr)),
+            Reading("error", float(self.origin.error), unit="share"),
+        )
+        return tuple(reading for reading in readings if np.isfinite(reading.value))
 
-    alphas: Float[np.ndarray, "alphas"]
-    betas: Float[np.ndarray, "betas"]
-    loss: Float[np.ndarray, "betas alphas"]
-    loss_stderr: Float[np.ndarray, "betas alphas"]
+    def _origin_difference(self, other: "Surface") -> tuple[float, float]:
+        if not np.array_equal(self.origin.count, other.origin.count):
+            return np.nan, np.nan
+        loss, stderr = paired_difference(self.origin, other.origin)
+        return float(loss), float(stderr)

@@ -14,7 +14,7 @@ from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.figures.images.heatmaps import Arrangement, Scale, Style, figure_heatmaps, images_per_page
+from gradscape.figures.images.heatmaps import Arrangement, HeatmapScale, Style, figure_heatmaps, images_per_page
 from gradscape.models import Classifier
 from gradscape.studies.drawing import save_pages, titles
 from gradscape.studies.networks import class_name, class_number, file_name, provenance
@@ -115,7 +115,7 @@ def explain_pictures(
 
 
 def draw_explanations(
-    explained: Explanations, folder: Path, *, style: Style = "overlay", scale: Scale = "image"
+    explained: Explanations, folder: Path, *, style: Style = "overlay", scale: HeatmapScale = "image"
 ) -> list[Path]:
     """Draw everything in one grid, `cam.pdf` and `cam.png`; what does not fit on a page goes to `cam_page2` and so on.
 
@@ -176,7 +176,7 @@ def _joined(parts: Sequence[Heatmaps], about: Mapping[str, Any]) -> Heatmaps:
     )
 
 
-def _pages(explained: Explanations, style: Style, scale: Scale) -> Iterator[Figure]:
+def _pages(explained: Explanations, style: Style, scale: HeatmapScale) -> Iterator[Figure]:
     models, methods = len(explained.heatmaps), len(next(iter(explained.heatmaps.values())))
     count = len(explained.pictures.names)
 

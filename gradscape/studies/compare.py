@@ -10,8 +10,8 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._files import replacing
-from gradscape._provenance import Provenance
 from gradscape._names import unknown_name
+from gradscape._provenance import Provenance
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface

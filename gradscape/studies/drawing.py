@@ -18,7 +18,8 @@ from gradscape.figures import (
     interactive_surface,
     save_figure,
 )
-from gradscape.landscape import Line, Surface, Value, save_csv
+from gradscape.figures.surfaces.wording import result_names
+from gradscape.landscape import Field, Line, Surface, Value, save_csv
 from gradscape.studies.live import LivePage
 from gradscape.studies.networks import file_name
 from gradscape.studies.planes import Subject
@@ -26,6 +27,7 @@ from gradscape.studies.planes import Subject
 __all__ = [
     "Numbered",
     "draw_comparison",
+    "draw_difference",
     "draw_line",
     "draw_one",
     "draw_subjects",
@@ -78,7 +80,7 @@ def draw_one(results: Sequence[Surface | Line], stem: Path, *, kind: str, value:
             loss and error, so that of the options they take only `scale` (raw or log).
         stem: Path without ending.
         kind: "contour", "filled", "heat", "surface" or "interactive" (which has every value and scale).
-        value: "loss" or "error".
+        value: Name of the surfaces' field: "loss", "error", "stderr", …
         scale: "raw", "minmax", "minmax-column" or "log".
 
     Raises:
@@ -96,6 +98,38 @@ def draw_one(results: Sequence[Surface | Line], stem: Path, *, kind: str, value:
     looks: dict[str, Any] = {"kind": kind, "value": value, "scale": scale}
     figure = figure_landscape(surfaces[0], **looks) if len(surfaces) == 1 else figure_comparison(surfaces, **looks)
     return save_figure(figure, stem)
+
+
+def draw_difference(
+    results: Sequence[Surface | Line], files: Sequence[Path], stem: Path, *, kind: str, scale: str
+) -> list[Path]:
+    """One picture of the first surface's loss minus the second's, and its table.
+
+    Args:
+        results: The two surfaces, evaluated on one grid and the same images.
+        files: Where they come from, which tells networks of one name apart.
+        stem: Path without ending.
+        kind: As for `draw_one`.
+        scale: As for `draw_one`; a difference has two signs, of which no logarithm is.
+
+    Raises:
+        ValueError: These are not two surfaces that can be compared, or an option does not fit.
+    """
+    surfaces = [result for result in results if isinstance(result, Surface)]
+    if len(surfaces) != 2 or len(results) != 2:
+        raise ValueError(f"`--difference` needs two surfaces, A.h5 and B.h5, got {_counted(results)}")
+    first, second = surfaces
+    of, minus = result_names(surfaces)
+    titles = (of, minus) if of != minus else (f"{of} ({files[0]})", f"{minus} ({files[1]})")
+    difference = first.difference(second).field(titles)
+    looks: dict[str, Any] = {"kind": kind, "scale": scale}
+    if kind == "interactive":
+        written = _save_interactive([difference], None, Path(f"{stem}.html"))
+    else:
+        written = save_figure(figure_landscape(difference, **looks), stem)
+    table = Path(f"{stem}.csv")
+    save_csv(difference, table)
+    return [*written, table]
 
 
 def draw_line(line: Line, folder: Path) -> list[Path]:
@@ -130,10 +164,15 @@ def _save(pages: Numbered, folder: Path) -> list[Path]:
     return [path for name, figure in pages for path in save_figure(figure, folder / name)]
 
 
-def _save_interactive(surfaces: Sequence[Surface], titles: Sequence[str] | None, path: Path) -> list[Path]:
+def _save_interactive(surfaces: Sequence[Surface | Field], titles: Sequence[str] | None, path: Path) -> list[Path]:
     with replacing(path) as partial:
         partial.write_text(interactive_surface(surfaces, titles=titles), encoding="utf-8")
     return [path]
+
+
+def _counted(results: Sequence[Surface | Line]) -> str:
+    lines = sum(isinstance(result, Line) for result in results)
+    return f"{len(results) - lines} and {lines} lines" if lines else str(len(results))
 
 
 def _save_table(surface: Surface, folder: Path) -> list[Path]:

@@ -34,7 +34,7 @@ from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, check_c
 __all__ = ["figure_heatmaps", "images_per_page", "plot_heatmap"]
 
 Style = Literal["overlay", "heatmap", "masked"]
-Scale = Literal["image", "shared"]
+HeatmapScale = Literal["image", "shared"]
 Arrangement = Literal["rows", "columns"]
 Labels = Sequence[str] | None
 Found = Heatmaps | Mapping[str, Heatmaps] | Mapping[str, Mapping[str, Heatmaps]]
@@ -72,7 +72,7 @@ def plot_heatmap(
     *,
     ax: Axes | None = None,
     style: Style = "overlay",
-    scale: Scale = "image",
+    scale: HeatmapScale = "image",
 ) -> Axes:
     """Draw one heatmap; one that cannot be drawn is its image in gray and the reason in words.
 
@@ -109,7 +109,7 @@ def figure_heatmaps(
     *,
     shown: Sequence[int] | None = None,
     style: Style | Sequence[Style] = "overlay",
-    scale: Scale = "image",
+    scale: HeatmapScale = "image",
     names: Sequence[str] | None = None,
     labels: Labels | Mapping[str, Labels] = None,
     images_as: Arrangement = "rows",
@@ -299,14 +299,16 @@ def _nested(heatmaps: Found) -> dict[str, dict[str, Heatmaps]]:
 
 def _check(every: Sequence[Heatmaps], images: Tensor, style: str, scale: str) -> None:
     check_choice("style", style, get_args(Style))
-    check_choice("scale", scale, get_args(Scale))
+    check_choice("scale", scale, get_args(HeatmapScale))
     size = tuple(images.shape[2:])
     other = next((maps.image_size for maps in every if maps.image_size != size), None)
     if other:
         raise ValueError(f"`heatmaps` must be of images of {size[0]} × {size[1]} pixels, got {other[0]} × {other[1]}")
 
 
-def _series(nested: Mapping[str, Mapping[str, Heatmaps]], styles: Sequence[Style], scale: Scale) -> list[_Series]:
+def _series(
+    nested: Mapping[str, Mapping[str, Heatmaps]], styles: Sequence[Style], scale: HeatmapScale
+) -> list[_Series]:
     series = []
     for model, methods in nested.items():
         for method, maps in methods.items():
@@ -341,7 +343,7 @@ def _explained(maps: Heatmaps, image: int, labels: Labels) -> tuple[str, str]:
     return one_line(name), f"{100 * probability:.1f} %" if np.isfinite(probability) else "probability not finite"
 
 
-def _caption(nested: Mapping[str, Mapping[str, Heatmaps]], styles: Sequence[Style], scale: Scale) -> str:
+def _caption(nested: Mapping[str, Mapping[str, Heatmaps]], styles: Sequence[Style], scale: HeatmapScale) -> str:
     """Models and methods as far as no title says them, target layers, and how maps are shown."""
     parts = [one_line(name) for name in nested] if len(nested) == 1 else []
     first = next(iter(nested.values()))

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, check_choice, new_figure
 from gradscape.figures.surfaces.maps import proportion
-from gradscape.landscape import Surface
+from gradscape.landscape import Field
 
 __all__ = ["Kind", "Page", "lay_out"]
 
@@ -38,12 +38,12 @@ class Page:
     bars: list[dict[str, Any]]
 
 
-def lay_out(kind: Kind, surfaces: Sequence[Surface], caption: str, *, columns: int, shared: bool) -> Page:
+def lay_out(kind: Kind, fields: Sequence[Field], caption: str, *, columns: int, shared: bool) -> Page:
     """Make a page.
 
     Args:
         kind: What the panels will hold; "surface" needs 3-D axes.
-        surfaces: What each panel will show.
+        fields: What each panel will show.
         caption: Text for the foot of the page.
         columns: Panels in a row; a page of one panel is a single column wide.
         shared: One color bar for all panels, rather than one each.
@@ -52,18 +52,18 @@ def lay_out(kind: Kind, surfaces: Sequence[Surface], caption: str, *, columns: i
         ValueError: `kind` is unknown.
     """
     check_choice("kind", kind, get_args(Kind))
-    width = SINGLE_COLUMN if len(surfaces) == 1 else DOUBLE_COLUMN
+    width = SINGLE_COLUMN if len(fields) == 1 else DOUBLE_COLUMN
     place = _solid if kind == "surface" else _flat
-    page = place(width, surfaces, columns, caption_height(caption, width), shared=shared)
+    page = place(width, fields, columns, caption_height(caption, width), shared=shared)
     add_caption(page.figure, caption)
     return page
 
 
-def _flat(width: float, surfaces: Sequence[Surface], columns: int, foot: float, *, shared: bool) -> Page:
-    count = len(surfaces)
+def _flat(width: float, fields: Sequence[Field], columns: int, foot: float, *, shared: bool) -> Page:
+    count = len(fields)
     rows = -(-count // columns)
     beside_panels = 1.15 if shared else 1.15 * columns
-    tallest = max(proportion(surface) for surface in surfaces)
+    tallest = max(proportion(field) for field in fields)
     height = tallest * (width - beside_panels - 0.15 * columns) / columns + 0.5 * _TITLE_HEIGHT
     figure = new_figure(width, foot + 0.4 + rows * (height if shared else height + 0.35))
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
@@ -73,9 +73,9 @@ def _flat(width: float, surfaces: Sequence[Surface], columns: int, foot: float, 
     return Page(figure, panels, [{"ax": panels if shared else panel} for panel in panels])
 
 
-def _solid(width: float, surfaces: Sequence[Surface], columns: int, foot: float, *, shared: bool) -> Page:
+def _solid(width: float, fields: Sequence[Field], columns: int, foot: float, *, shared: bool) -> Page:
     # Placed by hand: Matplotlib's layout engines do not know how far the labels of 3-D axes reach.
-    count, cell = len(surfaces), width / columns
+    count, cell = len(fields), width / columns
     rows = -(-count // columns)
     side = min(cell, _LARGEST_SOLID)
     title = _TITLE_HEIGHT if count > 1 else 0.0

@@ -11,9 +11,9 @@ from matplotlib.lines import Line2D
 
 from gradscape.figures.caption import add_caption, one_line
 from gradscape.figures.style import CYCLE, SINGLE_COLUMN, SMALL, add_legend, check_choice, new_axes, new_figure, styled
-from gradscape.figures.surfaces.shading import Value, value_name
 from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
-from gradscape.landscape import Line
+from gradscape.landscape import Line, Value
+from gradscape.landscape.field import value_label
 
 __all__ = ["LineScale", "figure_line", "plot_line"]
 
@@ -121,7 +121,9 @@ def _draw_lines(
             )
     if scale == "log":
         ax.set_yscale("log")
-    ax.set_ylabel(value_name(lines, value), parse_math=False)
+    labels = {value_label(line.meta, value) for line in lines}
+    percent = " (%)" if value == "error" else ""
+    ax.set_ylabel((labels.pop() if len(labels) == 1 else value) + percent, parse_math=False)
     ax.margins(x=0.02)
     return [*(handles if len(lines) > 1 else []), *(_exceptions(lines) if value == "loss" else [])]
 

@@ -16,18 +16,12 @@ from matplotlib.figure import Figure, SubFigure
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.figures.style import (
-    GAP_COLOR,
-    GAP_HATCH_COLOR,
-    SMALL,
-    colormap,
-    line_colormap,
-    new_axes,
-    short_number,
-    styled,
-)
-from gradscape.figures.surfaces.shading import Limits, Scale, Shading, Value, level_texts, shade
-from gradscape.landscape import Surface
+from gradscape.figures.style import GAP_COLOR, GAP_HATCH_COLOR, SMALL, new_axes, short_number, styled
+from gradscape.figures.surfaces.fields import to_field
+from gradscape.figures.surfaces.levels import level_texts
+from gradscape.figures.surfaces.shading import Limits, Scale, Shading, shade
+from gradscape.landscape import Field, Surface
+from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED
 
 __all__ = [
     "MOST_VECTOR_CELLS",
@@ -44,22 +38,25 @@ __all__ = [
 # Above this number, cells become one picture inside the PDF: as polygons they would make viewers crawl.
 MOST_VECTOR_CELLS = 12_000
 
+_HATCHES = {NOT_EVALUATED: None, NON_FINITE: "////"}
+_ANY_HATCH = "...."
+
 
 @styled()
 def plot_contour(
-    surface: Surface,
+    surface: Surface | Field,
     *,
     ax: Axes | None = None,
-    value: Value = "loss",
+    value: str | None = None,
     scale: Scale = "raw",
     limits: Limits | None = None,
 ) -> Axes:
     """Draw labelled contour lines.
 
     Args:
-        surface: (B, A) values; betas run upwards.
+        surface: A surface, or a field itself; betas run upwards.
         ax: Axes to draw into; by default on a page of their own.
-        value: "loss" or "error" (in percent).
+        value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
         scale: "raw", "minmax", "minmax-column" or "log".
         limits: Lowest and highest level, in the units of the color bar; by default the values' own.
 
@@ -69,28 +66,28 @@ def plot_contour(
     Raises:
         ValueError: Fewer than two alphas or betas, or one of the options is unknown or does not fit the values.
     """
-    return _plot(draw_contour, surface, ax, shade([surface], value, scale, limits))
+    return _plot(draw_contour, to_field(surface, value), ax, scale, limits)
 
 
 @styled()
 def plot_filled(
-    surface: Surface,
+    surface: Surface | Field,
     *,
     ax: Axes | None = None,
-    value: Value = "loss",
+    value: str | None = None,
     scale: Scale = "raw",
     limits: Limits | None = None,
 ) -> Axes:
     """Draw filled contours; arguments, result and errors are those of `plot_contour`."""
-    return _plot(draw_filled, surface, ax, shade([surface], value, scale, limits))
+    return _plot(draw_filled, to_field(surface, value), ax, scale, limits)
 
 
 @styled()
 def plot_heat(
-    surface: Surface,
+    surface: Surface | Field,
     *,
     ax: Axes | None = None,
-    value: Value = "loss",
+    value: str | None = None,
     scale: Scale = "raw",
     limits: Limits | None = None,
 ) -> Axes:
@@ -98,18 +95,18 @@ def plot_heat(
 
     Arguments and result are those of `plot_contour`; one alpha or one beta is enough.
     """
-    return _plot(draw_heat, surface, ax, shade([surface], value, scale, limits))
+    return _plot(draw_heat, to_field(surface, value), ax, scale, limits)
 
 
-def draw_contour(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable:
+def draw_contour(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
     """Contour lines without a color bar; returns what a color bar can be made of."""
-    values = _gridded(surface, shading)
-    colors = line_colormap(shading.value)
+    values = _gridded(field, shading)
+    colors = shading.line_colors
     shown = [level for level in shading.levels if values.min() < level < values.max()] if values.count() else []
     if shown:
         texts = dict(zip(shown, level_texts(shown), strict=True))
         lines = ax.contour(
-            surface.alphas, surface.betas, values, levels=shown, norm=shading.bands, cmap=colors, linewidths=0.9
+            field.alphas, field.betas, values, levels=shown, norm=shading.bands, cmap=colors, linewidths=0.9
         )
         for text in ax.clabel(lines, fmt=texts, fontsize=SMALL, inline_spacing=2):
             text.set_path_effects([patheffects.withStroke(linewidth=1.2, foreground="white")])
@@ -119,53 +116,53 @@ def draw_contour(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable
         ax.text(
             0.5, 0.93, f"no contour: flat at {height}", transform=ax.transAxes, ha="center", va="top", fontsize=SMALL
         )
-    _frame(ax, surface, values, cells=False)
+    _frame(ax, field, values, cells=False)
     return ScalarMappable(shading.bands, colors)
 
 
 def draw_filled(
     ax: Axes,
-    surface: Surface,
+    field: Field,
     shading: Shading,
     *,
     values: Float[np.ma.MaskedArray, "betas alphas"] | None = None,
 ) -> ScalarMappable:
-    """Filled contours of the surface's values, or of others on its grid, without a color bar.
+    """Filled contours of the field's values, or of others on its grid, without a color bar.
 
     Returns what a color bar can be made of.
     """
-    gridded = _gridded(surface, shading)
+    gridded = _gridded(field, shading)
     values = gridded if values is None else values
-    norm, colors = shading.bands, colormap(shading.value)
+    norm, colors = shading.bands, shading.colors
     if values.count():
         ax.contourf(
-            surface.alphas,
-            surface.betas,
+            field.alphas,
+            field.betas,
             values,
             levels=shading.levels,
             norm=norm,
             cmap=colors,
             extend=shading.arrows(shading.levels[0], shading.levels[-1]),
         )
-    _frame(ax, surface, values, cells=False)
+    _frame(ax, field, values, cells=False)
     return ScalarMappable(norm, colors)
 
 
-def draw_heat(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable:
+def draw_heat(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
     """Cells without a color bar; returns what a color bar can be made of."""
-    values = shading.drawn(surface)
+    values = shading.drawn(field)
     mesh = ax.pcolormesh(
-        _edges(surface.alphas),
-        _edges(surface.betas),
+        _edges(field.alphas),
+        _edges(field.betas),
         values,
         norm=shading.norm,
-        cmap=colormap(shading.value),
+        cmap=shading.colors,
         rasterized=values.size > MOST_VECTOR_CELLS,
         # Without an edge of its own color, viewers show the paper between the cells of a PDF.
         edgecolors="face",
         linewidth=0.1,
     )
-    _frame(ax, surface, values, cells=True)
+    _frame(ax, field, values, cells=True)
     return mesh
 
 
@@ -175,7 +172,8 @@ def add_colorbar(figure: Figure | SubFigure, mappable: ScalarMappable, shading: 
     if not bands:
         layout["extend"] = shading.arrows(shading.low, shading.high)
     bar = figure.colorbar(mappable, **layout)
-    bar.set_label(textwrap.fill(shading.label, 34 if bar.orientation == "vertical" else 60), parse_math=False)
+    letters = 34 if bar.orientation == "vertical" else 60
+    bar.set_label(textwrap.fill(shading.label, letters, break_on_hyphens=False), parse_math=False)
     # Side by side, labels take more room than one above the other.
     ticks = list(shading.levels) if bands else shading.ticks(6 if bar.orientation == "vertical" else 4)
     bar.set_ticks(ticks, labels=level_texts(ticks))
@@ -184,27 +182,32 @@ def add_colorbar(figure: Figure | SubFigure, mappable: ScalarMappable, shading: 
     return bar
 
 
-def proportion(surface: Surface) -> float:
+def proportion(field: Field) -> float:
     """Height of a panel over its width: that of the spans, but no strip."""
-    width, height = (float(np.ptp(_edges(axis))) for axis in (surface.alphas, surface.betas))
+    width, height = (float(np.ptp(_edges(axis))) for axis in (field.alphas, field.betas))
     return float(np.clip(height / width, 0.5, 2))
 
 
 def _plot(
-    draw: Callable[[Axes, Surface, Shading], ScalarMappable], surface: Surface, ax: Axes | None, shading: Shading
+    draw: Callable[[Axes, Field, Shading], ScalarMappable],
+    field: Field,
+    ax: Axes | None,
+    scale: Scale,
+    limits: Limits | None,
 ) -> Axes:
+    shading = shade([field], scale, limits)
     ax = ax or new_axes()
-    add_colorbar(ax.figure, draw(ax, surface, shading), shading, ax=ax)
+    add_colorbar(ax.figure, draw(ax, field, shading), shading, ax=ax)
     return ax
 
 
-def _gridded(surface: Surface, shading: Shading) -> Float[np.ma.MaskedArray, "betas alphas"]:
-    if min(len(surface.alphas), len(surface.betas)) < 2:
+def _gridded(field: Field, shading: Shading) -> Float[np.ma.MaskedArray, "betas alphas"]:
+    if min(len(field.alphas), len(field.betas)) < 2:
         raise ValueError(
             "`surface` must have at least 2 alphas and 2 betas for contours, got "
-            f'{len(surface.alphas)} and {len(surface.betas)}: draw kind "heat"'
+            f'{len(field.alphas)} and {len(field.betas)}: draw kind "heat"'
         )
-    return shading.drawn(surface)
+    return shading.drawn(field)
 
 
 def _edges(centers: Float[np.ndarray, "points"]) -> Float[np.ndarray, "points_and_one"]:
@@ -215,41 +218,47 @@ def _edges(centers: Float[np.ndarray, "points"]) -> Float[np.ndarray, "points_an
     return np.concatenate([[centers[0] - halves[0]], centers[:-1] + halves, [centers[-1] + halves[-1]]])
 
 
-def _frame(ax: Axes, surface: Surface, values: Float[np.ma.MaskedArray, "betas alphas"], *, cells: bool) -> None:
+def _frame(ax: Axes, field: Field, values: Float[np.ma.MaskedArray, "betas alphas"], *, cells: bool) -> None:
     """Labels, extent, the origin, and what could not be drawn."""
-    missing = np.ma.getmaskarray(values)
-    gaps = {"not evaluated": missing & (surface.count == 0), "non-finite": missing & (surface.count > 0)}
-    hatches = {"not evaluated": None, "non-finite": "////"}
     handles = []
-    for name, where in gaps.items():
-        if where.any():
-            look: dict[str, Any] = {
-                "facecolor": GAP_COLOR,
-                "edgecolor": GAP_HATCH_COLOR,
-                "hatch": hatches[name],
-                "linewidth": 0,
-            }
-            rectangles = list(_rectangles(surface, where, cells=cells))
-            ax.add_collection(PolyCollection(rectangles, zorder=0.5, label=name, **look), autolim=False)
-            handles.append(Patch(label=name, **look))
+    for name, where in _gaps(field, np.ma.getmaskarray(values)).items():
+        look: dict[str, Any] = {
+            "facecolor": GAP_COLOR,
+            "edgecolor": GAP_HATCH_COLOR,
+            "hatch": _HATCHES.get(name, _ANY_HATCH),
+            "linewidth": 0,
+        }
+        rectangles = list(_rectangles(field, where, cells=cells))
+        ax.add_collection(PolyCollection(rectangles, zorder=0.5, label=name, **look), autolim=False)
+        handles.append(Patch(label=name, **look))
     if handles:
         ax.legend(handles=handles, loc="lower left", borderpad=0.3)
-    borders = [_edges(axis) if cells else axis for axis in (surface.alphas, surface.betas)]
+    borders = [_edges(axis) if cells else axis for axis in (field.alphas, field.betas)]
     (left, right), (bottom, top) = ((float(border.min()), float(border.max())) for border in borders)
     ax.plot(0, 0, marker="+", markersize=6, markeredgewidth=2.2, color="white", zorder=3)
     ax.plot(0, 0, marker="+", markersize=5.5, markeredgewidth=0.9, color="black", zorder=3, label="origin")
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    ax.set_box_aspect(proportion(surface))
+    ax.set_box_aspect(proportion(field))
 
 
-def _rectangles(
-    surface: Surface, where: Bool[np.ndarray, "betas alphas"], *, cells: bool
-) -> Float[np.ndarray, "gaps 4 2"]:
+def _gaps(field: Field, missing: Bool[np.ndarray, "betas alphas"]) -> dict[str, Bool[np.ndarray, "betas alphas"]]:
+    """Why values are missing -> where: by the field's marks, the first that says it; else they are not finite."""
+    nowhere = np.zeros_like(missing)
+    marks = {**dict.fromkeys(_HATCHES, nowhere), **field.marks}
+    gaps, rest = {}, missing
+    for name, where in marks.items():
+        gaps[name] = rest & where
+        rest = rest & ~where
+    gaps[NON_FINITE] = gaps[NON_FINITE] | rest
+    return {name: where for name, where in gaps.items() if where.any()}
+
+
+def _rectangles(field: Field, where: Bool[np.ndarray, "betas alphas"], *, cells: bool) -> Float[np.ndarray, "gaps 4 2"]:
     """Around each point its cell, or all that contours leave out: as far as its neighbors."""
     spans = []
-    for axis in (surface.alphas, surface.betas):
+    for axis in (field.alphas, field.betas):
         edges = _edges(axis) if cells else np.concatenate([axis[:1], axis, axis[-1:]])
         step = 1 if cells else 2
         spans.append((edges[:-step], edges[step:]))

@@ -7,12 +7,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscape.figures.style import styled
+from gradscape.figures.surfaces.fields import several, to_field, to_fields
 from gradscape.figures.surfaces.layout import Kind, lay_out
 from gradscape.figures.surfaces.maps import add_colorbar, draw_contour, draw_filled, draw_heat
 from gradscape.figures.surfaces.relief import draw_relief
-from gradscape.figures.surfaces.shading import Scale, Value, shade
-from gradscape.figures.surfaces.wording import describe_surface, describe_surfaces, result_names
-from gradscape.landscape import Surface
+from gradscape.figures.surfaces.shading import Scale, shade
+from gradscape.figures.surfaces.wording import describe_field, describe_fields, result_names
+from gradscape.landscape import Field, Surface
 
 __all__ = ["figure_comparison", "figure_landscape", "figure_scaled"]
 
@@ -21,13 +22,15 @@ _MOST_COLUMNS = 3
 
 
 @styled()
-def figure_landscape(surface: Surface, *, kind: Kind = "filled", value: Value = "loss", scale: Scale = "raw") -> Figure:
+def figure_landscape(
+    surface: Surface | Field, *, kind: Kind = "filled", value: str | None = None, scale: Scale = "raw"
+) -> Figure:
     """A single-column page of one surface with its caption.
 
     Args:
-        surface: (B, A) values.
+        surface: A surface, or a field itself.
         kind: "contour", "filled", "heat" or "surface" (3-D).
-        value: "loss" or "error" (in percent).
+        value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
         scale: "raw", "minmax", "minmax-column" or "log".
 
     Returns:
@@ -36,18 +39,19 @@ def figure_landscape(surface: Surface, *, kind: Kind = "filled", value: Value = 
     Raises:
         ValueError: An option is unknown or does not fit the values.
     """
-    shading = shade([surface], value, scale)
-    page = lay_out(kind, [surface], describe_surface(surface), columns=1, shared=True)
-    add_colorbar(page.figure, _DRAW[kind](page.panels[0], surface, shading), shading, **page.bars[0])
+    field = to_field(surface, value)
+    shading = shade([field], scale)
+    page = lay_out(kind, [field], describe_field(field), columns=1, shared=True)
+    add_colorbar(page.figure, _DRAW[kind](page.panels[0], field, shading), shading, **page.bars[0])
     return page.figure
 
 
 @styled()
 def figure_scaled(
-    surfaces: Surface | Sequence[Surface],
+    surfaces: Surface | Field | Sequence[Surface | Field],
     *,
     kind: Kind = "surface",
-    value: Value = "loss",
+    value: str | None = None,
     scale: Literal["minmax", "minmax-column"] = "minmax",
     titles: Sequence[str] | None = None,
 ) -> Figure:
@@ -56,9 +60,9 @@ def figure_scaled(
     All originals share one range, so that they can be compared; a scaled surface fills [0, 1] by itself.
 
     Args:
-        surfaces: One surface or several.
+        surfaces: One surface or several; also fields.
         kind: "contour", "filled", "heat" or "surface" (3-D).
-        value: "loss" or "error".
+        value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
         scale: "minmax" scales each surface as a whole, "minmax-column" each of its columns by itself.
         titles: A name for each surface; by default its model's.
 
@@ -70,14 +74,13 @@ def figure_scaled(
 
     Source: UPANets, appendix C, figures 12 to 17.
     """
-    rows = [surfaces] if isinstance(surfaces, Surface) else list(surfaces)
+    rows = to_fields(several(surfaces), value)
     names = result_names(rows, titles)
     if scale not in ("minmax", "minmax-column"):
         raise ValueError(f'`scale` must be "minmax" or "minmax-column", got {scale!r}: the original stands beside it')
-    shadings = [shade(rows, value, "raw"), shade(rows, value, scale)]
-    page = lay_out(
-        kind, [surface for surface in rows for _ in range(2)], describe_surfaces(rows, names), columns=2, shared=False
-    )
+    shadings = [shade(rows, "raw"), shade(rows, scale)]
+    twice = [field for field in rows for _ in range(2)]
+    page = lay_out(kind, twice, describe_fields(rows, names), columns=2, shared=False)
     for number, (ax, bar) in enumerate(zip(page.panels, page.bars, strict=True)):
         row, column = divmod(number, 2)
         mappable = _DRAW[kind](ax, rows[row], shadings[column])
@@ -88,9 +91,9 @@ def figure_scaled(
 
 @styled()
 def figure_comparison(
-    surfaces: Sequence[Surface],
+    surfaces: Sequence[Surface | Field],
     *,
-    value: Value = "loss",
+    value: str | None = None,
     scale: Scale = "raw",
     kind: Kind = "filled",
     titles: Sequence[str] | None = None,
@@ -98,8 +101,8 @@ def figure_comparison(
     """Several checkpoints side by side on one color scale, one range of heights and with one color bar.
 
     Args:
-        surfaces: One or more surfaces; their grids may differ.
-        value: "loss" or "error" (in percent).
+        surfaces: One or more surfaces, or fields of one name; their grids may differ.
+        value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
         scale: "raw", "minmax", "minmax-column" or "log".
         kind: "contour", "filled", "heat" or "surface" (3-D).
         titles: A name for each surface; by default its model's.
@@ -112,12 +115,13 @@ def figure_comparison(
 
     Source: UPANets, figures 8, 9, 18 and 20.
     """
-    names = result_names(surfaces, titles)
-    shading = shade(surfaces, value, scale)
-    columns = 2 if len(surfaces) == 4 else min(len(surfaces), _MOST_COLUMNS)
-    page = lay_out(kind, surfaces, describe_surfaces(surfaces, names), columns=columns, shared=True)
-    for ax, surface, name in zip(page.panels, surfaces, names, strict=True):
-        mappable = _DRAW[kind](ax, surface, shading)
+    fields = to_fields(surfaces, value)
+    names = result_names(fields, titles)
+    shading = shade(fields, scale)
+    columns = 2 if len(fields) == 4 else min(len(fields), _MOST_COLUMNS)
+    page = lay_out(kind, fields, describe_fields(fields, names), columns=columns, shared=True)
+    for ax, field, name in zip(page.panels, fields, names, strict=True):
+        mappable = _DRAW[kind](ax, field, shading)
         _add_title(ax, name, kind)
     if kind != "surface":
         _label_outer(page.panels, columns)

@@ -11,7 +11,7 @@ from gradscape.figures.style import short_number, styled
 from gradscape.figures.surfaces.layout import lay_out
 from gradscape.figures.surfaces.maps import add_colorbar, draw_filled
 from gradscape.figures.surfaces.shading import shade
-from gradscape.figures.surfaces.wording import describe_surface
+from gradscape.figures.surfaces.wording import describe_field
 from gradscape.landscape import Surface
 
 __all__ = ["describe_progress", "figure_preview", "interpolated_loss"]
@@ -36,13 +36,14 @@ def figure_preview(surface: Surface) -> Figure:
     Raises:
         ValueError: Fewer than two alphas or betas.
     """
-    shading = shade([surface], "loss", "raw")
+    field = surface.field("loss")
+    shading = shade([field], "raw")
     complete = bool((surface.count > 0).all())
     # What is found on the way, such as standard errors of few images, would only hide how far the way is.
-    caption = f"preview: {describe_progress(surface)} · {describe_surface(surface, findings=complete)}"
-    page = lay_out("filled", [surface], caption, columns=1, shared=True)
+    caption = f"preview: {describe_progress(surface)} · {describe_field(field, findings=complete)}"
+    page = lay_out("filled", [field], caption, columns=1, shared=True)
     (panel,) = page.panels
-    mappable = draw_filled(panel, surface, shading, values=interpolated_loss(surface))
+    mappable = draw_filled(panel, field, shading, values=interpolated_loss(surface))
     add_colorbar(page.figure, mappable, shading, **page.bars[0])
     if not complete:
         _add_dots(panel, surface)

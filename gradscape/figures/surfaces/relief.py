@@ -10,10 +10,12 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
-from gradscape.figures.style import SINGLE_COLUMN, colormap, new_figure, styled
+from gradscape.figures.style import SINGLE_COLUMN, new_figure, styled
+from gradscape.figures.surfaces.fields import to_field
+from gradscape.figures.surfaces.levels import level_texts
 from gradscape.figures.surfaces.maps import MOST_VECTOR_CELLS, add_colorbar
-from gradscape.figures.surfaces.shading import Limits, Scale, Shading, Value, level_texts, shade
-from gradscape.landscape import Surface
+from gradscape.figures.surfaces.shading import Limits, Scale, Shading, shade
+from gradscape.landscape import Field, Surface
 
 __all__ = ["draw_relief", "plot_surface"]
 
@@ -26,19 +28,19 @@ _BAR: dict[str, Any] = {"orientation": "horizontal", "shrink": 0.6, "aspect": 30
 
 @styled()
 def plot_surface(
-    surface: Surface,
+    surface: Surface | Field,
     *,
     ax: Axes | None = None,
-    value: Value = "loss",
+    value: str | None = None,
     scale: Scale = "raw",
     limits: Limits | None = None,
 ) -> Axes:
     """Draw a 3-D surface; cells with a corner that is not finite are left open.
 
     Args:
-        surface: (B, A) values.
+        surface: A surface, or a field itself.
         ax: 3-D axes (`projection="3d"`) to draw into; by default on a page of their own.
-        value: "loss" or "error" (in percent).
+        value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
         scale: "raw", "minmax", "minmax-column" or "log"; on the last, heights are logarithms and the
             labels values.
         limits: Lowest and highest height; values beyond are drawn at the limit.
@@ -50,31 +52,32 @@ def plot_surface(
         TypeError: `ax` is no 3-D axes.
         ValueError: Fewer than two alphas or betas, or one of the options is unknown or does not fit the values.
     """
-    shading = shade([surface], value, scale, limits)
+    field = to_field(surface, value)
+    shading = shade([field], scale, limits)
     if ax is None:
         ax = new_figure(SINGLE_COLUMN, 3.1, solid=True).add_subplot(projection="3d")
-    add_colorbar(ax.figure, draw_relief(ax, surface, shading), shading, ax=ax, **_BAR)
+    add_colorbar(ax.figure, draw_relief(ax, field, shading), shading, ax=ax, **_BAR)
     return ax
 
 
-def draw_relief(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable:
+def draw_relief(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
     """A 3-D surface without a color bar; returns what a color bar can be made of."""
     if not isinstance(ax, Axes3D):
         raise TypeError(f'`ax` must be 3-D axes, got {type(ax).__name__}: make them with projection="3d"')
-    if min(len(surface.alphas), len(surface.betas)) < 2:
+    if min(len(field.alphas), len(field.betas)) < 2:
         raise ValueError(
             "`surface` must have at least 2 alphas and 2 betas for a 3-D surface, got "
-            f'{len(surface.alphas)} and {len(surface.betas)}: draw kind "heat"'
+            f'{len(field.alphas)} and {len(field.betas)}: draw kind "heat"'
         )
-    values = np.ma.filled(shading.drawn(surface).clip(shading.low, shading.high), np.nan)
+    values = np.ma.filled(shading.drawn(field).clip(shading.low, shading.high), np.nan)
     heights = np.log10(values) if shading.scale == "log" else values
-    corners = _quads(surface, heights)
+    corners = _quads(field, heights)
     hues = _corners(values).mean(axis=-1).ravel()
     whole = np.isfinite(corners).all(axis=(1, 2))
     mesh = Poly3DCollection(
         corners[whole],
         norm=shading.norm,
-        cmap=colormap(shading.value),
+        cmap=shading.colors,
         # Thin dark edges close the seams and show the grid; on a fine grid they must not hide the colors.
         linewidth=0.15 * min(1.0, 50 / max(values.shape)),
         edgecolor=(0, 0, 0, 0.25),
@@ -82,8 +85,8 @@ def draw_relief(ax: Axes, surface: Surface, shading: Shading) -> ScalarMappable:
     )
     mesh.set_array(hues[whole])
     ax.add_collection3d(mesh, autolim=False)
-    _frame(ax, surface, heights, shading)
-    return ScalarMappable(shading.norm, colormap(shading.value))
+    _frame(ax, field, heights, shading)
+    return ScalarMappable(shading.norm, shading.colors)
 
 
 def _corners(grid: Float[np.ndarray, "betas alphas"]) -> Float[np.ndarray, "rows columns 4"]:
@@ -91,15 +94,15 @@ def _corners(grid: Float[np.ndarray, "betas alphas"]) -> Float[np.ndarray, "rows
     return np.stack([grid[:-1, :-1], grid[:-1, 1:], grid[1:, 1:], grid[1:, :-1]], axis=-1)
 
 
-def _quads(surface: Surface, heights: Float[np.ndarray, "betas alphas"]) -> Float[np.ndarray, "cells 4 3"]:
-    alphas, betas = np.meshgrid(surface.alphas, surface.betas)
+def _quads(field: Field, heights: Float[np.ndarray, "betas alphas"]) -> Float[np.ndarray, "cells 4 3"]:
+    alphas, betas = np.meshgrid(field.alphas, field.betas)
     return np.stack([_corners(grid) for grid in (alphas, betas, heights)], axis=-1).reshape(-1, 4, 3)
 
 
-def _frame(ax: Axes3D, surface: Surface, heights: Float[np.ndarray, "betas alphas"], shading: Shading) -> None:
+def _frame(ax: Axes3D, field: Field, heights: Float[np.ndarray, "betas alphas"], shading: Shading) -> None:
     floor, top = np.log10([shading.low, shading.high]) if shading.scale == "log" else (shading.low, shading.high)
-    near = heights[np.abs(surface.betas).argmin(), np.abs(surface.alphas).argmin()]
-    inside = all(axis.min() <= 0 <= axis.max() for axis in (surface.alphas, surface.betas))
+    near = heights[np.abs(field.betas).argmin(), np.abs(field.alphas).argmin()]
+    inside = all(axis.min() <= 0 <= axis.max() for axis in (field.alphas, field.betas))
     if inside and np.isfinite(near):
         # A pin, because a mark on the surface itself would be hidden by the walls around the minimum.
         ax.plot(
@@ -109,8 +112,8 @@ def _frame(ax: Axes3D, surface: Surface, heights: Float[np.ndarray, "betas alpha
     ax.computed_zorder = False
     ax.set(xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
     ax.set(
-        xlim=(surface.alphas.min(), surface.alphas.max()),
-        ylim=(surface.betas.min(), surface.betas.max()),
+        xlim=(field.alphas.min(), field.alphas.max()),
+        ylim=(field.betas.min(), field.betas.max()),
         zlim=(floor, top),
     )
     _ticks(ax, shading)
@@ -126,8 +129,7 @@ def _frame(ax: Axes3D, surface: Surface, heights: Float[np.ndarray, "betas alpha
     ax.tick_params("z", pad=-2 + aside)
     ax.zaxis.labelpad = -2 + 2 * aside
     ax.zaxis.set_rotate_label(False)
-    percent = " (%)" if shading.value == "error" and shading.scale in ("raw", "log") else ""
-    ax.set_zlabel(shading.value + percent, rotation=90)
+    ax.set_zlabel(shading.axis_label, rotation=90, parse_math=False)
     ax.view_init(**_VIEW)
 
 

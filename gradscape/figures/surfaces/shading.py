@@ -2,52 +2,72 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal, final, get_args
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.colors import BoundaryNorm, LogNorm, Normalize
+from matplotlib.colors import BoundaryNorm, Colormap, LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.figures.style import check_choice, short_number
-from gradscape.landscape import Surface
-from gradscape.landscape.measured import Measured
+from gradscape.figures.style import check_choice, colormap, line_colormap
+from gradscape.figures.surfaces.fields import drawn_unit
+from gradscape.figures.surfaces.levels import ROUND_STEPS, contour_levels
+from gradscape.landscape import Field
 
-__all__ = ["Limits", "Scale", "Shading", "Value", "drawn_values", "level_texts", "shade", "value_name"]
+__all__ = ["Limits", "Scale", "Shading", "drawn_values", "shade"]
 
-Value = Literal["loss", "error"]
 Scale = Literal["raw", "minmax", "minmax-column", "log"]
 Limits = tuple[float, float]
 
-# From this ratio of the highest to a low (5 %) value on, evenly spaced contours all crowd onto the highest walls.
-_WIDE = 50.0
-_STEPS = [1, 2, 2.5, 5, 10]
 _NOTES = {"raw": "", "minmax": ", min-max scaled", "minmax-column": ", min-max scaled by column", "log": ", log scale"}
+_SCALED = ("minmax", "minmax-column")
 
 
-@dataclass(frozen=True)
+@final
+@dataclass(frozen=True, kw_only=True)
 class Shading:
     """The range and the contour levels of one or several panels.
 
     Attributes:
-        value: "loss" or "error".
+        value: Name of the fields: "loss", "error", …
         scale: How values are scaled.
         label: What is drawn, with unit and scale.
-        low: Lowest height and color, in drawn units (percent for raw errors).
+        short: The same in a word or two, without them.
+        unit: Unit of what is drawn; empty for pure numbers.
+        signed: Whether 0 lies in the middle of the range, and colors diverge from there.
+        low: Lowest height and color, in drawn units (percent for shares, unless scaled).
         high: Highest height and color.
         levels: Where contours lie, ascending.
         lowest: Lowest finite value of all panels, which may lie below `low`.
         highest: Highest finite value.
     """
 
-    value: Value
+    value: str
     scale: Scale
     label: str
+    short: str
+    unit: str
+    signed: bool
     low: float
     high: float
     levels: tuple[float, ...]
     lowest: float
     highest: float
+
+    @property
+    def axis_label(self) -> str:
+        """What is drawn, as an axis says it: "error (%)"."""
+        return _with_unit(self.short, self.unit)
+
+    @property
+    def colors(self) -> Colormap:
+        """Colors of areas."""
+        return colormap(self.value, signed=self.signed)
+
+    @property
+    def line_colors(self) -> Colormap:
+        """Colors of lines on white."""
+        return line_colormap(self.value, signed=self.signed)
 
     @property
     def norm(self) -> Normalize:
@@ -68,28 +88,27 @@ class Shading:
     def ticks(self, most: int) -> list[float]:
         """Round values between the limits to label an axis or a color bar with, about `most`."""
         if self.scale != "log":
-            ticks = np.asarray(MaxNLocator(most, steps=_STEPS).tick_values(self.low, self.high))
+            ticks = np.asarray(MaxNLocator(most, steps=ROUND_STEPS).tick_values(self.low, self.high))
             return [float(tick) for tick in ticks if self.low <= tick <= self.high]
         inside = [level for level in self.levels if self.low <= level <= self.high]
         tens = [level for level in inside if np.isclose(np.log10(level) % 1, (0, 1)).any()]
         shown = tens if len(tens) >= 3 else inside
         return shown[:: 1 + len(shown) // (most + 1)]
 
-    def drawn(self, surface: Surface) -> Float[np.ma.MaskedArray, "betas alphas"]:
-        """A surface's values as they are drawn, (B, A), non-finite ones masked.
+    def drawn(self, field: Field) -> Float[np.ma.MaskedArray, "betas alphas"]:
+        """A field's values as they are drawn, (B, A), non-finite ones masked.
 
         On a log scale what is not positive is drawn at `low`, since masked it would look like a diverged loss.
         """
-        values = drawn_values(surface, self.value, self.scale)
+        values = drawn_values(field, self.scale)
         return np.ma.maximum(values, self.low) if self.scale == "log" else values
 
 
-def shade(surfaces: Sequence[Surface], value: Value, scale: Scale, limits: Limits | None = None) -> Shading:
-    """Find the range that holds all surfaces' values, and contour levels in it.
+def shade(fields: Sequence[Field], scale: Scale, limits: Limits | None = None) -> Shading:
+    """Find the range that holds all fields' values, and contour levels in it.
 
     Args:
-        surfaces: What will be drawn with it.
-        value: "loss" or "error".
+        fields: What will be drawn with it, all of one name.
         scale: "raw", "minmax", "minmax-column" or "log".
         limits: Lowest and highest drawn value instead, in the units of the color bar.
 
@@ -97,20 +116,30 @@ def shade(surfaces: Sequence[Surface], value: Value, scale: Scale, limits: Limit
         The shading; levels are log-spaced on a log scale, and on a raw one where the range is wide.
 
     Raises:
-        ValueError: Unknown names, no surface, limits that are no range, or nothing positive for a log scale.
+        ValueError: An unknown scale, no field, fields of several names, limits that are no range, or nothing that a
+            log scale can show.
     """
-    if not surfaces:
-        raise ValueError("`surfaces` must hold at least one surface, got none")
-    pooled = np.concatenate([drawn_values(surface, value, scale).compressed() for surface in surfaces])
+    check_choice("scale", scale, get_args(Scale))
+    first = _checked_alike(fields)
+    signed = first.signed and scale not in _SCALED
+    if signed and scale == "log":
+        raise ValueError(f'`scale` "log" cannot show both signs of the {first.short}: use "raw"')
+    pooled = np.concatenate([drawn_values(field, scale).compressed() for field in fields])
     usable = pooled[pooled > 0] if scale == "log" else pooled
     if scale == "log" and len(pooled) and not len(usable):
-        raise ValueError(f'`scale` "log" needs a positive {value}, got at most {pooled.max():g}: use "raw"')
-    low, high = _range(usable, scale) if limits is None else _checked(limits, scale)
-    levels = _levels(usable[(usable >= low) & (usable <= high)], low, high, scale)
+        raise ValueError(f'`scale` "log" needs a positive {first.short}, got at most {pooled.max():g}: use "raw"')
+    low, high = _range(usable, scale, signed=signed) if limits is None else _checked(limits, scale, signed=signed)
+    shown = usable[(usable >= low) & (usable <= high)]
+    levels = contour_levels(shown, low, high, logarithmic=scale == "log", crowding=scale not in _SCALED and not signed)
+    unit = "" if scale in _SCALED else drawn_unit(first.unit)[1]
+    labels = {field.label for field in fields}
     return Shading(
-        value=value,
+        value=first.name,
         scale=scale,
-        label=value_name(surfaces, value, percent=scale in ("raw", "log")) + _NOTES[scale],
+        label=_with_unit(first.label if len(labels) == 1 else first.short, unit) + _NOTES[scale],
+        short=first.short,
+        unit=unit,
+        signed=signed,
         low=low,
         high=high,
         levels=tuple(float(level) for level in levels),
@@ -119,87 +148,49 @@ def shade(surfaces: Sequence[Surface], value: Value, scale: Scale, limits: Limit
     )
 
 
-def drawn_values(surface: Surface, value: Value, scale: Scale) -> Float[np.ma.MaskedArray, "betas alphas"]:
-    """Values in drawn units, (B, A): errors in percent unless scaled to [0, 1]; non-finite ones masked."""
-    check_choice("value", value, get_args(Value))
-    check_choice("scale", scale, get_args(Scale))
-    if value == "error" and surface.count.any() and (np.isnan(surface.error) | (surface.count == 0)).all():
-        raise ValueError('`value` "error" was not measured on this surface: draw the loss')
-    if scale in ("raw", "log"):
-        values = np.asarray(100 * surface.error if value == "error" else surface.loss)
+def drawn_values(field: Field, scale: Scale) -> Float[np.ma.MaskedArray, "betas alphas"]:
+    """Values in drawn units, (B, A): shares in percent unless scaled to [0, 1]; non-finite ones masked."""
+    if scale in _SCALED:
+        values = field.minmax("column" if scale == "minmax-column" else None)
     else:
-        values = surface.minmax("column" if scale == "minmax-column" else None, value=value)
+        values = drawn_unit(field.unit)[0] * field.values
     return np.ma.masked_invalid(values)
 
 
-def level_texts(levels: Sequence[float]) -> list[str]:
-    """Levels as text, with as few digits as tell them exactly."""
-    # Between negative and positive levels a locator may leave a rounding error where it means zero.
-    gap = float(np.abs(np.diff(levels)).min(initial=np.inf))
-    small = 1e-6 * gap if np.isfinite(gap) and min(levels) < 0 else 0.0
-
-    def rounded(digits: int) -> list[float]:
-        return [float(f"{level:.{digits}g}") if abs(level) > small else 0.0 for level in levels]
-
-    digits = next(
-        (digits for digits in range(1, 12) if np.allclose(rounded(digits), levels, rtol=1e-9, atol=small)), 12
-    )
-    return [short_number(number, 12) for number in rounded(digits)]
+def _with_unit(text: str, unit: str) -> str:
+    return f"{text} ({unit})" if unit else text
 
 
-def value_name(results: Sequence[Measured], value: Value, *, percent: bool = True) -> str:
-    """What was measured, by the provenance: "cross-entropy loss", "top-1 error (%)", or the user's own function."""
-    known = {"cross_entropy": "cross-entropy loss", "top1": "top-1 error"}
-    role, usual = ("loss", "cross_entropy") if value == "loss" else ("metric", "top1")
-    names = {str(result.meta.get(role) or usual) for result in results}
-    name = names.pop()
-    # Of a function made inside another only its own name, for which there is room.
-    text = value if names else known.get(name, f"{value} ({name.rpartition('.')[2]})")
-    return f"{text} (%)" if value == "error" and percent else text
+def _checked_alike(fields: Sequence[Field]) -> Field:
+    """The first field, which stands for all."""
+    if not fields:
+        raise ValueError("`surfaces` must hold at least one surface, got none")
+    names = dict.fromkeys(field.name for field in fields)
+    if len(names) > 1:
+        raise ValueError(f"`surfaces` must be fields of one name to share a scale, got {', '.join(names)}")
+    return fields[0]
 
 
-def _range(values: Float[np.ndarray, "points"], scale: Scale) -> Limits:
-    if scale in ("minmax", "minmax-column"):
+def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -> Limits:
+    if scale in _SCALED:
         return 0.0, 1.0
     if not len(values):
-        return (1.0, 10.0) if scale == "log" else (0.0, 1.0)
+        return (1.0, 10.0) if scale == "log" else (-1.0, 1.0) if signed else (0.0, 1.0)
     low, high = float(values.min()), float(values.max())
+    if signed:
+        reach = max(-low, high) or 1.0
+        return -reach, reach
     if high - low > 1e-9 * max(abs(low), abs(high)):
         return low, high
     # A constant lies in the middle of a range of its own size, so that it has a color and a height.
     return (low / 2, low * 2) if scale == "log" else (low - max(abs(low), 1.0) / 2, low + max(abs(low), 1.0) / 2)
 
 
-def _checked(limits: Limits, scale: Scale) -> Limits:
+def _checked(limits: Limits, scale: Scale, *, signed: bool) -> Limits:
     if np.shape(limits) != (2,) or not np.isfinite(limits).all() or not limits[0] < limits[1]:
         raise ValueError(f"`limits` must be two finite numbers, the lower first, got {limits!r}")
     if scale == "log" and limits[0] <= 0:
         raise ValueError(f"`limits` must be positive on a log scale, got {limits!r}")
+    if signed and limits[0] != -limits[1]:
+        raise ValueError(f"`limits` must be as far below 0 as above for signed values, got {limits!r}")
     return float(limits[0]), float(limits[1])
-
-
-def _levels(values: Float[np.ndarray, "points"], low: float, high: float, scale: Scale) -> Float[np.ndarray, "levels"]:
-    if scale in ("raw", "log") and len(values):
-        bulk = float(np.quantile(values, 0.05))
-        if scale == "log" or (bulk > 0 and high / bulk >= _WIDE):
-            levels = _log_levels(values, low if scale == "log" else bulk, high)
-            if np.sum((levels > low) & (levels < high)) >= 3:
-                return levels
-    levels = np.asarray(MaxNLocator(10, steps=_STEPS).tick_values(low, high))
-    return levels[levels > 0] if scale == "log" else levels
-
-
-def _log_levels(values: Float[np.ndarray, "points"], low: float, high: float) -> Float[np.ndarray, "levels"]:
-    """Round numbers from below `low` to above `high`: dense where most values are, powers of ten elsewhere."""
-    bulk_low, bulk_high = np.quantile(values, (0.05, 0.95))
-    decades = np.log10(bulk_high / bulk_low)
-    mantissas = (1, 2, 5) if decades <= 3 else (1, 3) if decades <= 6 else (1,)
-    first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
-    stride = 1 + (last - first) // 12
-    coarse = {10.0**exponent for exponent in range(first, last + stride, stride)}
-    # Over more decades than that, the coarse levels are the dense ones.
-    fine = {mantissa * 10.0**exponent for exponent in range(first, last) for mantissa in mantissas if stride == 1}
-    rounds = np.array(sorted(coarse | {number for number in fine if bulk_low / 5 <= number <= bulk_high * 5}))
-    start = np.searchsorted(rounds, low, side="right") - 1
-    stop = np.searchsorted(rounds, high, side="left")
-    return rounds[start : stop + 1]

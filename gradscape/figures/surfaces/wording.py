@@ -4,22 +4,26 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from gradscape._provenance import Provenance
 from gradscape.figures.caption import one_line
 from gradscape.figures.style import short_number
-from gradscape.landscape import Line, Surface
+from gradscape.figures.surfaces.fields import drawn_unit
+from gradscape.landscape import Field, Line
+from gradscape.landscape.field import NON_FINITE, UNRELIABLE, Reading
 from gradscape.landscape.measured import Measured
 
-__all__ = ["describe_lines", "describe_surface", "describe_surfaces", "model_name", "result_names"]
+__all__ = ["describe_field", "describe_fields", "describe_lines", "model_name", "result_names"]
 
 _SEPARATOR = " · "
+_EXPLAINED = {UNRELIABLE: " (few images carry the loss)"}
 
 
-def model_name(measured: Measured) -> str:
+def model_name(result: Measured | Field) -> str:
     """The model's name from the provenance, on one line; "model" where none was recorded."""
-    return one_line(measured.meta.called or "model")
+    return one_line(Provenance.of(result.meta).called or "model")
 
 
-def result_names(results: Sequence[Measured], titles: Sequence[str] | None = None) -> list[str]:
+def result_names(results: Sequence[Measured | Field], titles: Sequence[str] | None = None) -> list[str]:
     """A name for each result: the titles, or the models' names, with their seeds where that tells them apart.
 
     Raises:
@@ -36,27 +40,27 @@ def result_names(results: Sequence[Measured], titles: Sequence[str] | None = Non
     return names
 
 
-def describe_surface(surface: Surface, *, findings: bool = True) -> str:
-    """Caption of one surface: model, data, images, span, seed; with findings the network's values, missing points."""
-    return _SEPARATOR.join([model_name(surface), *_setting(surface), *(_findings(surface) if findings else [])])
+def describe_field(field: Field, *, findings: bool = True) -> str:
+    """Caption of one field: model, data, images, span, seed; with findings the network's values, missing points."""
+    return _SEPARATOR.join([model_name(field), *_setting(field), *(_findings(field) if findings else [])])
 
 
-def describe_surfaces(surfaces: Sequence[Surface], names: Sequence[str]) -> str:
+def describe_fields(fields: Sequence[Field], names: Sequence[str]) -> str:
     """Caption of several: what they share once, then what differs by name."""
-    if len(surfaces) == 1:
-        return describe_surface(surfaces[0])
-    settings = [_setting(surface) for surface in surfaces]
+    if len(fields) == 1:
+        return describe_field(fields[0])
+    settings = [_setting(field) for field in fields]
     shared = [part for part in settings[0] if all(part in other for other in settings)]
     own = [
-        f"{name}: {', '.join([*(part for part in setting if part not in shared), *_findings(surface)])}"
-        for surface, name, setting in zip(surfaces, names, settings, strict=True)
+        f"{name}: {', '.join([*(part for part in setting if part not in shared), *_findings(field)])}"
+        for field, name, setting in zip(fields, names, settings, strict=True)
     ]
     return "; ".join([_SEPARATOR.join(shared), *own] if shared else own)
 
 
 def describe_lines(lines: Sequence[Line]) -> str:
     """Caption of lines: what they share, what the band is, and what could not be drawn."""
-    settings = [[part for part in _data(line) if part] for line in lines]
+    settings = [[part for part in _line_data(line) if part] for line in lines]
     if len(lines) == 1:  # several are named, with their seeds, in the legend
         seed = lines[0].meta.get("seed")
         settings[0] = [model_name(lines[0]), *settings[0], *([f"seed {one_line(seed)}"] if seed is not None else [])]
@@ -64,52 +68,53 @@ def describe_lines(lines: Sequence[Line]) -> str:
     estimated = any((line.loss_stderr > 0).any() for line in lines)
     shared += ["band: 95 % interval of the mean loss"] if estimated else []
     missing = sum(int(((line.count > 0) & ~np.isfinite(line.loss)).sum()) for line in lines)
-    return _SEPARATOR.join([*shared, *_points(missing, "non-finite")])
+    return _SEPARATOR.join([*shared, *_points(missing, NON_FINITE)])
 
 
-def _data(measured: Measured) -> list[str]:
-    meta = measured.meta
+def _line_data(line: Line) -> list[str]:
+    used = int(line.meta.get("images") or line.count.max(initial=0))
+    return _data(line.meta, used, int(line.meta.get("population") or line.blocks.population))
+
+
+def _data(meta: Mapping[str, Any], used: int, population: int) -> list[str]:
     data = one_line(meta.get("data") or "")
     split = one_line(meta.get("split") or "")
-    used = int(meta.get("images") or measured.count.max(initial=0))
-    population = int(meta.get("population") or measured.blocks.population)
     images = f"{used:,} of {population:,} images" if population > used else f"{used:,} images"
     return [f"{data} ({split})" if data and split else data or split, images if used > 1 else ""]
 
 
-def _setting(surface: Surface) -> list[str]:
-    seed = surface.meta.get("seed")
-    normalize = surface.meta.get("normalize")
-    parts = [*_data(surface), _span(surface)]
+def _setting(field: Field) -> list[str]:
+    seed = field.meta.get("seed")
+    normalize = field.meta.get("normalize")
+    parts = [*_data(field.meta, field.images, field.population), _span(field)]
     parts += [f"{one_line(normalize)} normalization"] if normalize else []
-    directions = surface.meta.get("direction_file")
+    directions = field.meta.get("direction_file")
     parts += [f"directions from {one_line(directions)}"] if directions else []
     parts += [f"seed {one_line(seed)}"] if seed is not None else []
     return [part for part in parts if part]
 
 
-def _span(surface: Surface) -> str:
-    (left, right), (low, high) = ((axis.min(), axis.max()) for axis in (surface.alphas, surface.betas))
+def _span(field: Field) -> str:
+    (left, right), (low, high) = ((axis.min(), axis.max()) for axis in (field.alphas, field.betas))
     if np.allclose([right, low, high], [-left, left, right]):
         return f"span ±{right:g}"
     return f"alpha {left:g} to {right:g}, beta {low:g} to {high:g}"
 
 
-def _findings(surface: Surface) -> list[str]:
-    parts = []
-    origin = surface.origin
-    if np.isfinite(origin.loss):
-        stderr = f" ± {short_number(float(origin.stderr), 2)}" if origin.stderr > 0 else ""
-        parts.append(f"loss at the origin {short_number(float(origin.loss))}{stderr}")
-    if np.isfinite(origin.error):
-        parts.append(f"error {short_number(100 * float(origin.error))} %")
-    evaluated = surface.count > 0
-    parts += _points(int((evaluated & ~np.isfinite(surface.loss)).sum()), "non-finite")
-    parts += _points(int((~evaluated).sum()), "not evaluated")
-    unsure = int((evaluated & np.isfinite(surface.loss_stderr) & ~surface.reliable).sum())
-    return parts + [
-        text + " (few images carry the loss)" for text in _points(unsure, "with an unreliable standard error")
-    ]
+def _findings(field: Field) -> list[str]:
+    parts = [_reading(reading, first=not number) for number, reading in enumerate(field.origin)]
+    parts += field.notes
+    for name, where in field.marks.items():
+        parts += [text + _EXPLAINED.get(name, "") for text in _points(int(where.sum()), name)]
+    return parts
+
+
+def _reading(reading: Reading, *, first: bool) -> str:
+    """A number at the trained network itself; only the first of several says where that is."""
+    factor, unit = drawn_unit(reading.unit)
+    stderr = f" ± {short_number(factor * reading.stderr, 2)}" if reading.stderr > 0 else ""
+    place = " at the origin" if first else ""
+    return f"{reading.name}{place} {short_number(factor * reading.value)}{stderr}" + (f" {unit}" if unit else "")
 
 
 def _points(count: int, what: str) -> list[str]:

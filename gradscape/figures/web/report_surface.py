@@ -10,18 +10,22 @@ import plotly.offline
 from gradscape.figures.style import short_number, styled
 from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape
 from gradscape.figures.surfaces.shading import Shading
-from gradscape.figures.surfaces.wording import describe_surfaces, result_names
-from gradscape.figures.web.surfaces import (
-    PLOTLY_CONFIG,
-    VIEWS,
+from gradscape.figures.surfaces.wording import describe_fields, result_names
+from gradscape.figures.web.panels import (
+    Panel,
+    View,
     color_scale,
     drawing_stride,
     drawn_heights,
     hover_template,
-    kept_indices,
-    shade_view,
+    make_panels,
+    read_off,
+    shade_views,
+    thinned_axes,
+    unreliable_texts,
 )
-from gradscape.landscape import Surface
+from gradscape.figures.web.surfaces import PLOTLY_CONFIG
+from gradscape.landscape import Field, Surface
 
 __all__ = ["plotly_script", "surface_content", "surface_map"]
 
@@ -34,7 +38,7 @@ def plotly_script() -> str:
     return str(plotly.offline.get_plotlyjs())
 
 
-def surface_content(surfaces: Sequence[Surface], *, titles: Sequence[str]) -> dict[str, Any]:
+def surface_content(surfaces: Sequence[Surface | Field], *, titles: Sequence[str]) -> dict[str, Any]:
     """What a page needs to draw surfaces side by side, as JSON can hold it.
 
     Args:
@@ -48,20 +52,22 @@ def surface_content(surfaces: Sequence[Surface], *, titles: Sequence[str]) -> di
     Raises:
         ValueError: No surface, or titles of another number.
     """
-    names = result_names(surfaces, titles)
-    shadings = {view: shading for view in VIEWS if (shading := shade_view(surfaces, view))}
-    stride = drawing_stride(surfaces)
+    panels = make_panels(surfaces)
+    firsts = [panel[0] for panel in panels]
+    names = result_names(firsts, titles)
+    shadings = shade_views(panels)
+    stride = drawing_stride(panels)
     thinned = f" · one row and column in {stride} drawn" if stride > 1 else ""
     return {
-        "panels": [_panel(surface, name, shadings, stride) for surface, name in zip(surfaces, names, strict=True)],
+        "panels": [_panel(panel, name, shadings, stride) for panel, name in zip(panels, names, strict=True)],
         "views": {_key(view): _view(shading) for view, shading in shadings.items()},
-        "caption": describe_surfaces(surfaces, names) + thinned,
+        "caption": describe_fields(firsts, names) + thinned,
         "config": PLOTLY_CONFIG | {"displayModeBar": False, "scrollZoom": False},
     }
 
 
 @styled()
-def surface_map(surfaces: Sequence[Surface], *, titles: Sequence[str]) -> bytes:
+def surface_map(surfaces: Sequence[Surface | Field], *, titles: Sequence[str]) -> bytes:
     """Filled contours of the loss, of all surfaces on one scale, as a PNG picture: for paper.
 
     Args:
@@ -75,23 +81,21 @@ def surface_map(surfaces: Sequence[Surface], *, titles: Sequence[str]) -> bytes:
     return buffer.getvalue()
 
 
-def _key(view: tuple[str, str]) -> str:
+def _key(view: View) -> str:
     return " ".join(view)
 
 
-def _panel(surface: Surface, title: str, shadings: dict[tuple[Any, Any], Shading], stride: int) -> dict[str, Any]:
-    rows, columns = (kept_indices(len(axis), stride) for axis in (surface.betas, surface.alphas))
-    read = np.stack([surface.loss, surface.loss_stderr, 100 * surface.error], axis=-1)[rows, columns]
-    unsure = (np.isfinite(surface.loss_stderr) & ~surface.reliable)[rows, columns]
+def _panel(panel: Panel, title: str, shadings: dict[View, Shading], stride: int) -> dict[str, Any]:
+    alphas, betas = thinned_axes(panel, stride)
+    unsure = unreliable_texts(panel, stride)
     return {
         "title": title,
-        "alphas": _numbers(surface.alphas[columns]),
-        "betas": _numbers(surface.betas[rows]),
-        "heights": {_key(view): drawn_heights(surface, shading, stride) for view, shading in shadings.items()},
-        # When hovering, plotly looks these two up as [x][y], although it reads z as [y][x].
-        "read": [[_numbers(point) for point in row] for row in read.transpose(1, 0, 2)],
-        "unsure": np.where(unsure.T, " (unreliable)", "").tolist() if unsure.any() else None,
-        "template": hover_template(surface),
+        "alphas": _numbers(alphas),
+        "betas": _numbers(betas),
+        "heights": {_key(view): drawn_heights(panel, shading, stride) for view, shading in shadings.items()},
+        "read": [[_numbers(point) for point in row] for row in read_off(panel, stride)],
+        "unsure": None if unsure is None else unsure.tolist(),
+        "template": hover_template(panel),
     }
 
 
@@ -100,13 +104,13 @@ def _view(shading: Shading) -> dict[str, Any]:
     low, high = (float(np.log10(end)) if logarithmic else end for end in (shading.low, shading.high))
     ticks = shading.ticks(_TICKS)
     return {
-        "value": shading.value,
+        "value": shading.short,
         "label": shading.label,
         "low": low,
         "high": high,
         "ticks": [float(np.log10(tick)) if logarithmic else tick for tick in ticks],
         "texts": [short_number(tick) for tick in ticks],
-        "colors": color_scale(shading.value),
+        "colors": color_scale(shading),
     }
 
 

@@ -2,39 +2,36 @@
 
 import html
 from collections.abc import Sequence
-from itertools import product
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 import plotly.io
-from matplotlib.colors import to_hex
 from plotly.subplots import make_subplots
 
-from gradscape.figures.style import colormap, short_number
-from gradscape.figures.surfaces.shading import Scale, Shading, Value, shade
-from gradscape.figures.surfaces.wording import describe_surfaces, result_names
+from gradscape.figures.style import short_number
+from gradscape.figures.surfaces.fields import several
+from gradscape.figures.surfaces.shading import Shading
+from gradscape.figures.surfaces.wording import describe_fields, result_names
 from gradscape.figures.web.pages import render_page
-from gradscape.landscape import Surface
+from gradscape.figures.web.panels import (
+    Panel,
+    View,
+    color_scale,
+    drawing_stride,
+    drawn_heights,
+    hover_template,
+    make_panels,
+    read_off,
+    shade_views,
+    thinned_axes,
+    unreliable_texts,
+)
+from gradscape.landscape import Field, Surface
 
-__all__ = [
-    "PLOTLY_CONFIG",
-    "VIEWS",
-    "color_scale",
-    "drawing_stride",
-    "drawn_heights",
-    "hover_template",
-    "interactive_surface",
-    "kept_indices",
-    "shade_view",
-]
+__all__ = ["PLOTLY_CONFIG", "interactive_surface"]
 
-# Each point costs about 70 bytes: seven heights as text, three float32 numbers to read. They come on top of plotly's
-# own 4.8 MB, and this many, five surfaces of 51 × 51 among them, keep a page below about 6 MB.
-_MOST_POINTS = 13_500
-VIEWS: tuple[tuple[Value, Scale], ...] = tuple(product(get_args(Value), ("raw", "minmax", "log")))
-_NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
-_COLORS = 33
+_SCALE_NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _PANEL_HEIGHT = 560
 _PLOT = "landscape"
 _MOST_COLUMNS = 3
@@ -42,16 +39,18 @@ _MOST_COLUMNS = 3
 PLOTLY_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
 
 
-def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequence[str] | None = None) -> str:
+def interactive_surface(
+    surfaces: Surface | Field | Sequence[Surface | Field], *, titles: Sequence[str] | None = None
+) -> str:
     """Make a page of 3-D surfaces with plotly inside, which works offline.
 
     Buttons choose loss or error (where it was measured), as it is, min-max scaled or on a log scale. Several
     surfaces share one color scale and one range of heights. Hovering shows the coordinates, loss ± standard error
     (and whether that is reliable) and the error. Non-finite values are gaps. Above 13,500 points only every second
-    (third, …) row and column is drawn, and the caption says so.
+    (third, …) row and column is drawn, and the caption says so. A field is shown in the same way, by itself.
 
     Args:
-        surfaces: One surface or several, each with at least 2 alphas and 2 betas.
+        surfaces: One surface or field or several, each with at least 2 alphas and 2 betas.
         titles: A name for each; by default its model's.
 
     Returns:
@@ -60,18 +59,19 @@ def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequen
     Raises:
         ValueError: No surface, fewer than two alphas or betas, or titles of another number.
     """
-    several = [surfaces] if isinstance(surfaces, Surface) else list(surfaces)
-    names = result_names(several, titles)
-    views = {view: shading for view in VIEWS if (shading := shade_view(several, view))}
-    for surface in several:
-        if min(len(surface.alphas), len(surface.betas)) < 2:
+    panels = make_panels(several(surfaces))
+    firsts = [panel[0] for panel in panels]
+    names = result_names(firsts, titles)
+    views = shade_views(panels)
+    for first in firsts:
+        if min(len(first.alphas), len(first.betas)) < 2:
             raise ValueError(
                 "`surfaces` must have at least 2 alphas and 2 betas each, got "
-                f"{len(surface.alphas)} and {len(surface.betas)}"
+                f"{len(first.alphas)} and {len(first.betas)}"
             )
-    stride = drawing_stride(several)
-    figure = _figure(several, names, views, stride)
-    caption = describe_surfaces(several, names)
+    stride = drawing_stride(panels)
+    figure = _figure(panels, names, views, stride)
+    caption = describe_fields(firsts, names)
     if stride > 1:
         caption += f" · one row and column in {stride} drawn"
     plot = plotly.io.to_html(
@@ -85,27 +85,9 @@ def interactive_surface(surfaces: Surface | Sequence[Surface], *, titles: Sequen
     return render_page("surface.html", title=", ".join(names), plot=plot, caption=caption)
 
 
-def shade_view(surfaces: Sequence[Surface], view: tuple[Value, Scale]) -> Shading | None:
-    """A view's range; None where it cannot be drawn: no error was measured, or nothing is positive on a log scale."""
-    try:
-        return shade(surfaces, *view)
-    except ValueError:
-        if view == VIEWS[0]:
-            raise
-        return None
-
-
-def drawing_stride(surfaces: Sequence[Surface]) -> int:
-    """Draw one row and column in so many, for the page to stay small."""
-    points = sum(surface.loss.size for surface in surfaces)
-    return int(np.ceil(np.sqrt(points / _MOST_POINTS))) if points > _MOST_POINTS else 1
-
-
-def _figure(
-    surfaces: Sequence[Surface], names: Sequence[str], views: dict[tuple[Value, Scale], Shading], stride: int
-) -> go.Figure:
-    columns = min(len(surfaces), _MOST_COLUMNS)
-    rows = -(-len(surfaces) // columns)
+def _figure(panels: Sequence[Panel], names: Sequence[str], views: dict[View, Shading], stride: int) -> go.Figure:
+    columns = min(len(panels), _MOST_COLUMNS)
+    rows = -(-len(panels) // columns)
     figure = make_subplots(
         rows=rows,
         cols=columns,
@@ -115,24 +97,25 @@ def _figure(
         horizontal_spacing=0.01,
         vertical_spacing=0.05,
     )
-    for number, surface in enumerate(surfaces):
-        trace = _trace(surface, drawn_heights(surface, views[VIEWS[0]], stride), stride)
+    shown = next(iter(views.values()))
+    for number, panel in enumerate(panels):
+        trace = _trace(panel, drawn_heights(panel, shown, stride), stride)
         figure.add_trace(trace, row=number // columns + 1, col=number % columns + 1)
-    scenes = [f"scene{number}" if number > 1 else "scene" for number in range(1, len(surfaces) + 1)]
-    for scene, surface in zip(scenes, surfaces, strict=True):
-        figure.update_layout({scene: _scene(surface)})
+    scenes = [f"scene{number}" if number > 1 else "scene" for number in range(1, len(panels) + 1)]
+    for scene, panel in zip(scenes, panels, strict=True):
+        figure.update_layout({scene: _scene(panel[0])})
     buttons = [
         {
-            "label": value + _NAMES[scale],
+            "label": shading.short + _SCALE_NAMES[shading.scale],
             "method": "update",
             "args": [
-                {"z": [drawn_heights(surface, shading, stride) for surface in surfaces]},
+                {"z": [drawn_heights(panel, shading, stride) for panel in panels]},
                 _look(shading, scenes),
             ],
         }
-        for (value, scale), shading in views.items()
+        for shading in views.values()
     ]
-    figure.update_layout(_look(views[VIEWS[0]], scenes))
+    figure.update_layout(_look(shown, scenes))
     figure.update_layout(
         height=rows * _PANEL_HEIGHT,
         margin={"l": 10, "r": 10, "t": 30, "b": 80},
@@ -151,57 +134,23 @@ def _figure(
     return figure
 
 
-def _trace(surface: Surface, heights: list[list[float | None]], stride: int) -> go.Surface:
-    rows, columns = (kept_indices(len(axis), stride) for axis in (surface.betas, surface.alphas))
-    read = np.stack([surface.loss, surface.loss_stderr, 100 * surface.error], axis=-1)[rows, columns]
-    unsure = (np.isfinite(surface.loss_stderr) & ~surface.reliable)[rows, columns]
+def _trace(panel: Panel, heights: list[list[float | None]], stride: int) -> go.Surface:
+    alphas, betas = thinned_axes(panel, stride)
     return go.Surface(
-        x=surface.alphas[columns],
-        y=surface.betas[rows],
+        x=alphas,
+        y=betas,
         z=heights,
-        # When hovering, plotly looks these two up as [x][y], although it reads z as [y][x].
-        customdata=read.transpose(1, 0, 2).astype(np.float32),
-        text=np.where(unsure.T, " (unreliable)", "") if unsure.any() else None,
-        hovertemplate=hover_template(surface),
+        customdata=read_off(panel, stride).astype(np.float32),
+        text=unreliable_texts(panel, stride),
+        hovertemplate=hover_template(panel),
         coloraxis="coloraxis",
         contours={axis: {"highlight": True, "highlightwidth": 1} for axis in "xyz"},
         lighting={"ambient": 0.75, "diffuse": 0.5, "specular": 0.05, "roughness": 0.9},
     )
 
 
-def hover_template(surface: Surface) -> str:
-    """What is said at a point, of custom data (loss, standard error, error in percent) and a text where unreliable."""
-    parts = ["alpha %{x:.4~g}", "beta %{y:.4~g}", "loss %{customdata[0]:.4~g}"]
-    if np.isfinite(surface.loss_stderr).any():
-        unsure = (np.isfinite(surface.loss_stderr) & ~surface.reliable).any()
-        parts[-1] += " ± %{customdata[1]:.2~g}" + ("%{text}" if unsure else "")
-    if np.isfinite(surface.error).any():
-        parts.append("error %{customdata[2]:.2~f} %")
-    return "<br>".join(parts) + "<extra></extra>"
-
-
-def drawn_heights(surface: Surface, shading: Shading, stride: int) -> list[list[float | None]]:
-    """What is drawn as z, None where there is a gap; logarithms are taken here, so that colors follow them."""
-    rows, columns = (kept_indices(len(axis), stride) for axis in (surface.betas, surface.alphas))
-    values = shading.drawn(surface).filled(np.nan)[rows, columns]
-    heights = np.log10(values) if shading.scale == "log" else values
-    # Five digits are finer than a screen, and a third of the bytes.
-    return [[float(f"{height:.5g}") if np.isfinite(height) else None for height in row] for row in heights]
-
-
-def kept_indices(length: int, stride: int) -> slice:
-    """Every `stride`-th index, the middle one among them."""
-    return slice((length - 1) // 2 % stride, None, stride)
-
-
-def color_scale(value: Value) -> list[list[float | str]]:
-    """A value's color map as plotly takes it."""
-    colors = colormap(value)
-    return [[step / (_COLORS - 1), to_hex(colors(step / (_COLORS - 1)))] for step in range(_COLORS)]
-
-
-def _scene(surface: Surface) -> dict[str, Any]:
-    alphas, betas = (float(np.ptp(axis)) for axis in (surface.alphas, surface.betas))
+def _scene(field: Field) -> dict[str, Any]:
+    alphas, betas = (float(np.ptp(axis)) for axis in (field.alphas, field.betas))
     ratio = float(np.clip(betas / alphas, 0.5, 2))
     return {
         "xaxis": {"title": {"text": "alpha"}},
@@ -227,12 +176,12 @@ def _look(shading: Shading, scenes: Sequence[str]) -> dict[str, Any]:
     look: dict[str, Any] = {
         "coloraxis.cmin": low,
         "coloraxis.cmax": high,
-        "coloraxis.colorscale": color_scale(shading.value),
+        "coloraxis.colorscale": color_scale(shading),
         "coloraxis.colorbar.title.text": html.escape(shading.label, quote=False),
         **{f"coloraxis.colorbar.{name}": value for name, value in ticks.items()},
     }
     for scene in scenes:
         # The floor lies a little lower, else its grid shows through the surface's lowest points.
-        look |= {f"{scene}.zaxis.range": [low - 0.02 * (high - low), high], f"{scene}.zaxis.title.text": shading.value}
+        look |= {f"{scene}.zaxis.range": [low - 0.02 * (high - low), high], f"{scene}.zaxis.title.text": shading.short}
         look |= {f"{scene}.zaxis.{name}": value for name, value in ticks.items()}
     return look

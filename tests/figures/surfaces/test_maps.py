@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from gradscape.figures import plot_contour, plot_filled, plot_heat
 from gradscape.figures.style import check_choice
-from gradscape.figures.surfaces.shading import level_texts
+from gradscape.figures.surfaces.levels import level_texts
 from tests.figures.results import ALPHAS, BETAS, bowl, bowl_error, make_surface, unevaluated, with_gaps
 
 MAPS = [plot_contour, plot_filled, plot_heat]
