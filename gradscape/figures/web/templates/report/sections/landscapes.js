@@ -134,8 +134,5 @@ function startSurfaces({panels, views, config}) {
   change();
 }
 
-if (content.surfaces) {
-  const probe = document.createElement("canvas");
-  if (probe.getContext("webgl")) startSurfaces(content.surfaces);
-  else document.documentElement.classList.add("no-webgl");
-}
+if (document.createElement("canvas").getContext("webgl")) startSurfaces(content.landscapes);
+else document.documentElement.classList.add("no-webgl");
