@@ -12,10 +12,10 @@ from gradscape.explain.attention_map import AttentionMap, load_attention_maps
 from gradscape.figures.images.attention import draws_map
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
 from gradscape.studies.attention import multiply_batch_weights
-from gradscape.studies.report.commands import command, image_options, network_path, owned
+from gradscape.studies.report.commands import command, image_options, network_path
 from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, Network, owned
 from gradscape.studies.report.gallery import Panel, make_galleries, show_galleries
 
 __all__ = ["ATTENTION"]
@@ -132,7 +132,7 @@ def _describe(network: Network) -> list[Fact]:
 
 def _commands(networks: Sequence[Network]) -> list[str]:
     return [
-        command("attention", network_path(network), *image_options(found.meta), "-o", found.path.parent)
+        command("attention", network_path(network), *image_options(found), "-o", found.path.parent)
         for network, found in owned(networks, _Attention)
     ]
 

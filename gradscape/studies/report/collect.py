@@ -3,8 +3,9 @@
 import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import final
+from typing import TypeVar, final
 
 from gradscape._arrays import load_arrays
 from gradscape._checkpoint import read_checkpoint
@@ -16,6 +17,8 @@ from gradscape.studies.report.found import Found
 from gradscape.studies.report.kinds import KINDS
 
 __all__ = ["Findings", "collect"]
+
+T = TypeVar("T")
 
 
 @final
@@ -82,18 +85,21 @@ def _files(folder: Path) -> Iterator[Path]:
 
 def _readers(findings: Findings) -> dict[str, Callable[[Path], None]]:
     """What reads a file and keeps what it holds, by what tells the file from others."""
+    readers = {
+        mark: partial(_keep, findings.results[name], read)
+        for name, kind in KINDS.items()
+        for mark, read in kind.readers.items()
+    }
+    return {
+        **readers,
+        ".safetensors": partial(_keep, findings.checkpoints, _read_checkpoint),
+        ".npz:pictures": partial(_keep, findings.pictures, _read_pictures),
+    }
 
-    def keep_in(name: str, read: Callable[[Path], Found[object] | None]) -> Callable[[Path], None]:
-        def keep(path: Path) -> None:
-            if found := read(path):
-                findings.results[name].append(found)
 
-        return keep
-
-    readers = {mark: keep_in(name, read) for name, kind in KINDS.items() for mark, read in kind.readers.items()}
-    readers[".safetensors"] = lambda path: findings.checkpoints.append(_read_checkpoint(path))
-    readers[".npz:pictures"] = lambda path: findings.pictures.append(Found(path, load_shown_pictures(path)))
-    return readers
+def _keep(kept: list[Found[T]], read: Callable[[Path], Found[T] | None], path: Path) -> None:
+    if found := read(path):
+        kept.append(found)
 
 
 def _read(path: Path, readers: Mapping[str, Callable[[Path], None]], findings: Findings) -> None:
@@ -134,3 +140,7 @@ def _read_checkpoint(path: Path) -> Found[Classifier]:
         raise ValueError(f"its network is made by {name}, and a report runs no code that a file names")
     model = load_checkpoint(path)
     return Found(path, model, model.meta)
+
+
+def _read_pictures(path: Path) -> Found[ShownPictures]:
+    return Found(path, load_shown_pictures(path))

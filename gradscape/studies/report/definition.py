@@ -78,7 +78,7 @@ class Kind:
     Attributes:
         section: Where it is shown. Kinds of one section follow each other.
         readers: How its files are read, by what tells them from others: the file's name ("metrics.csv"), its ending
-            and an entry that only such files have (".npz:fusion"), or its ending alone (".h5").
+            and an entry that only such files have (".npz:NAME"), or its ending alone (".h5").
         show: What there is on the page; None where there is nothing. It gets the pictures that were found, too.
         describe: Provenance of a network's results.
         commands: Command lines that make all results again.

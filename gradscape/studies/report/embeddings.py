@@ -6,10 +6,10 @@ from pathlib import Path
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.web.scatter import place_embeddings
-from gradscape.studies.report.commands import command, network_paths, together
+from gradscape.studies.report.commands import command, network_paths
 from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, Network, together
 
 __all__ = ["EMBEDDINGS"]
 

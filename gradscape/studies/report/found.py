@@ -1,6 +1,7 @@
 """Results with their files, and the networks that they are about."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar, final
@@ -8,7 +9,7 @@ from typing import Any, Generic, TypeVar, final
 from gradscape.figures.caption import one_line
 from gradscape.models import Classifier
 
-__all__ = ["BEST", "LAST", "Found", "Network", "Networks"]
+__all__ = ["BEST", "LAST", "Found", "Network", "Networks", "owned", "together"]
 
 LAST, BEST = "model.safetensors", "best.safetensors"
 """What training calls its checkpoints."""
@@ -41,6 +42,16 @@ class Found(Generic[T_co]):
     def model(self) -> str:
         """The model's name, or that of the folder where the file does not tell."""
         return one_line(self.meta.get("model") or self.path.parent.name or "model")
+
+    @property
+    def picture_names(self) -> list[str]:
+        """Files of the pictures that the network was shown, without folders; none where the file does not tell."""
+        return list(self.meta.get("image_names") or ())
+
+    @property
+    def picture_digest(self) -> str:
+        """Digest of these pictures; "" where the file does not tell."""
+        return str(self.meta.get("images") or "")
 
 
 @final
@@ -106,3 +117,26 @@ class Networks:
         """Return the network of a result by its weights, or by folder and model where the file does not tell them."""
         key = (found.weights,) if found.weights else ("", found.model, str(found.path.parent))
         return self.join(Network(found.model, found.weights, found.path.parent), *key)
+
+
+def owned(networks: Sequence[Network], result_type: type[T]) -> Iterator[tuple[Network, Found[T]]]:
+    """Go through all results of a type, each with its network."""
+    for network in networks:
+        for found in network.of(result_type):
+            yield network, found
+
+
+def together(
+    networks: Sequence[Network], result_type: type[T], key: Callable[[Found[T]], object]
+) -> list[list[tuple[Network, Found[T]]]]:
+    """Group results of a type that one command made, or that are shown as one.
+
+    Args:
+        networks: Whose results.
+        result_type: Their type.
+        key: What results of a group share, as JSON can hold it.
+    """
+    groups: dict[str, list[tuple[Network, Found[T]]]] = {}
+    for network, found in owned(networks, result_type):
+        groups.setdefault(json.dumps(key(found), default=str), []).append((network, found))
+    return list(groups.values())

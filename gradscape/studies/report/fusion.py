@@ -7,10 +7,10 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
 from gradscape.studies.fusion import NOISE
-from gradscape.studies.report.commands import command, image_options, network_path, owned
+from gradscape.studies.report.commands import command, image_options, network_path
 from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, Network, owned
 from gradscape.studies.report.gallery import Panel, make_galleries, show_galleries
 
 __all__ = ["FUSION"]
@@ -52,7 +52,7 @@ def _commands(networks: Sequence[Network]) -> list[str]:
 
 
 def _command(network: Network, found: Found[FusionMaps]) -> str:
-    shown = ["--noise"] if found.meta.get("image_names") == [NOISE] else image_options(found.meta)
+    shown = ["--noise"] if found.picture_names == [NOISE] else image_options(found)
     return command("fusion", network_path(network), *shown, "--block", found.result.block, "-o", found.path.parent)
 
 

@@ -7,9 +7,8 @@ from typing import Any, TypeVar, final
 
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.packed_maps import picture_sheet
-from gradscape.studies.report.commands import owned
 from gradscape.studies.report.definition import Shown
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, Network, owned
 
 __all__ = ["Gallery", "Panel", "make_galleries", "show_galleries"]
 
@@ -57,8 +56,8 @@ def make_galleries(
     """
     groups: dict[str, list[tuple[Network, Found[T]]]] = {}
     for network, found in owned(networks, result_type):
-        digest = found.meta.get("images") or (found.meta.get("image_names"), count(found.result))
-        groups.setdefault(str(digest), []).append((network, found))
+        digest = found.picture_digest or str((found.picture_names, count(found.result)))
+        groups.setdefault(digest, []).append((network, found))
     galleries = []
     for digest, group in groups.items():
         names = _names([found for _, found in group], count(group[0][1].result))
@@ -79,8 +78,8 @@ def show_galleries(galleries: Sequence[Gallery]) -> Shown | None:
 
 def _names(results: Sequence[Found[object]], count: int) -> tuple[str, ...]:
     """Names of the pictures' files without their endings, or numbers where no result tells them."""
-    given = next((found.meta["image_names"] for found in results if found.meta.get("image_names")), None)
-    named = given if given and len(given) == count else [f"image {number}" for number in range(count)]
+    given = next((found.picture_names for found in results if found.picture_names), ())
+    named = given if len(given) == count else [f"image {number}" for number in range(count)]
     return tuple(os.path.splitext(name)[0] or name for name in named)
 
 

@@ -11,11 +11,11 @@ from torch.nn import functional as F
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.web.packed_maps import packed_maps
-from gradscape.studies.report.commands import command, image_options, network_paths, together
+from gradscape.studies.report.commands import command, image_options, network_paths
 from gradscape.studies.report.definition import Kind, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.faithfulness import FAITHFULNESS, measured_rows
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, Network, together
 from gradscape.studies.report.gallery import Gallery, Panel, make_galleries, show_galleries
 
 __all__ = ["HEATMAPS"]
@@ -82,12 +82,12 @@ def _commands(networks: Sequence[Network]) -> list[str]:
 
 def _run(found: Found[Heatmaps]) -> object:
     """What heatmaps of one run share."""
-    return [str(found.path.parent.parent), found.meta.get("images")]
+    return [str(found.path.parent.parent), found.picture_digest]
 
 
 def _command(group: Sequence[tuple[Network, Found[Heatmaps]]]) -> str:
     maps, first = [found.result for _, found in group], group[0][1]
-    parts: list[object] = [*network_paths(group), *image_options(first.meta)]
+    parts: list[object] = [*network_paths(group), *image_options(first)]
     parts += [part for method in dict.fromkeys(one.method for one in maps) for part in ("--method", method)]
     layers = {one.target_layer for one in maps}
     if len(layers) == 1:

@@ -1,4 +1,8 @@
-"""All kinds of results that the report shows, in the order of the page."""
+"""All kinds of results that the report shows, in the order of the page.
+
+A new kind is a file beside those of the others, a template of its name in `figures/web/templates/report/sections`, and
+an entry here.
+"""
 
 from gradscape.studies.report.attention import ATTENTION
 from gradscape.studies.report.definition import Kind

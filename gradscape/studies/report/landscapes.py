@@ -11,11 +11,11 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.figures.caption import one_line
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
 from gradscape.landscape import Surface
-from gradscape.studies.report.commands import command, data_options, network_paths, together
+from gradscape.studies.report.commands import command, data_options, network_paths
 from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network
-from gradscape.studies.report.measures import metric_tables
+from gradscape.studies.report.found import Found, Network, together
+from gradscape.studies.report.landscape_metrics import metric_tables
 
 __all__ = ["LANDSCAPES"]
 
@@ -110,8 +110,9 @@ def _rebuild(group: _Group) -> list[str]:
 
 
 def _command(group: _Group, seeds: Sequence[int], output: Path) -> str:
-    surface, meta = group[0][1].result, group[0][1].meta
-    parts: list[object] = [*network_paths(group), *data_options(meta), *_grid(surface)]
+    first = group[0][1]
+    meta = first.meta
+    parts: list[object] = [*network_paths(group), *data_options(first), *_grid(first.result)]
     for name, usual in _MAKING.items():
         if meta.get(name, usual) != usual:
             parts += [f"--{name}", meta[name]]

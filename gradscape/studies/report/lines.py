@@ -1,17 +1,17 @@
 """Landscapes along a line: loss and error of all networks in one chart each."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from gradscape.data.pictures import ShownPictures
-from gradscape.figures.web.line_chart import Curve, place_chart
+from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.landscape import Line
-from gradscape.studies.report.commands import UNKNOWN, command, data_options, network_path, owned
+from gradscape.studies.report.commands import UNKNOWN, command, data_options, network_path
 from gradscape.studies.report.definition import Kind, Shown
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, Network, owned
 from gradscape.studies.report.landscapes import LANDSCAPES
 
 __all__ = ["LINES"]
@@ -25,17 +25,24 @@ def _read(path: Path) -> Found[Line]:
 
 
 def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
-    charts = []
-    for value, label in (("loss", "loss"), ("error", "error (%)")):
-        curves = []
-        for number, network in enumerate(networks):
-            for line in (found.result for found in network.of(Line)):
-                heights = line.loss if value == "loss" else 100 * line.error
-                if np.isfinite(heights).any():
-                    curves.append(Curve(network.title, line.alphas, heights, number))
-        if curves:
-            charts.append(place_chart(curves, x_label="alpha", y_label=label, linear="%" in label))
+    possible = (
+        _chart(networks, "loss", lambda line: line.loss),
+        _chart(networks, "error (%)", lambda line: 100 * line.error, linear=True),
+    )
+    charts = [chart for chart in possible if chart]
     return Shown(charts) if charts else None
+
+
+def _chart(
+    networks: Sequence[Network], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
+) -> Chart | None:
+    curves = [
+        Curve(network.title, found.result.alphas, heights(found.result), number)
+        for number, network in enumerate(networks)
+        for found in network.of(Line)
+        if np.isfinite(heights(found.result)).any()
+    ]
+    return place_chart(curves, x_label="alpha", y_label=label, linear=linear) if curves else None
 
 
 def _describe(network: Network) -> list[Fact]:
@@ -50,7 +57,7 @@ def _command(network: Network, found: Found[Line]) -> str:
     alphas, meta = found.result.alphas, found.meta
     between = "other" in meta
     parts: list[object] = [network_path(network), *([UNKNOWN] if between else [])]
-    parts += [*data_options(meta), "--steps", len(alphas)]
+    parts += [*data_options(found), "--steps", len(alphas)]
     if not between:
         parts += ["--span", f"{np.abs(alphas).max():g}", "--seed", meta.get("seed", 0)]
     return command("line", *parts, "-o", found.path.parent)

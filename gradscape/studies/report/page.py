@@ -42,7 +42,7 @@ class _Part:
 
 
 def write_report(folders: Sequence[Path], output: Path, *, command: str = "") -> Path:
-    """Write one page over every result in folders: tables, landscapes, heatmaps, attention, embeddings, provenance.
+    """Write one page over every result in folders: networks, what there is of each kind, provenance.
 
     Files that look like results and are none are named on the page and in a warning.
 

@@ -2,12 +2,13 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 
 from gradscape.landscape import Surface
-from gradscape.studies.report.commands import UNKNOWN, network_path, owned
+from gradscape.studies.report.commands import UNKNOWN, network_path
 from gradscape.studies.report.definition import Kind
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Network, owned
 from gradscape.studies.report.kinds import KINDS
 
 __all__ = ["describe_network", "rebuild_commands", "suggest_commands"]
@@ -38,7 +39,7 @@ def describe_network(network: Network) -> list[Fact]:
     facts = [fact for _, kind in _in_order() for fact in kind.describe(network)]
     if network.checkpoint:
         meta = {name: value for name, value in network.checkpoint.meta.items() if name != "labels"}
-        facts.insert(0, state("checkpoint", Found(network.checkpoint.path, network.checkpoint.result, meta)))
+        facts.insert(0, state("checkpoint", replace(network.checkpoint, meta=meta)))
     return facts
 
 

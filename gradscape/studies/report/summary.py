@@ -1,7 +1,7 @@
 """The table of networks: what they cost and reach."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -54,7 +54,7 @@ def _cost(network: Network) -> tuple[Cell, ...]:
 def _accuracy(network: Network) -> float | None:
     """Test accuracy in [0, 1]: by the checkpoint, else by the metrics; None if unknown."""
     scores = network.checkpoint.meta.get("scores") if network.checkpoint else None
-    accuracy = scores.get("test_accuracy") if isinstance(scores, dict) else None
+    accuracy = scores.get("test_accuracy") if isinstance(scores, Mapping) else None
     if isinstance(accuracy, int | float):
         return float(accuracy)
     trained = [found.result.columns for found in network.of(Training)]

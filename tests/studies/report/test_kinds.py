@@ -10,10 +10,10 @@ import pytest
 import gradscape
 from gradscape.data.pictures import ShownPictures
 from gradscape.studies.report import write_report
-from gradscape.studies.report.commands import command, network_path, owned
+from gradscape.studies.report.commands import command, network_path
 from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, Network, owned
 from gradscape.studies.report.kinds import KINDS
 from gradscape.studies.report.tables import Cell, Row, Table
 from tests.figures.results import make_surface

@@ -26,7 +26,7 @@ from gradscape.studies.report import write_report
 from gradscape.studies.report.collect import collect
 from gradscape.studies.report.faithfulness import faithfulness_table
 from gradscape.studies.report.found import Network
-from gradscape.studies.report.measures import metric_tables
+from gradscape.studies.report.landscape_metrics import metric_tables
 from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.provenance import rebuild_commands, suggest_commands
 from gradscape.studies.report.summary import network_table
