@@ -92,9 +92,9 @@ def test_minmax_is_scikit_learns_and_keeps_what_is_not_finite() -> None:
 
 def test_a_transposed_array_is_refused() -> None:
     values = saddle().values
-    for arrays in ({"values": values.T}, {"values": values, "stderr": values.T}):
+    for array, stderr in ((values.T, None), (values, values.T)):
         with pytest.raises(ValueError, match=r"must have the grid \(betas, alphas\) = \(5, 7\), got \(7, 5\)"):
-            Field(name="x", alphas=ALPHAS, betas=BETAS, label="x", **arrays)
+            Field(name="x", alphas=ALPHAS, betas=BETAS, values=array, label="x", stderr=stderr)
     with pytest.raises(ValueError, match="`marks odd` must have the grid"):
         Field(name="x", alphas=ALPHAS, betas=BETAS, values=values, label="x", marks={"odd": values.T > 0})
 

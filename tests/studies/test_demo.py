@@ -280,7 +280,7 @@ def test_classes_of_an_embedding_are_switched_off_and_points_found(opened: Any) 
     assert opened.execute_script(hidden) == 0
     panel = opened.find_element("css selector", ".scatter")
     opened.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", panel)
-    x, y = opened.execute_script("return content.scatters[0].points[0].slice(0, 2)")
+    x, y = opened.execute_script("return content.embeddings[0].points[0].slice(0, 2)")
     width = panel.rect["width"]
     ActionChains(opened).move_to_element_with_offset(
         panel, (x / 1000 - 0.5) * width, (y / 1000 - 0.5) * width
@@ -291,7 +291,7 @@ def test_classes_of_an_embedding_are_switched_off_and_points_found(opened: Any) 
         "return Array.from(document.querySelectorAll('.ring'), e => [+e.getAttribute('cx'), +e.getAttribute('cy')])"
     )
     points = [
-        np.reshape(one, (-1, 2))[image].tolist() for one in opened.execute_script("return content.scatters[0].points")
+        np.reshape(one, (-1, 2))[image].tolist() for one in opened.execute_script("return content.embeddings[0].points")
     ]
     assert places == points
 

@@ -1,6 +1,7 @@
 """What captions say of surfaces and lines: which network and data, how much of it, and what could not be drawn."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 

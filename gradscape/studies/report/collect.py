@@ -1,96 +1,48 @@
 """What lies in folders: every result that gradscape wrote, and what could not be read."""
 
 import csv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
-
-import numpy as np
+from typing import TypeVar, final
 
 from gradscape._arrays import load_arrays
 from gradscape._checkpoint import read_checkpoint
+from gradscape._hdf5 import open_hdf5
 from gradscape._names import is_function_name, one_line
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures, load_shown_pictures
-from gradscape.explain.attention_map import AttentionMap, load_attention_maps
-from gradscape.explain.embedding import Embedding
-from gradscape.explain.faithfulness import MEASURES, Faithfulness
-from gradscape.explain.fusion_map import FusionMaps
-from gradscape.explain.heatmap import Heatmaps
-from gradscape.landscape import Line, Surface, load_landscape
 from gradscape.models import Classifier, load_checkpoint
-from gradscape.training.history import load_metrics
+from gradscape.studies.report.found import Found
+from gradscape.studies.report.kinds import KINDS
 
-__all__ = ["Attention", "Findings", "Found", "collect"]
+__all__ = ["Findings", "collect"]
 
 T = TypeVar("T")
 
-_HEATMAP_TABLE, _TRAINING_TABLE = "cam.csv", "metrics.csv"
 
-
-@dataclass(frozen=True, eq=False)
-class Found(Generic[T]):
-    """A result and its file.
-
-    Attributes:
-        path: The file.
-        result: What it holds.
-    """
-
-    path: Path
-    result: T
-
-
-@dataclass(frozen=True, eq=False)
-class Attention:
-    """A network's attention maps.
-
-    Attributes:
-        maps: By name.
-        meta: Provenance.
-    """
-
-    maps: Mapping[str, AttentionMap]
-    meta: Provenance
-
-
+@final
 @dataclass(frozen=True, eq=False)
 class Findings:
     """All that was found, in the order of the folders and of the names in them.
 
     Attributes:
         checkpoints: Networks.
-        surfaces: Landscapes over a plane, evaluated at least at one point.
-        lines: Landscapes along a line.
-        heatmaps: One method of one network each.
-        heatmap_tables: Rows of the tables beside heatmaps.
-        faithfulness: Measures that were saved by themselves.
-        attention: Attention of one network each.
-        fusion: Features of one network each.
-        embeddings: One network each.
-        trainings: Columns of numbers, one an epoch.
+        results: What was made of them, by the name of its kind, in the order of the kinds.
         pictures: What networks were shown.
         unread: Files that look like results and why they are none.
     """
 
     checkpoints: list[Found[Classifier]] = field(default_factory=list)
-    surfaces: list[Found[Surface]] = field(default_factory=list)
-    lines: list[Found[Line]] = field(default_factory=list)
-    heatmaps: list[Found[Heatmaps]] = field(default_factory=list)
-    heatmap_tables: list[Found[list[dict[str, str]]]] = field(default_factory=list)
-    faithfulness: list[Found[Faithfulness]] = field(default_factory=list)
-    attention: list[Found[Attention]] = field(default_factory=list)
-    fusion: list[Found[FusionMaps]] = field(default_factory=list)
-    embeddings: list[Found[Embedding]] = field(default_factory=list)
-    trainings: list[Found[dict[str, np.ndarray]]] = field(default_factory=list)
+    results: dict[str, list[Found[object]]] = field(default_factory=lambda: {name: [] for name in KINDS})
     pictures: list[Found[ShownPictures]] = field(default_factory=list)
     unread: list[tuple[Path, str]] = field(default_factory=list)
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to report."""
-        return not any(value for name, value in vars(self).items() if name not in ("unread", "pictures"))
+        return not self.checkpoints and not any(self.results.values())
 
 
 def collect(folders: Sequence[Path]) -> Findings:
@@ -105,6 +57,7 @@ def collect(folders: Sequence[Path]) -> Findings:
         ValueError: There is no result in any of them.
     """
     findings = Findings()
+    readers = _readers(findings)
     seen: set[Path] = set()
     for folder in folders:
         if not folder.exists():
@@ -114,7 +67,7 @@ def collect(folders: Sequence[Path]) -> Findings:
         for path in _files(folder):
             if path.resolve() not in seen:
                 seen.add(path.resolve())
-                _read(path, findings)
+                _read(path, readers, findings)
     if findings.empty:
         unread = "".join(f"; {path} was not read: {reason}" for path, reason in findings.unread[:1])
         raise ValueError(
@@ -131,74 +84,64 @@ def _files(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _read(path: Path, findings: Findings) -> None:
-    reader = _READERS.get(path.name) or _READERS.get(path.suffix)
-    if reader is None:
-        return
+def _readers(findings: Findings) -> dict[str, Callable[[Path], None]]:
+    """What reads a file and keeps what it holds, by what tells the file from others."""
+    readers = {
+        mark: partial(_keep, findings.results[name], read)
+        for name, kind in KINDS.items()
+        for mark, read in kind.readers.items()
+    }
+    return {
+        **readers,
+        ".safetensors": partial(_keep, findings.checkpoints, _read_checkpoint),
+        ".npz:pictures": partial(_keep, findings.pictures, _read_pictures),
+    }
+
+
+def _keep(kept: list[Found[T]], read: Callable[[Path], Found[T] | None], path: Path) -> None:
+    if found := read(path):
+        kept.append(found)
+
+
+def _read(path: Path, readers: Mapping[str, Callable[[Path], None]], findings: Findings) -> None:
     try:
-        reader(path, findings)
+        reader = next((readers[mark] for mark in _marks(path) if mark in readers), None)
+        if reader is not None:
+            reader(path)
+        elif path.suffix in _ENTRIES:
+            raise ValueError("it holds nothing that the report shows")
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError, csv.Error) as problem:
         findings.unread.append((path, one_line(problem)))
 
 
-def _read_checkpoint(path: Path, findings: Findings) -> None:
+def _marks(path: Path) -> Iterator[str]:
+    """What may tell a file from others, the most telling first."""
+    yield path.name
+    if path.suffix in _ENTRIES:
+        for entry in _ENTRIES[path.suffix](path):
+            yield f"{path.suffix}:{entry}"
+    yield path.suffix
+
+
+def _array_entries(path: Path) -> Iterable[str]:
+    return load_arrays(path)[1]
+
+
+def _hdf5_entries(path: Path) -> Iterable[str]:
+    with open_hdf5(path, "landscape file") as file:
+        return list(file)
+
+
+_ENTRIES: dict[str, Callable[[Path], Iterable[str]]] = {".npz": _array_entries, ".h5": _hdf5_entries}
+
+
+def _read_checkpoint(path: Path) -> Found[Classifier]:
     name = read_checkpoint(path)[1]["name"]
     if is_function_name(name):
         raise ValueError(f"its network is made by {name}, and a report runs no code that a file names")
-    findings.checkpoints.append(Found(path, load_checkpoint(path)))
+    model = load_checkpoint(path)
+    return Found(path, model, Provenance.of(model.meta))
 
 
-def _read_landscape(path: Path, findings: Findings) -> None:
-    result = load_landscape(path)
-    if not result.count.any():
-        raise ValueError("no point of it was evaluated")
-    if isinstance(result, Surface):
-        findings.surfaces.append(Found(path, result))
-    else:
-        findings.lines.append(Found(path, result))
-
-
-def _read_arrays(path: Path, findings: Findings) -> None:
-    meta = load_arrays(path)[1]
-    if "heatmaps" in meta:
-        findings.heatmaps.append(Found(path, Heatmaps.load(path)))
-    elif "attention_maps" in meta:
-        findings.attention.append(Found(path, Attention(*load_attention_maps(path))))
-    elif "fusion" in meta:
-        findings.fusion.append(Found(path, FusionMaps.load(path)))
-    elif "embedding" in meta:
-        findings.embeddings.append(Found(path, Embedding.load(path)))
-    elif "faithfulness" in meta:
-        findings.faithfulness.append(Found(path, Faithfulness.load(path)))
-    elif "pictures" in meta:
-        findings.pictures.append(Found(path, load_shown_pictures(path)))
-    else:
-        raise ValueError("it holds nothing that the report shows")
-
-
-def _read_training(path: Path, findings: Findings) -> None:
-    with path.open(encoding="utf-8") as file:
-        if not file.readline().startswith("epoch,"):
-            return  # comparisons of landscapes have a table of that name too
-    metrics = load_metrics(path)
-    if not metrics["epoch"].size:
-        raise ValueError("it holds no epoch")
-    findings.trainings.append(Found(path, metrics))
-
-
-def _read_table(path: Path, findings: Findings) -> None:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        for name in MEASURES:
-            float(row.get(name) or 0)  # a table with other things than numbers is not ours
-    findings.heatmap_tables.append(Found(path, rows))
-
-
-_READERS: dict[str, Callable[[Path, Findings], None]] = {
-    ".safetensors": _read_checkpoint,
-    ".h5": _read_landscape,
-    ".npz": _read_arrays,
-    _TRAINING_TABLE: _read_training,
-    _HEATMAP_TABLE: _read_table,
-}
+def _read_pictures(path: Path) -> Found[ShownPictures]:
+    return Found(path, load_shown_pictures(path))

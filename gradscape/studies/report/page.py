@@ -1,44 +1,48 @@
 """The report: everything in some folders as one page that needs nothing else."""
 
-import base64
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import final
 
 from gradscape import __version__
 from gradscape._files import replacing
-from gradscape.data.pictures import ShownPictures
-from gradscape.figures.caption import one_line
+from gradscape.figures.web.packed_maps import color_tables
 from gradscape.figures.web.pages import render_page
-from gradscape.figures.web.report_chart import Chart, Curve, place_chart
-from gradscape.figures.web.report_maps import color_tables
-from gradscape.figures.web.report_scatter import Scatter, place_embeddings
-from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
-from gradscape.landscape import Surface
-from gradscape.studies.report import commands, gallery, tables
-from gradscape.studies.report.collect import Findings, Found, collect
-from gradscape.studies.report.networks import Network, sort_by_network
-from gradscape.studies.report.provenance import describe_network
+from gradscape.studies.report import provenance
+from gradscape.studies.report.collect import Findings, collect
+from gradscape.studies.report.definition import Section, Shown
+from gradscape.studies.report.found import Network
+from gradscape.studies.report.kinds import KINDS
+from gradscape.studies.report.networks import sort_by_network
+from gradscape.studies.report.summary import network_table
 
 __all__ = ["write_report"]
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True)
-class _Section:
-    """A part of the page."""
+@final
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What one template fills in.
+
+    Attributes:
+        name: What the page's script knows it by.
+        section: Where it stands.
+        template: Name of the template.
+        shown: What it gets.
+    """
 
     name: str
-    title: str
+    section: Section
+    template: str
+    shown: Shown
 
 
 def write_report(folders: Sequence[Path], output: Path, *, command: str = "") -> Path:
-    """Write one page over every result in folders: tables, landscapes, heatmaps, attention, embeddings, provenance.
+    """Write one page over every result in folders: networks, what there is of each kind, provenance.
 
     Files that look like results and are none are named on the page and in a warning.
 
@@ -66,150 +70,41 @@ def write_report(folders: Sequence[Path], output: Path, *, command: str = "") ->
 
 def _render(findings: Findings, command: str) -> str:
     networks = sort_by_network(findings)
-    shown = _shown(networks, findings.pictures)
+    parts = _parts(networks, findings, command)
+    sections: dict[Section, list[_Part]] = {}
+    for part in parts:
+        sections.setdefault(part.section, []).append(part)
+    scripted = {part.name: part.shown.content for part in parts if part.shown.content is not None}
     return render_page(
         "report/report.html",
-        **shown,
         title=_title(networks),
-        sections=_sections(shown),
-        content=_content(shown),
-        commands=commands.rebuild_commands(networks),
-        command=command,
-        suggestions=commands.suggest_commands(networks),
-        provenance=[(network, describe_network(network)) for network in networks],
-        unread=findings.unread,
-        plotly=plotly_script() if shown["surfaces"] else "",
+        sections=list(sections.items()),
+        content={"colors": color_tables(), **scripted},
+        scripts=list(scripted),
+        libraries=list(dict.fromkeys(library for part in parts for library in part.shown.libraries)),
         version=__version__,
     )
 
 
-def _shown(networks: Sequence[Network], pictures: Sequence[Found[ShownPictures]]) -> dict[str, Any]:
-    """What the sections show, by the names that their templates know it by."""
-    surfaces = _surfaces(networks)
-    titles, several = list(surfaces), list(surfaces.values())
-    return {
-        "summary": tables.network_table(networks),
-        "surfaces": _drawn(networks, surfaces) if several else None,
-        "still": _data_url(surface_map(several, titles=titles)) if several else "",
-        "metrics": tables.metric_tables(networks),
-        "lines": _line_charts(networks),
-        "heatmaps": gallery.heatmap_galleries(networks, pictures),
-        "faithfulness": tables.faithfulness_table(networks),
-        "attention": gallery.attention_galleries(networks, pictures),
-        "fusion": gallery.fusion_galleries(networks, pictures),
-        "scatters": _scatters(networks),
-        "trainings": _training_charts(networks),
-    }
-
-
-def _content(shown: Mapping[str, Any]) -> dict[str, Any]:
-    """What the page's script draws."""
-    return {
-        "colors": color_tables(),
-        "surfaces": shown["surfaces"],
-        "scatters": [
-            {"labels": one.labels, "points": [panel.points for panel in one.panels]} for one in shown["scatters"]
-        ],
-        **{name: [one.content for one in shown[name]] for name in ("heatmaps", "attention", "fusion")},
-    }
-
-
-def _sections(shown: Mapping[str, Any]) -> list[_Section]:
+def _parts(networks: Sequence[Network], findings: Findings, command: str) -> list[_Part]:
     """What there is to show, in the page's order."""
-    possible = (
-        ("summary", "Networks", True),
-        ("landscapes", "Landscapes", bool(shown["surfaces"] or shown["lines"] or shown["metrics"])),
-        ("heatmaps", "Heatmaps", bool(shown["heatmaps"] or shown["faithfulness"])),
-        ("attention", "Attention", bool(shown["attention"])),
-        ("fusion", "Feature fusion", bool(shown["fusion"])),
-        ("embeddings", "Embeddings", bool(shown["scatters"])),
-        ("training", "Training", bool(shown["trainings"])),
-        ("provenance", "Provenance", True),
-    )
-    return [_Section(name, title) for name, title, there in possible if there]
+    first = _Part("summary", Section("summary", "Networks"), "table", Shown(network_table(networks)))
+    parts = [
+        _Part(name, kind.section, kind.template or name, shown)
+        for name, kind in KINDS.items()
+        if (shown := kind.show(networks, findings.pictures))
+    ]
+    about = {
+        "command": command,
+        "commands": provenance.rebuild_commands(networks),
+        "suggestions": provenance.suggest_commands(networks),
+        "facts": [(network, provenance.describe_network(network)) for network in networks],
+        "unread": findings.unread,
+    }
+    last = _Part("provenance", Section("provenance", "Provenance"), "provenance", Shown(about))
+    return [first, *parts, last]
 
 
 def _title(networks: Sequence[Network]) -> str:
     titles = [network.title for network in networks]
     return " and ".join(titles) if len(titles) < 3 else f"{len(titles)} networks"
-
-
-def _surfaces(networks: Sequence[Network]) -> dict[str, Surface]:
-    """What can be drawn in three dimensions, by a title that tells networks and seeds apart."""
-    named: dict[str, Surface] = {}
-    for network in networks:
-        for found in network.surfaces:
-            if min(found.result.loss.shape) < 2 or not np.isfinite(found.result.loss).any():
-                continue
-            title = network.title
-            if len(network.surfaces) > 1:
-                title += _distinction(found, network.surfaces)
-            named[title if title not in named else f"{title} ({found.path.parent})"] = found.result
-    return named
-
-
-def _drawn(networks: Sequence[Network], surfaces: Mapping[str, Surface]) -> dict[str, Any]:
-    """Surfaces side by side; those that are shown before anyone chooses, one of each network, are called first."""
-    drawn = surface_content(list(surfaces.values()), titles=list(surfaces))
-    owners = [
-        next(network.title for network in networks for found in network.surfaces if found.result is surface)
-        for surface in surfaces.values()
-    ]
-    for number, panel in enumerate(drawn["panels"]):
-        panel["first"] = owners.index(owners[number]) == number
-    return drawn
-
-
-def _distinction(found: Found[Surface], others: Sequence[Found[Surface]]) -> str:
-    """What tells one of a network's surfaces from the others: the seed, else the folder."""
-    seeds = [other.result.meta.get("seed") for other in others]
-    if len(set(seeds)) == len(seeds):
-        return f", seed {one_line(found.result.meta.get('seed'))}"
-    return f", {found.path.parent.name}/{found.path.name}"
-
-
-def _scatters(networks: Sequence[Network]) -> list[Scatter]:
-    """Embeddings of the same images side by side."""
-    groups: dict[tuple[Any, ...], list[tuple[str, Any]]] = {}
-    for network in networks:
-        for found in network.embeddings:
-            one = found.result
-            key = (str(one.meta.get("data")), str(one.meta.get("split")), one.classes, one.seed, one.labels.tobytes())
-            groups.setdefault(key, []).append((network.title, one))
-    return [
-        place_embeddings([one for _, one in group], titles=[title for title, _ in group]) for group in groups.values()
-    ]
-
-
-def _training_charts(networks: Sequence[Network]) -> list[Chart]:
-    trained = [(number, network) for number, network in enumerate(networks) if network.training]
-    charts = []
-    for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
-        curves = [
-            Curve(f"{network.title}, {part}", run["epoch"] + 1, run[column] * factor, number, dashed=part == "train")
-            for number, network in trained
-            for run in ([network.training.result] if network.training else [])
-            for part in ("test", "train")
-            if (column := f"{part}_{quantity}") in run
-        ]
-        if curves:
-            charts.append(place_chart(curves, x_label="epoch", y_label=label, whole=True, linear="%" in label))
-    return charts
-
-
-def _line_charts(networks: Sequence[Network]) -> list[Chart]:
-    found = [(number, network.title, one.result) for number, network in enumerate(networks) for one in network.lines]
-    charts = []
-    for value, label, factor in (("loss", "loss", 1), ("error", "error (%)", 100)):
-        curves = [
-            Curve(title, line.alphas, getattr(line, value) * factor, number)
-            for number, title, line in found
-            if np.isfinite(getattr(line, value)).any()
-        ]
-        if curves:
-            charts.append(place_chart(curves, x_label="alpha", y_label=label, linear="%" in label))
-    return charts
-
-
-def _data_url(png: bytes) -> str:
-    return f"data:image/png;base64,{base64.b64encode(png).decode('ascii')}"

@@ -1,78 +1,49 @@
-"""Where a network's numbers come from: files, digests, seeds, versions, plans."""
+"""Where everything comes from: the commands that make it, what is missing, and what each number rests on."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any
+import shlex
+from collections.abc import Sequence
+from dataclasses import replace
 
-from gradscape.figures.caption import one_line
-from gradscape.studies.report.networks import Network
+from gradscape._provenance import Provenance
+from gradscape.landscape import Surface
+from gradscape.studies.report.commands import UNKNOWN, network_path
+from gradscape.studies.report.definition import Kind
+from gradscape.studies.report.facts import Fact, state
+from gradscape.studies.report.found import Network, owned
+from gradscape.studies.report.kinds import KINDS
 
-__all__ = ["Fact", "describe_network"]
-
-_LONG = 160
-_SKIPPED = {
-    "model",
-    "title",
-    "weights",
-    "image_names",
-    "span_search",
-    "functions",
-}  # told elsewhere, or too much to read
-_KINDS = {
-    "surfaces": "landscape",
-    "lines": "line",
-    "heatmaps": "heatmaps",
-    "faithfulness": "faithfulness",
-    "attention": "attention",
-    "fusion": "fusion",
-    "embeddings": "embedding",
-}
+__all__ = ["describe_network", "rebuild_commands", "suggest_commands"]
 
 
-@dataclass(frozen=True)
-class Fact:
-    """A result's provenance.
+def rebuild_commands(networks: Sequence[Network]) -> list[str]:
+    """Command lines, quoted for a shell, in the order in which they have to be run.
 
-    Attributes:
-        kind: What it is.
-        file: Where it lies.
-        entries: (name, value) pairs.
+    Image files are named without their folder, which no result tells.
     """
+    return list(dict.fromkeys(line for _, kind in _in_order() for line in kind.commands(networks)))
 
-    kind: str
-    file: str
-    entries: tuple[tuple[str, str], ...]
+
+def suggest_commands(networks: Sequence[Network]) -> list[tuple[str, str]]:
+    """What is not there, and the command that makes it."""
+    paths = [network_path(network) for network in networks if network.checkpoint] or [UNKNOWN]
+    data = next((str(found.meta["data"]) for _, found in owned(networks, Surface) if "data" in found.meta), "DATA")
+    known = {"networks": shlex.join(paths), "network": shlex.quote(paths[0]), "data": shlex.quote(data)}
+    return [
+        (kind.suggestion.what, f"gradscape {kind.suggestion.command.format(**known)} -o out")
+        for name, kind in _in_order()
+        if kind.suggestion and not any(name in network.results for network in networks)
+    ]
 
 
 def describe_network(network: Network) -> list[Fact]:
     """The checkpoint's provenance, then that of each result, with everything that their files tell."""
-    facts = []
+    facts = [fact for _, kind in _in_order() for fact in kind.describe(network)]
     if network.checkpoint:
-        meta = {key: value for key, value in network.checkpoint.result.meta.items() if key != "labels"}
-        facts.append(Fact("checkpoint", str(network.checkpoint.path), tuple(_entries(meta))))
-    if network.training:
-        facts.append(Fact("training", str(network.training.path), ()))
-    for name, kind in _KINDS.items():
-        for found in getattr(network, name):
-            own = {
-                field: getattr(found.result, field)
-                for field in ("method", "target_layer", "block", "layer", "backend", "perplexity", "seed")
-                if hasattr(found.result, field)
-            }
-            facts.append(Fact(kind, str(found.path), tuple(_entries({**own, **found.result.meta}))))
+        meta = Provenance.of({name: value for name, value in network.checkpoint.meta.items() if name != "labels"})
+        facts.insert(0, state("checkpoint", replace(network.checkpoint, meta=meta)))
     return facts
 
 
-def _entries(meta: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    for name, value in meta.items():
-        if name not in _SKIPPED and value not in (None, {}, []):
-            text = _spelled(value)
-            yield name.replace("_", " "), text if len(text) <= _LONG else f"{text[:_LONG]}…"
-
-
-def _spelled(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key.replace('_', ' ')} {_spelled(part)}" for key, part in value.items() if part is not None)
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_spelled, value))
-    return f"{value:.6g}" if isinstance(value, float) else one_line(value)
+def _in_order() -> list[tuple[str, Kind]]:
+    """Kinds by name as their results are made: first what the others rest on."""
+    return sorted(KINDS.items(), key=lambda item: not item[1].precedes)

@@ -24,9 +24,13 @@ from gradscape.landscape import Surface
 from gradscape.models import count_macs, count_parameters, load_checkpoint, save_checkpoint
 from gradscape.studies.report import write_report
 from gradscape.studies.report.collect import collect
-from gradscape.studies.report.commands import rebuild_commands, suggest_commands
-from gradscape.studies.report.networks import Network, sort_by_network
-from gradscape.studies.report.tables import Table, faithfulness_table, metric_tables, network_table
+from gradscape.studies.report.faithfulness import faithfulness_table
+from gradscape.studies.report.found import Network
+from gradscape.studies.report.landscape_metrics import metric_tables
+from gradscape.studies.report.networks import sort_by_network
+from gradscape.studies.report.provenance import rebuild_commands, suggest_commands
+from gradscape.studies.report.summary import network_table
+from gradscape.studies.report.tables import Table
 from gradscape.training.history import save_metrics
 from tests.chromium import chromium
 from tests.figures.charts.test_embedding import make_embedding
@@ -94,7 +98,8 @@ def test_results_of_one_network_come_together_whatever_it_is_called(tmp_path: Pa
     make_surface(model="stranger", weights="0123").save(tmp_path / "other" / "surface.h5")
     first, second = networks_in(tmp_path)
     assert (first.title, second.title) == ("resnet20", "stranger")
-    assert [len(getattr(first, kind)) for kind in ("surfaces", "lines", "heatmaps", "embeddings")] == [1, 1, 1, 1]
+    kinds = ("landscapes", "lines", "heatmaps", "embeddings")
+    assert [len(first.results[kind]) for kind in kinds] == [1, 1, 1, 1]
     assert second.checkpoint is None
 
 
@@ -124,7 +129,7 @@ def test_a_best_checkpoint_counts_only_where_something_is_about_it(tmp_path: Pat
 
 def test_what_lies_in_two_of_the_folders_is_taken_once(tmp_path: Path) -> None:
     make_surface().save(tmp_path / "inner" / "surface.h5")
-    assert len(collect([tmp_path, tmp_path / "inner"]).surfaces) == 1
+    assert len(collect([tmp_path, tmp_path / "inner"]).results["landscapes"]) == 1
 
 
 def test_damaged_files_are_named_on_the_page_and_in_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -231,7 +236,7 @@ def test_of_a_network_with_several_landscapes_one_is_shown_at_first(tmp_path: Pa
     for name, seed in (("a", 0), ("a", 1), ("b", 0), ("b", 1)):
         surface = make_surface(model=name, weights=name, directions=[name, seed], seed=seed)
         surface.save(tmp_path / name / f"seed{seed}" / "surface.h5")
-    panels = content_of(write_report([tmp_path], tmp_path / "report.html"))["surfaces"]["panels"]
+    panels = content_of(write_report([tmp_path], tmp_path / "report.html"))["landscapes"]["panels"]
     assert [panel["title"] for panel in panels] == ["a, seed 0", "a, seed 1", "b, seed 0", "b, seed 1"]
     assert [panel["first"] for panel in panels] == [True, False, True, False]
 
@@ -240,7 +245,7 @@ def test_a_landscape_that_cannot_be_measured_is_drawn_all_the_same(tmp_path: Pat
     axis = np.array([-1.0, 1.0])
     make_surface(np.ones((2, 2)), np.zeros((2, 2)), alphas=axis, betas=axis).save(tmp_path / "surface.h5")
     page = write_report([tmp_path], tmp_path / "report.html")
-    assert len(content_of(page)["surfaces"]["panels"]) == 1
+    assert len(content_of(page)["landscapes"]["panels"]) == 1
     assert metric_tables(networks_in(tmp_path)) == []
 
 
@@ -351,7 +356,7 @@ def test_names_are_never_markup(hostile: Path) -> None:
     assert text.count("<script") == text.count("</script>")
     assert "&lt;img src=x" in text
     content = content_of(hostile)
-    assert content["surfaces"]["panels"][0]["title"] == EVIL
+    assert content["landscapes"]["panels"][0]["title"] == EVIL
     assert content["heatmaps"][0]["panels"][0]["method"] == EVIL
 
 

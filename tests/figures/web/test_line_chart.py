@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from gradscape.figures.web.report_chart import Chart, Curve, place_chart
+from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 
 
 def corners(chart: Chart, number: int = 0) -> np.ndarray:

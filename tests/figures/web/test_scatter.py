@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gradscape.figures.charts.embedding_marks import class_marks
-from gradscape.figures.web.report_scatter import place_embeddings
+from gradscape.figures.web.scatter import place_embeddings
 from tests.figures.charts.test_embedding import make_embedding
 
 

@@ -104,7 +104,7 @@ def place_chart(
     """
     if not curves:
         raise ValueError("`curves` must hold at least one curve, got none")
-    x, y = (np.concatenate([getattr(curve, name) for curve in curves]) for name in ("x", "y"))
+    x, y = np.concatenate([curve.x for curve in curves]), np.concatenate([curve.y for curve in curves])
     finite = y[np.isfinite(y)]
     logarithmic = not linear and len(finite) > 0 and finite.min() > 0 and finite.max() / finite.min() > _WIDE
     (x_low, x_high), (y_low, y_high) = _range(x), _range(np.log10(finite) if logarithmic else finite, margin=0.04)

@@ -7,6 +7,8 @@ function startSurfaces({panels, views, config}) {
   const choices = ["value", "scale"].map(name => onChoice(name, () => change()));
   const shown = [...document.querySelectorAll("input[name=shown]")];
   let camera = structuredClone(START), waiting = false;
+  // How many turns of each surface are not done yet. It tells of each afterwards, when the camera may be elsewhere already.
+  const following = new Map();
   const view = () => views[choices.map(choice => choice()).join(" ")];
   const drawn = () => plots.filter(plot => plot.data);
 
@@ -51,7 +53,7 @@ function startSurfaces({panels, views, config}) {
   // A turned surface takes the others with it, once a frame.
   function follow(plot, event) {
     const turned = event["scene.camera"];
-    if (!turned || JSON.stringify(turned) === JSON.stringify(camera)) return;
+    if (!turned || following.get(plot) || JSON.stringify(turned) === JSON.stringify(camera)) return;
     camera = structuredClone(turned);
     if (waiting) return;
     waiting = true;
@@ -62,7 +64,11 @@ function startSurfaces({panels, views, config}) {
   }
 
   function look(targets) {
-    targets.forEach(target => Plotly.relayout(target, {"scene.camera": structuredClone(camera)}));
+    targets.forEach(target => {
+      following.set(target, (following.get(target) || 0) + 1);
+      Plotly.relayout(target, {"scene.camera": structuredClone(camera)}).finally(
+        () => following.set(target, following.get(target) - 1));
+    });
   }
 
   function drawScale({low, high, ticks, texts, label, colors}) {
@@ -134,8 +140,5 @@ function startSurfaces({panels, views, config}) {
   change();
 }
 
-if (content.surfaces) {
-  const probe = document.createElement("canvas");
-  if (probe.getContext("webgl")) startSurfaces(content.surfaces);
-  else document.documentElement.classList.add("no-webgl");
-}
+if (document.createElement("canvas").getContext("webgl")) startSurfaces(content.landscapes);
+else document.documentElement.classList.add("no-webgl");

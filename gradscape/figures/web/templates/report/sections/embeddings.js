@@ -1,5 +1,5 @@
 document.querySelectorAll("[data-scatter]").forEach(gallery => {
-  const data = content.scatters[gallery.dataset.scatter], panels = [...gallery.querySelectorAll(".scatter")];
+  const data = content.embeddings[gallery.dataset.scatter], panels = [...gallery.querySelectorAll(".scatter")];
   const inputs = [...gallery.querySelectorAll(".classes input")], REACH = 30;
   const names = inputs.map(input => input.nextElementSibling.textContent);
   const shown = number => inputs[number].checked;

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradscape.figures.web.report_maps import COLOR_TABLES, color_tables, packed_maps, picture_sheet, shrunk
+from gradscape.figures.web.packed_maps import COLOR_TABLES, color_tables, packed_maps, picture_sheet, shrunk
 
 
 def bytes_of(text: str) -> np.ndarray:

@@ -1,0 +1,132 @@
+"""Faithfulness of heatmaps: a table of means, from files of measures and from the tables beside heatmaps."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import final
+
+import numpy as np
+
+from gradscape.data.pictures import ShownPictures
+from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean
+from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures.style import short_number
+from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.facts import Fact, state
+from gradscape.studies.report.found import Found, Network, Networks
+from gradscape.studies.report.tables import NONE, Cell, Row, Table
+
+__all__ = ["FAITHFULNESS", "faithfulness_table", "measured_rows"]
+
+_BETTER = {"deletion": "↓", "insertion": "↑", "drop": "↓", "increase": "↑", "road": "↑"}
+_ERROR_DIGITS = 2
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _HeatmapTable:
+    """The table beside the heatmaps of a run.
+
+    Attributes:
+        rows: One for each network, method and picture, by the names of the columns.
+    """
+
+    rows: tuple[dict[str, str], ...]
+
+
+def measured_rows(network: Network) -> list[dict[str, str]]:
+    """Return the rows about a network in which faithfulness was measured, of all tables beside its heatmaps."""
+    return [row for found in network.of(_HeatmapTable) for row in _rows_about(network, found.path, found.result)]
+
+
+def faithfulness_table(networks: Sequence[Network]) -> Table | None:
+    """Tabulate means over the images, a line for each network and method; None where nothing was measured."""
+    rows = [
+        Row(f"{network.title}, {method}", "", tuple(_cell(mean) for mean in means))
+        for network in networks
+        for method, means in _means(network)
+    ]
+    if not rows:
+        return None
+    return Table(
+        caption="How faithful the heatmaps are: means ± standard errors over the images. ↑ higher is better, ↓ lower.",
+        corner="network, method",
+        columns=tuple(f"{name.upper() if name == 'road' else name} {arrow}" for name, arrow in _BETTER.items()),
+        rows=tuple(rows),
+    )
+
+
+def _read_measures(path: Path) -> Found[Faithfulness]:
+    measures = Faithfulness.load(path)
+    return Found(path, measures, measures.meta)
+
+
+def _read_table(path: Path) -> Found[_HeatmapTable]:
+    with path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for row in rows:
+        for name in MEASURES:
+            float(row.get(name) or 0)  # a table with other things than numbers is not ours
+    return Found(path, _HeatmapTable(tuple(rows)))
+
+
+def _owners(networks: Networks, found: Found[object]) -> list[Network]:
+    """A table belongs to all networks that it measures; measures by themselves tell the weights."""
+    if isinstance(found.result, _HeatmapTable):
+        return [network for network in networks if _rows_about(network, found.path, found.result)]
+    return [networks.by_weights(found)]
+
+
+def _rows_about(network: Network, path: Path, table: _HeatmapTable) -> list[dict[str, str]]:
+    """A table names models as the folders below it do; their heatmaps tell the networks."""
+    beside = [found for found in network.of(Heatmaps) if found.path.parent.parent == path.parent]
+    called = {found.meta.called for found in beside}
+    return [row for row in table.rows if row.get("road") and row.get("model") in called]
+
+
+def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+    table = faithfulness_table(networks)
+    return Shown(table) if table else None
+
+
+def _means(network: Network) -> Iterator[tuple[str, list[Mean]]]:
+    for found in network.of(Faithfulness):
+        means = found.result.means
+        yield str(found.meta.get("method", "")), [means[name] for name in _BETTER]
+    # What several runs found alike is of the same images, which count once.
+    distinct = list({tuple(row.items()): row for row in measured_rows(network)}.values())
+    layers = {row.get("target_layer", "") for row in distinct}
+    for method, layer in dict.fromkeys((row.get("method", ""), row.get("target_layer", "")) for row in distinct):
+        rows = [row for row in distinct if (row.get("method", ""), row.get("target_layer", "")) == (method, layer)]
+        name = f"{method}, {layer}" if len(layers) > 1 else method
+        yield name, [_mean([row.get(measure, "") for row in rows]) for measure in _BETTER]
+
+
+def _mean(texts: Sequence[str]) -> Mean:
+    values = np.array([float(text) for text in texts if text])
+    values = values[np.isfinite(values)]
+    count = len(values)
+    error = float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else np.nan
+    return Mean(float(values.mean()) if count else np.nan, error, count)
+
+
+def _cell(mean: Mean) -> Cell:
+    if not mean.count:
+        return Cell(NONE)
+    error = f"± {short_number(mean.standard_error, _ERROR_DIGITS)}" if np.isfinite(mean.standard_error) else ""
+    return Cell(f"{mean.value:.3f}", error)
+
+
+def _describe(network: Network) -> list[Fact]:
+    return [state("faithfulness", found) for found in network.of(Faithfulness)]
+
+
+FAITHFULNESS = Kind(
+    section=Section("heatmaps", "Heatmaps"),
+    readers={".npz:faithfulness": _read_measures, "cam.csv": _read_table},
+    owners=_owners,
+    show=_show,
+    describe=_describe,
+    suggestion=Suggestion("faithfulness of heatmaps", "cam {networks} --images IMAGES --faithfulness"),
+)

@@ -1,0 +1,143 @@
+"""Results with their files, and the networks that they are about."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, TypeVar, final
+
+from gradscape._provenance import Provenance
+from gradscape.figures.caption import one_line
+from gradscape.models import Classifier
+
+__all__ = ["BEST", "LAST", "Found", "Network", "Networks", "owned", "together"]
+
+LAST, BEST = "model.safetensors", "best.safetensors"
+"""What training calls its checkpoints."""
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Found(Generic[T_co]):
+    """A result and its file.
+
+    Attributes:
+        path: The file.
+        result: What it holds.
+        meta: What the file tells of its making; empty where it tells nothing.
+    """
+
+    path: Path
+    result: T_co
+    meta: Provenance = field(default_factory=Provenance)
+
+    @property
+    def weights(self) -> str:
+        """Digest of the network's tensors; "" where the file does not tell."""
+        return self.meta.weights or ""
+
+    @property
+    def model(self) -> str:
+        """What pictures call the network, or the folder where the file does not tell."""
+        return one_line(self.meta.called or self.path.parent.name or "model")
+
+    @property
+    def picture_names(self) -> list[str]:
+        """Files of the pictures that the network was shown, without folders; none where the file does not tell."""
+        return list(self.meta.image_names or ())
+
+    @property
+    def picture_digest(self) -> str:
+        """Digest of these pictures; "" where the file does not tell."""
+        return self.meta.image_digest or ""
+
+
+@final
+@dataclass(eq=False)
+class Network:
+    """A network and every result about it.
+
+    Attributes:
+        name: The model's name.
+        weights: Digest of its tensors; "" where no result tells.
+        folder: Where the first file about it lies.
+        title: What the page calls it: the name, and the folder where that tells networks of one name apart.
+        checkpoint: The trained network, if it was found.
+        results: All about it, by the name of their kind.
+    """
+
+    name: str
+    weights: str
+    folder: Path
+    title: str = ""
+    checkpoint: Found[Classifier] | None = None
+    results: dict[str, list[Found[object]]] = field(default_factory=dict)
+
+    def of(self, result_type: type[T]) -> list[Found[T]]:
+        """Results of one type, in the order in which they were found."""
+        return [
+            Found(found.path, found.result, found.meta)
+            for several in self.results.values()
+            for found in several
+            if isinstance(found.result, result_type)
+        ]
+
+    @property
+    def has_best_checkpoint(self) -> bool:
+        """Whether its checkpoint is a training's best, which may not be its last."""
+        return self.checkpoint is not None and self.checkpoint.path.name == BEST
+
+    @property
+    def labels(self) -> Sequence[str] | None:
+        """Names of the classes, if known."""
+        return self.checkpoint.result.labels if self.checkpoint else None
+
+    def class_name(self, index: int) -> str:
+        """What the network calls a class: its label, or its number."""
+        return self.labels[index] if self.labels and 0 <= index < len(self.labels) else str(index)
+
+
+@final
+class Networks:
+    """Networks while results are sorted: a result finds the one that it is about, or brings a new one."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, ...], Network] = {}
+
+    def __iter__(self) -> Iterator[Network]:
+        return iter(self._known.values())
+
+    def join(self, network: Network, *key: str) -> Network:
+        """Return the network that is known by the key, else this one, which is known from now on."""
+        return self._known.setdefault(key, network)
+
+    def by_weights(self, found: Found[object]) -> Network:
+        """Return the network of a result by its weights, or by folder and model where the file does not tell them."""
+        key = (found.weights,) if found.weights else ("", found.model, str(found.path.parent))
+        return self.join(Network(found.model, found.weights, found.path.parent), *key)
+
+
+def owned(networks: Sequence[Network], result_type: type[T]) -> Iterator[tuple[Network, Found[T]]]:
+    """Go through all results of a type, each with its network."""
+    for network in networks:
+        for found in network.of(result_type):
+            yield network, found
+
+
+def together(
+    networks: Sequence[Network], result_type: type[T], key: Callable[[Found[T]], object]
+) -> list[list[tuple[Network, Found[T]]]]:
+    """Group results of a type that one command made, or that are shown as one.
+
+    Args:
+        networks: Whose results.
+        result_type: Their type.
+        key: What results of a group share, as JSON can hold it.
+    """
+    groups: dict[str, list[tuple[Network, Found[T]]]] = {}
+    for network, found in owned(networks, result_type):
+        groups.setdefault(json.dumps(key(found), default=str), []).append((network, found))
+    return list(groups.values())

@@ -1,0 +1,28 @@
+"""All kinds of results that the report shows, in the order of the page.
+
+A new kind is a file beside those of the others, a template of its name in `figures/web/templates/report/sections`, and
+an entry here.
+"""
+
+from gradscape.studies.report.attention import ATTENTION
+from gradscape.studies.report.definition import Kind
+from gradscape.studies.report.embeddings import EMBEDDINGS
+from gradscape.studies.report.faithfulness import FAITHFULNESS
+from gradscape.studies.report.fusion import FUSION
+from gradscape.studies.report.heatmaps import HEATMAPS
+from gradscape.studies.report.landscapes import LANDSCAPES
+from gradscape.studies.report.lines import LINES
+from gradscape.studies.report.trainings import TRAININGS
+
+__all__ = ["KINDS"]
+
+KINDS: dict[str, Kind] = {
+    "landscapes": LANDSCAPES,
+    "lines": LINES,
+    "heatmaps": HEATMAPS,
+    "faithfulness": FAITHFULNESS,
+    "attention": ATTENTION,
+    "fusion": FUSION,
+    "embeddings": EMBEDDINGS,
+    "trainings": TRAININGS,
+}

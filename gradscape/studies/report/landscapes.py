@@ -1,0 +1,142 @@
+"""Landscapes over a plane: to be turned side by side, on paper as contours, and in numbers."""
+
+import base64
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gradscape.data.pictures import ShownPictures
+from gradscape.figures.caption import one_line
+from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
+from gradscape.landscape import Surface
+from gradscape.studies.report.commands import command, data_options, network_paths
+from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.facts import Fact, state
+from gradscape.studies.report.found import Found, Network, together
+from gradscape.studies.report.landscape_metrics import metric_tables
+
+__all__ = ["LANDSCAPES"]
+
+_MAKING = {"normalize": "filter", "ignore": "biasbn", "space": "weights"}
+
+_Group = Sequence[tuple[Network, Found[Surface]]]
+
+
+def _read(path: Path) -> Found[Surface]:
+    surface = Surface.load(path)
+    if not surface.count.any():
+        raise ValueError("no point of it was evaluated")
+    return Found(path, surface, surface.meta)
+
+
+def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+    surfaces, measured = _drawable(networks), metric_tables(networks)
+    if not surfaces:
+        return Shown({"surfaces": None, "metrics": measured}) if measured else None
+    titles, several = list(surfaces), list(surfaces.values())
+    still = base64.b64encode(surface_map(several, titles=titles)).decode("ascii")
+    content = _content(networks, surfaces)
+    given = {"surfaces": content, "still": f"data:image/png;base64,{still}", "metrics": measured}
+    return Shown(given, content, libraries=(plotly_script(),))
+
+
+def _drawable(networks: Sequence[Network]) -> dict[str, Surface]:
+    """What can be drawn in three dimensions, by a title that tells networks and seeds apart."""
+    named: dict[str, Surface] = {}
+    for network in networks:
+        surfaces = network.of(Surface)
+        for found in surfaces:
+            if min(found.result.loss.shape) < 2 or not np.isfinite(found.result.loss).any():
+                continue
+            title = network.title + (_distinction(found, surfaces) if len(surfaces) > 1 else "")
+            named[title if title not in named else f"{title} ({found.path.parent})"] = found.result
+    return named
+
+
+def _distinction(found: Found[Surface], others: Sequence[Found[Surface]]) -> str:
+    """What tells one of a network's surfaces from the others: the seed, else the folder."""
+    seeds = [other.meta.get("seed") for other in others]
+    if len(set(seeds)) == len(seeds):
+        return f", seed {one_line(found.meta.get('seed'))}"
+    return f", {found.path.parent.name}/{found.path.name}"
+
+
+def _content(networks: Sequence[Network], surfaces: Mapping[str, Surface]) -> dict[str, Any]:
+    """Surfaces side by side; those that are shown before anyone chooses, one of each network, are called first."""
+    drawn = surface_content(list(surfaces.values()), titles=list(surfaces))
+    owners = [
+        next(network.title for network in networks for found in network.of(Surface) if found.result is surface)
+        for surface in surfaces.values()
+    ]
+    for number, panel in enumerate(drawn["panels"]):
+        panel["first"] = owners.index(owners[number]) == number
+    return drawn
+
+
+def _describe(network: Network) -> list[Fact]:
+    return [state("landscape", found) for found in network.of(Surface)]
+
+
+def _commands(networks: Sequence[Network]) -> list[str]:
+    return [line for group in together(networks, Surface, _run) for line in _rebuild(group)]
+
+
+def _run(found: Found[Surface]) -> object:
+    """What surfaces of one run share."""
+    settings = {name: found.meta.get(name) for name in ("data", "split", "images", "direction_file", *_MAKING)}
+    return [str(_run_folder(found)), settings, found.result.alphas.tolist(), found.result.betas.tolist()]
+
+
+def _run_folder(found: Found[Surface]) -> Path:
+    """The folder of the run: above the folders of networks and of seeds, if the file lies in such."""
+    folder = found.path.parent
+    if folder.name == f"seed{found.meta.get('seed')}":
+        folder = folder.parent
+    return folder.parent
+
+
+def _rebuild(group: _Group) -> list[str]:
+    """One command for networks that lie in folders of one run, else one for each."""
+    found = group[0][1]
+    if "data" not in found.meta:
+        return []  # of another program
+    seeds = sorted({one.meta.get("seed", 0) for _, one in group})
+    output = found.path.parent.parent if len(seeds) > 1 else found.path.parent
+    if len(network_paths(group)) > 1:
+        output = _run_folder(found)
+    return [_command(group, seeds, output)]
+
+
+def _command(group: _Group, seeds: Sequence[int], output: Path) -> str:
+    first = group[0][1]
+    meta = first.meta
+    parts: list[object] = [*network_paths(group), *data_options(first), *_grid(first.result)]
+    for name, usual in _MAKING.items():
+        if meta.get(name, usual) != usual:
+            parts += [f"--{name}", meta[name]]
+    parts += ["--directions", meta["direction_file"]] if "direction_file" in meta else ["--seed", seeds[0]]
+    if len(seeds) > 1:
+        parts += ["--repeats", len(seeds)]
+    if precision := meta.get("plan", {}).get("precision"):
+        parts += ["--precision", precision]
+    return command("landscape", *parts, "-o", output)
+
+
+def _grid(surface: Surface) -> list[object]:
+    alphas, betas = surface.alphas, surface.betas
+    if np.array_equal(alphas, betas) and np.isclose(alphas[0], -alphas[-1]):
+        return ["--span", f"{alphas[-1]:g}", "--steps", len(alphas)]
+    spelled = ",".join(f"{axis[0]:g}:{axis[-1]:g}:{len(axis)}" for axis in (alphas, betas))
+    return ["--grid", spelled]
+
+
+LANDSCAPES = Kind(
+    section=Section("landscapes", "Landscapes"),
+    readers={".h5:ycoordinates": _read},
+    show=_show,
+    describe=_describe,
+    commands=_commands,
+    suggestion=Suggestion("landscapes", "landscape {networks} --data {data}"),
+)

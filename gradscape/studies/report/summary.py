@@ -1,0 +1,81 @@
+"""The table of networks: what they cost and reach."""
+
+import logging
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from gradscape.figures.caption import one_line
+from gradscape.figures.style import short_number
+from gradscape.landscape import Surface
+from gradscape.models import count_macs, count_parameters
+from gradscape.studies.report.found import Network
+from gradscape.studies.report.tables import NONE, Cell, Row, Table
+from gradscape.studies.report.trainings import Training
+
+__all__ = ["network_table"]
+
+_COLUMNS = ("test accuracy", "parameters", "MACs", "E")
+_TERMS = (
+    ("MACs", "multiply-adds of convolution and linear layers, for one image"),
+    ("E", "test accuracy in percent for a million parameters"),
+)
+_CENTER = "loss at the center"
+_log = logging.getLogger(__name__)
+
+
+def network_table(networks: Sequence[Network]) -> Table:
+    """Tabulate accuracy, parameters, multiply-adds, efficiency, and the loss of each network on its landscape."""
+    landscapes = any(network.of(Surface) for network in networks)
+    rows = [
+        Row(network.title, "", (*_cost(network), *([_center(network)] if landscapes else []))) for network in networks
+    ]
+    about_center = ((_CENTER, "of the trained network, on the images of its landscape"),)
+    return Table(
+        caption="Sizes, and the accuracy that the checkpoint records.",
+        corner="network",
+        columns=(*_COLUMNS, _CENTER) if landscapes else _COLUMNS,
+        rows=tuple(rows),
+        terms=(*_TERMS, *about_center) if landscapes else _TERMS,
+    )
+
+
+def _cost(network: Network) -> tuple[Cell, ...]:
+    accuracy, macs = _accuracy(network), _macs(network)
+    parameters = count_parameters(network.checkpoint.result) if network.checkpoint else None
+    return (
+        Cell(NONE if accuracy is None else f"{100 * accuracy:.2f} %"),
+        Cell(NONE if parameters is None else f"{parameters:,}"),
+        Cell(NONE if macs is None else f"{macs / 1e6:,.1f} M"),
+        Cell(f"{100 * accuracy / (parameters / 1e6):,.1f}" if accuracy is not None and parameters else NONE),
+    )
+
+
+def _accuracy(network: Network) -> float | None:
+    """Test accuracy in [0, 1]: by the checkpoint, else by the metrics; None if unknown."""
+    scores = network.checkpoint.meta.get("scores") if network.checkpoint else None
+    accuracy = scores.get("test_accuracy") if isinstance(scores, Mapping) else None
+    if isinstance(accuracy, int | float):
+        return float(accuracy)
+    trained = [found.result.columns for found in network.of(Training)]
+    return float(trained[0]["test_accuracy"][-1]) if trained and "test_accuracy" in trained[0] else None
+
+
+def _macs(network: Network) -> int | None:
+    """Multiply-adds of one image; None without a checkpoint, or where they cannot be counted."""
+    if network.checkpoint is None:
+        return None
+    try:
+        return count_macs(network.checkpoint.result, network.checkpoint.result.image_size)
+    except (ValueError, TypeError, RuntimeError) as problem:  # a network may refuse a lone image
+        _log.warning("multiply-adds of %s cannot be counted: %s", network.title, one_line(problem))
+        return None
+
+
+def _center(network: Network) -> Cell:
+    surfaces = network.of(Surface)
+    if not surfaces or not np.isfinite(surfaces[0].result.origin.loss):
+        return Cell(NONE)
+    origin = surfaces[0].result.origin
+    stderr = float(origin.stderr)
+    return Cell(short_number(float(origin.loss)), f"± {short_number(stderr, 2)}" if stderr > 0 else "")

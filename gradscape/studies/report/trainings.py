@@ -1,0 +1,109 @@
+"""Trainings: accuracy and loss by epoch, and the commands that trained or imported the networks."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from gradscape.data.pictures import ShownPictures
+from gradscape.figures.web.line_chart import Curve, place_chart
+from gradscape.studies.report.commands import command
+from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.facts import Fact, state
+from gradscape.studies.report.found import Found, Network, Networks
+from gradscape.training import RECIPES
+from gradscape.training.history import load_metrics
+
+__all__ = ["TRAININGS", "Training"]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A training's metrics.
+
+    Attributes:
+        columns: Name -> one number an epoch.
+    """
+
+    columns: Mapping[str, np.ndarray]
+
+
+def _read(path: Path) -> Found[Training] | None:
+    with path.open(encoding="utf-8") as file:
+        if not file.readline().startswith("epoch,"):
+            return None  # comparisons of landscapes have a table of that name too
+    columns = load_metrics(path)
+    if not columns["epoch"].size:
+        raise ValueError("it holds no epoch")
+    return Found(path, Training(columns))
+
+
+def _owners(networks: Networks, found: Found[object]) -> list[Network]:
+    """The network whose last checkpoint lies beside the metrics, or one of which nothing but them is known."""
+    folder = found.path.parent
+    for network in networks:
+        if network.checkpoint and network.checkpoint.path.parent == folder and not network.has_best_checkpoint:
+            return [network]
+    return [networks.join(Network(folder.name or "training", "", folder), "", "training", str(folder))]
+
+
+def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+    charts = []
+    for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
+        curves = [
+            Curve(f"{network.title}, {part}", run["epoch"] + 1, run[column] * factor, number, dashed=part == "train")
+            for number, network in enumerate(networks)
+            for run in (found.result.columns for found in network.of(Training))
+            for part in ("test", "train")
+            if (column := f"{part}_{quantity}") in run
+        ]
+        if curves:
+            charts.append(place_chart(curves, x_label="epoch", y_label=label, whole=True, linear="%" in label))
+    return Shown(charts) if charts else None
+
+
+def _describe(network: Network) -> list[Fact]:
+    return [state("training", found) for found in network.of(Training)]
+
+
+def _commands(networks: Sequence[Network]) -> list[str]:
+    return [_command(network.checkpoint.path, network.checkpoint.meta) for network in networks if network.checkpoint]
+
+
+def _command(path: Path, meta: Mapping[str, Any]) -> str:
+    recipe, data, scores = (meta.get(name) or {} for name in ("recipe", "data", "scores"))
+    if "name" in recipe and "name" in data:
+        seed = scores.get("seed", 0)
+        folder = path.parent.parent if path.parent.name == f"seed{seed}" else path.parent
+        parts = ("--recipe", recipe["name"], "--epochs", recipe.get("epochs", 1), *_changes(recipe), "--seed", seed)
+        return command("train", meta["name"], "--data", data["name"], *parts, "-o", folder)
+    shape = ("--num-classes", meta["num_classes"], "--image-size", meta["image_size"])
+    mean, std = (",".join(f"{value:.6g}" for value in meta[name]) for name in ("mean", "std"))
+    return command("import", "FILE", "--model", meta["name"], *shape, "--mean", mean, "--std", std, "-o", path)
+
+
+def _changes(recipe: Mapping[str, Any]) -> list[object]:
+    """What was other than the recipe says, as options."""
+    usual = RECIPES.get(recipe["name"])
+    if usual is None:
+        return []
+    parts: list[object] = []
+    for name, value in (("batch_size", usual.batch_size), ("learning_rate", usual.learning_rate)):
+        if recipe.get(name) not in (None, value):
+            parts += [f"--{name.replace('_', '-')}", recipe[name]]
+    return parts
+
+
+TRAININGS = Kind(
+    section=Section("training", "Training"),
+    readers={"metrics.csv": _read},
+    owners=_owners,
+    show=_show,
+    describe=_describe,
+    commands=_commands,
+    suggestion=Suggestion("training curves", "train MODEL --data {data}"),
+    precedes=True,
+)
