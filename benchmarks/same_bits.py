@@ -25,10 +25,10 @@ from gradscape.explain import embed, heatmaps
 from gradscape.landscape import evaluate_surface, random_directions
 from gradscape.models import create_model, import_checkpoint, load_checkpoint
 
-IMAGES, BATCH = 80, 32
+IMAGES, BATCH = 256, 32
 POPULATION = 1000  # more than the images, else no standard error is left
-FORMS = {False: 3, True: 9}  # points on a side: 25 passes are left to the module, 205 are worth a graph
-SECONDS = 250.0  # so short a run is never worth compiling, however slow the machine is
+FORMS = {False: 3, True: 5}  # points on a side: 80 passes are left to the module, 208 are worth a graph
+SECONDS = 290.0  # so short a run is not worth compiling, even on a slow machine
 HEATMAPS = ("gradcam", "gradcam++", "layercam", "eigencam")
 EXPLAINED = 8
 
@@ -50,8 +50,8 @@ class Kept:
     Attributes:
         name: The network's name.
         model: In `eval()`; takes images in [0, 1].
-        images: (80, 3, 32, 32).
-        labels: (80,).
+        images: (256, 3, 32, 32).
+        labels: (256,).
     """
 
     name: str
