@@ -1,13 +1,19 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# Commands that tests start compile the package once. Files go to the two processes in their order, so that no long one is
+# left for the end.
+PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-zoo check clean
+.PHONY: demo test test-all test-zoo check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
 
 test: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	$(PYTEST)
+
+test-all: .venv/.installed-dev
+	$(PYTEST) -m "not zoo"
 
 test-zoo: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m zoo tests/models/test_zoo.py

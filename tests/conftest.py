@@ -4,10 +4,14 @@ from pathlib import Path
 import pytest
 import torch
 
+from gradscape._allocator import keep_freed_memory
+
 
 @pytest.fixture(autouse=True, scope="session")
-def _one_thread_per_worker() -> None:
+def _process_as_commands_have_it() -> None:
+    """One thread for each worker, and memory that is not given back after every operator."""
     torch.set_num_threads(1)
+    keep_freed_memory()
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -10,7 +11,7 @@ from PIL import Image
 from gradscape._files import replacing
 from gradscape.data import load_split
 from gradscape.data.pictures import load_pictures
-from gradscape.landscape import SPAN_IMAGES, Progress, evaluate_line, random_directions
+from gradscape.landscape import Progress, evaluate_line, random_directions
 from gradscape.models import Classifier
 from gradscape.studies import attention, cam, fusion, tsne
 from gradscape.studies import planes as study
@@ -26,9 +27,11 @@ MODELS = ("upanet16", "upanet16_final_gap")
 
 _DATA = "digits"
 _RECIPE = "digits"
-_STEPS = 17
-_LINE_STEPS = 41
+_STEPS = 13
+_LINE_STEPS = 21
 _IMAGES = 256  # eight blocks: as few as an interval of a metric can be told from
+_SPAN_IMAGES = 64
+_PLAN: dict[str, Any] = {"precision": "fp32", "batch_size": 128}  # so little work does not repay trials of others
 _PICTURES = 6  # of the ten classes one each
 _METHODS = ("gradcam", "gradcam++")
 _LAYER = "stages.1"  # 8 × 8 pixels, of which the last stage leaves 2 × 2
@@ -47,22 +50,19 @@ def run_demo(output: Path, *, seed: int, device: str, report: Callable[[str, Pro
     Returns:
         The report.
     """
-    runs = _train(output, seed=seed)
-    models = load_models([run.checkpoint for run in runs], device)
+    models = load_models([run.checkpoint for run in _train(output, seed=seed)], device)
     _look_around(models, output, seed=seed, report=report)
-    for name, run in zip(models, runs, strict=True):
-        draw_training([run.metrics], output / name)
     _look_inside(models, output, seed=seed)
     command = shlex.join(["gradscape", "demo", "--seed", str(seed), "-o", str(output)])
     return write_report([output], output / "index.html", command=command)
 
 
 def _train(output: Path, *, seed: int) -> list[TrainingRun]:
+    """The networks; the curves of each are drawn at once, so that there is something to look at."""
     train, test = (load_split(_DATA, name) for name in ("train", "test"))
-    return [
-        run
-        for name in MODELS
-        for run in train_networks(
+    runs = []
+    for name in MODELS:
+        (run,) = train_networks(
             name,
             train,
             test,
@@ -72,7 +72,9 @@ def _train(output: Path, *, seed: int) -> list[TrainingRun]:
             seed=seed,
             progress=False,
         )
-    ]
+        draw_training([run.metrics], output / name)
+        runs.append(run)
+    return runs
 
 
 def _look_around(
@@ -81,9 +83,10 @@ def _look_around(
     """Landscapes of all models on one scale, and a line through the first."""
     images = load_split(_DATA, "train", limit=_IMAGES, seed=seed)
     subjects = study.make_subjects(models, images, output, seeds=[seed])
-    search = study.search_span(subjects, load_split(_DATA, "train", limit=SPAN_IMAGES, seed=seed), output / "span.json")
+    few = load_split(_DATA, "train", limit=_SPAN_IMAGES, seed=seed)
+    search = study.search_span(subjects, few, output / "span.json")
     axes = study.span_axes(search.span, _STEPS)
-    surfaces = study.evaluate_subjects(subjects, images, axes, search=search, report=report)
+    surfaces = study.evaluate_subjects(subjects, images, axes, search=search, report=report, **_PLAN)
     draw_subjects(subjects, surfaces, output)
     first = subjects[0]
     line = evaluate_line(
@@ -94,6 +97,7 @@ def _look_around(
         path=output / "line.h5",
         meta={**first.meta, "span": search.span},
         report=lambda progress: report("line", progress),
+        **_PLAN,
     )
     draw_line(line, output)
 
