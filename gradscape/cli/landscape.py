@@ -56,8 +56,8 @@ def landscape(
     from gradscape.data import load_split
     from gradscape.landscape import Options
     from gradscape.studies import planes as study
-    from gradscape.studies.drawing import draw_subjects
     from gradscape.studies.networks import common_image_size, load_models
+    from gradscape.studies.subjects import draw_subjects
 
     models = load_models(checkpoints, device)
     size = common_image_size(models)

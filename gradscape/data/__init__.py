@@ -1,7 +1,8 @@
-"""Data sets by name, batches of images in [0, 1] and labels, always in the same order; and single pictures."""
+"""Data sets by name, batches of images in [0, 1] and labels, always in the same order; and single pictures.
 
-from gradscape.data.load import load_split
-from gradscape.data.pictures import Pictures, load_pictures
-from gradscape.data.split import Split
+The public names stand in ``__init__.pyi``; each loads when first used.
+"""
 
-__all__ = ["Pictures", "Split", "load_pictures", "load_split"]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

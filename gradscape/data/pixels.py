@@ -5,7 +5,6 @@ import torch
 from jaxtyping import Float, Shaped
 from PIL import Image, ImageOps
 from torch import Tensor
-from torchvision.transforms.v2 import functional as transforms
 
 __all__ = ["IMAGE_SUFFIXES", "decode_file", "pick_image", "resize_image", "to_unit_range"]
 
@@ -28,6 +27,9 @@ def decode_file(paths: tuple[str, ...], index: int, *, upright: bool = False) ->
     Raises:
         ValueError: The file is no image, is cut off, or has more than 8 bits per channel.
     """
+    # Takes seconds to import, which who only reads results shall not pay.
+    from torchvision.transforms.v2 import functional as transforms
+
     path = paths[index]
     try:
         with Image.open(path) as image:
@@ -62,6 +64,8 @@ def resize_image(
     """
     if image_size is None or image.shape[1:] == (image_size, image_size):
         return image
+    from torchvision.transforms.v2 import functional as transforms  # late, as above
+
     if image.dtype != torch.uint8:
         return transforms.center_crop(transforms.resize(image, [image_size], antialias=True), [image_size])
     resized = transforms.resize(transforms.to_pil_image(image), [image_size], antialias=True)

@@ -1,71 +1,8 @@
-"""The only drawing code, for paper and for the browser."""
+"""The only drawing code, for paper and for the browser.
 
-from gradscape.figures.charts.batch_sizes import figure_batch_sizes, plot_batch_sizes
-from gradscape.figures.charts.bubbles import Bubble, figure_bubbles, plot_bubbles
-from gradscape.figures.charts.embedding import figure_embeddings, plot_embedding
-from gradscape.figures.charts.run_curves import figure_run_curves, plot_run_curves
-from gradscape.figures.charts.tables import figure_table
-from gradscape.figures.charts.training import figure_curve, figure_training, plot_training
-from gradscape.figures.images.attention import (
-    figure_attention,
-    figure_batch_weights,
-    figure_channel_weights,
-    figure_scale_weights,
-    plot_batch_weights,
-    plot_channel_weights,
-    plot_scale_weights,
-)
-from gradscape.figures.images.fusion import figure_features, figure_fusion, plot_features
-from gradscape.figures.images.heatmaps import figure_heatmaps, plot_heatmap
-from gradscape.figures.style import save_figure
-from gradscape.figures.surfaces.lines import figure_line, plot_line
-from gradscape.figures.surfaces.maps import plot_contour, plot_filled, plot_heat
-from gradscape.figures.surfaces.metrics import figure_measures, plot_measures
-from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape, figure_scaled
-from gradscape.figures.surfaces.preview import figure_preview
-from gradscape.figures.surfaces.relief import plot_surface
-from gradscape.figures.web.embeddings import interactive_embedding
-from gradscape.figures.web.surfaces import interactive_surface
+The public names stand in ``__init__.pyi``; each loads when first used.
+"""
 
-__all__ = [
-    "Bubble",
-    "figure_attention",
-    "figure_batch_sizes",
-    "figure_batch_weights",
-    "figure_bubbles",
-    "figure_channel_weights",
-    "figure_comparison",
-    "figure_curve",
-    "figure_embeddings",
-    "figure_features",
-    "figure_fusion",
-    "figure_heatmaps",
-    "figure_landscape",
-    "figure_line",
-    "figure_measures",
-    "figure_preview",
-    "figure_run_curves",
-    "figure_scale_weights",
-    "figure_scaled",
-    "figure_table",
-    "figure_training",
-    "interactive_embedding",
-    "interactive_surface",
-    "plot_batch_sizes",
-    "plot_batch_weights",
-    "plot_bubbles",
-    "plot_channel_weights",
-    "plot_contour",
-    "plot_embedding",
-    "plot_features",
-    "plot_filled",
-    "plot_heat",
-    "plot_heatmap",
-    "plot_line",
-    "plot_measures",
-    "plot_run_curves",
-    "plot_scale_weights",
-    "plot_surface",
-    "plot_training",
-    "save_figure",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

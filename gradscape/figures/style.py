@@ -25,6 +25,7 @@ __all__ = [
     "LINE_STYLES",
     "SINGLE_COLUMN",
     "SMALL",
+    "Figure",
     "add_legend",
     "check_choice",
     "colormap",

@@ -1,21 +1,8 @@
-"""Models by name, their checkpoints, and their sizes."""
+"""Models by name, their checkpoints, and their sizes.
 
-from gradscape.models.cards import ModelDescription, describe_models
-from gradscape.models.checkpoint import Classifier, import_checkpoint, load_checkpoint, save_checkpoint
-from gradscape.models.counting import count_macs, count_parameters
-from gradscape.models.create import create_model, list_models
-from gradscape.models.printed import PrintedSize
+The public names stand in ``__init__.pyi``; each loads when first used.
+"""
 
-__all__ = [
-    "Classifier",
-    "ModelDescription",
-    "PrintedSize",
-    "count_macs",
-    "count_parameters",
-    "create_model",
-    "describe_models",
-    "import_checkpoint",
-    "list_models",
-    "load_checkpoint",
-    "save_checkpoint",
-]
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

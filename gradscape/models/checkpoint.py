@@ -7,7 +7,6 @@ import torch
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier, read_checkpoint, read_foreign_state, save_checkpoint
-from gradscape.models.create import create_model
 
 __all__ = ["Classifier", "import_checkpoint", "load_checkpoint", "save_checkpoint"]
 
@@ -70,6 +69,8 @@ def import_checkpoint(
 
 
 def _build(name: str, *, num_classes: int, image_size: int) -> nn.Module:
+    from gradscape.models.create import create_model  # every architecture: seconds that a report without one saves
+
     # The random initialization is overwritten, so the caller's random state shall not have moved.
     with torch.random.fork_rng(devices=[]):
         return create_model(name, num_classes=num_classes, image_size=image_size)

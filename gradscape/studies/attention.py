@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from gradscape._names import unknown_name
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.attention import attention_maps
 from gradscape.explain.attention_map import AttentionMap, save_attention_maps
+from gradscape.figures import Figure
 from gradscape.figures.images.attention import (
     draws_map,
     figure_attention,
@@ -21,8 +21,9 @@ from gradscape.figures.images.attention import (
     figure_scale_weights,
 )
 from gradscape.models import Classifier
-from gradscape.studies.drawing import picture_stems, save_pages, titles
+from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import provenance
+from gradscape.studies.picture_names import picture_stems, titles
 
 __all__ = [
     "HEADINGS",

@@ -7,17 +7,18 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from gradscape._files import replacing
 from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures import Figure
 from gradscape.figures.images.heatmaps import Arrangement, HeatmapScale, Style, figure_heatmaps, images_per_page
 from gradscape.models import Classifier
-from gradscape.studies.drawing import save_pages, titles
+from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import class_name, class_number, file_name, provenance
+from gradscape.studies.picture_names import titles
 
 __all__ = [
     "CLASS_HEADINGS",

@@ -15,9 +15,10 @@ from gradscape.landscape import Progress, evaluate_line, random_directions
 from gradscape.models import Classifier
 from gradscape.studies import attention, cam, fusion, tsne
 from gradscape.studies import planes as study
-from gradscape.studies.drawing import draw_line, draw_subjects, draw_training
+from gradscape.studies.drawing import draw_line, draw_training
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.report import write_report
+from gradscape.studies.subjects import draw_subjects
 from gradscape.studies.training import train_networks
 from gradscape.training import TrainingRun, create_recipe
 

@@ -5,24 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
+from gradscape import figures
 from gradscape._files import replacing
-from gradscape.data.pictures import Pictures
 from gradscape.figures import (
+    Figure,
     figure_comparison,
     figure_landscape,
     figure_line,
     figure_scaled,
     figure_training,
-    interactive_surface,
     save_figure,
 )
 from gradscape.figures.surfaces.wording import result_names
 from gradscape.landscape import Field, Line, Surface, Value, save_csv
-from gradscape.studies.live import LivePage
-from gradscape.studies.networks import file_name
-from gradscape.studies.planes import Subject
 
 __all__ = [
     "Numbered",
@@ -30,12 +26,9 @@ __all__ = [
     "draw_difference",
     "draw_line",
     "draw_one",
-    "draw_subjects",
     "draw_surface",
     "draw_training",
-    "picture_stems",
     "save_pages",
-    "titles",
 ]
 
 Numbered = Iterator[tuple[str, Figure]]
@@ -54,22 +47,6 @@ def draw_comparison(surfaces: Mapping[str, Surface], folder: Path) -> list[Path]
     """Several surfaces side by side on one scale; their tables lie beside each one's own pictures."""
     titles, several = list(surfaces), list(surfaces.values())
     return [*_save(_comparisons(several, titles), folder), *_save_interactive(several, titles, folder / "surface.html")]
-
-
-def draw_subjects(subjects: Sequence[Subject], surfaces: Sequence[Surface], folder: Path) -> list[Path]:
-    """Every subject's own pictures in its folder, and all side by side where there are several.
-
-    A page on which a surface was watched now shows the last one and links to the others.
-    """
-    written = []
-    for subject, surface in zip(subjects, surfaces, strict=True):
-        written += draw_surface(surface, subject.folder)
-        if (subject.folder / "live.html").exists():
-            written += LivePage(subject.folder, subject.title).finish(surface)
-    if len(subjects) > 1:
-        titles = [subject.title for subject in subjects]
-        written += draw_comparison(dict(zip(titles, surfaces, strict=True)), folder)
-    return written
 
 
 def draw_one(results: Sequence[Surface | Line], stem: Path, *, kind: str, value: str, scale: str) -> list[Path]:
@@ -165,8 +142,9 @@ def _save(pages: Numbered, folder: Path) -> list[Path]:
 
 
 def _save_interactive(surfaces: Sequence[Surface | Field], titles: Sequence[str] | None, path: Path) -> list[Path]:
+    # Named by its room: plotly takes half a second to import, which pictures for paper do not need.
     with replacing(path) as partial:
-        partial.write_text(interactive_surface(surfaces, titles=titles), encoding="utf-8")
+        partial.write_text(figures.interactive_surface(surfaces, titles=titles), encoding="utf-8")
     return [path]
 
 
@@ -179,19 +157,6 @@ def _save_table(surface: Surface, folder: Path) -> list[Path]:
     path = folder / "surface.csv"
     save_csv(surface, path)
     return [path]
-
-
-def titles(pictures: Pictures) -> list[str]:
-    """What figures call the pictures: their files' names without endings."""
-    return [str(Path(name).with_suffix("")) for name in pictures.names]
-
-
-def picture_stems(pictures: Pictures) -> list[str]:
-    """For each picture what the files about it are called, all different: its name without ending, where that does."""
-    stems = [file_name(Path(name).stem) for name in pictures.names]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [f"{number}-{file_name(name)}" for number, name in enumerate(pictures.names, 1)]
 
 
 def save_pages(pages: Iterator[Figure], stem: Path) -> list[Path]:

@@ -11,8 +11,9 @@ from gradscape.explain.fusion import fusion_maps
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.images.fusion import figure_fusion
 from gradscape.models import Classifier
-from gradscape.studies.drawing import picture_stems, save_pages, titles
+from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import provenance
+from gradscape.studies.picture_names import picture_stems, titles
 
 __all__ = ["NOISE", "FusedPictures", "draw_fusion", "fuse_pictures", "noise_pictures"]
 

@@ -13,8 +13,9 @@ from gradscape.explain.cam import heatmaps
 from gradscape.models import Classifier, create_model
 from gradscape.studies.attention import multiply_batch_weights
 from gradscape.studies.cam import draw_explanations, explain_pictures, tabulate_methods
-from gradscape.studies.drawing import picture_stems, save_pages, titles
+from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import class_number, file_name, provenance
+from gradscape.studies.picture_names import picture_stems, titles
 
 
 def make_pictures(count: int, *names: str) -> Pictures:

@@ -1,1 +1,8 @@
-"""The attention modules that the papers compare theirs with, one file a paper."""
+"""The attention modules that the papers compare theirs with, one file a paper.
+
+The public names stand in ``__init__.pyi``; each loads when first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from gradscape._digest import digest_model
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures import Figure
 from gradscape.landscape import Progress
 from gradscape.models import Classifier
 

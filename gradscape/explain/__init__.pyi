@@ -1,0 +1,50 @@
+from .attention import attention_maps, rank_by_batch_weight
+from .attention_map import AttentionMap, load_attention_maps, save_attention_maps
+from .cam import heatmaps, list_methods
+from .embedding import Embedding, embed
+from .embedding_features import Features, extract_features
+from .embedding_quality import EmbeddingQuality
+from .factorization import FeatureFactors, factorize_features
+from .faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
+from .features import feature_maps
+from .foreign_attention import attention_rollout
+from .fusion import fusion_maps, list_blocks
+from .fusion_map import FusionMaps
+from .guided import guided_backprop, guided_gradcam
+from .heatmap import Heatmaps
+from .procrustes import align_embeddings
+from .randomization import Randomization, randomize_parameters
+from .target_layer import find_target_layer
+
+__all__ = [
+    "MEASURES",
+    "AttentionMap",
+    "Embedding",
+    "EmbeddingQuality",
+    "Faithfulness",
+    "FeatureFactors",
+    "Features",
+    "FusionMaps",
+    "Heatmaps",
+    "Mean",
+    "Randomization",
+    "align_embeddings",
+    "attention_maps",
+    "attention_rollout",
+    "embed",
+    "extract_features",
+    "factorize_features",
+    "feature_maps",
+    "find_target_layer",
+    "fusion_maps",
+    "guided_backprop",
+    "guided_gradcam",
+    "heatmaps",
+    "list_blocks",
+    "list_methods",
+    "load_attention_maps",
+    "measure_faithfulness",
+    "randomize_parameters",
+    "rank_by_batch_weight",
+    "save_attention_maps",
+]

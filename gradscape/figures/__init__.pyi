@@ -1,0 +1,70 @@
+from .charts.batch_sizes import figure_batch_sizes, plot_batch_sizes
+from .charts.bubbles import Bubble, figure_bubbles, plot_bubbles
+from .charts.embedding import figure_embeddings, plot_embedding
+from .charts.run_curves import figure_run_curves, plot_run_curves
+from .charts.tables import figure_table
+from .charts.training import figure_curve, figure_training, plot_training
+from .images.attention import (
+    figure_attention,
+    figure_batch_weights,
+    figure_channel_weights,
+    figure_scale_weights,
+    plot_batch_weights,
+    plot_channel_weights,
+    plot_scale_weights,
+)
+from .images.fusion import figure_features, figure_fusion, plot_features
+from .images.heatmaps import figure_heatmaps, plot_heatmap
+from .style import Figure, save_figure
+from .surfaces.lines import figure_line, plot_line
+from .surfaces.maps import plot_contour, plot_filled, plot_heat
+from .surfaces.metrics import figure_measures, plot_measures
+from .surfaces.pages import figure_comparison, figure_landscape, figure_scaled
+from .surfaces.preview import figure_preview
+from .surfaces.relief import plot_surface
+from .web.embeddings import interactive_embedding
+from .web.surfaces import interactive_surface
+
+__all__ = [
+    "Bubble",
+    "Figure",
+    "figure_attention",
+    "figure_batch_sizes",
+    "figure_batch_weights",
+    "figure_bubbles",
+    "figure_channel_weights",
+    "figure_comparison",
+    "figure_curve",
+    "figure_embeddings",
+    "figure_features",
+    "figure_fusion",
+    "figure_heatmaps",
+    "figure_landscape",
+    "figure_line",
+    "figure_measures",
+    "figure_preview",
+    "figure_run_curves",
+    "figure_scale_weights",
+    "figure_scaled",
+    "figure_table",
+    "figure_training",
+    "interactive_embedding",
+    "interactive_surface",
+    "plot_batch_sizes",
+    "plot_batch_weights",
+    "plot_bubbles",
+    "plot_channel_weights",
+    "plot_contour",
+    "plot_embedding",
+    "plot_features",
+    "plot_filled",
+    "plot_heat",
+    "plot_heatmap",
+    "plot_line",
+    "plot_measures",
+    "plot_run_curves",
+    "plot_scale_weights",
+    "plot_surface",
+    "plot_training",
+    "save_figure",
+]

@@ -1,0 +1,55 @@
+from .difference import Difference
+from .direction_files import load_directions, save_directions
+from .directions import (
+    Direction,
+    DirectionSummary,
+    difference_direction,
+    random_directions,
+    summarize_direction,
+)
+from .engine.rounds import Progress
+from .engine.task import cross_entropy, top1
+from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
+from .export import FORMATS, save_csv, save_npz
+from .field import Field, Reading
+from .files import load_landscape
+from .line import Line
+from .metrics.measure import METRICS, Measure, Metric, measure_landscape
+from .options import Options
+from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
+from .surface import Surface, Value
+
+__all__ = [
+    "FORMATS",
+    "METRICS",
+    "SPAN_IMAGES",
+    "Difference",
+    "Direction",
+    "DirectionSummary",
+    "Field",
+    "Line",
+    "Measure",
+    "Metric",
+    "Options",
+    "Progress",
+    "Reading",
+    "SpanSearch",
+    "Surface",
+    "Trial",
+    "Value",
+    "cross_entropy",
+    "difference_direction",
+    "estimate_seconds",
+    "evaluate_line",
+    "evaluate_surface",
+    "find_span",
+    "load_directions",
+    "load_landscape",
+    "measure_landscape",
+    "random_directions",
+    "save_csv",
+    "save_directions",
+    "save_npz",
+    "summarize_direction",
+    "top1",
+]

@@ -1,0 +1,19 @@
+from .cards import ModelDescription, describe_models
+from .checkpoint import Classifier, import_checkpoint, load_checkpoint, save_checkpoint
+from .counting import count_macs, count_parameters
+from .create import create_model, list_models
+from .printed import PrintedSize
+
+__all__ = [
+    "Classifier",
+    "ModelDescription",
+    "PrintedSize",
+    "count_macs",
+    "count_parameters",
+    "create_model",
+    "describe_models",
+    "import_checkpoint",
+    "list_models",
+    "load_checkpoint",
+    "save_checkpoint",
+]

@@ -1,0 +1,21 @@
+"""What figures and files call the pictures that networks were shown."""
+
+from pathlib import Path
+
+from gradscape.data import Pictures
+from gradscape.studies.networks import file_name
+
+__all__ = ["picture_stems", "titles"]
+
+
+def titles(pictures: Pictures) -> list[str]:
+    """What figures call the pictures: their files' names without endings."""
+    return [str(Path(name).with_suffix("")) for name in pictures.names]
+
+
+def picture_stems(pictures: Pictures) -> list[str]:
+    """For each picture what the files about it are called, all different: its name without ending, where that does."""
+    stems = [file_name(Path(name).stem) for name in pictures.names]
+    if len(set(stems)) == len(stems):
+        return stems
+    return [f"{number}-{file_name(name)}" for number, name in enumerate(pictures.names, 1)]
