@@ -10,7 +10,7 @@ from typing import Any, final
 
 from gradscape import __version__
 
-__all__ = ["PROVENANCE", "Provenance", "ProvenanceField", "current_versions"]
+__all__ = ["Provenance", "current_versions"]
 
 _LAYOUT = "provenance_layout"
 _NEWEST = 2  # 0.1.0 wrote the first, without a number
@@ -106,24 +106,6 @@ class Provenance(Mapping[str, Any]):
 
     def __len__(self) -> int:
         return len(self._entries)
-
-
-@final
-class ProvenanceField:
-    """The field `meta` of a result's dataclass: takes any mapping, and holds a `Provenance`."""
-
-    def __get__(self, result: object, kind: type | None = None) -> Provenance:
-        if result is None:
-            raise AttributeError("meta")  # by which a dataclass sees that its field has no default
-        found: Provenance = vars(result)["meta"]
-        return found
-
-    def __set__(self, result: object, entries: Mapping[str, Any]) -> None:
-        vars(result)["meta"] = Provenance.of(entries)
-
-
-PROVENANCE = ProvenanceField()
-"""`meta: ProvenanceField = PROVENANCE` declares it."""
 
 
 def current_versions(*packages: str) -> dict[str, str]:

@@ -1,5 +1,5 @@
 import json
-from dataclasses import FrozenInstanceError, dataclass
+from dataclasses import FrozenInstanceError
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from gradscape._arrays import load_arrays, load_result, save_arrays
 from gradscape._checkpoint import read_checkpoint
 from gradscape._digest import digest_model, digest_tensors
-from gradscape._provenance import PROVENANCE, Provenance, ProvenanceField, current_versions
+from gradscape._provenance import Provenance, current_versions
 from gradscape.models import load_checkpoint, save_checkpoint
 
 FIELDS = ("model", "title", "weights", "data", "split", "images", "image_digest", "image_names", "population", "seed")
@@ -55,19 +55,12 @@ def test_a_network_is_called_by_its_title_else_by_its_model() -> None:
     assert Provenance().called == ""
 
 
-def test_a_result_takes_any_mapping_and_holds_a_provenance() -> None:
-    @dataclass(frozen=True)
-    class Result:
-        meta: ProvenanceField = PROVENANCE
-
-    result = Result({"images": 3, "plan": {"threads": 1}})
-    assert isinstance(result.meta, Provenance)
-    assert (result.meta.images, result.meta["plan"]["threads"]) == (3, 1)
-    assert Result(result.meta).meta is result.meta
+def test_any_mapping_becomes_a_provenance_and_stays_one() -> None:
+    meta = Provenance.of({"images": 3, "plan": {"threads": 1}})
+    assert (meta.images, meta["plan"]["threads"]) == (3, 1)
+    assert Provenance.of(meta) is meta
     with pytest.raises(FrozenInstanceError):
-        result.meta = {}  # type: ignore[misc]
-    with pytest.raises(TypeError, match="meta"):
-        Result()
+        meta.images = 4  # type: ignore[misc]
 
 
 def test_entries_of_0_1_0_are_read_under_their_names_of_today() -> None:

@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
-from gradscape._provenance import PROVENANCE, ProvenanceField, current_versions
+from gradscape._provenance import current_versions
 from gradscape.explain.embedding_backends import find_backend
 from gradscape.explain.embedding_features import Features, extract_features
 from gradscape.explain.embedding_quality import EmbeddingQuality, measure_quality
@@ -50,7 +50,7 @@ class Embedding:
     seed: int
     quality: EmbeddingQuality
     classes: tuple[str, ...] | None
-    meta: ProvenanceField = PROVENANCE
+    meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.points.ndim != 2 or self.points.shape[1] != 2 or not np.isfinite(self.points).all():

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
-from gradscape._provenance import PROVENANCE, ProvenanceField, current_versions
+from gradscape._provenance import current_versions
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.target_layer import resolve_layer
@@ -52,7 +52,7 @@ class FeatureFactors:
     relative_error: float
     image_size: tuple[int, int]
     target_layer: str
-    meta: ProvenanceField = PROVENANCE
+    meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.maps.ndim != 4 or self.concepts.shape != (self.maps.shape[1], *self.offset.shape):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,7 +15,6 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._notebook import html_table
-from gradscape._provenance import PROVENANCE, ProvenanceField
 from gradscape.explain.explainable import call_model, explainable, images_for, uncompiled
 from gradscape.explain.explained import Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
@@ -81,7 +81,7 @@ class Faithfulness:
     pointing: np.ndarray
     energy: np.ndarray
     faults: Mapping[int, str]
-    meta: ProvenanceField = PROVENANCE
+    meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         for name in MEASURES:

@@ -1,13 +1,14 @@
 """Feature fusion: features before an attention block, the attention's part, and both together."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
-from gradscape._provenance import PROVENANCE, ProvenanceField
 
 __all__ = ["FusionMaps"]
 
@@ -30,7 +31,7 @@ class FusionMaps:
     fused: np.ndarray
     block: str
     names: tuple[str, str, str]
-    meta: ProvenanceField = PROVENANCE
+    meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         shapes = {self.before.shape, self.part.shape, self.fused.shape}

@@ -1,7 +1,9 @@
 """Heatmaps: how much each place of an image spoke for a class."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,7 +11,6 @@ from torch.nn import functional as F
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
-from gradscape._provenance import PROVENANCE, ProvenanceField
 
 __all__ = ["Heatmaps"]
 
@@ -36,7 +37,7 @@ class Heatmaps:
     class_index: np.ndarray
     score: np.ndarray
     probability: np.ndarray
-    meta: ProvenanceField = PROVENANCE
+    meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         if self.raw.ndim != 3:

@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._model_state import unchanged
-from gradscape._provenance import PROVENANCE, ProvenanceField
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.explainable import explainable, images_for
 from gradscape.explain.explained import ClassIndex, Score
@@ -45,7 +44,7 @@ class Randomization:
     rank_correlation: np.ndarray
     overlap: np.ndarray
     faults: Mapping[str, Mapping[int, str]]
-    meta: ProvenanceField = PROVENANCE
+    meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
         shapes = self.rank_correlation.shape, self.overlap.shape

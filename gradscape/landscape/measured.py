@@ -11,7 +11,7 @@ import numpy as np
 
 from gradscape._files import replacing
 from gradscape._hdf5 import open_hdf5
-from gradscape._provenance import PROVENANCE, Provenance, ProvenanceField
+from gradscape._provenance import Provenance
 from gradscape.landscape.rounding import RoundingError
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
@@ -34,7 +34,7 @@ class Measured(ABC):
 
     blocks: BlockStatistics
     origin: BlockStatistics
-    meta: ProvenanceField = PROVENANCE
+    meta: Mapping[str, Any]
 
     @property
     def loss(self) -> Floats:
@@ -106,7 +106,9 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
         file[f"{split}_loss"] = np.where(filled, measured.loss, _UNFILLED)
         file[f"{split}_acc"] = np.where(filled, 100 * (1 - measured.error), _UNFILLED)
         group = file.create_group(_GROUP)
-        group.attrs.update(format=_FORMAT, population=measured.blocks.population, meta=measured.meta.to_json())
+        group.attrs.update(
+            format=_FORMAT, population=measured.blocks.population, meta=Provenance.of(measured.meta).to_json()
+        )
         for place in ("blocks", "origin"):
             for name in BlockStatistics.arrays():
                 group[f"{place}/{name}"] = getattr(getattr(measured, place), name)

@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gradscape._provenance import Provenance
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.caption import add_caption, caption_height, one_line
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, ClassMark, class_marks, shared_classes
@@ -137,7 +138,7 @@ def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | No
         ValueError: There are more or fewer titles than embeddings.
     """
     if titles is None:
-        return [one_line(embedding.meta.called or "model") for embedding in embeddings]
+        return [one_line(Provenance.of(embedding.meta).called or "model") for embedding in embeddings]
     if len(titles) != len(embeddings):
         raise ValueError(f"`titles` must hold a name for each of the {len(embeddings)} embeddings, got {len(titles)}")
     return [one_line(title) for title in titles]

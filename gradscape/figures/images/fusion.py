@@ -12,6 +12,7 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from gradscape._provenance import Provenance
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.caption import add_caption, caption_height, one_line
 from gradscape.figures.images.grid import bare, fitted, mosaic, picture, tile_columns
@@ -88,7 +89,7 @@ def figure_fusion(
         for title, stage in zip(maps.names, ("before", "part", "fused"), strict=True)
     }
     shown = min(most, maps.before.shape[1])
-    said = [maps.meta.called, maps.block, names[number] if names else ""]
+    said = [Provenance.of(maps.meta).called, maps.block, names[number] if names else ""]
     said += [f"the first {shown} of {maps.before.shape[1]} channels"] if shown < maps.before.shape[1] else []
     return _page(features, most, [*said, "each panel on its own scale"], image)
 

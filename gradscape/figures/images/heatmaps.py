@@ -16,6 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from gradscape._provenance import Provenance
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.caption import one_line
 from gradscape.figures.images.grid import (
@@ -287,7 +288,7 @@ def _nested(heatmaps: Found) -> dict[str, dict[str, Heatmaps]]:
     nested: dict[str, dict[str, Heatmaps]] = {}
     for name, found in heatmaps.items():
         if isinstance(found, Heatmaps):
-            nested.setdefault(one_line(found.meta.called), {})[name] = found
+            nested.setdefault(one_line(Provenance.of(found.meta).called), {})[name] = found
         else:
             nested[name] = dict(found)
     if not nested or not all(nested.values()):

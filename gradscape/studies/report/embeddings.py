@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.web.scatter import place_embeddings
@@ -16,7 +17,7 @@ __all__ = ["EMBEDDINGS"]
 
 def _read(path: Path) -> Found[Embedding]:
     embedding = Embedding.load(path)
-    return Found(path, embedding, embedding.meta)
+    return Found(path, embedding, Provenance.of(embedding.meta))
 
 
 def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:

@@ -8,6 +8,7 @@ from typing import final
 
 import numpy as np
 
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean
 from gradscape.explain.heatmap import Heatmaps
@@ -59,7 +60,7 @@ def faithfulness_table(networks: Sequence[Network]) -> Table | None:
 
 def _read_measures(path: Path) -> Found[Faithfulness]:
     measures = Faithfulness.load(path)
-    return Found(path, measures, measures.meta)
+    return Found(path, measures, Provenance.of(measures.meta))
 
 
 def _read_table(path: Path) -> Found[_HeatmapTable]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
@@ -20,7 +21,7 @@ _TILES, _LARGEST_TILE = 16, 32
 
 def _read(path: Path) -> Found[FusionMaps]:
     maps = FusionMaps.load(path)
-    return Found(path, maps, maps.meta)
+    return Found(path, maps, Provenance.of(maps.meta))
 
 
 def _show(networks: Sequence[Network], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.web.packed_maps import packed_maps
@@ -25,7 +26,7 @@ _LARGEST_MAP = 56  # pixels a side
 
 def _read(path: Path) -> Found[Heatmaps]:
     maps = Heatmaps.load(path)
-    return Found(path, maps, maps.meta)
+    return Found(path, maps, Provenance.of(maps.meta))
 
 
 def _show(networks: Sequence[Network], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:

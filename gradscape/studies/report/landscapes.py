@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.caption import one_line
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
@@ -28,7 +29,7 @@ def _read(path: Path) -> Found[Surface]:
     surface = Surface.load(path)
     if not surface.count.any():
         raise ValueError("no point of it was evaluated")
-    return Found(path, surface, surface.meta)
+    return Found(path, surface, Provenance.of(surface.meta))
 
 
 def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:

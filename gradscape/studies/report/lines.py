@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.landscape import Line
@@ -21,7 +22,7 @@ def _read(path: Path) -> Found[Line]:
     line = Line.load(path)
     if not line.count.any():
         raise ValueError("no point of it was evaluated")
-    return Found(path, line, line.meta)
+    return Found(path, line, Provenance.of(line.meta))
 
 
 def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
