@@ -1,6 +1,8 @@
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
 import torch
 
@@ -21,3 +23,11 @@ def test_data() -> Path:
     if not folder:
         pytest.skip("GRADSCAPE_TEST_DATA is not set")
     return Path(folder)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Leaves out the tests' own check of shapes, which no user has: for what it would find first, and for compilers."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

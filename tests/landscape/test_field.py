@@ -90,6 +90,7 @@ def test_minmax_is_scikit_learns_and_keeps_what_is_not_finite() -> None:
     assert [surface.minmax()[0, 1], surface.minmax()[3, 6]] == pytest.approx([np.nan, np.inf], nan_ok=True)
 
 
+@pytest.mark.usefixtures("unchecked")
 def test_a_transposed_array_is_refused() -> None:
     values = saddle().values
     for array, stderr in ((values.T, None), (values, values.T)):

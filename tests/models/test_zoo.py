@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import jaxtyping
 import pytest
 import torch
 from torch import Tensor, nn
@@ -142,14 +141,6 @@ def test_bf16_autocast_gives_nearly_the_same_output(name: str) -> None:
     # A deep network fresh from its initialization answers to the rounding of its images alone by a third.
     share = float(10 * rounding / exact.abs().max())
     _assert_near(rough, exact, max(0.1, share))
-
-
-@pytest.fixture
-def unchecked() -> Iterator[None]:
-    """Leaves out the tests' own check of shapes, which the compiler cannot trace; no user has it."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 @pytest.mark.usefixtures("unchecked")

@@ -51,16 +51,16 @@ def make_galleries(
         networks: Whose results.
         pictures: Those that were kept.
         result_type: Type of the results.
-        count: Number of pictures that a result is about.
+        count: Number of pictures that a result is about, 0 where it does not tell.
         panel: A network's result for the pictures of these names.
     """
     groups: dict[str, list[tuple[Network, Found[T]]]] = {}
     for network, found in owned(networks, result_type):
-        digest = found.picture_digest or str((found.picture_names, count(found.result)))
+        digest = found.picture_digest or str((found.picture_names, _count(found, count)))
         groups.setdefault(digest, []).append((network, found))
     galleries = []
     for digest, group in groups.items():
-        names = _names([found for _, found in group], count(group[0][1].result))
+        names = _names([found for _, found in group], _count(group[0][1], count))
         shown = names[:_MOST_PICTURES]
         content = {
             "names": shown,
@@ -76,6 +76,11 @@ def show_galleries(galleries: Sequence[Gallery]) -> Shown | None:
     return Shown(galleries, [gallery.content for gallery in galleries]) if galleries else None
 
 
+def _count(found: Found[T], count: Callable[[T], int]) -> int:
+    """How many pictures a result is about: by itself, else by what its file says of its making."""
+    return count(found.result) or found.meta.images or len(found.picture_names)
+
+
 def _names(results: Sequence[Found[object]], count: int) -> tuple[str, ...]:
     """Names of the pictures' files without their endings, or numbers where no result tells them."""
     given = next((found.picture_names for found in results if found.picture_names), ())
@@ -86,4 +91,4 @@ def _names(results: Sequence[Found[object]], count: int) -> tuple[str, ...]:
 def _sheet(digest: str, pictures: Sequence[Found[ShownPictures]], count: int) -> dict[str, Any] | None:
     """The pictures themselves, if they were kept."""
     kept = next((found.result for found in pictures if found.result.digest == digest), None)
-    return picture_sheet(kept.pixels[:count]) if kept else None
+    return picture_sheet(kept.pixels[:count]) if kept and count else None
