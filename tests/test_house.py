@@ -43,6 +43,7 @@ def test_no_benchmark_imports_itself_by_way_of_others() -> None:
 
 
 def test_no_two_classes_have_one_name() -> None:
+    # Its first underscore says who may use a class, not which one it is.
     names = Counter(
         node.name.strip("_") for path in MODULES for node in tree_of(path).body if isinstance(node, ast.ClassDef)
     )

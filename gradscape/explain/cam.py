@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 Layer = str | nn.Module
 Layers = list[Layer] | tuple[Layer, ...]
 Methods = list[str] | tuple[str, ...]
-Images = Float[Tensor, "batch channels height width"]
+ImageBatch = Float[Tensor, "batch channels height width"]
 
 
 def list_methods() -> list[str]:
@@ -42,7 +42,7 @@ def list_methods() -> list[str]:
 @overload
 def heatmaps(
     model: nn.Module,
-    images: Images,
+    images: ImageBatch,
     *,
     method: str = ...,
     target_layer: Layer | None = ...,
@@ -52,7 +52,7 @@ def heatmaps(
 @overload
 def heatmaps(
     model: nn.Module,
-    images: Images,
+    images: ImageBatch,
     *,
     method: Methods,
     target_layer: Layer | Layers | None = ...,
@@ -62,7 +62,7 @@ def heatmaps(
 @overload
 def heatmaps(
     model: nn.Module,
-    images: Images,
+    images: ImageBatch,
     *,
     method: str = ...,
     target_layer: Layers,
@@ -71,7 +71,7 @@ def heatmaps(
 ) -> dict[str, Heatmaps]: ...
 def heatmaps(
     model: nn.Module,
-    images: Images,
+    images: ImageBatch,
     *,
     method: str | Methods = "gradcam++",
     target_layer: Layer | Layers | None = None,
@@ -162,7 +162,7 @@ def _placed_gradients(layer: str, seen: SharedPass, image_size: tuple[int, int])
 
 
 def _package_maps(
-    name: str, layer: nn.Module, seen: SharedPass, model: nn.Module, images: Images, *, score: Score | None
+    name: str, layer: nn.Module, seen: SharedPass, model: nn.Module, images: ImageBatch, *, score: Score | None
 ) -> np.ndarray:
     from gradscape.explain.package_cam import package_maps
 

@@ -15,7 +15,7 @@ from gradscape._names import unknown_name
 __all__ = ["BACKENDS", "Backend", "find_backend"]
 
 
-class Layout(NamedTuple):
+class PlacedPoints(NamedTuple):
     """Points (n, 2), and the KL divergence that t-SNE ended at, else NaN."""
 
     points: Float[np.ndarray, "images 2"]
@@ -32,14 +32,14 @@ class Backend(NamedTuple):
     """
 
     package: str
-    place: Callable[[Float[np.ndarray, "images features"], float, int], Layout]
+    place: Callable[[Float[np.ndarray, "images features"], float, int], PlacedPoints]
 
 
 class _Program(NamedTuple):
     module: str
     package: str
     extra: str | None
-    place: Callable[[ModuleType, Float[np.ndarray, "images features"], float, int], Layout]
+    place: Callable[[ModuleType, Float[np.ndarray, "images features"], float, int], PlacedPoints]
 
 
 def find_backend(name: str) -> Backend:
@@ -65,7 +65,7 @@ def find_backend(name: str) -> Backend:
             f"pip install gradscape[{program.extra}]"
         ) from problem
 
-    def place(features: Float[np.ndarray, "images features"], perplexity: float, seed: int) -> Layout:
+    def place(features: Float[np.ndarray, "images features"], perplexity: float, seed: int) -> PlacedPoints:
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         with threadpool_limits(1):
@@ -76,24 +76,24 @@ def find_backend(name: str) -> Backend:
 
 def _place_sklearn(
     module: ModuleType, features: Float[np.ndarray, "images features"], perplexity: float, seed: int
-) -> Layout:
+) -> PlacedPoints:
     tsne = module.TSNE(init="pca", learning_rate="auto", perplexity=perplexity, random_state=seed)
-    return Layout(tsne.fit_transform(features).astype(np.float32), float(tsne.kl_divergence_))
+    return PlacedPoints(tsne.fit_transform(features).astype(np.float32), float(tsne.kl_divergence_))
 
 
 def _place_opentsne(
     module: ModuleType, features: Float[np.ndarray, "images features"], perplexity: float, seed: int
-) -> Layout:
+) -> PlacedPoints:
     tsne = module.TSNE(initialization="pca", learning_rate="auto", perplexity=perplexity, random_state=seed, n_jobs=1)
     fitted = tsne.fit(features.astype(np.float64))
-    return Layout(np.asarray(fitted, dtype=np.float32), float(fitted.kl_divergence))
+    return PlacedPoints(np.asarray(fitted, dtype=np.float32), float(fitted.kl_divergence))
 
 
 def _place_umap(
     module: ModuleType, features: Float[np.ndarray, "images features"], perplexity: float, seed: int
-) -> Layout:
+) -> PlacedPoints:
     umap = module.UMAP(n_neighbors=max(2, round(perplexity)), random_state=seed, n_jobs=1)
-    return Layout(umap.fit_transform(features).astype(np.float32), float("nan"))
+    return PlacedPoints(umap.fit_transform(features).astype(np.float32), float("nan"))
 
 
 BACKENDS = {

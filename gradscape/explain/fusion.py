@@ -16,7 +16,7 @@ from gradscape.explain.target_layer import layer_names, named_layer
 
 __all__ = ["fusion_maps", "list_blocks"]
 
-Shown = dict[Kind, Tensor]
+Tapped = dict[Kind, Tensor]
 
 # Where a block shows several kinds of attention, the first of these is what it adds or multiplies with.
 _PARTS: tuple[Kind, ...] = ("part", "batch weights", "mask", "subspace", "channel", "spatial")
@@ -52,7 +52,7 @@ def fusion_maps(
     name = _find_block(model, layers, images, block)
     # An affinity is no part of the fusion, and blocks compute it only for those who listen.
     taps = {key: tap for key, tap in _taps_of(layers[name]).items() if tap.kind != "affinity"}
-    shown: Shown = {}
+    shown: Tapped = {}
 
     def listen(key: str, output: Tensor) -> None:
         # Of two masks of one block the later one has the size of the features.
@@ -116,7 +116,7 @@ def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Tenso
     return inside[0]
 
 
-def _fuse(name: str, shown: Shown) -> tuple[Tensor, Tensor, Tensor, str]:
+def _fuse(name: str, shown: Tapped) -> tuple[Tensor, Tensor, Tensor, str]:
     """The three maps and how they belong together."""
     before, fused = shown["before"], shown["result"]
     if before.shape != fused.shape:
@@ -140,7 +140,7 @@ def _fuse(name: str, shown: Shown) -> tuple[Tensor, Tensor, Tensor, str]:
     return before, factor, fused, formula
 
 
-def _factor(shown: Shown, features: Tensor) -> Tensor:
+def _factor(shown: Tapped, features: Tensor) -> Tensor:
     """What the features are multiplied with, (N, C, H, W): where a block has several factors, all of them."""
     if "batch weights" in shown:
         return shown["batch weights"].view(-1, 1, 1, 1).expand_as(features)

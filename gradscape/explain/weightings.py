@@ -13,8 +13,8 @@ from torch import Tensor
 
 __all__ = ["METHODS", "UNGRADED"]
 
-Features = Float[Tensor, "batch channels height width"]
-Maps = Float[Tensor, "batch height width"]
+FeatureMaps = Float[Tensor, "batch channels height width"]
+CamMaps = Float[Tensor, "batch height width"]
 
 _ROUNDING = 1e-5  # share of its terms that a sum of hundreds is uncertain by in single precision
 # Both keep grad-cam's values. A weight's numerator vanishes together with its denominator.
@@ -22,7 +22,7 @@ _PLUSPLUS_EPSILON = 1e-6
 _XGRADCAM_EPSILON = 1e-7
 
 
-def gradcam(features: Features, gradients: Features) -> Maps:
+def gradcam(features: FeatureMaps, gradients: FeatureMaps) -> CamMaps:
     """Σ_c mean_p(g) A.
 
     Source: Selvaraju et al., "Grad-CAM", arXiv:1610.02391, equations 1 and 2.
@@ -30,7 +30,7 @@ def gradcam(features: Features, gradients: Features) -> Maps:
     return _weighted(gradients.mean((2, 3)), features)
 
 
-def gradcam_plusplus(features: Features, gradients: Features) -> Maps:
+def gradcam_plusplus(features: FeatureMaps, gradients: FeatureMaps) -> CamMaps:
     """Σ_c w A with w = Σ_p α relu(g) and α = g² / (2 g² + g³ Σ_p A).
 
     The score's exponential is what the paper differentiates: its derivatives are then powers of g, and its common
@@ -45,7 +45,7 @@ def gradcam_plusplus(features: Features, gradients: Features) -> Maps:
     return _weighted((alpha * gradients.relu()).sum((2, 3)), features)
 
 
-def hirescam(features: Features, gradients: Features) -> Maps:
+def hirescam(features: FeatureMaps, gradients: FeatureMaps) -> CamMaps:
     """Σ_c g A, and zero at a place where the sum is no more than the rounding of its terms.
 
     So it is at every place of what a layer normalization reads next, as between ViT's blocks, if the model computes in
@@ -58,7 +58,7 @@ def hirescam(features: Features, gradients: Features) -> Maps:
     return torch.where(total.abs() > _ROUNDING * evidence.abs().sum(1), total, torch.zeros_like(total))
 
 
-def layercam(features: Features, gradients: Features) -> Maps:
+def layercam(features: FeatureMaps, gradients: FeatureMaps) -> CamMaps:
     """Σ_c relu(g) A; its negative values come from negative features alone.
 
     Source: Jiang et al., "LayerCAM", IEEE Transactions on Image Processing 30, 2021.
@@ -66,7 +66,7 @@ def layercam(features: Features, gradients: Features) -> Maps:
     return (gradients.relu() * features).sum(1)
 
 
-def xgradcam(features: Features, gradients: Features) -> Maps:
+def xgradcam(features: FeatureMaps, gradients: FeatureMaps) -> CamMaps:
     """Σ_c w A with w = Σ_p g A / Σ_p A, with 10⁻⁷ added to the denominator as in grad-cam.
 
     Source: Fu et al., "Axiom-based Grad-CAM", arXiv:2008.02312.
@@ -75,7 +75,7 @@ def xgradcam(features: Features, gradients: Features) -> Maps:
     return _weighted(weights, features)
 
 
-def elementwise(features: Features, gradients: Features) -> Maps:
+def elementwise(features: FeatureMaps, gradients: FeatureMaps) -> CamMaps:
     """Σ_c relu(g A), which is never negative.
 
     Source: grad-cam's `GradCAMElementWise`.
@@ -83,7 +83,7 @@ def elementwise(features: Features, gradients: Features) -> Maps:
     return (gradients * features).relu().sum(1)
 
 
-def eigencam(features: Features, _: Features) -> Maps:
+def eigencam(features: FeatureMaps, _: FeatureMaps) -> CamMaps:
     """The first principal component of A over the places; it knows nothing of the score.
 
     Source: Muhammad and Yeasin, "Eigen-CAM", arXiv:2008.00299.
@@ -91,7 +91,7 @@ def eigencam(features: Features, _: Features) -> Maps:
     return _principal(features)
 
 
-def eigengradcam(features: Features, gradients: Features) -> Maps:
+def eigengradcam(features: FeatureMaps, gradients: FeatureMaps) -> CamMaps:
     """The first principal component of g A over the places.
 
     Source: grad-cam's `EigenGradCAM`.
@@ -99,7 +99,7 @@ def eigengradcam(features: Features, gradients: Features) -> Maps:
     return _principal(gradients * features)
 
 
-METHODS: dict[str, Callable[[Features, Features], Maps]] = {
+METHODS: dict[str, Callable[[FeatureMaps, FeatureMaps], CamMaps]] = {
     "gradcam": gradcam,
     "gradcam++": gradcam_plusplus,
     "hirescam": hirescam,

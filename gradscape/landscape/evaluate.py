@@ -45,7 +45,7 @@ from gradscape.landscape.surface import Surface
 
 __all__ = ["estimate_grid", "estimate_seconds", "evaluate_grid", "evaluate_line", "evaluate_surface"]
 
-Axes = Mapping[str, Sequence[float] | np.ndarray]
+PointsByAxis = Mapping[str, Sequence[float] | np.ndarray]
 
 
 @options_as_keywords
@@ -138,7 +138,7 @@ def evaluate_grid(
     batches: Iterable[Any],
     directions: Sequence[Direction],
     *,
-    axes: Axes,
+    axes: PointsByAxis,
     options: Options,
     graphs: KnownGraphs | None = None,
 ) -> Result:
@@ -173,7 +173,7 @@ def evaluate_grid(
 
 
 def estimate_grid(
-    model: nn.Module, batches: Iterable[Any], directions: Sequence[Direction], *, axes: Axes, options: Options
+    model: nn.Module, batches: Iterable[Any], directions: Sequence[Direction], *, axes: PointsByAxis, options: Options
 ) -> tuple[float, ExecutionPlan]:
     """Estimate how long `evaluate_grid` would take: what `estimate_seconds` says, arguments as there."""
     grid = _checked_grid(axes, directions)
@@ -249,7 +249,7 @@ def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
         raise TypeError(f"`meta` must hold what JSON can: {problem}") from problem
 
 
-def _checked_grid(axes: Axes, directions: Sequence[Direction]) -> dict[str, np.ndarray]:
+def _checked_grid(axes: PointsByAxis, directions: Sequence[Direction]) -> dict[str, np.ndarray]:
     if len(directions) != len(axes):
         raise ValueError(f"`directions` must be a pair for a surface, got {len(directions)}")
     return {name: _checked_axis(values, name) for name, values in axes.items()}

@@ -80,7 +80,7 @@ class Options:
 
 
 Fields = ParamSpec("Fields")
-Result = TypeVar("Result")
+Evaluated = TypeVar("Evaluated")
 A = TypeVar("A")
 B = TypeVar("B")
 C = TypeVar("C")
@@ -104,20 +104,20 @@ class _AsKeywords(Generic[Fields]):
     # Python's types can only put a known number of parameters before those of another callable.
     @overload
     def __call__(
-        self, function: Callable[[A, B, C, D, Options], Result]
-    ) -> Callable[Concatenate[A, B, C, D, Fields], Result]: ...
+        self, function: Callable[[A, B, C, D, Options], Evaluated]
+    ) -> Callable[Concatenate[A, B, C, D, Fields], Evaluated]: ...
 
     @overload
     def __call__(
-        self, function: Callable[[A, B, C, D, E, Options], Result]
-    ) -> Callable[Concatenate[A, B, C, D, E, Fields], Result]: ...
+        self, function: Callable[[A, B, C, D, E, Options], Evaluated]
+    ) -> Callable[Concatenate[A, B, C, D, E, Fields], Evaluated]: ...
 
-    def __call__(self, function: Callable[..., Result]) -> Callable[..., Result]:
+    def __call__(self, function: Callable[..., Evaluated]) -> Callable[..., Evaluated]:
         *own, _ = inspect.signature(function).parameters.values()
         signature = inspect.signature(function).replace(parameters=[*own, *self._fields.values()])
 
         @wraps(function)
-        def evaluating(*args: Any, **keywords: Any) -> Result:
+        def evaluating(*args: Any, **keywords: Any) -> Evaluated:
             given = signature.bind(*args, **keywords).arguments
             chosen = {name: given.pop(name) for name in self._fields if name in given}
             return function(**given, options=self._options(**chosen))

@@ -124,7 +124,7 @@ class Host:
     image_size: int
 
 
-class _Recorder(nn.Module):
+class _ShapeRecorder(nn.Module):
     """Stands where attention would, and notes the shapes."""
 
     def __init__(self, shapes: dict[str, Shape]) -> None:
@@ -155,7 +155,7 @@ def find_sites(network: nn.Module, image_size: int) -> list[Site]:
     for name, seen in shapes.items():
         block = shadow.get_submodule(name)
         assert isinstance(block, AttendedBlock)
-        block.add_attention("_recorder", _Recorder(seen), place="gate")
+        block.add_attention("_recorder", _ShapeRecorder(seen), place="gate")
         _listen(block, "output", seen)
         if block.spatial_convolution is not None:
             _listen(block.get_submodule(block.spatial_convolution.partition(",")[0]), "convolved", seen)

@@ -27,7 +27,7 @@ from gradscape.studies.picture_names import picture_stems, titles
 
 __all__ = [
     "HEADINGS",
-    "Maps",
+    "AttentionMaps",
     "SeenAttention",
     "attend_pictures",
     "draw_attention",
@@ -40,7 +40,7 @@ _LARGE_ROWS = 5  # where a block has a map or two, which are drawn larger
 _STRIPS = 6
 HEADINGS = ("attention", "kind", "shape")
 
-Maps = dict[str, AttentionMap]
+AttentionMaps = dict[str, AttentionMap]
 
 
 @final
@@ -57,7 +57,7 @@ class SeenAttention:
 
     name: str
     pictures: Pictures
-    maps: Maps
+    maps: AttentionMaps
     meta: Provenance
 
     def save(self, folder: Path) -> list[Path]:
@@ -124,7 +124,7 @@ def tabulate_attention(seen: SeenAttention) -> list[tuple[str, ...]]:
     return [(name, one.kind, " × ".join(map(str, one.values.shape))) for name, one in seen.maps.items()]
 
 
-def multiply_batch_weights(maps: Maps) -> AttentionMap:
+def multiply_batch_weights(maps: AttentionMaps) -> AttentionMap:
     """Return the product of all blocks' batch weights, by which an image's features are multiplied on their way.
 
     Args:
@@ -137,7 +137,7 @@ def multiply_batch_weights(maps: Maps) -> AttentionMap:
     return AttentionMap("batch_weights", f"all {len(weights)} blocks, multiplied", "batch weights", product)
 
 
-def _chosen(maps: Maps, blocks: Sequence[str]) -> Maps:
+def _chosen(maps: AttentionMaps, blocks: Sequence[str]) -> AttentionMaps:
     known = dict.fromkeys(one.block for one in maps.values())
     for block in blocks:
         if block not in known:
@@ -148,14 +148,14 @@ def _chosen(maps: Maps, blocks: Sequence[str]) -> Maps:
     return {name: one for name, one in maps.items() if not draws_map(one) or last[one.block] == name}
 
 
-def _pages(seen: SeenAttention, number: int, maps: Maps) -> Iterator[Figure]:
+def _pages(seen: SeenAttention, number: int, maps: AttentionMaps) -> Iterator[Figure]:
     placed = {name: one for name, one in maps.items() if draws_map(one)}
     many = any(one.values.ndim == 4 and one.values.shape[1] > 2 for one in placed.values())
     for part in _cut(placed, _ROWS if many else _LARGE_ROWS):
         yield figure_attention(seen.pictures.images[number], part, number=number, title=titles(seen.pictures)[number])
 
 
-def _cut(maps: Mapping[str, AttentionMap], size: int) -> Iterator[Maps]:
+def _cut(maps: Mapping[str, AttentionMap], size: int) -> Iterator[AttentionMaps]:
     names = list(maps)
     for start in range(0, len(names), size):
         yield {name: maps[name] for name in names[start : start + size]}

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from gradscape.training.augmentation import epoch_seed
 from gradscape.training.recipe import Recipe
 
-__all__ = ["Batch", "Classification"]
+__all__ = ["Classification", "TrainingBatch"]
 
 # Keras' own. It adds epsilon before the moments are freed of their bias, torch after: a matter of epsilon's size only.
 _EPSILON, _SECOND_MOMENT = 1e-7, 0.999
 
-Batch = tuple[Float[Tensor, "_ 3 _ _"], Int[Tensor, " _"]] | list[Tensor]
+TrainingBatch = tuple[Float[Tensor, "_ 3 _ _"], Int[Tensor, " _"]] | list[Tensor]
 
 
 class Classification(LightningModule):
@@ -60,19 +60,19 @@ class Classification(LightningModule):
         torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
         self.sums = {}
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: TrainingBatch, batch_idx: int) -> None:
         """Set the step's learning rate."""
         step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = self.recipe.learning_rate_at(self.current_epoch, step)
 
-    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+    def on_before_batch_transfer(self, batch: TrainingBatch, dataloader_idx: int) -> TrainingBatch:
         """Look at the labels while they are still on the CPU: on a GPU a wrong one ends the process."""
         labels = batch[1]
         self.label_range = int(labels.min()), int(labels.max())
         return batch
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
         """Mean cross-entropy of a batch."""
         losses, right = self._evaluate(batch)
         loss = losses.mean()
@@ -85,7 +85,7 @@ class Classification(LightningModule):
         self.log("loss", loss.detach(), prog_bar=True, logger=False)
         return loss
 
-    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+    def validation_step(self, batch: TrainingBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Sum the loss and the right answers of a batch: of test images, or (loader 1) of those held out."""
         self._add("validation" if dataloader_idx else "test", *self._evaluate(batch))
 
@@ -101,7 +101,7 @@ class Classification(LightningModule):
         sums = torch.stack([losses.detach().sum(), right.sum(), torch.ones_like(right).sum()])
         self.sums.setdefault(split, []).append(sums)
 
-    def _evaluate(self, batch: Batch) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    def _evaluate(self, batch: TrainingBatch) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
         images, labels = batch
         logits = self.network((images - self.mean) / self.std)
         if logits.ndim != 2 or len(logits) != len(images):

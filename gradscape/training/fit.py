@@ -15,8 +15,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
-from gradscape.training.classification import Batch, Classification
-from gradscape.training.history import Rows
+from gradscape.training.classification import Classification, TrainingBatch
+from gradscape.training.history import EpochRows
 from gradscape.training.isolation import in_training_mode, isolated_trainer
 from gradscape.training.recipe import Recipe
 from gradscape.training.recorder import BEST, LAST, STATE, AtomicFiles, Recorder, Save, gave_up
@@ -57,7 +57,7 @@ class TrainingRun:
 def train_model(
     network: nn.Module,
     train: Dataset[Item],
-    test: Iterable[Batch],
+    test: Iterable[TrainingBatch],
     *,
     recipe: Recipe,
     mean: Sequence[float],
@@ -119,7 +119,7 @@ def train_model(
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     state = read_state(folder / STATE, plan, resume=resume)
-    rows: Rows = state["gradscape"]["rows"] if state else []
+    rows: EpochRows = state["gradscape"]["rows"] if state else []
     module = Classification(network, recipe, mean=mean, std=std, seed=seed)
     if len(rows) == recipe.epochs or gave_up(rows, recipe.early_stopping_patience, recipe.early_stopping_metric):
         module.load_state_dict(state["state_dict"])
@@ -138,10 +138,10 @@ def train_model(
 class _OneLoader:
     """Any iterable of batches as one loader: of a bare list Lightning makes one loader per entry."""
 
-    def __init__(self, batches: Iterable[Batch]) -> None:
+    def __init__(self, batches: Iterable[TrainingBatch]) -> None:
         self.batches = batches
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[TrainingBatch]:
         return iter(self.batches)
 
 
@@ -169,7 +169,7 @@ def _loader(train: Dataset[Item], recipe: Recipe, *, seed: int, epoch: int, work
 
 
 def _evaluation_loaders(
-    test: Iterable[Batch], held_out: Dataset[Item] | None, recipe: Recipe, workers: int
+    test: Iterable[TrainingBatch], held_out: Dataset[Item] | None, recipe: Recipe, workers: int
 ) -> list[Any]:
     """Those of the test images, then of the images held out, if there are any."""
     loaders: list[Any] = [_OneLoader(test)]

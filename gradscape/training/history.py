@@ -8,13 +8,13 @@ import numpy as np
 
 from gradscape._files import replacing
 
-__all__ = ["Row", "Rows", "load_metrics", "save_metrics"]
+__all__ = ["EpochRow", "EpochRows", "load_metrics", "save_metrics"]
 
-Row = dict[str, int | float]
-Rows = list[Row]
+EpochRow = dict[str, int | float]
+EpochRows = list[EpochRow]
 
 
-def save_metrics(path: str | os.PathLike[str], rows: Rows) -> None:
+def save_metrics(path: str | os.PathLike[str], rows: EpochRows) -> None:
     """Write one line an epoch, all at once; floats keep every digit.
 
     Args:

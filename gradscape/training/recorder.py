@@ -13,11 +13,11 @@ from torch import nn
 
 from gradscape._files import replacing
 from gradscape.training.classification import Classification
-from gradscape.training.history import Row, Rows, save_metrics
+from gradscape.training.history import EpochRow, EpochRows, save_metrics
 
 __all__ = ["BEST", "LAST", "METRICS", "STATE", "AtomicFiles", "Recorder", "Save", "best_epoch", "gave_up"]
 
-Save = Callable[[Path, nn.Module, Row], object]
+Save = Callable[[Path, nn.Module, EpochRow], object]
 LAST, BEST, METRICS, STATE = "model.safetensors", "best.safetensors", "metrics.csv", "state.ckpt"
 
 _log = logging.getLogger(__name__)
@@ -46,7 +46,9 @@ class Recorder(Callback):
         rows: Metrics of the epochs already done; grows.
     """
 
-    def __init__(self, folder: Path, module: Classification, save: Save, *, plan: dict[str, Any], rows: Rows) -> None:
+    def __init__(
+        self, folder: Path, module: Classification, save: Save, *, plan: dict[str, Any], rows: EpochRows
+    ) -> None:
         self.folder = folder
         self.module = module
         self.save = save
@@ -60,7 +62,7 @@ class Recorder(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; Lightning has evaluated the test images by now."""
-        row: Row = {
+        row: EpochRow = {
             "epoch": trainer.current_epoch,
             **self.module.scores(),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
@@ -82,11 +84,11 @@ class Recorder(Callback):
         checkpoint["gradscape"] = {"plan": self.plan, "rows": self.rows}
 
 
-def best_epoch(rows: Rows, metric: str = "test_accuracy") -> int:
+def best_epoch(rows: EpochRows, metric: str = "test_accuracy") -> int:
     """The epoch, from 0, with the highest accuracy; the first of equals."""
     return max(range(len(rows)), key=lambda epoch: rows[epoch][metric])
 
 
-def gave_up(rows: Rows, patience: int | None, metric: str) -> bool:
+def gave_up(rows: EpochRows, patience: int | None, metric: str) -> bool:
     """Whether the epoch with the highest accuracy lies at least `patience` epochs back."""
     return patience is not None and bool(rows) and len(rows) - 1 - best_epoch(rows, metric) >= patience

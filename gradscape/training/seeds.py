@@ -12,7 +12,7 @@ from torch import nn
 from torch.utils.data import Dataset
 
 from gradscape.training.augmentation import Item
-from gradscape.training.classification import Batch
+from gradscape.training.classification import TrainingBatch
 from gradscape.training.fit import TrainingRun, train_model
 from gradscape.training.history import save_metrics
 
@@ -48,7 +48,7 @@ class SeedRuns:
 def train_seeds(
     make_network: Callable[[], nn.Module],
     train: Dataset[Item],
-    test: Iterable[Batch],
+    test: Iterable[TrainingBatch],
     *,
     seeds: int,
     output: str | os.PathLike[str],

@@ -14,9 +14,9 @@ _CROSSED = 60.0
 _GAP = 1.5
 
 Points = Float[np.ndarray, "_ 2"]
-Boxes = Float[np.ndarray, "_ 4"]
+LabelBoxes = Float[np.ndarray, "_ 4"]
 Lines = Float[np.ndarray, "_ 2 2"]
-Found = Bool[np.ndarray, "_ _"]
+FoundPlace = Bool[np.ndarray, "_ _"]
 
 
 def place_labels(
@@ -99,18 +99,18 @@ def _cost_among(
     return _FORBIDDEN * covered + _CROSSED * crossed
 
 
-def _boxes(centers: Points, sizes: Float[np.ndarray, "... 2"]) -> Boxes:
+def _boxes(centers: Points, sizes: Float[np.ndarray, "... 2"]) -> LabelBoxes:
     return np.concatenate([centers - sizes / 2 - _GAP, centers + sizes / 2 + _GAP], axis=1)
 
 
-def _overlaps(first: Boxes, second: Boxes) -> Found:
+def _overlaps(first: LabelBoxes, second: LabelBoxes) -> FoundPlace:
     """Which boxes of the first overlap which of the second, (first, second)."""
     low = np.maximum(first[:, None, :2], second[None, :, :2])
     high = np.minimum(first[:, None, 2:], second[None, :, 2:])
     return (low < high).all(axis=-1)
 
 
-def _strikes(starts: Points, ends: Points, boxes: Boxes) -> Found:
+def _strikes(starts: Points, ends: Points, boxes: LabelBoxes) -> FoundPlace:
     """Which segments pass through which boxes, (segments, boxes), by the slabs between their sides."""
     way = (ends - starts)[:, None]
     way = np.where(way == 0, 1e-12, way)
@@ -119,7 +119,7 @@ def _strikes(starts: Points, ends: Points, boxes: Boxes) -> Found:
     return (enters < leaves) & (enters < 1) & (leaves > 0)
 
 
-def _crossings(starts: Points, ends: Points, other_starts: Points, other_ends: Points) -> Found:
+def _crossings(starts: Points, ends: Points, other_starts: Points, other_ends: Points) -> FoundPlace:
     """Which segments cross which others, (segments, others)."""
     a, b = starts[:, None], ends[:, None]
     c, d = other_starts[None], other_ends[None]

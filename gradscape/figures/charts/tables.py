@@ -12,7 +12,7 @@ from gradscape.figures.style import DOUBLE_COLUMN, FONT, SINGLE_COLUMN, new_figu
 
 __all__ = ["figure_table"]
 
-Row = Sequence[str]
+TableRow = Sequence[str]
 
 _SIZE = 7.5
 _ROW_HEIGHT = 0.185
@@ -21,7 +21,7 @@ _EDGE = 0.07
 
 
 @styled()
-def figure_table(headings: Row, rows: Sequence[Row], *, numbers: int, caption: str) -> Figure:
+def figure_table(headings: TableRow, rows: Sequence[TableRow], *, numbers: int, caption: str) -> Figure:
     """Set a table, in one of a paper's columns if it fits there, else across both.
 
     Args:
@@ -57,7 +57,7 @@ def figure_table(headings: Row, rows: Sequence[Row], *, numbers: int, caption: s
     return figure
 
 
-def _draw(ax: Axes, cells: Sequence[Row], starts: Sequence[float], ends: Sequence[float], *, numbers: int) -> None:
+def _draw(ax: Axes, cells: Sequence[TableRow], starts: Sequence[float], ends: Sequence[float], *, numbers: int) -> None:
     """Set the texts, in inches from the upper left corner."""
     ax.set_axis_off()
     ax.set(xlim=(0, ends[-1] + _EDGE), ylim=(_ROW_HEIGHT * (len(cells) + 1), 0))

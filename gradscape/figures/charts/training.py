@@ -24,8 +24,8 @@ from gradscape.figures.style import (
 )
 
 __all__ = [
-    "Curve",
     "Metrics",
+    "TrainingQuantity",
     "align_runs",
     "draw_median",
     "figure_curve",
@@ -35,23 +35,25 @@ __all__ = [
 ]
 
 Metrics = Mapping[str, np.ndarray]
-Curve = Literal["loss", "accuracy", "learning_rate"]
+TrainingQuantity = Literal["loss", "accuracy", "learning_rate"]
 
 _SPLITS: dict[str, tuple[str, Any]] = {
     "train": (CYCLE[0], LINE_STYLES[0]),
     "validation": (CYCLE[4], LINE_STYLES[2]),
     "test": (CYCLE[1], LINE_STYLES[1]),
 }
-_COLUMNS: dict[Curve, tuple[str, ...]] = {
+_COLUMNS: dict[TrainingQuantity, tuple[str, ...]] = {
     "loss": tuple(f"{split}_loss" for split in _SPLITS),
     "accuracy": tuple(f"{split}_accuracy" for split in _SPLITS),
     "learning_rate": ("learning_rate",),
 }
-_LABELS: dict[Curve, str] = {"loss": "loss", "accuracy": "accuracy (%)", "learning_rate": "learning rate"}
+_LABELS: dict[TrainingQuantity, str] = {"loss": "loss", "accuracy": "accuracy (%)", "learning_rate": "learning rate"}
 
 
 @styled()
-def plot_training(metrics: Metrics | Sequence[Metrics], *, ax: Axes | None = None, value: Curve = "loss") -> Axes:
+def plot_training(
+    metrics: Metrics | Sequence[Metrics], *, ax: Axes | None = None, value: TrainingQuantity = "loss"
+) -> Axes:
     """Draw one kind of training curve, that of every split together; epochs without a number are passed over.
 
     Args:
@@ -67,7 +69,7 @@ def plot_training(metrics: Metrics | Sequence[Metrics], *, ax: Axes | None = Non
     Raises:
         ValueError: No run, runs whose epochs differ, no such column, or an unknown value.
     """
-    check_choice("value", value, get_args(Curve))
+    check_choice("value", value, get_args(TrainingQuantity))
     runs = align_runs(metrics)
     present = [column for column in _COLUMNS[value] if all(column in run for run in runs)]
     if not present:
@@ -114,7 +116,7 @@ def figure_training(metrics: Metrics | Sequence[Metrics]) -> Figure:
 
 
 @styled()
-def figure_curve(metrics: Metrics | Sequence[Metrics], *, value: Curve, title: str) -> Figure:
+def figure_curve(metrics: Metrics | Sequence[Metrics], *, value: TrainingQuantity, title: str) -> Figure:
     """A single-column page with one kind of training curve, its title above and a caption.
 
     Args:

@@ -43,7 +43,7 @@ __all__ = [
 MAP_KINDS = ("spatial", "mask", "subspace", "affinity", "part")
 """Kinds of attention that `figure_attention` draws; the others are weights without places."""
 
-Maps = Mapping[str, AttentionMap]
+AttentionMaps = Mapping[str, AttentionMap]
 
 _LAYERS = {"mask": "channel", "part": "channel", "subspace": "group", "affinity": "head", "spatial": "map"}
 _SCALES = {1: ("global",), 2: ("fine", "global"), 3: ("fine", "coarse", "global")}
@@ -53,7 +53,7 @@ _NAME_LENGTH = 1.25  # inches, written upright
 
 
 @dataclass(frozen=True, eq=False)
-class _Row:
+class _MapRow:
     """Maps of one attention for one image.
 
     Attributes:
@@ -70,7 +70,7 @@ class _Row:
 @styled()
 def figure_attention(
     image: Float[Tensor, "3 height width"],
-    maps: Maps,
+    maps: AttentionMaps,
     *,
     number: int = 0,
     most: int = 7,
@@ -166,7 +166,7 @@ def plot_channel_weights(weights: AttentionMap, *, ax: Axes | None = None) -> Ax
 
 
 @styled()
-def figure_channel_weights(maps: Maps) -> Figure:
+def figure_channel_weights(maps: AttentionMaps) -> Figure:
     """Every channel attention of a network, one below the other: images (or outgoing channels) against channels.
 
     Args:
@@ -190,7 +190,7 @@ def figure_channel_weights(maps: Maps) -> Figure:
 
 
 @styled()
-def plot_scale_weights(maps: Maps, *, ax: Axes | None = None) -> Axes:
+def plot_scale_weights(maps: AttentionMaps, *, ax: Axes | None = None) -> Axes:
     """Draw |w| of each scale of a pyramid as bars, a group for each block.
 
     Args:
@@ -228,7 +228,7 @@ def plot_scale_weights(maps: Maps, *, ax: Axes | None = None) -> Axes:
 
 
 @styled()
-def figure_scale_weights(maps: Maps, *, title: str = "") -> Figure:
+def figure_scale_weights(maps: AttentionMaps, *, title: str = "") -> Figure:
     """A page with `plot_scale_weights`, a double column wide from nine blocks on.
 
     Args:
@@ -328,7 +328,7 @@ def draws_map(one: AttentionMap) -> bool:
     return one.kind in MAP_KINDS and one.values.ndim == 4 and (one.kind != "affinity" or square)
 
 
-def _row(name: str, one: AttentionMap, number: int, pixel: tuple[float, float]) -> _Row:
+def _row(name: str, one: AttentionMap, number: int, pixel: tuple[float, float]) -> _MapRow:
     if not 0 <= number < len(one.values) and len(one.values) > 1:
         raise ValueError(f"`number` must be 0 to {len(one.values) - 1}, got {number}")
     maps, asked = one.values[number if len(one.values) > 1 else 0], False
@@ -336,7 +336,7 @@ def _row(name: str, one: AttentionMap, number: int, pixel: tuple[float, float]) 
         maps, asked = _of_one_query(maps, one.grid, pixel)
     own = name.removeprefix(f"{one.block}.") if name != one.block else one.kind
     how_many = f"{len(maps)} {_LAYERS[one.kind]}{'s' if len(maps) > 1 else ''}"
-    return _Row((one_line(one.block), one_line(own), how_many), maps, asked)
+    return _MapRow((one_line(one.block), one_line(own), how_many), maps, asked)
 
 
 def _of_one_query(
@@ -361,7 +361,7 @@ def _scale(values: np.ndarray) -> tuple[Normalize, Colormap]:
     return Normalize(low, high), mpl.colormaps["viridis"].with_extremes(bad=GAP_COLOR)
 
 
-def _attention_caption(title: str, rows: Sequence[_Row], shown: int) -> str:
+def _attention_caption(title: str, rows: Sequence[_MapRow], shown: int) -> str:
     said = [
         one_line(title),
         "left: mean of all channels or heads over the image",
@@ -374,7 +374,7 @@ def _attention_caption(title: str, rows: Sequence[_Row], shown: int) -> str:
     return " · ".join(part for part in said if part)
 
 
-def _of_kind(maps: Maps, kind: str) -> list[AttentionMap]:
+def _of_kind(maps: AttentionMaps, kind: str) -> list[AttentionMap]:
     found = [one for one in maps.values() if one.kind == kind]
     if not found:
         raise ValueError(f"`maps` must hold attention of kind {kind}, got {_kinds(maps)}")
@@ -386,7 +386,7 @@ def _check_kind(one: AttentionMap, kind: str) -> None:
         raise ValueError(f"`weights` must be of kind {kind}, got {one.kind}")
 
 
-def _kinds(maps: Maps) -> str:
+def _kinds(maps: AttentionMaps) -> str:
     return ", ".join(dict.fromkeys(one.kind for one in maps.values())) or "none"
 
 

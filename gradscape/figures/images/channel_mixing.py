@@ -23,15 +23,15 @@ _MADE = "#D00000"
 _COLORS = "viridis"
 _IMAGE, _CONVOLVED, _INPUTS, _ATTENDED = range(4)
 
-Maps = Float[np.ndarray, "maps height width"]
+ChannelMaps = Float[np.ndarray, "maps height width"]
 
 
 @styled()
 def figure_channel_mixing(
     image: Float[Tensor, "3 image_height image_width"],
-    convolved: Maps,
+    convolved: ChannelMaps,
     inputs: Float[np.ndarray, "inputs height width"],
-    attended: Maps,
+    attended: ChannelMaps,
     *,
     weights: Float[np.ndarray, " inputs"],
     constant: float,
@@ -54,7 +54,7 @@ def figure_channel_mixing(
         constant: What is added to the weighted sum.
         channel: Which of the attention's maps the marked pixel is in; one of those drawn.
         pixel: Its row and column.
-        most: Maps drawn in a row.
+        most: ChannelMaps drawn in a row.
         title: What the caption begins with.
 
     Returns:

@@ -38,7 +38,7 @@ Style = Literal["overlay", "heatmap", "masked"]
 HeatmapScale = Literal["image", "shared"]
 Arrangement = Literal["rows", "columns"]
 Labels = Sequence[str] | None
-Found = Heatmaps | Mapping[str, Heatmaps] | Mapping[str, Mapping[str, Heatmaps]]
+FoundHeatmaps = Heatmaps | Mapping[str, Heatmaps] | Mapping[str, Mapping[str, Heatmaps]]
 
 _COLORS = "inferno"
 _ALPHA = 0.5
@@ -106,7 +106,7 @@ def plot_heatmap(
 @styled()
 def figure_heatmaps(
     images: Float[Tensor, "images 3 height width"],
-    heatmaps: Found,
+    heatmaps: FoundHeatmaps,
     *,
     shown: Sequence[int] | None = None,
     style: Style | Sequence[Style] = "overlay",
@@ -156,7 +156,7 @@ def figure_heatmaps(
     names = names or [f"image {number}" for number in range(len(images))]
     numbers = range(len(images)) if shown is None else shown
     colored = any(one != "masked" for one in styles)
-    page = _Page(images, numbers, names, labels, caption, right=_BAR_WIDTH if colored else 0.0)
+    page = _HeatmapPage(images, numbers, names, labels, caption, right=_BAR_WIDTH if colored else 0.0)
     stacked = images_as == "rows" and len(nested) > 1 and len(series) > len(nested) * len(styles)
     if stacked:
         grid = page.by_model(series, len(nested))
@@ -187,7 +187,7 @@ def images_per_page(models: int, methods: int, images_as: Arrangement = "rows") 
 
 
 @dataclass(frozen=True, eq=False)
-class _Page:
+class _HeatmapPage:
     """What panels are made of."""
 
     images: Tensor
@@ -281,7 +281,7 @@ def _draw(ax: Axes, image: Tensor, shown: np.ndarray, style: Style, *, fault: st
     show_map(ax, shown, cmap=_COLORS, vmin=0, vmax=1, alpha=_ALPHA if style == "overlay" else None)
 
 
-def _nested(heatmaps: Found) -> dict[str, dict[str, Heatmaps]]:
+def _nested(heatmaps: FoundHeatmaps) -> dict[str, dict[str, Heatmaps]]:
     """Model -> method -> maps; a model that the caller has not named is the provenance's."""
     if isinstance(heatmaps, Heatmaps):
         heatmaps = {heatmaps.method: heatmaps}

@@ -12,9 +12,9 @@ from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, check_choice, 
 from gradscape.figures.surfaces.maps import proportion
 from gradscape.landscape import Field
 
-__all__ = ["Kind", "Page", "lay_out"]
+__all__ = ["DrawingKind", "Page", "lay_out"]
 
-Kind = Literal["contour", "filled", "heat", "surface"]
+DrawingKind = Literal["contour", "filled", "heat", "surface"]
 
 _BAR_HEIGHT = 0.5
 _TITLE_HEIGHT = 0.2
@@ -38,7 +38,7 @@ class Page:
     bars: list[dict[str, Any]]
 
 
-def lay_out(kind: Kind, fields: Sequence[Field], caption: str, *, columns: int, shared: bool) -> Page:
+def lay_out(kind: DrawingKind, fields: Sequence[Field], caption: str, *, columns: int, shared: bool) -> Page:
     """Make a page.
 
     Args:
@@ -51,7 +51,7 @@ def lay_out(kind: Kind, fields: Sequence[Field], caption: str, *, columns: int, 
     Raises:
         ValueError: `kind` is unknown.
     """
-    check_choice("kind", kind, get_args(Kind))
+    check_choice("kind", kind, get_args(DrawingKind))
     width = SINGLE_COLUMN if len(fields) == 1 else DOUBLE_COLUMN
     place = _solid if kind == "surface" else _flat
     page = place(width, fields, columns, caption_height(caption, width), shared=shared)

@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 from gradscape.figures.style import GAP_COLOR, GAP_HATCH_COLOR, SMALL, new_axes, short_number, styled
 from gradscape.figures.surfaces.fields import to_field
 from gradscape.figures.surfaces.levels import level_texts
-from gradscape.figures.surfaces.shading import Limits, Scale, Shading, shade
+from gradscape.figures.surfaces.shading import DrawnRange, Scale, Shading, shade
 from gradscape.landscape import Field, Surface
 from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED
 
@@ -49,7 +49,7 @@ def plot_contour(
     ax: Axes | None = None,
     value: str | None = None,
     scale: Scale = "raw",
-    limits: Limits | None = None,
+    limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw labelled contour lines.
 
@@ -76,7 +76,7 @@ def plot_filled(
     ax: Axes | None = None,
     value: str | None = None,
     scale: Scale = "raw",
-    limits: Limits | None = None,
+    limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw filled contours; arguments, result and errors are those of `plot_contour`."""
     return _plot(draw_filled, to_field(surface, value), ax, scale, limits)
@@ -89,7 +89,7 @@ def plot_heat(
     ax: Axes | None = None,
     value: str | None = None,
     scale: Scale = "raw",
-    limits: Limits | None = None,
+    limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw each point of the grid as a cell around its true coordinates, with nothing interpolated.
 
@@ -193,7 +193,7 @@ def _plot(
     field: Field,
     ax: Axes | None,
     scale: Scale,
-    limits: Limits | None,
+    limits: DrawnRange | None,
 ) -> Axes:
     shading = shade([field], scale, limits)
     ax = ax or new_axes()

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from gradscape.figures.style import styled
 from gradscape.figures.surfaces.fields import several, to_field, to_fields
-from gradscape.figures.surfaces.layout import Kind, lay_out
+from gradscape.figures.surfaces.layout import DrawingKind, lay_out
 from gradscape.figures.surfaces.maps import add_colorbar, draw_contour, draw_filled, draw_heat
 from gradscape.figures.surfaces.relief import draw_relief
 from gradscape.figures.surfaces.shading import Scale, shade
@@ -23,7 +23,7 @@ _MOST_COLUMNS = 3
 
 @styled()
 def figure_landscape(
-    surface: Surface | Field, *, kind: Kind = "filled", value: str | None = None, scale: Scale = "raw"
+    surface: Surface | Field, *, kind: DrawingKind = "filled", value: str | None = None, scale: Scale = "raw"
 ) -> Figure:
     """A single-column page of one surface with its caption.
 
@@ -50,7 +50,7 @@ def figure_landscape(
 def figure_scaled(
     surfaces: Surface | Field | Sequence[Surface | Field],
     *,
-    kind: Kind = "surface",
+    kind: DrawingKind = "surface",
     value: str | None = None,
     scale: Literal["minmax", "minmax-column"] = "minmax",
     titles: Sequence[str] | None = None,
@@ -95,7 +95,7 @@ def figure_comparison(
     *,
     value: str | None = None,
     scale: Scale = "raw",
-    kind: Kind = "filled",
+    kind: DrawingKind = "filled",
     titles: Sequence[str] | None = None,
 ) -> Figure:
     """Several checkpoints side by side on one color scale, one range of heights and with one color bar.
@@ -129,7 +129,7 @@ def figure_comparison(
     return page.figure
 
 
-def _add_title(ax: Axes, text: str, kind: Kind) -> None:
+def _add_title(ax: Axes, text: str, kind: DrawingKind) -> None:
     # 3-D axes reach above what they show: at their upper edge the title would float.
     if kind == "surface":
         ax.set_title(text, parse_math=False, y=0.99, pad=0)

@@ -14,7 +14,7 @@ from gradscape.figures.style import SINGLE_COLUMN, new_figure, styled
 from gradscape.figures.surfaces.fields import to_field
 from gradscape.figures.surfaces.levels import level_texts
 from gradscape.figures.surfaces.maps import MOST_VECTOR_CELLS, add_colorbar
-from gradscape.figures.surfaces.shading import Limits, Scale, Shading, shade
+from gradscape.figures.surfaces.shading import DrawnRange, Scale, Shading, shade
 from gradscape.landscape import Field, Surface
 
 __all__ = ["draw_relief", "plot_surface"]
@@ -33,7 +33,7 @@ def plot_surface(
     ax: Axes | None = None,
     value: str | None = None,
     scale: Scale = "raw",
-    limits: Limits | None = None,
+    limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw a 3-D surface; cells with a corner that is not finite are left open.
 

@@ -14,10 +14,10 @@ from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.levels import ROUND_STEPS, contour_levels
 from gradscape.landscape import Field
 
-__all__ = ["Limits", "Scale", "Shading", "drawn_values", "shade"]
+__all__ = ["DrawnRange", "Scale", "Shading", "drawn_values", "shade"]
 
 Scale = Literal["raw", "minmax", "minmax-column", "log"]
-Limits = tuple[float, float]
+DrawnRange = tuple[float, float]
 
 _NOTES = {"raw": "", "minmax": ", min-max scaled", "minmax-column": ", min-max scaled by column", "log": ", log scale"}
 _SCALED = ("minmax", "minmax-column")
@@ -104,7 +104,7 @@ class Shading:
         return np.ma.maximum(values, self.low) if self.scale == "log" else values
 
 
-def shade(fields: Sequence[Field], scale: Scale, limits: Limits | None = None) -> Shading:
+def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = None) -> Shading:
     """Find the range that holds all fields' values, and contour levels in it.
 
     Args:
@@ -171,7 +171,7 @@ def _checked_alike(fields: Sequence[Field]) -> Field:
     return fields[0]
 
 
-def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -> Limits:
+def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -> DrawnRange:
     if scale in _SCALED:
         return 0.0, 1.0
     if not len(values):
@@ -186,7 +186,7 @@ def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -
     return (low / 2, low * 2) if scale == "log" else (low - max(abs(low), 1.0) / 2, low + max(abs(low), 1.0) / 2)
 
 
-def _checked(limits: Limits, scale: Scale, *, signed: bool) -> Limits:
+def _checked(limits: DrawnRange, scale: Scale, *, signed: bool) -> DrawnRange:
     if np.shape(limits) != (2,) or not np.isfinite(limits).all() or not limits[0] < limits[1]:
         raise ValueError(f"`limits` must be two finite numbers, the lower first, got {limits!r}")
     if scale == "log" and limits[0] <= 0:

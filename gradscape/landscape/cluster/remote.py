@@ -33,9 +33,9 @@ from gradscape.landscape.engine import (
     trusted_graph,
 )
 
-__all__ = ["Answer", "Parcel", "Refusal", "RemoteEvaluator", "Result", "SharedBatches", "check_machine"]
+__all__ = ["Answer", "Answered", "Parcel", "Refusal", "RemoteEvaluator", "SharedBatches", "check_machine"]
 
-Result = TypeVar("Result")
+Answered = TypeVar("Answered")
 
 
 @dataclass(frozen=True, eq=False)
@@ -217,7 +217,7 @@ class RemoteEvaluator:
         return Answer(losses, np.concatenate(rights) if rights else None, time.perf_counter() - began)
 
 
-def _refusing(function: Callable[[], Result]) -> Result | Refusal:
+def _refusing(function: Callable[[], Answered]) -> Answered | Refusal:
     try:
         return function()
     except RayError:  # this process is cut off: others have to do its work

@@ -115,7 +115,7 @@ def choose_plan(
     try:
         graph = _known_graph(work)
         notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
-        trial = _Trial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
+        trial = _PlanTrial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
         if stored and wanted["traced"]:
             notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
             form = {name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
@@ -132,7 +132,7 @@ def choose_plan(
     return ChosenPlan(plan, graph, notes)
 
 
-class _Trial:
+class _PlanTrial:
     """A network in the form of a plan, with the first images, to be timed and asked.
 
     Raises:
@@ -149,10 +149,10 @@ class _Trial:
         # can still be taken.
         self.losses([0])
 
-    def otherwise(self, **changes: Any) -> "_Trial":
+    def otherwise(self, **changes: Any) -> "_PlanTrial":
         """The same under another plan."""
         plan = replace(self.plan, **changes)
-        return self if plan == self.plan else _Trial(self.work, self.graph, plan)
+        return self if plan == self.plan else _PlanTrial(self.work, self.graph, plan)
 
     def losses(self, points: Sequence[int]) -> np.ndarray:
         """Losses of the first images at each point."""
@@ -238,7 +238,7 @@ def _best_format(graph: FoldedGraph, plan: ExecutionPlan) -> str:
     return "channels_last" if len(convolutions) else plan.memory_format
 
 
-def _best_precision(trial: _Trial, *, free: bool) -> tuple[_Trial, dict[str, Any]]:
+def _best_precision(trial: _PlanTrial, *, free: bool) -> tuple[_PlanTrial, dict[str, Any]]:
     """bf16 where it is faster and near enough, or where there is no choice; and what was measured."""
     work, size = trial.work, trial.work.first.count
     population = work.population or work.images or UNKNOWN_POPULATION
@@ -286,7 +286,7 @@ def _expected_images(work: Work, seconds: float) -> int:
     return min(most, max(work.first.count, int(work.seconds / seconds / len(work.coordinates))))
 
 
-def _best_batch(trial: _Trial) -> int:
+def _best_batch(trial: _PlanTrial) -> int:
     """The smallest batch, from a block on, whose double is hardly faster."""
     best, device = trial.plan.block_size, trial.plan.device.split()[0]
     most = min(trial.work.images or UNKNOWN_POPULATION, _LARGEST_BATCH.get(device, best))
@@ -296,7 +296,7 @@ def _best_batch(trial: _Trial) -> int:
     return best
 
 
-def _best_form(trial: _Trial, *, batch_size: int) -> tuple[ExecutionPlan, str]:
+def _best_form(trial: _PlanTrial, *, batch_size: int) -> tuple[ExecutionPlan, str]:
     """Several points side by side for tiny networks, code by `torch.compile` for long runs: if they are faster."""
     plan, points = replace(trial.plan, batch_size=batch_size), len(trial.work.coordinates)
     seconds = trial.seconds(batch_size)
@@ -309,7 +309,7 @@ def _best_form(trial: _Trial, *, batch_size: int) -> tuple[ExecutionPlan, str]:
     else:
         return plan, "one point at a time"
     try:
-        faster = seconds / _Trial(trial.work, trial.graph, other).seconds(batch_size)
+        faster = seconds / _PlanTrial(trial.work, trial.graph, other).seconds(batch_size)
     except TracingError as problem:
         return plan, f"one point at a time, since {name} cannot be had: {problem}"
     chosen = other if faster > _OTHER_FORM else plan

@@ -14,12 +14,12 @@ from torch.nn import functional as F
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
-__all__ = ["CifarResNet", "Shortcut"]
+__all__ = ["CifarResNet", "ShortcutKind"]
 
-Shortcut = Literal["padding", "projection", "none"]
+ShortcutKind = Literal["padding", "projection", "none"]
 
 
-class _Padding(nn.Module):
+class _PaddingShortcut(nn.Module):
     """Every second pixel, with zeros for the new channels, half of them on each side (option A of the paper)."""
 
     def __init__(self, new_channels: int) -> None:
@@ -30,7 +30,7 @@ class _Padding(nn.Module):
         return F.pad(x[:, :, ::2, ::2], self.margins)
 
 
-class _BasicBlock(AttendedBlock):
+class _CifarBlock(AttendedBlock):
     """Two 3×3 convolutions around which a shortcut leads, if there is one."""
 
     spatial_convolution = "conv1,bn1"
@@ -49,13 +49,13 @@ class _BasicBlock(AttendedBlock):
         return self.attend_output(F.relu(out if self.shortcut is None else out + self.shortcut(x)))
 
 
-def _shortcut(kind: Shortcut, channels: int, filters: int) -> nn.Module | None:
+def _shortcut(kind: ShortcutKind, channels: int, filters: int) -> nn.Module | None:
     if kind == "none":
         return None
     if channels == filters:
         return nn.Identity()
     if kind == "padding":
-        return _Padding(filters - channels)
+        return _PaddingShortcut(filters - channels)
     return nn.Sequential(nn.Conv2d(channels, filters, 1, stride=2, bias=False), nn.BatchNorm2d(filters))
 
 
@@ -71,15 +71,15 @@ class CifarResNet(StagedNetwork):
             A), `"projection"` (1×1 convolution and batch normalization, option B); or `"none"` around no block.
     """
 
-    def __init__(self, depth: int, *, num_classes: int = 10, shortcut: Shortcut = "padding") -> None:
+    def __init__(self, depth: int, *, num_classes: int = 10, shortcut: ShortcutKind = "padding") -> None:
         super().__init__()
         blocks = (depth - 2) // 6
 
         def stage(channels: int, filters: int) -> nn.Sequential:
             stride = 1 if channels == filters else 2
-            first = _BasicBlock(channels, filters, stride=stride, shortcut=_shortcut(shortcut, channels, filters))
+            first = _CifarBlock(channels, filters, stride=stride, shortcut=_shortcut(shortcut, channels, filters))
             others = [
-                _BasicBlock(filters, filters, stride=1, shortcut=_shortcut(shortcut, filters, filters))
+                _CifarBlock(filters, filters, stride=1, shortcut=_shortcut(shortcut, filters, filters))
                 for _ in range(blocks - 1)
             ]
             return nn.Sequential(first, *others)

@@ -18,7 +18,7 @@ from gradscape.models.staged import StagedNetwork
 __all__ = ["CifarDLA"]
 
 
-class _BasicBlock(AttendedBlock):
+class _DLABlock(AttendedBlock):
     """Two 3×3 convolutions around which a shortcut leads."""
 
     spatial_convolution = "conv1,bn1"
@@ -57,8 +57,8 @@ class _BinaryTree(nn.Module):
     def __init__(self, channels: int, filters: int, *, levels: int, stride: int) -> None:
         super().__init__()
         if levels == 1:
-            self.left: nn.Module = _BasicBlock(channels, filters, stride=stride)
-            self.right: nn.Module = _BasicBlock(filters, filters, stride=1)
+            self.left: nn.Module = _DLABlock(channels, filters, stride=stride)
+            self.right: nn.Module = _DLABlock(filters, filters, stride=1)
         else:
             self.left = _BinaryTree(channels, filters, levels=levels - 1, stride=stride)
             self.right = _BinaryTree(filters, filters, levels=levels - 1, stride=1)
@@ -74,10 +74,10 @@ class _MergedTree(nn.Module):
 
     def __init__(self, channels: int, filters: int, *, stride: int) -> None:
         super().__init__()
-        self.beside = _BasicBlock(channels, filters, stride=stride)
+        self.beside = _DLABlock(channels, filters, stride=stride)
         self.subtree = _BinaryTree(channels, filters, levels=1, stride=stride)
-        self.left = _BasicBlock(filters, filters, stride=1)
-        self.right = _BasicBlock(filters, filters, stride=1)
+        self.left = _DLABlock(filters, filters, stride=1)
+        self.right = _DLABlock(filters, filters, stride=1)
         self.root = _Root(4, filters)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def _projection(channels: int, filters: int, stride: int) -> nn.Conv2d | None:
     return nn.Conv2d(channels, filters, 1, stride, bias=False)
 
 
-class _BasicBlock(AttendedBlock):
+class _PreactBlock(AttendedBlock):
     """Two 3×3 convolutions, each after normalization and ReLU."""
 
     expansion = 1
@@ -46,7 +46,7 @@ class _BasicBlock(AttendedBlock):
         return self.attend_output(out + (x if self.shortcut is None else self.shortcut(activated)))
 
 
-class _Bottleneck(AttendedBlock):
+class _PreactBottleneck(AttendedBlock):
     """Convolutions 1×1, 3×3 and 1×1, each after normalization and ReLU."""
 
     expansion = 4
@@ -97,7 +97,7 @@ class PreactResNet(StagedNetwork):
         final_normalization: bool = False,
     ) -> None:
         super().__init__()
-        block = _Bottleneck if bottleneck else _BasicBlock
+        block = _PreactBottleneck if bottleneck else _PreactBlock
         self.stem = nn.Conv2d(3, stem_channels, 3, padding=1, bias=False)
         self.stages = nn.ModuleList()
         channels = stem_channels

@@ -20,7 +20,7 @@ from gradscape.models.staged import StagedNetwork
 __all__ = ["CifarRegNetY400MF"]
 
 
-class _Bottleneck(ResBottleneckBlock, AttendedBlock):
+class _RegNetBlock(ResBottleneckBlock, AttendedBlock):
     """Torchvision's block, with places for attention."""
 
     proj: nn.Module | None
@@ -62,7 +62,7 @@ class CifarRegNetY400MF(StagedNetwork, RegNet):
             strides=[1, 1, 2, 2],
             se_ratio=0.25,
         )
-        super().__init__(stages, num_classes, stem_width=64, stem_type=_stem, block_type=_Bottleneck)
+        super().__init__(stages, num_classes, stem_width=64, stem_type=_stem, block_type=_RegNetBlock)
 
     @property
     def stages(self) -> nn.ModuleList:

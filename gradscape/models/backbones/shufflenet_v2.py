@@ -17,7 +17,7 @@ from gradscape.models.staged import StagedNetwork
 __all__ = ["ShuffleNetV2"]
 
 
-class _InvertedResidual(InvertedResidual, AttendedBlock):
+class _ShuffleUnit(InvertedResidual, AttendedBlock):
     """Torchvision's block, with places for attention.
 
     Its residual branch is the one with three convolutions; the other is the shortcut, which is put beside it and not
@@ -45,7 +45,7 @@ class ShuffleNetV2(StagedNetwork, TorchvisionShuffleNetV2):
     """
 
     def __init__(self, *, num_classes: int = 1000, small_images: bool = False) -> None:
-        super().__init__([4, 8, 4], [24, 116, 232, 464, 1024], num_classes, _InvertedResidual)
+        super().__init__([4, 8, 4], [24, 116, 232, 464, 1024], num_classes, _ShuffleUnit)
         if small_images:
             self.conv1[0].stride = (1, 1)
             self.maxpool = nn.Identity()

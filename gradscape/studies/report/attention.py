@@ -13,10 +13,10 @@ from gradscape.figures.images.attention import draws_map
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
 from gradscape.studies.attention import multiply_batch_weights
 from gradscape.studies.report.commands import command, image_options, network_path
-from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, owned
-from gradscape.studies.report.gallery import Panel, make_galleries, show_galleries
+from gradscape.studies.report.found import Found, ReportedNetwork, owned
+from gradscape.studies.report.gallery import GalleryPanel, make_galleries, show_galleries
 
 __all__ = ["ATTENTION"]
 
@@ -27,7 +27,7 @@ _SCALES = {1: ("global",), 2: ("fine", "global"), 3: ("fine", "coarse", "global"
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Attention:
+class _FoundAttention:
     """A network's attention maps for some pictures.
 
     Attributes:
@@ -43,18 +43,18 @@ class _Attention:
         return max((len(one.values) for one in self.maps.values() if one.values.ndim == 4), default=0)
 
 
-def _read(path: Path) -> Found[_Attention]:
+def _read(path: Path) -> Found[_FoundAttention]:
     maps, meta = load_attention_maps(path)
-    return Found(path, _Attention(maps), meta)
+    return Found(path, _FoundAttention(maps), meta)
 
 
-def _show(networks: Sequence[Network], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:
     return show_galleries(
-        make_galleries(networks, pictures, _Attention, count=lambda attention: attention.count, panel=_panel)
+        make_galleries(networks, pictures, _FoundAttention, count=lambda attention: attention.count, panel=_panel)
     )
 
 
-def _panel(network: Network, attention: _Attention, names: Sequence[str]) -> Panel:
+def _panel(network: ReportedNetwork, attention: _FoundAttention, names: Sequence[str]) -> GalleryPanel:
     maps = attention.maps
     # Of each block the last map, which is what it does to its features.
     last = {one.block: one for one in maps.values() if draws_map(one)}
@@ -126,18 +126,18 @@ def _ranking(maps: Mapping[str, AttentionMap], names: Sequence[str]) -> list[str
     return [f"{names[number]}: {weights[number]:.3f}" for number in order.tolist()]
 
 
-def _describe(network: Network) -> list[Fact]:
-    return [state("attention", found) for found in network.of(_Attention)]
+def _describe(network: ReportedNetwork) -> list[Fact]:
+    return [state("attention", found) for found in network.of(_FoundAttention)]
 
 
-def _commands(networks: Sequence[Network]) -> list[str]:
+def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [
         command("attention", network_path(network), *image_options(found), "-o", found.path.parent)
-        for network, found in owned(networks, _Attention)
+        for network, found in owned(networks, _FoundAttention)
     ]
 
 
-ATTENTION = Kind(
+ATTENTION = ReportKind(
     section=Section("attention", "Attention"),
     readers={".npz:attention_maps": _read},
     show=_show,

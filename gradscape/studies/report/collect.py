@@ -28,7 +28,7 @@ class Findings:
     """All that was found, in the order of the folders and of the names in them.
 
     Attributes:
-        checkpoints: Networks.
+        checkpoints: ReportedNetworks.
         results: What was made of them, by the name of its kind, in the order of the kinds.
         pictures: What networks were shown.
         unread: Files that look like results and why they are none.

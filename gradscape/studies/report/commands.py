@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Sequence
 
-from gradscape.studies.report.found import Found, Network
+from gradscape.studies.report.found import Found, ReportedNetwork
 
 __all__ = ["UNKNOWN", "command", "data_options", "image_options", "network_path", "network_paths"]
 
@@ -16,12 +16,12 @@ def command(*parts: object) -> str:
     return shlex.join(["gradscape", *map(str, parts)])
 
 
-def network_path(network: Network) -> str:
+def network_path(network: ReportedNetwork) -> str:
     """Return a network's checkpoint, or what stands for it."""
     return str(network.checkpoint.path) if network.checkpoint else UNKNOWN
 
 
-def network_paths(group: Sequence[tuple[Network, Found[object]]]) -> list[str]:
+def network_paths(group: Sequence[tuple[ReportedNetwork, Found[object]]]) -> list[str]:
     """Return the checkpoints of all networks of a group, each once."""
     return list(dict.fromkeys(network_path(network) for network, _ in group))
 

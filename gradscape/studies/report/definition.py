@@ -7,9 +7,9 @@ from typing import final
 
 from gradscape.data.pictures import ShownPictures
 from gradscape.studies.report.facts import Fact
-from gradscape.studies.report.found import Found, Network, Networks
+from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
 
-__all__ = ["Kind", "Reader", "Section", "Shown", "Suggestion"]
+__all__ = ["Reader", "ReportKind", "Section", "Shown", "Suggestion"]
 
 Reader = Callable[[Path], Found[object] | None]
 """Reads a file; None where it turns out to be of no interest."""
@@ -60,17 +60,17 @@ class Suggestion:
     command: str
 
 
-def _by_weights(networks: Networks, found: Found[object]) -> list[Network]:
+def _by_weights(networks: ReportedNetworks, found: Found[object]) -> list[ReportedNetwork]:
     return [networks.by_weights(found)]
 
 
-def _no_commands(networks: Sequence[Network]) -> list[str]:
+def _no_commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return []
 
 
 @final
 @dataclass(frozen=True, eq=False, kw_only=True)
-class Kind:
+class ReportKind:
     """A kind of result. Its functions get at their results by `network.of(Type)`.
 
     Its template is `report/sections/NAME.html` by its name among the kinds; a script, `NAME.js`, may lie beside it.
@@ -90,10 +90,10 @@ class Kind:
 
     section: Section
     readers: Mapping[str, Reader]
-    show: Callable[[Sequence[Network], Sequence[Found[ShownPictures]]], Shown | None]
-    describe: Callable[[Network], list[Fact]]
-    commands: Callable[[Sequence[Network]], list[str]] = _no_commands
+    show: Callable[[Sequence[ReportedNetwork], Sequence[Found[ShownPictures]]], Shown | None]
+    describe: Callable[[ReportedNetwork], list[Fact]]
+    commands: Callable[[Sequence[ReportedNetwork]], list[str]] = _no_commands
     suggestion: Suggestion | None = None
-    owners: Callable[[Networks, Found[object]], list[Network]] = _by_weights
+    owners: Callable[[ReportedNetworks, Found[object]], list[ReportedNetwork]] = _by_weights
     precedes: bool = False
     template: str = ""

@@ -8,9 +8,9 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.web.scatter import place_embeddings
 from gradscape.studies.report.commands import command, network_paths
-from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, together
+from gradscape.studies.report.found import Found, ReportedNetwork, together
 
 __all__ = ["EMBEDDINGS"]
 
@@ -20,7 +20,7 @@ def _read(path: Path) -> Found[Embedding]:
     return Found(path, embedding, Provenance.of(embedding.meta))
 
 
-def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     scatters = [
         place_embeddings([found.result for _, found in group], titles=[network.title for network, _ in group])
         for group in together(networks, Embedding, _images)
@@ -35,7 +35,7 @@ def _images(found: Found[Embedding]) -> object:
     return [str(meta.get("data")), str(meta.get("split")), one.classes, one.seed, one.labels.tolist()]
 
 
-def _describe(network: Network) -> list[Fact]:
+def _describe(network: ReportedNetwork) -> list[Fact]:
     return [
         state(
             "embedding",
@@ -49,7 +49,7 @@ def _describe(network: Network) -> list[Fact]:
     ]
 
 
-def _commands(networks: Sequence[Network]) -> list[str]:
+def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [_command(group) for group in together(networks, Embedding, _run)]
 
 
@@ -60,7 +60,7 @@ def _run(found: Found[Embedding]) -> object:
     return [str(found.path.parent.parent), meta.get("data"), meta.get("split"), settings]
 
 
-def _command(group: Sequence[tuple[Network, Found[Embedding]]]) -> str:
+def _command(group: Sequence[tuple[ReportedNetwork, Found[Embedding]]]) -> str:
     embedding, meta, folder = group[0][1].result, group[0][1].meta, group[0][1].path.parent
     parts: list[object] = [*network_paths(group), "--data", meta.get("data", "DATA")]
     if meta.get("split", "test") != "test":
@@ -73,7 +73,7 @@ def _command(group: Sequence[tuple[Network, Found[Embedding]]]) -> str:
     return command("tsne", *parts, "-o", folder.parent if len(group) > 1 else folder)
 
 
-EMBEDDINGS = Kind(
+EMBEDDINGS = ReportKind(
     section=Section("embeddings", "Embeddings"),
     readers={".npz:embedding": _read},
     show=_show,

@@ -13,9 +13,9 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.style import short_number
-from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, Networks
+from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 
 __all__ = ["FAITHFULNESS", "faithfulness_table", "measured_rows"]
@@ -36,12 +36,12 @@ class _HeatmapTable:
     rows: tuple[dict[str, str], ...]
 
 
-def measured_rows(network: Network) -> list[dict[str, str]]:
+def measured_rows(network: ReportedNetwork) -> list[dict[str, str]]:
     """Return the rows about a network in which faithfulness was measured, of all tables beside its heatmaps."""
     return [row for found in network.of(_HeatmapTable) for row in _rows_about(network, found.path, found.result)]
 
 
-def faithfulness_table(networks: Sequence[Network]) -> Table | None:
+def faithfulness_table(networks: Sequence[ReportedNetwork]) -> Table | None:
     """Tabulate means over the images, a line for each network and method; None where nothing was measured."""
     rows = [
         Row(f"{network.title}, {method}", "", tuple(_cell(mean) for mean in means))
@@ -72,26 +72,26 @@ def _read_table(path: Path) -> Found[_HeatmapTable]:
     return Found(path, _HeatmapTable(tuple(rows)))
 
 
-def _owners(networks: Networks, found: Found[object]) -> list[Network]:
+def _owners(networks: ReportedNetworks, found: Found[object]) -> list[ReportedNetwork]:
     """A table belongs to all networks that it measures; measures by themselves tell the weights."""
     if isinstance(found.result, _HeatmapTable):
         return [network for network in networks if _rows_about(network, found.path, found.result)]
     return [networks.by_weights(found)]
 
 
-def _rows_about(network: Network, path: Path, table: _HeatmapTable) -> list[dict[str, str]]:
+def _rows_about(network: ReportedNetwork, path: Path, table: _HeatmapTable) -> list[dict[str, str]]:
     """A table names models as the folders below it do; their heatmaps tell the networks."""
     beside = [found for found in network.of(Heatmaps) if found.path.parent.parent == path.parent]
     called = {found.meta.called for found in beside}
     return [row for row in table.rows if row.get("road") and row.get("model") in called]
 
 
-def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     table = faithfulness_table(networks)
     return Shown(table) if table else None
 
 
-def _means(network: Network) -> Iterator[tuple[str, list[Mean]]]:
+def _means(network: ReportedNetwork) -> Iterator[tuple[str, list[Mean]]]:
     for found in network.of(Faithfulness):
         means = found.result.means
         yield str(found.meta.get("method", "")), [means[name] for name in _BETTER]
@@ -119,11 +119,11 @@ def _cell(mean: Mean) -> Cell:
     return Cell(f"{mean.value:.3f}", error)
 
 
-def _describe(network: Network) -> list[Fact]:
+def _describe(network: ReportedNetwork) -> list[Fact]:
     return [state("faithfulness", found) for found in network.of(Faithfulness)]
 
 
-FAITHFULNESS = Kind(
+FAITHFULNESS = ReportKind(
     section=Section("heatmaps", "Heatmaps"),
     readers={".npz:faithfulness": _read_measures, "cam.csv": _read_table},
     owners=_owners,

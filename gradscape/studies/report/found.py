@@ -10,7 +10,7 @@ from gradscape._provenance import Provenance
 from gradscape.figures.caption import one_line
 from gradscape.models import Classifier
 
-__all__ = ["BEST", "LAST", "Found", "Network", "Networks", "owned", "together"]
+__all__ = ["BEST", "LAST", "Found", "ReportedNetwork", "ReportedNetworks", "owned", "together"]
 
 LAST, BEST = "model.safetensors", "best.safetensors"
 """What training calls its checkpoints."""
@@ -57,7 +57,7 @@ class Found(Generic[T_co]):
 
 @final
 @dataclass(eq=False)
-class Network:
+class ReportedNetwork:
     """A network and every result about it.
 
     Attributes:
@@ -101,26 +101,26 @@ class Network:
 
 
 @final
-class Networks:
+class ReportedNetworks:
     """Networks while results are sorted: a result finds the one that it is about, or brings a new one."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, ...], Network] = {}
+        self._known: dict[tuple[str, ...], ReportedNetwork] = {}
 
-    def __iter__(self) -> Iterator[Network]:
+    def __iter__(self) -> Iterator[ReportedNetwork]:
         return iter(self._known.values())
 
-    def join(self, network: Network, *key: str) -> Network:
+    def join(self, network: ReportedNetwork, *key: str) -> ReportedNetwork:
         """Return the network that is known by the key, else this one, which is known from now on."""
         return self._known.setdefault(key, network)
 
-    def by_weights(self, found: Found[object]) -> Network:
+    def by_weights(self, found: Found[object]) -> ReportedNetwork:
         """Return the network of a result by its weights, or by folder and model where the file does not tell them."""
         key = (found.weights,) if found.weights else ("", found.model, str(found.path.parent))
-        return self.join(Network(found.model, found.weights, found.path.parent), *key)
+        return self.join(ReportedNetwork(found.model, found.weights, found.path.parent), *key)
 
 
-def owned(networks: Sequence[Network], result_type: type[T]) -> Iterator[tuple[Network, Found[T]]]:
+def owned(networks: Sequence[ReportedNetwork], result_type: type[T]) -> Iterator[tuple[ReportedNetwork, Found[T]]]:
     """Go through all results of a type, each with its network."""
     for network in networks:
         for found in network.of(result_type):
@@ -128,8 +128,8 @@ def owned(networks: Sequence[Network], result_type: type[T]) -> Iterator[tuple[N
 
 
 def together(
-    networks: Sequence[Network], result_type: type[T], key: Callable[[Found[T]], object]
-) -> list[list[tuple[Network, Found[T]]]]:
+    networks: Sequence[ReportedNetwork], result_type: type[T], key: Callable[[Found[T]], object]
+) -> list[list[tuple[ReportedNetwork, Found[T]]]]:
     """Group results of a type that one command made, or that are shown as one.
 
     Args:
@@ -137,7 +137,7 @@ def together(
         result_type: Their type.
         key: What results of a group share, as JSON can hold it.
     """
-    groups: dict[str, list[tuple[Network, Found[T]]]] = {}
+    groups: dict[str, list[tuple[ReportedNetwork, Found[T]]]] = {}
     for network, found in owned(networks, result_type):
         groups.setdefault(json.dumps(key(found), default=str), []).append((network, found))
     return list(groups.values())

@@ -9,10 +9,10 @@ from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
 from gradscape.studies.fusion import NOISE
 from gradscape.studies.report.commands import command, image_options, network_path
-from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, owned
-from gradscape.studies.report.gallery import Panel, make_galleries, show_galleries
+from gradscape.studies.report.found import Found, ReportedNetwork, owned
+from gradscape.studies.report.gallery import GalleryPanel, make_galleries, show_galleries
 
 __all__ = ["FUSION"]
 
@@ -24,13 +24,13 @@ def _read(path: Path) -> Found[FusionMaps]:
     return Found(path, maps, Provenance.of(maps.meta))
 
 
-def _show(networks: Sequence[Network], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:
     return show_galleries(
         make_galleries(networks, pictures, FusionMaps, count=lambda maps: len(maps.before), panel=_panel)
     )
 
 
-def _panel(network: Network, maps: FusionMaps, names: Sequence[str]) -> Panel:
+def _panel(network: ReportedNetwork, maps: FusionMaps, names: Sequence[str]) -> GalleryPanel:
     stages = []
     for name, values in zip(maps.names, (maps.before, maps.part, maps.fused), strict=True):
         pictures = [packed_maps(shrunk(one[:_TILES], _LARGEST_TILE)) for one in values[: len(names)]]
@@ -44,20 +44,20 @@ def _panel(network: Network, maps: FusionMaps, names: Sequence[str]) -> Panel:
     }
 
 
-def _describe(network: Network) -> list[Fact]:
+def _describe(network: ReportedNetwork) -> list[Fact]:
     return [state("fusion", found, block=found.result.block) for found in network.of(FusionMaps)]
 
 
-def _commands(networks: Sequence[Network]) -> list[str]:
+def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [_command(network, found) for network, found in owned(networks, FusionMaps)]
 
 
-def _command(network: Network, found: Found[FusionMaps]) -> str:
+def _command(network: ReportedNetwork, found: Found[FusionMaps]) -> str:
     shown = ["--noise"] if found.picture_names == [NOISE] else image_options(found)
     return command("fusion", network_path(network), *shown, "--block", found.result.block, "-o", found.path.parent)
 
 
-FUSION = Kind(
+FUSION = ReportKind(
     section=Section("fusion", "Feature fusion"),
     readers={".npz:fusion": _read},
     show=_show,

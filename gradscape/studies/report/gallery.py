@@ -8,14 +8,14 @@ from typing import Any, TypeVar, final
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.packed_maps import picture_sheet
 from gradscape.studies.report.definition import Shown
-from gradscape.studies.report.found import Found, Network, owned
+from gradscape.studies.report.found import Found, ReportedNetwork, owned
 
-__all__ = ["Gallery", "Panel", "make_galleries", "show_galleries"]
+__all__ = ["Gallery", "GalleryPanel", "make_galleries", "show_galleries"]
 
 _MOST_PICTURES = 24
 
 T = TypeVar("T")
-Panel = dict[str, Any]
+GalleryPanel = dict[str, Any]
 """One result in a gallery, as JSON can hold it."""
 
 
@@ -38,12 +38,12 @@ class Gallery:
 
 
 def make_galleries(
-    networks: Sequence[Network],
+    networks: Sequence[ReportedNetwork],
     pictures: Sequence[Found[ShownPictures]],
     result_type: type[T],
     *,
     count: Callable[[T], int],
-    panel: Callable[[Network, T, Sequence[str]], Panel],
+    panel: Callable[[ReportedNetwork, T, Sequence[str]], GalleryPanel],
 ) -> list[Gallery]:
     """Make a gallery for each set of pictures.
 
@@ -54,7 +54,7 @@ def make_galleries(
         count: Number of pictures that a result is about, 0 where it does not tell.
         panel: A network's result for the pictures of these names.
     """
-    groups: dict[str, list[tuple[Network, Found[T]]]] = {}
+    groups: dict[str, list[tuple[ReportedNetwork, Found[T]]]] = {}
     for network, found in owned(networks, result_type):
         digest = found.picture_digest or str((found.picture_names, _count(found, count)))
         groups.setdefault(digest, []).append((network, found))

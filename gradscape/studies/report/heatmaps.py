@@ -13,11 +13,11 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.web.packed_maps import packed_maps
 from gradscape.studies.report.commands import command, image_options, network_paths
-from gradscape.studies.report.definition import Kind, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.faithfulness import FAITHFULNESS, measured_rows
-from gradscape.studies.report.found import Found, Network, together
-from gradscape.studies.report.gallery import Gallery, Panel, make_galleries, show_galleries
+from gradscape.studies.report.found import Found, ReportedNetwork, together
+from gradscape.studies.report.gallery import Gallery, GalleryPanel, make_galleries, show_galleries
 
 __all__ = ["HEATMAPS"]
 
@@ -29,13 +29,13 @@ def _read(path: Path) -> Found[Heatmaps]:
     return Found(path, maps, Provenance.of(maps.meta))
 
 
-def _show(networks: Sequence[Network], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], pictures: Sequence[Found[ShownPictures]]) -> Shown | None:
     galleries = make_galleries(networks, pictures, Heatmaps, count=lambda maps: len(maps.raw), panel=_panel)
     return show_galleries([_with_choices(gallery) for gallery in galleries])
 
 
 def _with_choices(gallery: Gallery) -> Gallery:
-    panels: list[Panel] = gallery.content["panels"]
+    panels: list[GalleryPanel] = gallery.content["panels"]
     methods = {panel["method"] for panel in panels}
     classes = dict.fromkeys(name for panel in panels for name in panel["classes"])
     return replace(gallery, choices={"method": tuple(sorted(methods)), "class": tuple(sorted(classes, key=_natural))})
@@ -45,7 +45,7 @@ def _natural(name: str) -> tuple[int, str]:
     return (int(name), "") if name.isdecimal() else (-1, name)
 
 
-def _panel(network: Network, maps: Heatmaps, names: Sequence[str]) -> Panel:
+def _panel(network: ReportedNetwork, maps: Heatmaps, names: Sequence[str]) -> GalleryPanel:
     count = len(names)
     raw = maps.raw[:count]
     if max(raw.shape[1:]) > _LARGEST_MAP:
@@ -70,14 +70,14 @@ def _said(name: str, probability: float) -> str:
     return f"{name}, {100 * probability:.1f} %" if np.isfinite(probability) else name
 
 
-def _describe(network: Network) -> list[Fact]:
+def _describe(network: ReportedNetwork) -> list[Fact]:
     return [
         state("heatmaps", found, method=found.result.method, target_layer=found.result.target_layer)
         for found in network.of(Heatmaps)
     ]
 
 
-def _commands(networks: Sequence[Network]) -> list[str]:
+def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [_command(group) for group in together(networks, Heatmaps, _run)]
 
 
@@ -86,7 +86,7 @@ def _run(found: Found[Heatmaps]) -> object:
     return [str(found.path.parent.parent), found.picture_digest]
 
 
-def _command(group: Sequence[tuple[Network, Found[Heatmaps]]]) -> str:
+def _command(group: Sequence[tuple[ReportedNetwork, Found[Heatmaps]]]) -> str:
     maps, first = [found.result for _, found in group], group[0][1]
     parts: list[object] = [*network_paths(group), *image_options(first)]
     parts += [part for method in dict.fromkeys(one.method for one in maps) for part in ("--method", method)]
@@ -102,7 +102,7 @@ def _command(group: Sequence[tuple[Network, Found[Heatmaps]]]) -> str:
     return command("cam", *parts, "-o", first.path.parent.parent)
 
 
-HEATMAPS = Kind(
+HEATMAPS = ReportKind(
     section=FAITHFULNESS.section,
     readers={".npz:heatmaps": _read},
     show=_show,

@@ -5,7 +5,7 @@ an entry here.
 """
 
 from gradscape.studies.report.attention import ATTENTION
-from gradscape.studies.report.definition import Kind
+from gradscape.studies.report.definition import ReportKind
 from gradscape.studies.report.embeddings import EMBEDDINGS
 from gradscape.studies.report.faithfulness import FAITHFULNESS
 from gradscape.studies.report.fusion import FUSION
@@ -16,7 +16,7 @@ from gradscape.studies.report.trainings import TRAININGS
 
 __all__ = ["KINDS"]
 
-KINDS: dict[str, Kind] = {
+KINDS: dict[str, ReportKind] = {
     "landscapes": LANDSCAPES,
     "lines": LINES,
     "heatmaps": HEATMAPS,

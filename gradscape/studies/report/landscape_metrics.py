@@ -9,13 +9,13 @@ from gradscape.landscape import Surface
 from gradscape.landscape.metrics.measure import METRICS, Measure
 from gradscape.studies.compare import Comparison, compare_surfaces
 from gradscape.studies.differences import PairDifference
-from gradscape.studies.report.found import Network
+from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 
 __all__ = ["metric_tables"]
 
 
-def metric_tables(networks: Sequence[Network]) -> list[Table]:
+def metric_tables(networks: Sequence[ReportedNetwork]) -> list[Table]:
     """Landscape metrics of each network, and how they differ where several directions were drawn; none of none."""
     found = {network.title: [one.result for one in network.of(Surface)] for network in networks}
     surfaces = {title: several for title, several in found.items() if several}

@@ -13,16 +13,16 @@ from gradscape.figures.caption import one_line
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
 from gradscape.landscape import Surface
 from gradscape.studies.report.commands import command, data_options, network_paths
-from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, together
+from gradscape.studies.report.found import Found, ReportedNetwork, together
 from gradscape.studies.report.landscape_metrics import metric_tables
 
 __all__ = ["LANDSCAPES"]
 
 _MAKING = {"normalize": "filter", "ignore": "biasbn", "space": "weights"}
 
-_Group = Sequence[tuple[Network, Found[Surface]]]
+_Group = Sequence[tuple[ReportedNetwork, Found[Surface]]]
 
 
 def _read(path: Path) -> Found[Surface]:
@@ -32,7 +32,7 @@ def _read(path: Path) -> Found[Surface]:
     return Found(path, surface, Provenance.of(surface.meta))
 
 
-def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     surfaces, measured = _drawable(networks), metric_tables(networks)
     if not surfaces:
         return Shown({"surfaces": None, "metrics": measured}) if measured else None
@@ -43,7 +43,7 @@ def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Sho
     return Shown(given, content, libraries=(plotly_script(),))
 
 
-def _drawable(networks: Sequence[Network]) -> dict[str, Surface]:
+def _drawable(networks: Sequence[ReportedNetwork]) -> dict[str, Surface]:
     """What can be drawn in three dimensions, by a title that tells networks and seeds apart."""
     named: dict[str, Surface] = {}
     for network in networks:
@@ -64,7 +64,7 @@ def _distinction(found: Found[Surface], others: Sequence[Found[Surface]]) -> str
     return f", {found.path.parent.name}/{found.path.name}"
 
 
-def _content(networks: Sequence[Network], surfaces: Mapping[str, Surface]) -> dict[str, Any]:
+def _content(networks: Sequence[ReportedNetwork], surfaces: Mapping[str, Surface]) -> dict[str, Any]:
     """Surfaces side by side; those that are shown before anyone chooses, one of each network, are called first."""
     drawn = surface_content(list(surfaces.values()), titles=list(surfaces))
     owners = [
@@ -76,11 +76,11 @@ def _content(networks: Sequence[Network], surfaces: Mapping[str, Surface]) -> di
     return drawn
 
 
-def _describe(network: Network) -> list[Fact]:
+def _describe(network: ReportedNetwork) -> list[Fact]:
     return [state("landscape", found) for found in network.of(Surface)]
 
 
-def _commands(networks: Sequence[Network]) -> list[str]:
+def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [line for group in together(networks, Surface, _run) for line in _rebuild(group)]
 
 
@@ -133,7 +133,7 @@ def _grid(surface: Surface) -> list[object]:
     return ["--grid", spelled]
 
 
-LANDSCAPES = Kind(
+LANDSCAPES = ReportKind(
     section=Section("landscapes", "Landscapes"),
     readers={".h5:ycoordinates": _read},
     show=_show,

@@ -10,9 +10,9 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.landscape import Line
 from gradscape.studies.report.commands import UNKNOWN, command, data_options, network_path
-from gradscape.studies.report.definition import Kind, Shown
+from gradscape.studies.report.definition import ReportKind, Shown
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, owned
+from gradscape.studies.report.found import Found, ReportedNetwork, owned
 from gradscape.studies.report.landscapes import LANDSCAPES
 
 __all__ = ["LINES"]
@@ -25,7 +25,7 @@ def _read(path: Path) -> Found[Line]:
     return Found(path, line, Provenance.of(line.meta))
 
 
-def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     possible = (
         _chart(networks, "loss", lambda line: line.loss),
         _chart(networks, "error (%)", lambda line: 100 * line.error, linear=True),
@@ -35,7 +35,7 @@ def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Sho
 
 
 def _chart(
-    networks: Sequence[Network], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
+    networks: Sequence[ReportedNetwork], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
 ) -> Chart | None:
     curves = [
         Curve(network.title, found.result.alphas, heights(found.result), number)
@@ -46,15 +46,15 @@ def _chart(
     return place_chart(curves, x_label="alpha", y_label=label, linear=linear) if curves else None
 
 
-def _describe(network: Network) -> list[Fact]:
+def _describe(network: ReportedNetwork) -> list[Fact]:
     return [state("line", found) for found in network.of(Line)]
 
 
-def _commands(networks: Sequence[Network]) -> list[str]:
+def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [_command(network, found) for network, found in owned(networks, Line)]
 
 
-def _command(network: Network, found: Found[Line]) -> str:
+def _command(network: ReportedNetwork, found: Found[Line]) -> str:
     alphas, meta = found.result.alphas, found.meta
     between = "other" in meta
     parts: list[object] = [network_path(network), *([UNKNOWN] if between else [])]
@@ -64,4 +64,6 @@ def _command(network: Network, found: Found[Line]) -> str:
     return command("line", *parts, "-o", found.path.parent)
 
 
-LINES = Kind(section=LANDSCAPES.section, readers={".h5": _read}, show=_show, describe=_describe, commands=_commands)
+LINES = ReportKind(
+    section=LANDSCAPES.section, readers={".h5": _read}, show=_show, describe=_describe, commands=_commands
+)

@@ -5,19 +5,19 @@ from collections.abc import Sequence
 from gradscape._digest import digest_model
 from gradscape.figures.caption import one_line
 from gradscape.studies.report.collect import Findings
-from gradscape.studies.report.found import BEST, LAST, Network, Networks
+from gradscape.studies.report.found import BEST, LAST, ReportedNetwork, ReportedNetworks
 from gradscape.studies.report.kinds import KINDS
 
 __all__ = ["sort_by_network"]
 
 
-def sort_by_network(findings: Findings) -> list[Network]:
+def sort_by_network(findings: Findings) -> list[ReportedNetwork]:
     """Sort results by the digest of the weights that they were made with.
 
     A training's best checkpoint is a network of its own only where a result is about it. Results without a digest
     belong to a network of their folder and model.
     """
-    networks = Networks()
+    networks = ReportedNetworks()
     _add_checkpoints(findings, networks)
     for name, results in findings.results.items():
         for found in results:
@@ -28,15 +28,17 @@ def sort_by_network(findings: Findings) -> list[Network]:
     return kept
 
 
-def _add_checkpoints(findings: Findings, networks: Networks) -> None:
+def _add_checkpoints(findings: Findings, networks: ReportedNetworks) -> None:
     # Of equal weights in two files the one after the last epoch gives the name.
     for found in sorted(findings.checkpoints, key=lambda found: found.path.name == BEST):
         model = found.result
         weights = digest_model(model)
-        networks.join(Network(one_line(found.meta["name"]), weights, found.path.parent, checkpoint=found), weights)
+        networks.join(
+            ReportedNetwork(one_line(found.meta["name"]), weights, found.path.parent, checkpoint=found), weights
+        )
 
 
-def _give_titles(networks: Sequence[Network]) -> None:
+def _give_titles(networks: Sequence[ReportedNetwork]) -> None:
     """Call networks by their names; those of one name by the end of their path too, and by numbers where it is one."""
     names = [network.name for network in networks]
     for network in networks:
@@ -49,7 +51,7 @@ def _give_titles(networks: Sequence[Network]) -> None:
             network.title += f" {number}"
 
 
-def _tail(network: Network, networks: Sequence[Network]) -> str:
+def _tail(network: ReportedNetwork, networks: Sequence[ReportedNetwork]) -> str:
     """As much of the end of its path as tells a network from the others of its name."""
     others = [_path_parts(other) for other in networks if other is not network and other.name == network.name]
     parts = _path_parts(network)
@@ -59,7 +61,7 @@ def _tail(network: Network, networks: Sequence[Network]) -> str:
     return parts[-1]
 
 
-def _path_parts(network: Network) -> tuple[str, ...]:
+def _path_parts(network: ReportedNetwork) -> tuple[str, ...]:
     """Folders, and the checkpoint's file where it is not called as training calls it."""
     file = network.checkpoint.path if network.checkpoint else None
     return (*network.folder.parts, *([file.stem] if file and file.name != LAST else []))

@@ -13,7 +13,7 @@ from gradscape.figures.web.pages import render_page
 from gradscape.studies.report import provenance
 from gradscape.studies.report.collect import Findings, collect
 from gradscape.studies.report.definition import Section, Shown
-from gradscape.studies.report.found import Network
+from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.kinds import KINDS
 from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.summary import network_table
@@ -86,7 +86,7 @@ def _render(findings: Findings, command: str) -> str:
     )
 
 
-def _parts(networks: Sequence[Network], findings: Findings, command: str) -> list[_Part]:
+def _parts(networks: Sequence[ReportedNetwork], findings: Findings, command: str) -> list[_Part]:
     """What there is to show, in the page's order."""
     first = _Part("summary", Section("summary", "Networks"), "table", Shown(network_table(networks)))
     parts = [
@@ -105,6 +105,6 @@ def _parts(networks: Sequence[Network], findings: Findings, command: str) -> lis
     return [first, *parts, last]
 
 
-def _title(networks: Sequence[Network]) -> str:
+def _title(networks: Sequence[ReportedNetwork]) -> str:
     titles = [network.title for network in networks]
     return " and ".join(titles) if len(titles) < 3 else f"{len(titles)} networks"

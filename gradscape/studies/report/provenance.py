@@ -7,15 +7,15 @@ from dataclasses import replace
 from gradscape._provenance import Provenance
 from gradscape.landscape import Surface
 from gradscape.studies.report.commands import UNKNOWN, network_path
-from gradscape.studies.report.definition import Kind
+from gradscape.studies.report.definition import ReportKind
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Network, owned
+from gradscape.studies.report.found import ReportedNetwork, owned
 from gradscape.studies.report.kinds import KINDS
 
 __all__ = ["describe_network", "rebuild_commands", "suggest_commands"]
 
 
-def rebuild_commands(networks: Sequence[Network]) -> list[str]:
+def rebuild_commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     """Command lines, quoted for a shell, in the order in which they have to be run.
 
     Image files are named without their folder, which no result tells.
@@ -23,7 +23,7 @@ def rebuild_commands(networks: Sequence[Network]) -> list[str]:
     return list(dict.fromkeys(line for _, kind in _in_order() for line in kind.commands(networks)))
 
 
-def suggest_commands(networks: Sequence[Network]) -> list[tuple[str, str]]:
+def suggest_commands(networks: Sequence[ReportedNetwork]) -> list[tuple[str, str]]:
     """What is not there, and the command that makes it."""
     paths = [network_path(network) for network in networks if network.checkpoint] or [UNKNOWN]
     data = next((str(found.meta["data"]) for _, found in owned(networks, Surface) if "data" in found.meta), "DATA")
@@ -35,7 +35,7 @@ def suggest_commands(networks: Sequence[Network]) -> list[tuple[str, str]]:
     ]
 
 
-def describe_network(network: Network) -> list[Fact]:
+def describe_network(network: ReportedNetwork) -> list[Fact]:
     """The checkpoint's provenance, then that of each result, with everything that their files tell."""
     facts = [fact for _, kind in _in_order() for fact in kind.describe(network)]
     if network.checkpoint:
@@ -44,6 +44,6 @@ def describe_network(network: Network) -> list[Fact]:
     return facts
 
 
-def _in_order() -> list[tuple[str, Kind]]:
+def _in_order() -> list[tuple[str, ReportKind]]:
     """Kinds by name as their results are made: first what the others rest on."""
     return sorted(KINDS.items(), key=lambda item: not item[1].precedes)

@@ -9,7 +9,7 @@ from gradscape.figures.caption import one_line
 from gradscape.figures.style import short_number
 from gradscape.landscape import Surface
 from gradscape.models import count_macs, count_parameters
-from gradscape.studies.report.found import Network
+from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 from gradscape.studies.report.trainings import Training
 
@@ -24,7 +24,7 @@ _CENTER = "loss at the center"
 _log = logging.getLogger(__name__)
 
 
-def network_table(networks: Sequence[Network]) -> Table:
+def network_table(networks: Sequence[ReportedNetwork]) -> Table:
     """Tabulate accuracy, parameters, multiply-adds, efficiency, and the loss of each network on its landscape."""
     landscapes = any(network.of(Surface) for network in networks)
     rows = [
@@ -40,7 +40,7 @@ def network_table(networks: Sequence[Network]) -> Table:
     )
 
 
-def _cost(network: Network) -> tuple[Cell, ...]:
+def _cost(network: ReportedNetwork) -> tuple[Cell, ...]:
     accuracy, macs = _accuracy(network), _macs(network)
     parameters = count_parameters(network.checkpoint.result) if network.checkpoint else None
     return (
@@ -51,7 +51,7 @@ def _cost(network: Network) -> tuple[Cell, ...]:
     )
 
 
-def _accuracy(network: Network) -> float | None:
+def _accuracy(network: ReportedNetwork) -> float | None:
     """Test accuracy in [0, 1]: by the checkpoint, else by the metrics; None if unknown."""
     scores = network.checkpoint.meta.get("scores") if network.checkpoint else None
     accuracy = scores.get("test_accuracy") if isinstance(scores, Mapping) else None
@@ -61,7 +61,7 @@ def _accuracy(network: Network) -> float | None:
     return float(trained[0]["test_accuracy"][-1]) if trained and "test_accuracy" in trained[0] else None
 
 
-def _macs(network: Network) -> int | None:
+def _macs(network: ReportedNetwork) -> int | None:
     """Multiply-adds of one image; None without a checkpoint, or where they cannot be counted."""
     if network.checkpoint is None:
         return None
@@ -72,7 +72,7 @@ def _macs(network: Network) -> int | None:
         return None
 
 
-def _center(network: Network) -> Cell:
+def _center(network: ReportedNetwork) -> Cell:
     surfaces = network.of(Surface)
     if not surfaces or not np.isfinite(surfaces[0].result.origin.loss):
         return Cell(NONE)

@@ -10,9 +10,9 @@ import numpy as np
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.line_chart import Curve, place_chart
 from gradscape.studies.report.commands import command
-from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, Networks
+from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
 from gradscape.training import RECIPES
 from gradscape.training.history import load_metrics
 
@@ -41,16 +41,16 @@ def _read(path: Path) -> Found[Training] | None:
     return Found(path, Training(columns))
 
 
-def _owners(networks: Networks, found: Found[object]) -> list[Network]:
+def _owners(networks: ReportedNetworks, found: Found[object]) -> list[ReportedNetwork]:
     """The network whose last checkpoint lies beside the metrics, or one of which nothing but them is known."""
     folder = found.path.parent
     for network in networks:
         if network.checkpoint and network.checkpoint.path.parent == folder and not network.has_best_checkpoint:
             return [network]
-    return [networks.join(Network(folder.name or "training", "", folder), "", "training", str(folder))]
+    return [networks.join(ReportedNetwork(folder.name or "training", "", folder), "", "training", str(folder))]
 
 
-def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     charts = []
     for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
         curves = [
@@ -65,11 +65,11 @@ def _show(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Sho
     return Shown(charts) if charts else None
 
 
-def _describe(network: Network) -> list[Fact]:
+def _describe(network: ReportedNetwork) -> list[Fact]:
     return [state("training", found) for found in network.of(Training)]
 
 
-def _commands(networks: Sequence[Network]) -> list[str]:
+def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [_command(network.checkpoint.path, network.checkpoint.meta) for network in networks if network.checkpoint]
 
 
@@ -97,7 +97,7 @@ def _changes(recipe: Mapping[str, Any]) -> list[object]:
     return parts
 
 
-TRAININGS = Kind(
+TRAININGS = ReportKind(
     section=Section("training", "Training"),
     readers={"metrics.csv": _read},
     owners=_owners,

@@ -3,7 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 
-from gradscape.figures.charts.training import Curve, figure_curve, figure_training, plot_training
+from gradscape.figures.charts.training import TrainingQuantity, figure_curve, figure_training, plot_training
 
 EPOCHS = np.arange(5.0)
 
@@ -99,7 +99,7 @@ def held_out_run() -> dict[str, np.ndarray]:
 
 
 @pytest.mark.parametrize(("value", "expected"), [("loss", 2.2 - 0.25 * EPOCHS), ("accuracy", 10 + 12 * EPOCHS)])
-def test_images_held_out_have_a_curve_of_their_own(value: Curve, expected: np.ndarray) -> None:
+def test_images_held_out_have_a_curve_of_their_own(value: TrainingQuantity, expected: np.ndarray) -> None:
     drawn = {line.get_label(): line for line in plot_training(held_out_run(), value=value).lines}
     assert set(drawn) == {"train", "validation", "test"}
     np.testing.assert_allclose(np.asarray(drawn["validation"].get_ydata()), expected)

@@ -12,9 +12,9 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.studies.report import write_report
 from gradscape.studies.report.commands import command, network_path
-from gradscape.studies.report.definition import Kind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
-from gradscape.studies.report.found import Found, Network, owned
+from gradscape.studies.report.found import Found, ReportedNetwork, owned
 from gradscape.studies.report.kinds import KINDS
 from gradscape.studies.report.tables import Cell, Row, Table
 from tests.figures.results import make_surface
@@ -34,23 +34,23 @@ def read_size(path: Path) -> Found[Size]:
     return Found(path, Size(float(meters)), Provenance.of({"weights": weights, "ruler": "wooden"}))
 
 
-def show_sizes(networks: Sequence[Network], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+def show_sizes(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     rows = [Row(network.title, "m", (Cell(str(found.result.meters)),)) for network, found in owned(networks, Size)]
     return Shown(Table("How tall they are.", "network", ("size",), tuple(rows))) if rows else None
 
 
-def describe_sizes(network: Network) -> list[Fact]:
+def describe_sizes(network: ReportedNetwork) -> list[Fact]:
     return [state("size", found, unit="meter") for found in network.of(Size)]
 
 
-def measure_again(networks: Sequence[Network]) -> list[str]:
+def measure_again(networks: Sequence[ReportedNetwork]) -> list[str]:
     return [command("size", network_path(network), "-o", found.path.parent) for network, found in owned(networks, Size)]
 
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Results of one network, with a kind among the others that has no template of its own."""
-    kind = Kind(
+    kind = ReportKind(
         section=Section("sizes", "Sizes"),
         readers={"size.txt": read_size},
         show=show_sizes,

@@ -25,7 +25,7 @@ from gradscape.models import count_macs, count_parameters, load_checkpoint, save
 from gradscape.studies.report import write_report
 from gradscape.studies.report.collect import collect
 from gradscape.studies.report.faithfulness import faithfulness_table
-from gradscape.studies.report.found import Network
+from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.landscape_metrics import metric_tables
 from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.provenance import rebuild_commands, suggest_commands
@@ -67,7 +67,7 @@ def save_heatmaps(folder: Path, *, method: str = "gradcam", **meta: Any) -> Heat
     return maps
 
 
-def networks_in(folder: Path) -> list[Network]:
+def networks_in(folder: Path) -> list[ReportedNetwork]:
     return sort_by_network(collect([folder]))
 
 

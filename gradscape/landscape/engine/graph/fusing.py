@@ -9,15 +9,15 @@ from torch import fx
 
 from gradscape.landscape.engine.graph.folding import arguments
 
-__all__ = ["Activation", "can_fuse", "fuse_operators", "leaking"]
+__all__ = ["FusedActivation", "can_fuse", "fuse_operators", "leaking"]
 
 _ATEN = torch.ops.aten
 
-Activation = tuple[str, list[float], str]  # oneDNN's name, its numbers, its algorithm
+FusedActivation = tuple[str, list[float], str]  # oneDNN's name, its numbers, its algorithm
 
 # Those that hand NaN and infinities on as torch's own do: oneDNN's ReLU turns NaN into 0 and would hide where a network
 # breaks down, and so does its hardtanh. These two work in place instead, or leak (`leaking`).
-_ACTIVATIONS: dict[Any, Activation] = {
+_ACTIVATIONS: dict[Any, FusedActivation] = {
     _ATEN.hardswish.default: ("hardswish", [], ""),
     _ATEN.hardswish_.default: ("hardswish", [], ""),
     _ATEN.silu.default: ("swish", [], ""),
@@ -29,7 +29,7 @@ _IN_PLACE: dict[Any, Any] = {
     _ATEN.hardtanh.default: _ATEN.hardtanh_.default,
 }
 _RECTIFIERS = {_ATEN.relu.default, _ATEN.relu_.default}
-_LEAKING: Activation = ("leaky_relu", [1e-30], "")  # hands NaN on; the leak is lost in every sum
+_LEAKING: FusedActivation = ("leaky_relu", [1e-30], "")  # hands NaN on; the leak is lost in every sum
 _CONVOLUTION_AND_SUM = torch.ops.mkldnn._convolution_pointwise.binary
 _FRESH = {  # operators whose results share memory with nothing
     _ATEN.conv2d.default,
@@ -137,7 +137,7 @@ def _fuse_linear(node: fx.Node) -> None:
     _replace(run, torch.ops.mkldnn._linear_pointwise.default, inputs)
 
 
-def _with_activation(run: list[fx.Node]) -> tuple[list[fx.Node], Activation]:
+def _with_activation(run: list[fx.Node]) -> tuple[list[fx.Node], FusedActivation]:
     """The run with the activation that alone listens to its end, if there is one, and what oneDNN calls it."""
     user = _only_user(run[-1], _ACTIVATIONS)
     return (run, ("none", [], "")) if user is None else ([*run, user], _ACTIVATIONS[user.target])
