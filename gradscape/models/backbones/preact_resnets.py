@@ -25,7 +25,7 @@ def _projection(channels: int, filters: int, stride: int) -> nn.Conv2d | None:
     return nn.Conv2d(channels, filters, 1, stride, bias=False)
 
 
-class _PreactBlock(AttendedBlock):
+class _PreactBasicBlock(AttendedBlock):
     """Two 3×3 convolutions, each after normalization and ReLU."""
 
     expansion = 1
@@ -97,7 +97,7 @@ class PreactResNet(StagedNetwork):
         final_normalization: bool = False,
     ) -> None:
         super().__init__()
-        block = _PreactBottleneck if bottleneck else _PreactBlock
+        block = _PreactBottleneck if bottleneck else _PreactBasicBlock
         self.stem = nn.Conv2d(3, stem_channels, 3, padding=1, bias=False)
         self.stages = nn.ModuleList()
         channels = stem_channels
