@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradscape._files import replacing
+from gradscape._names import numbered, tell_apart
 from gradscape.data.pictures import Pictures
 from gradscape.figures import (
     figure_comparison,
@@ -150,9 +151,7 @@ def titles(pictures: Pictures) -> list[str]:
 def picture_stems(pictures: Pictures) -> list[str]:
     """For each picture what the files about it are called, all different: its name without ending, where that does."""
     stems = [file_name(Path(name).stem) for name in pictures.names]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [f"{number}-{file_name(name)}" for number, name in enumerate(pictures.names, 1)]
+    return tell_apart([stems, numbered([file_name(name) for name in pictures.names])])
 
 
 def save_pages(pages: Iterator[Figure], stem: Path) -> list[Path]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gradscape._arrays import load_arrays
 from gradscape._checkpoint import read_checkpoint
-from gradscape._names import is_function_name, one_line
+from gradscape._names import error_line, is_function_name
 from gradscape.data.pictures import ShownPictures, load_shown_pictures
 from gradscape.explain.attention_map import AttentionMap, load_attention_maps
 from gradscape.explain.embedding import Embedding
@@ -137,7 +137,7 @@ def _read(path: Path, findings: Findings) -> None:
     try:
         reader(path, findings)
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError, csv.Error) as problem:
-        findings.unread.append((path, one_line(problem)))
+        findings.unread.append((path, error_line(problem)))
 
 
 def _read_checkpoint(path: Path, findings: Findings) -> None:
