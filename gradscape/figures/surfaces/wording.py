@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscape.figures.caption import one_line
+from gradscape._names import one_line
 from gradscape.figures.style import short_number
 from gradscape.landscape import Line, Surface
 from gradscape.landscape.measured import Measured

@@ -9,11 +9,11 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._digest import digest_tensors
+from gradscape._names import one_line
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.faithfulness import Faithfulness
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.figures.caption import one_line
 from gradscape.landscape import Line, Surface
 from gradscape.models import Classifier, count_macs, count_parameters
 from gradscape.studies.report.collect import Attention, Findings, Found

@@ -11,8 +11,8 @@ import numpy as np
 
 from gradscape import __version__
 from gradscape._files import replacing
+from gradscape._names import one_line
 from gradscape.data.pictures import ShownPictures
-from gradscape.figures.caption import one_line
 from gradscape.figures.web.pages import render_page
 from gradscape.figures.web.report_chart import Chart, Curve, place_chart
 from gradscape.figures.web.report_maps import color_tables

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gradscape.figures.caption import one_line
+from gradscape._names import one_line
 from gradscape.studies.report.networks import Network
 
 __all__ = ["Fact", "describe_network"]
