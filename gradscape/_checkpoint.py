@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from gradscape._digest import digest_model
 from gradscape._files import replacing
-from gradscape._names import one_line
+from gradscape._names import error_line
 from gradscape._provenance import current_versions
 
 __all__ = ["Classifier", "read_checkpoint", "read_foreign_state", "save_checkpoint"]
@@ -188,7 +188,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is not a valid safetensors file: {one_line(error)}") from error
+        raise ValueError(f"{path} is not a valid safetensors file: {error_line(error)}") from error
 
 
 def _read_pickle(path: Path) -> Any:
@@ -198,7 +198,7 @@ def _read_pickle(path: Path) -> Any:
         raise
     except Exception as error:  # a file made by anyone can fail in any way
         raise ValueError(
-            f"{path} must be a state dict saved by torch, and is not: {one_line(error)}; nothing in it was executed; "
+            f"{path} must be a state dict saved by torch, and is not: {error_line(error)}; nothing in it was executed; "
             "save `model.state_dict()` alone where it was made"
         ) from error
 

@@ -1,21 +1,27 @@
-"""Names that users type: near matches, options behind `@`, `package.module:function`; and errors in one line."""
+"""Names that users type (near matches, options behind `@`, `package.module:function`), and names in what they read."""
 
 import difflib
 import importlib
 import os
 import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 __all__ = [
     "Option",
     "Scalar",
+    "error_line",
     "is_function_name",
     "load_function",
+    "numbered",
     "one_line",
     "parse_options",
+    "path_tails",
+    "tell_apart",
     "unknown_name",
     "working_directory_importable",
 ]
@@ -23,6 +29,7 @@ __all__ = [
 Scalar = bool | int | float | str
 Option = Scalar | list[Scalar]
 
+_LONGEST_ERROR = 200
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -58,10 +65,47 @@ def parse_options(text: str) -> dict[str, Option]:
     return options
 
 
-def one_line(error: BaseException) -> str:
+def one_line(text: object) -> str:
+    """Return text without line breaks or other runs of white space."""
+    return " ".join(str(text).split())
+
+
+def error_line(error: BaseException) -> str:
     """Return another program's message on one line, cut where it becomes an essay."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 200 else f"{text[:200]}…"
+    text = one_line(error) or type(error).__name__
+    return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
+
+
+def tell_apart(candidates: Sequence[Sequence[str]]) -> list[str]:
+    """Return names for several things, all different.
+
+    Args:
+        candidates: Lists of names, each with one for every thing, best list first; at least one list.
+
+    Returns:
+        The first list in which no name comes twice; where there is none, the last one, numbered.
+    """
+    for names in candidates:
+        if len(set(names)) == len(names):
+            return list(names)
+    return numbered(candidates[-1])
+
+
+def numbered(names: Sequence[str]) -> list[str]:
+    """Return `1-NAME`, `2-NAME` …, which differ whatever the names are."""
+    return [f"{number}-{name}" for number, name in enumerate(names, 1)]
+
+
+def path_tails(paths: Sequence[Path]) -> list[str]:
+    """Return of each path as much of its end as no other path ends with: `x.png`, or `album/x.png` beside `x.png`.
+
+    Of a path that is another one's end, or comes twice, all is returned.
+    """
+    parts = [path.parts[1:] if path.anchor else path.parts for path in paths]
+    longest = max(map(len, parts), default=0)
+    counts = {length: Counter(own[-length:] for own in parts) for length in range(1, longest)}
+    lengths = [next((n for n in range(1, len(own)) if counts[n][own[-n:]] == 1), len(own)) for own in parts]
+    return ["/".join(own[-length:]) for own, length in zip(parts, lengths, strict=True)]
 
 
 def is_function_name(name: str) -> bool:
@@ -100,7 +144,7 @@ def load_function(argument: str, name: str) -> Callable[..., Any]:
         for attribute in path.split("."):
             found = getattr(found, attribute)
     except (ImportError, AttributeError) as error:
-        raise ValueError(f"cannot import `{argument}` {name!r}: {one_line(error)}") from error
+        raise ValueError(f"cannot import `{argument}` {name!r}: {error_line(error)}") from error
     if not callable(found):
         raise TypeError(f"`{argument}` {name!r} must name a function, got {type(found).__name__}")
     return found

@@ -1,6 +1,19 @@
-import pytest
+from pathlib import Path
 
-from gradscape._names import is_function_name, one_line, parse_options, unknown_name
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gradscape._names import (
+    error_line,
+    is_function_name,
+    numbered,
+    one_line,
+    parse_options,
+    path_tails,
+    tell_apart,
+    unknown_name,
+)
 
 
 def test_options_read_as_booleans_numbers_lists_and_text() -> None:
@@ -42,6 +55,60 @@ def test_function_names_are_told_from_others(name: str, *, expected: bool) -> No
 
 
 def test_messages_become_one_short_line() -> None:
-    assert one_line(ValueError("two\n  lines")) == "two lines"
-    assert one_line(EOFError()) == "EOFError"
-    assert len(one_line(ValueError("x" * 500))) == 201
+    assert error_line(ValueError("two\n  lines")) == "two lines"
+    assert error_line(EOFError()) == "EOFError"
+    assert len(error_line(ValueError("x" * 500))) == 201
+
+
+def test_text_loses_its_line_breaks_and_keeps_its_length() -> None:
+    assert one_line("two\n  lines\tor more ") == "two lines or more"
+    assert one_line("x" * 500) == "x" * 500
+    assert one_line(3) == "3"
+
+
+NAMES = st.text("ab1-/", max_size=3)
+# Rows of names, one for each thing: few letters, so that names are often alike.
+CANDIDATES = st.integers(0, 4).flatmap(
+    lambda count: st.lists(st.lists(NAMES, min_size=count, max_size=count), min_size=1, max_size=3)
+)
+
+
+@given(CANDIDATES)
+def test_things_are_always_told_apart(candidates: list[list[str]]) -> None:
+    names = tell_apart(candidates)
+    assert len(set(names)) == len(names) == len(candidates[0])
+
+
+@given(CANDIDATES)
+def test_names_that_differ_already_stay_as_they_are(candidates: list[list[str]]) -> None:
+    names = tell_apart(candidates)
+    assert tell_apart([names, *candidates]) == names
+    if len(set(candidates[0])) == len(candidates[0]):
+        assert names == candidates[0]
+
+
+@given(CANDIDATES)
+def test_numbers_come_only_where_no_list_of_names_tells_all_apart(candidates: list[list[str]]) -> None:
+    distinct = [names for names in candidates if len(set(names)) == len(names)]
+    assert tell_apart(candidates) == (distinct[0] if distinct else numbered(candidates[-1]))
+
+
+def test_what_tells_runs_apart_is_kept_before_a_number() -> None:
+    networks, folders = ["resnet20"] * 3, ["sgd", "adam", "40_epochs"]
+    assert tell_apart([networks, folders]) == folders
+    assert tell_apart([networks]) == ["1-resnet20", "2-resnet20", "3-resnet20"]
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(lambda parts: Path(*parts)), unique=True))
+def test_the_ends_of_paths_tell_them_apart_and_are_as_short_as_that_allows(paths: list[Path]) -> None:
+    tails = path_tails(paths)
+    assert len(set(tails)) == len(paths)
+    for path, tail in zip(paths, tails, strict=True):
+        length = tail.count("/") + 1
+        assert path.parts[-length:] == tuple(tail.split("/"))
+        shorter = path.parts[1 - length :]
+        assert length == 1 or any(other != path and other.parts[1 - length :] == shorter for other in paths)
+
+
+def test_the_root_is_no_part_of_a_paths_end() -> None:
+    assert path_tails([Path("/x.png"), Path("/album/x.png"), Path("y.png")]) == ["x.png", "album/x.png", "y.png"]

@@ -41,29 +41,33 @@ def figure(
     quiet: options.Quiet = False,
 ) -> None:
     """Draw a figure of a paper from networks, images, surfaces and training logs of your own."""
-    from gradscape.studies.papers import catalog as study
+    from gradscape.studies.papers import catalog
+    from gradscape.studies.papers.from_surfaces import SurfaceFigure
 
     if listed or name is None:
-        say_table(study.HEADINGS, study.tabulate_figures())
+        say_table(catalog.HEADINGS, catalog.tabulate_figures())
         return
-    asked = study.find_figure(name)
+    asked = catalog.find_figure(name)
     files, shown = image_paths.split_paths(paths, images) if paths and images else (paths or [], images or [])
     device = tuned_process(device)
-    choosing = {"split": split, "limit": limit, "classes": classes, "root": data_root, "download": download or None}
     # A landscape has a bar, which takes the place of other signs of life.
-    drawing = waiting("drawing", quiet=quiet or isinstance(asked, study.SurfaceFigure))
+    drawing = waiting("drawing", quiet=quiet or isinstance(asked, SurfaceFigure))
     with drawing, progress_bar(quiet=quiet) as report:
-        written = study.make_figure(
+        written = catalog.make_figure(
             name,
             files,
             output,
             images=shown,
             data=data,
             steps=steps,
+            split=split,
+            limit=limit,
+            classes=classes,
+            root=data_root,
+            download=download,
             seed=seed,
             device=device,
             report=report,
-            **choosing,
         )
     if not quiet:
         say_written(written)

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._digest import digest_tensors
+from gradscape._names import path_tails, tell_apart
 from gradscape._provenance import current_versions
 from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file, resize_image, to_unit_range
 
@@ -24,7 +25,7 @@ class Pictures:
 
     Attributes:
         images: float32 (N, 3, S, S) in [0, 1].
-        names: Name of each file, with its folder where two files are called the same.
+        names: Name of each file, with its folder, or as many as it takes, where two files are called the same.
     """
 
     images: Tensor
@@ -48,7 +49,7 @@ def load_pictures(paths: Iterable[str | os.PathLike[str]], image_size: int) -> P
         raise ValueError("`paths` must name at least one image file or folder of images, got none")
     decoded = [_decode(file) for file in files]
     images = torch.stack([to_unit_range(resize_image(image, image_size)) for image in decoded])
-    return Pictures(images, _names(files))
+    return Pictures(images, tuple(tell_apart([[file.name for file in files], path_tails(files)])))
 
 
 def _files(path: Path) -> list[Path]:
@@ -72,14 +73,6 @@ def _decode(file: Path) -> Tensor:
     if min(height, width) < 2:
         raise ValueError(f"`{file}` must be at least 2 pixels wide and high, but is {width} × {height}: leave it out")
     return image
-
-
-def _names(files: list[Path]) -> tuple[str, ...]:
-    names = [file.name for file in files]
-    return tuple(
-        str(Path(file.parent.name, name)) if names.count(name) > 1 else name
-        for file, name in zip(files, names, strict=True)
-    )
 
 
 PICTURES = "pictures.npz"

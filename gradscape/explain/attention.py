@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Shaped
 from torch import Tensor, nn
 
-from gradscape._names import one_line, unknown_name
+from gradscape._names import error_line, unknown_name
 from gradscape._taps import Kind, Tap
 from gradscape.explain.attention_map import AttentionMap, MapCollector
 from gradscape.explain.explainable import images_for
@@ -122,4 +122,4 @@ def _reserve_affinities(model: nn.Module, taps: Mapping[str, Tap], images: Tenso
         try:
             run_without_memory(model, images)
         except RuntimeError as error:
-            _log.debug("the size of the affinities is not known beforehand: %s", one_line(error))
+            _log.debug("the size of the affinities is not known beforehand: %s", error_line(error))

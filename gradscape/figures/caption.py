@@ -6,17 +6,13 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
+from gradscape._names import one_line
 from gradscape.figures.style import FONT, SMALL, styled
 
-__all__ = ["add_caption", "add_remark", "caption_height", "caption_of", "one_line"]
+__all__ = ["add_caption", "add_remark", "caption_height", "caption_of"]
 
 _MARGIN = 0.07
 _HINTED = 0.96  # hinting makes letters on a raster wider than they are measured
-
-
-def one_line(text: object) -> str:
-    """Text without line breaks or other runs of white space."""
-    return " ".join(str(text).split())
 
 
 def add_caption(figure: Figure, text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import torchvision
 from torch import nn
 
-from gradscape._names import load_function, one_line, unknown_name, working_directory_importable
+from gradscape._names import error_line, load_function, unknown_name, working_directory_importable
 
 __all__ = ["create_own", "create_timm", "create_torchvision", "torchvision_names"]
 
@@ -66,7 +66,7 @@ def create_timm(name: str, *, num_classes: int, image_size: int, options: dict[s
         return timm.create_model(name, img_size=image_size, **arguments)
     except TypeError as error:
         if "img_size" not in str(error):
-            raise ValueError(f"{name} cannot be built so: {one_line(error)}") from error
+            raise ValueError(f"{name} cannot be built so: {error_line(error)}") from error
     return _call(name, partial(timm.create_model, name), arguments)
 
 
@@ -110,4 +110,4 @@ def _call(name: str, builder: Any, arguments: dict[str, Any]) -> nn.Module:
     try:
         return builder(**arguments)
     except (TypeError, ValueError, AssertionError) as error:
-        raise ValueError(f"{name} cannot be built so: {one_line(error)}") from error
+        raise ValueError(f"{name} cannot be built so: {error_line(error)}") from error

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._files import replacing
-from gradscape._names import unknown_name
+from gradscape._names import tell_apart, unknown_name
 from gradscape._provenance import Provenance
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
@@ -88,15 +88,13 @@ def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
         known = draws.setdefault(str(surface.meta["directions"]), (file, surface))
         if known[0] != file:
             raise ValueError(f"{known[0]} and {file} hold one network along the same directions: give one of them")
-    candidates: list[list[str]] = [[], [], []]
-    for weights, draws in groups.items():
-        file, surface = next(iter(draws.values()))
-        candidates[0].append(Provenance.of(surface.meta).called or "model")
-        candidates[1].append(_folder_name(file))
-        candidates[2].append(f"{candidates[0][-1]} {weights[:8]}")
-    names = next((names for names in candidates if len(set(names)) == len(names)), candidates[2])
+    first = [next(iter(draws.values())) for draws in groups.values()]
+    names = [Provenance.of(surface.meta).called or "model" for _, surface in first]
+    folders = [_folder_name(file) for file, _ in first]
+    digests = [f"{name} {weights[:8]}" for name, weights in zip(names, groups, strict=True)]
+    called = tell_apart([names, folders, digests])
     surfaces = ([surface for _, surface in draws.values()] for draws in groups.values())
-    return dict(zip(names, surfaces, strict=True))
+    return dict(zip(called, surfaces, strict=True))
 
 
 def compare_surfaces(

@@ -1,4 +1,4 @@
-"""Trained networks by path: loaded, checked, and told apart by name."""
+"""Trained networks by path: loaded, told apart by name, checked against images; and what their classes are called."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from gradscape._digest import digest_model, digest_tensors
+from gradscape._names import tell_apart
 from gradscape._provenance import Provenance, current_versions
 from gradscape.data import Split
 from gradscape.data.pictures import Pictures
@@ -24,18 +25,33 @@ __all__ = [
 
 
 def load_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
-    """Load checkpoints under names that tell them apart: the model's, else the folder's, else the file's."""
+    """Load checkpoints under names that tell them apart and that a folder can have.
+
+    A name is the model's, else the checkpoint's folder's, else its file's, else that with a number.
+    """
     # Convolutions are faster in channels_last on every kind of device that torch has.
     models = [load_checkpoint(path, device=device).to(memory_format=torch.channels_last) for path in paths]
-    candidates = [
+    candidates = (
         [model.meta["name"] for model in models],
         [path.resolve().parent.name for path in paths],
         [path.stem for path in paths],
-        [f"{number}-{path.stem}" for number, path in enumerate(paths, 1)],
-    ]
-    folders = [[_as_folder(name) for name in names] for names in candidates]
-    names = next(names for names in folders if len(set(names)) == len(names))
+    )
+    names = tell_apart([[file_name(name) for name in names] for names in candidates])
     return dict(zip(names, models, strict=True))
+
+
+def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
+    """Load checkpoints as `load_models` does, and refuse those that diverged.
+
+    Raises:
+        ValueError: A parameter or running statistic is not finite.
+    """
+    models = load_models(paths, device)
+    for path, model in zip(paths, models.values(), strict=True):
+        for name, tensor in model.network.state_dict().items():
+            if not tensor.isfinite().all():
+                raise ValueError(f"{path} holds values in {name} that are not finite: explain another checkpoint")
+    return models
 
 
 def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
@@ -64,22 +80,10 @@ def common_image_size(models: Mapping[str, Classifier]) -> int:
     return next(iter(sizes.values()))
 
 
-def _as_folder(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)
-
-
-def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
-    """Load checkpoints under names that tell them apart, and refuse those that diverged.
-
-    Raises:
-        ValueError: A parameter or running statistic is not finite.
-    """
-    models = load_models(paths, device)
-    for path, model in zip(paths, models.values(), strict=True):
-        for name, tensor in model.network.state_dict().items():
-            if not tensor.isfinite().all():
-                raise ValueError(f"{path} holds values in {name} that are not finite: explain another checkpoint")
-    return models
+def file_name(name: str) -> str:
+    """A model's or a picture's name as that of a file or a folder: nothing in it leads elsewhere."""
+    kept = "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)
+    return kept.lstrip(".") or "unnamed"
 
 
 def provenance(name: str, model: Classifier, pictures: Pictures) -> Provenance:
@@ -99,12 +103,6 @@ def provenance(name: str, model: Classifier, pictures: Pictures) -> Provenance:
         image_names=pictures.names,
         versions=current_versions(),
     )
-
-
-def file_name(name: str) -> str:
-    """A model's or a picture's name as that of a file or a folder: nothing in it leads elsewhere."""
-    kept = "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)
-    return kept.lstrip(".") or "unnamed"
 
 
 def class_number(asked: str | None, models: Mapping[str, Classifier]) -> int | str | None:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from gradscape._names import numbered, tell_apart
 from gradscape.data import Pictures
 from gradscape.studies.networks import file_name
 
@@ -16,6 +17,4 @@ def titles(pictures: Pictures) -> list[str]:
 def picture_stems(pictures: Pictures) -> list[str]:
     """For each picture what the files about it are called, all different: its name without ending, where that does."""
     stems = [file_name(Path(name).stem) for name in pictures.names]
-    if len(set(stems)) == len(stems):
-        return stems
-    return [f"{number}-{file_name(name)}" for number, name in enumerate(pictures.names, 1)]
+    return tell_apart([stems, numbered([file_name(name) for name in pictures.names])])

@@ -6,7 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from gradscape.studies.papers.figure import Drawing, Given, PaperFigure
+from gradscape.studies.papers.figure import Drawing
+from gradscape.studies.papers.from_tables import TableFigure
+from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.training import create_recipe
 from gradscape.training.history import save_metrics
 from tests.studies.networks import save_network
@@ -56,9 +58,9 @@ def save_training(
     return folder
 
 
-def draw(figure: PaperFigure, *folders: Path) -> Drawing:
+def draw(figure: TrainingFigure | TableFigure, *folders: Path) -> Drawing:
     """The page that a figure makes of run folders."""
-    return figure.make(Given(name="paper:1", paths=folders, output=folders[0].parent if folders else Path()))
+    return figure.make("paper:1", folders)
 
 
 def caption_of(drawing: Drawing) -> str:

@@ -9,9 +9,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
+from gradscape._names import one_line
 from gradscape._provenance import Provenance
 from gradscape.explain.embedding import Embedding
-from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, ClassMark, class_marks, shared_classes
 from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, new_figure, styled
 

@@ -8,7 +8,8 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape._names import one_line
+from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.training import Metrics, align_runs, draw_median, mark_epochs
 from gradscape.figures.style import (
     CYCLE,

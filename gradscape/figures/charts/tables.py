@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import text_to_path
 
-from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape._names import one_line
+from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.style import DOUBLE_COLUMN, FONT, SINGLE_COLUMN, new_figure, styled
 
 __all__ = ["figure_table"]

@@ -14,8 +14,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from gradscape._names import one_line
 from gradscape.explain.attention_map import AttentionMap
-from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.images.grid import bare, fitted, fitted_end, lay_out_grid, picture, show_map
 from gradscape.figures.style import (
     CYCLE,

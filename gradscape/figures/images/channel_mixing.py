@@ -12,7 +12,7 @@ from matplotlib.patches import ConnectionPatch, Rectangle
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
-from gradscape.figures.caption import one_line
+from gradscape._names import one_line
 from gradscape.figures.images.grid import LINE, ImageGrid, lay_out_grid, picture, show_map
 from gradscape.figures.style import SMALL, styled
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
+from gradscape._names import one_line
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.figures.caption import one_line
 from gradscape.figures.images.grid import LINE, ImageGrid, fitted, lay_out_grid, picture
 from gradscape.figures.images.heatmaps import plot_heatmap
 from gradscape.figures.style import SMALL, styled

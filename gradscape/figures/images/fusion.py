@@ -12,9 +12,10 @@ from matplotlib.image import AxesImage
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from gradscape._names import one_line
 from gradscape._provenance import Provenance
 from gradscape.explain.fusion_map import FusionMaps
-from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.images.grid import bare, fitted, mosaic, picture, tile_columns
 from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, new_axes, styled
 

@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from torch import Tensor
 
-from gradscape.figures.caption import add_caption, caption_height, one_line
+from gradscape._names import one_line
+from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL
 
 __all__ = [

@@ -16,9 +16,9 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from gradscape._names import one_line
 from gradscape._provenance import Provenance
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.figures.caption import one_line
 from gradscape.figures.images.grid import (
     FEW_COLUMNS,
     LINE,

@@ -9,7 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscape.figures.caption import add_caption, one_line
+from gradscape._names import one_line
+from gradscape.figures.caption import add_caption
 from gradscape.figures.style import CYCLE, SINGLE_COLUMN, SMALL, add_legend, check_choice, new_axes, new_figure, styled
 from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
 from gradscape.landscape import Line, Value

@@ -6,7 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradscape.figures.caption import add_caption, one_line
+from gradscape._names import one_line
+from gradscape.figures.caption import add_caption
 from gradscape.figures.style import CYCLE, DOUBLE_COLUMN, SMALL, new_axes, new_figure, styled
 from gradscape.landscape.metrics.measure import Measure
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from gradscape._names import one_line
 from gradscape._provenance import Provenance
-from gradscape.figures.caption import one_line
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.landscape import Field, Line

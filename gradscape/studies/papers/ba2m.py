@@ -16,11 +16,14 @@ from gradscape.figures.charts.embedding import figure_embeddings
 from gradscape.figures.images.fusion import figure_features
 from gradscape.models import Classifier
 from gradscape.models.ba2m import BA2M
-from gradscape.studies.papers.figure import Drawing, Models, PaperFigure, path_end
+from gradscape.studies.papers.checkpoints import Models
+from gradscape.studies.papers.exhibits import DataExhibit, PictureExhibit
+from gradscape.studies.papers.figure import Drawing, PaperFigure
 from gradscape.studies.papers.from_networks import NetworkFigure
 from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.published import published_table
 from gradscape.studies.papers.training_log import TrainingLog, describe_epochs, describe_logs
+from gradscape.studies.papers.wording import path_end
 from gradscape.studies.tsne import ChosenImages
 
 __all__ = ["BATCH_SIZES", "EMBEDDINGS", "FEATURES", "FIGURES"]
@@ -111,7 +114,7 @@ EMBEDDINGS = NetworkFigure(
     title="t-SNE of the features of chosen classes, 50 images each, for several networks",
     original="ResNet-50 with SE, BAM, CBAM, GE and BA²M on 700 images of ImageNet",
     networks=("resnet20", "resnet20+se", "resnet20+bam", "resnet20+cbam", "resnet20+ge", "resnet20+ba2m"),
-    takes="data",
+    exhibit=DataExhibit(),
     draw=_draw_embeddings,
     attention=(BA2M,),
     fewest=2,
@@ -121,7 +124,7 @@ FEATURES = NetworkFigure(
     title="feature maps after the second of the stages, without and with BA²M",
     original="ResNet-50 on an image of ImageNet",
     networks=("resnet20", "resnet20+ba2m"),
-    takes="pictures",
+    exhibit=PictureExhibit(),
     draw=_draw_features,
     attention=(BA2M,),
     fewest=1,

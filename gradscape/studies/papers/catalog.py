@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from gradscape._arrays import save_arrays
 from gradscape._names import unknown_name
@@ -11,10 +10,10 @@ from gradscape.figures import save_figure
 from gradscape.figures.caption import add_remark, caption_of
 from gradscape.landscape import Progress
 from gradscape.studies.papers import ba2m, residual_attention, spanet, ulsam, upanets
-from gradscape.studies.papers.figure import Given, PaperFigure
-from gradscape.studies.papers.from_surfaces import SurfaceFigure
+from gradscape.studies.papers.figure import PaperFigure
+from gradscape.studies.papers.request import Request, draw_requested
 
-__all__ = ["FIGURES", "HEADINGS", "SurfaceFigure", "find_figure", "make_figure", "tabulate_figures"]
+__all__ = ["FIGURES", "HEADINGS", "find_figure", "make_figure", "tabulate_figures"]
 
 FIGURES: dict[str, PaperFigure] = {
     name: paper.FIGURES[name]
@@ -28,7 +27,7 @@ HEADINGS = ("figure", "shows", "needs", "made by")
 def tabulate_figures() -> list[tuple[str, ...]]:
     """Return a row for each figure, under `HEADINGS`: what it shows and needs, and the command that makes it."""
     return [
-        (name, figure.title, figure.needs, f"gradscape figure {name} {figure.inputs} -o out")
+        (name, figure.title, figure.needs, f"gradscape figure {name} {figure.arguments} -o out")
         for name, figure in FIGURES.items()
     ]
 
@@ -52,10 +51,14 @@ def make_figure(
     images: Sequence[Path] = (),
     data: str | None = None,
     steps: int | None = None,
+    split: str | None = None,
+    limit: int | None = None,
+    classes: str | None = None,
+    root: Path | None = None,
+    download: bool = False,
     seed: int = 0,
     device: str = "cpu",
     report: Callable[[str, Progress], None] | None = None,
-    **choosing: Any,
 ) -> list[Path]:
     """Draw a paper's figure from networks, images, surfaces and training logs of one's own.
 
@@ -67,10 +70,14 @@ def make_figure(
         images: Image files and folders.
         data: Name of a data set to take images from.
         steps: Points on a side of surfaces that are evaluated; the paper's by default.
+        split: Of the data set; by default train for surfaces, test for pictures.
+        limit: How many images of it; by default all for surfaces, the paper's number for pictures.
+        classes: The only ones to take pictures of, names or numbers with commas between them.
+        root: Folder of the data sets; the usual by default.
+        download: Whether a published data set may be fetched.
         seed: Chooses images from a data set; seed of directions, noise and t-SNE.
         device: Where the networks run.
         report: Called with what is evaluated and its progress.
-        **choosing: Which images of the data set: split, limit, classes, root, download; None stands for the usual.
 
     Returns:
         What was written.
@@ -81,19 +88,23 @@ def make_figure(
         FileNotFoundError: A checkpoint, surface, run folder, picture or data set is not there.
     """
     figure = find_figure(name)
-    given = Given(
+    request = Request(
         name=name,
         paths=paths,
         output=output,
         images=images,
         data=data,
         steps=steps,
+        split=split,
+        limit=limit,
+        classes=classes,
+        root=root,
+        download=download,
         seed=seed,
         device=device,
         report=report,
-        choosing={option: value for option, value in choosing.items() if value is not None},
     )
-    drawing = figure.make(given)
+    drawing = draw_requested(figure, request)
     add_remark(drawing.figure, " · ".join(part for part in (drawing.said, f"in the paper: {figure.original}") if part))
     stem = output / name.replace(":", "_")
     written = save_figure(drawing.figure, stem)

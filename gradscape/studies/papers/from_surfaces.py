@@ -1,38 +1,72 @@
 """Figures that are made of loss surfaces: those that are there, or those of checkpoints, evaluated on the way."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
 
+from gradscape._names import tell_apart
 from gradscape.data import load_split
 from gradscape.figures.surfaces.pages import figure_comparison, figure_scaled
 from gradscape.figures.surfaces.wording import model_name, result_names
-from gradscape.landscape import Surface, Value
-from gradscape.studies import planes as study
+from gradscape.landscape import Progress, Surface, Value
+from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, file_name
-from gradscape.studies.papers.figure import (
-    Drawing,
-    Given,
-    PaperFigure,
-    describe_networks,
-    path_end,
-    short_name,
-    training_command,
-)
-from gradscape.studies.papers.from_networks import check_checkpoints, load_titled
+from gradscape.studies.papers.checkpoints import WantedNetworks, describe_networks, load_titled
+from gradscape.studies.papers.data_source import DataSource
+from gradscape.studies.papers.figure import Drawing, PaperFigure
+from gradscape.studies.papers.wording import path_end, short_name, training_command
 
-__all__ = ["SurfaceFigure"]
+__all__ = ["EvaluatedInputs", "SurfaceFigure", "SurfaceInputs"]
 
 _FILE = "surface.h5"
-_CHECKPOINT = ".safetensors"
 _PROVENANCE = (
     *("model", "data", "split", "seed", "normalize", "ignore", "space", "span"),
     *("weights", "directions", "images", "population", "plan", "versions"),
 )
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SurfaceInputs:
+    """Surfaces that are there.
+
+    Attributes:
+        name: The figure's name.
+        paths: Files, and folders in which they are looked for.
+    """
+
+    name: str
+    paths: Sequence[Path]
+
+
+@final
+@dataclass(frozen=True, eq=False, kw_only=True)
+class EvaluatedInputs:
+    """Networks whose surfaces are evaluated first.
+
+    Attributes:
+        name: The figure's name.
+        checkpoints: As many as it takes, all of them there.
+        data: On which images; all of train where nothing is said.
+        output: The folder in which surfaces are kept.
+        steps: Points on a side; None for the paper's.
+        seed: Of the directions and of the choice of images.
+        device: Where the networks run.
+        report: Called with what is evaluated and its progress.
+    """
+
+    name: str
+    checkpoints: Sequence[Path]
+    data: DataSource
+    output: Path
+    steps: int | None = None
+    seed: int = 0
+    device: str = "cpu"
+    report: Callable[[str, Progress], None] | None = None
 
 
 @final
@@ -63,31 +97,36 @@ class SurfaceFigure(PaperFigure):
     training: str = "--data cifar10"
 
     @property
-    def needs(self) -> str:
-        """What must be given, in words."""
-        count = len(self.networks)
-        networks = f"{count} network{'s' if count > 1 else ''} such as {', '.join(self.networks)}"
-        surfaces = "their surfaces" if count > 1 else "its surface"
-        way = f"`gradscape landscape --span {self.span:g} --steps {self.steps}`"
-        return f"{networks} and a data set; or {surfaces} by {way}"
+    def wanted(self) -> WantedNetworks:
+        """The networks around which it looks."""
+        return WantedNetworks(self.networks, self.training)
 
     @property
-    def inputs(self) -> str:
+    def needs(self) -> str:
+        """What must be given, in words."""
+        surfaces = "their surfaces" if len(self.networks) > 1 else "its surface"
+        way = f"`gradscape landscape --span {self.span:g} --steps {self.steps}`"
+        return f"{self.wanted} and a data set; or {surfaces} by {way}"
+
+    @property
+    def arguments(self) -> str:
         """The same as arguments of `gradscape figure`."""
         return "CKPT... --data D"
 
-    def make(self, given: Given) -> Drawing:
-        """Draw it from .h5 files or run folders; or from checkpoints and data, whose surfaces are evaluated first."""
-        given.refuse("images", "classes", drawn_from="surfaces")
-        evaluated = [path.suffix == _CHECKPOINT for path in given.paths]
-        if any(evaluated) and not all(evaluated):
-            raise ValueError(f"{given.name} must be made of checkpoints or of surfaces, got both: leave one kind out")
-        if not given.paths:
-            raise ValueError(f"{given.name} must be given {self.needs}. {self._way(self.networks[0])}")
-        files, about = self._evaluate(given) if evaluated[0] else (self._find(given), "")
+    def make(self, inputs: SurfaceInputs | EvaluatedInputs) -> Drawing:
+        """Draw it, of surfaces that are there or are evaluated first.
+
+        Raises:
+            ValueError: There are too few surfaces, too many, or of several grids.
+            FileNotFoundError: A surface or the data are not there.
+        """
+        if isinstance(inputs, EvaluatedInputs):
+            files, about = self._evaluate(inputs)
+        else:
+            files, about = self._find(inputs), ""
         surfaces = [Surface.load(file) for file in files]
-        _check_grids(given, surfaces)
-        names = _distinct([short_name(name) for name in result_names(surfaces)])
+        _check_grids(inputs.name, surfaces)
+        names = tell_apart([[short_name(name) for name in result_names(surfaces)]])
         titles = [self.titles.get(name, name) for name in names]
         if self.with_original:
             assert self.scale != "raw", "what stands beside the original must be scaled"
@@ -99,23 +138,22 @@ class SurfaceFigure(PaperFigure):
             {
                 key: array
                 for name, surface in zip(names, surfaces, strict=True)
-                for key, array in self._arrays(name, surface)
+                for key, array in self._arrays(name, surface).items()
             },
             " · ".join(part for part in (about, self._differences(surfaces)) if part),
             {"surfaces": {name: _provenance(surface) for name, surface in zip(names, surfaces, strict=True)}},
-            tuple(files) if evaluated[0] else (),
+            tuple(files) if isinstance(inputs, EvaluatedInputs) else (),
         )
 
-    def _find(self, given: Given) -> list[Path]:
+    def _find(self, inputs: SurfaceInputs) -> list[Path]:
         """The files of surfaces, in the order of the panels."""
-        given.refuse("data", "steps", "split", "limit", drawn_from="surfaces that are there")
-        files = [file for path in given.paths for file in self._surfaces_in(path)]
-        if len(files) < len(self.networks):
-            raise ValueError(
-                f"{given.name} must be given {self.needs}; got {len(files)}. {self._way(self.networks[len(files)])}"
-            )
-        if len(files) > len(self.networks):
-            raise ValueError(f"{given.name} must be given {self.needs}; got {len(files)}: leave some out")
+        files = [file for path in inputs.paths for file in self._surfaces_in(path)]
+        count = len(files)
+        if count < len(self.networks):
+            got = f"; got {count}" if inputs.paths else ""
+            raise ValueError(f"{inputs.name} must be given {self.needs}{got}. {self._way(self.networks[count])}")
+        if count > len(self.networks):
+            raise ValueError(f"{inputs.name} must be given {self.needs}; got {count}: leave some out")
         return files
 
     def _surfaces_in(self, path: Path) -> list[Path]:
@@ -139,71 +177,63 @@ class SurfaceFigure(PaperFigure):
             f"--span {self.span:g} --steps {self.steps} -o runs/{name}_span{self.span:g}`"
         )
 
-    def _evaluate(self, given: Given) -> tuple[list[Path], str]:
+    def _evaluate(self, inputs: EvaluatedInputs) -> tuple[list[Path], str]:
         """Evaluate the surfaces, as far as they are not there; also say what networks these are."""
-        check_checkpoints(given, self.networks, training=self.training)
-        if given.data is None:
-            raise ValueError(f"`--data D` must name the images on which the surfaces of {given.name} are evaluated")
-        models = load_titled(given.paths, given.device)
-        choosing = {"split": "train", "limit": sys.maxsize, **given.choosing}
+        models, data = load_titled(inputs.checkpoints, inputs.device), inputs.data
         split = load_split(
-            given.data, choosing.pop("split"), image_size=common_image_size(models), seed=given.seed, **choosing
+            data.name,
+            data.split or "train",
+            limit=data.limit or sys.maxsize,
+            image_size=common_image_size(models),
+            seed=inputs.seed,
+            root=data.root,
+            download=data.download,
         )
-        axes = study.span_axes(self.span, given.steps or self.steps)
-        extent = f"{path_end(given.data)}_{split.split}_span{self.span:g}_steps{len(axes[0])}_seed{given.seed}"
-        folder = given.output / "surfaces" / file_name(extent)
+        axes = planes.span_axes(self.span, inputs.steps or self.steps)
+        extent = f"{path_end(data.name)}_{split.split}_span{self.span:g}_steps{len(axes[0])}_seed{inputs.seed}"
+        folder = inputs.output / "surfaces" / file_name(extent)
         subjects = [
             replace(subject, folder=folder / file_name(subject.title))
-            for subject in study.make_subjects(models, split, folder, seeds=[given.seed])
+            for subject in planes.make_subjects(models, split, folder, seeds=[inputs.seed])
         ]
-        study.evaluate_subjects(subjects, split, axes, report=given.report)
+        planes.evaluate_subjects(subjects, split, axes, report=inputs.report)
         return [subject.folder / _FILE for subject in subjects], describe_networks(models)
 
-    def _arrays(self, name: str, surface: Surface) -> list[tuple[str, np.ndarray]]:
-        arrays = [(f"{name}.{key}", np.asarray(getattr(surface, key))) for key in ("alphas", "betas", self.value)]
+    def _arrays(self, name: str, surface: Surface) -> dict[str, np.ndarray]:
+        values = surface.error if self.value == "error" else surface.loss
+        arrays = {"alphas": surface.alphas, "betas": surface.betas, self.value: values}
         if self.value == "loss":
-            arrays.append((f"{name}.loss_stderr", np.asarray(surface.loss_stderr)))
+            arrays["loss_stderr"] = surface.loss_stderr
         if self.scale != "raw":
-            scaled = surface.minmax("column" if self.scale == "minmax-column" else None, value=self.value)
-            arrays.append((f"{name}.{self.value}_scaled", scaled))
-        return arrays
+            by_column = self.scale == "minmax-column"
+            arrays[f"{self.value}_scaled"] = surface.minmax("column" if by_column else None, value=self.value)
+        return {f"{name}.{key}": np.asarray(array) for key, array in arrays.items()}
 
     def _differences(self, surfaces: Sequence[Surface]) -> str:
         """What is other than in the paper."""
-        said = []
-        models = [short_name(model_name(surface)) for surface in surfaces]
-        said += [
-            f"{ours} for {short_name(theirs)}"
-            for ours, theirs in zip(models, self.networks, strict=True)
-            if ours != short_name(theirs)
-        ]
-        first = surfaces[0]
+        first, said = surfaces[0], []
+        for surface, network in zip(surfaces, self.networks, strict=True):
+            ours, theirs = short_name(model_name(surface)), short_name(network)
+            said += [f"{ours} for {theirs}"] if ours != theirs else []
         data = {path_end(str(surface.meta.get("data") or "data unknown")) for surface in surfaces}
-        said += [f"{', '.join(sorted(data))} for {self.data}"] if data != {self.data} else []
-        if not all(
-            np.allclose([axis.min(), axis.max()], [-self.span, self.span]) for axis in (first.alphas, first.betas)
-        ):
+        if data != {self.data}:
+            said.append(f"{', '.join(sorted(data))} for {self.data}")
+        ends = [(axis.min(), axis.max()) for axis in (first.alphas, first.betas)]
+        if not np.allclose(ends, (-self.span, self.span)):
             said.append(f"another range than ±{self.span:g}")
         points = (len(first.alphas), len(first.betas))
-        said += (
-            [f"{points[0]} × {points[1]} points for {self.steps} × {self.steps}"] if points != (self.steps,) * 2 else []
-        )
+        if points != (self.steps, self.steps):
+            said.append(f"{points[0]} × {points[1]} points for {self.steps} × {self.steps}")
         if any(surface.count.max(initial=0) < surface.blocks.population for surface in surfaces):
             said.append("not all images of the split (the paper names no number)")
         return f"other than in the paper: {', '.join(said)}" if said else ""
 
 
-def _check_grids(given: Given, surfaces: Sequence[Surface]) -> None:
+def _check_grids(name: str, surfaces: Sequence[Surface]) -> None:
     first = surfaces[0]
     for other in surfaces[1:]:
-        if not all(np.array_equal(getattr(first, axis), getattr(other, axis)) for axis in ("alphas", "betas")):
-            raise ValueError(f"the surfaces of {given.name} must have one grid, to be compared: evaluate them alike")
-
-
-def _distinct(names: Sequence[str]) -> list[str]:
-    return (
-        list(names) if len(set(names)) == len(names) else [f"{number}-{name}" for number, name in enumerate(names, 1)]
-    )
+        if not (np.array_equal(first.alphas, other.alphas) and np.array_equal(first.betas, other.betas)):
+            raise ValueError(f"the surfaces of {name} must have one grid, to be compared: evaluate them alike")
 
 
 def _provenance(surface: Surface) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, final
 
 import numpy as np
 
 from gradscape.figures.charts.tables import figure_table
 from gradscape.figures.charts.training import figure_curve
-from gradscape.studies.papers.figure import Drawing, PaperFigure, path_end
-from gradscape.studies.papers.from_trainings import TableFigure, TrainingFigure
+from gradscape.studies.papers.figure import Drawing, PaperFigure
+from gradscape.studies.papers.from_tables import TableFigure
+from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.published import PublishedRow
 from gradscape.studies.papers.training_log import TrainingLog, describe_epochs, describe_logs
+from gradscape.studies.papers.wording import path_end
 
 __all__ = ["ACCURACIES", "FIGURES", "TIMES"]
 
@@ -21,6 +23,7 @@ _DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 _LONGEST_DATA = 12
 
 
+@final
 @dataclass(frozen=True)
 class Configuration:
     """What the report's six trainings differ in, besides the data.
@@ -57,7 +60,7 @@ class Configuration:
         return f"Attention-{self.depth} {self.learning.upper()} {self.activation}"
 
 
-class _Measured(NamedTuple):
+class _Reached(NamedTuple):
     """A number of ours, and the name of the data behind it."""
 
     value: float
@@ -105,7 +108,7 @@ def _draw_table(
     rows: Sequence[PublishedRow],
     logs: Sequence[TrainingLog],
     printed: Sequence[float | None],
-    measured: Mapping[int, _Measured],
+    measured: Mapping[int, _Reached],
     *,
     unit: str,
     digits: str,
@@ -129,9 +132,9 @@ def _draw_table(
 
 def _beside(
     rows: Sequence[PublishedRow], logs: Sequence[TrainingLog], measure: Callable[[TrainingLog], float]
-) -> dict[int, _Measured]:
+) -> dict[int, _Reached]:
     """A number for each row that one of the trainings belongs to: by its network, and among two rows by its data."""
-    measured: dict[int, _Measured] = {}
+    measured: dict[int, _Reached] = {}
     # Those on a row's own data first: the others take the places that are left.
     for log in sorted(logs, key=lambda log: _data_name(log) not in {row.data for row in rows}):
         configuration = Configuration.of(log.meta["name"])
@@ -147,7 +150,7 @@ def _beside(
             )
         data = _data_name(log)
         place = next((place for place in free if rows[place].data == data), free[0])
-        measured[place] = _Measured(measure(log), _DATA.get(data, _shortened(path_end(data))))
+        measured[place] = _Reached(measure(log), _DATA.get(data, _shortened(path_end(data))))
     return measured
 
 

@@ -12,10 +12,13 @@ from gradscape.figures.charts.run_curves import figure_run_curves
 from gradscape.figures.images.attention import figure_scale_weights
 from gradscape.figures.images.heatmaps import figure_heatmaps
 from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
-from gradscape.studies.papers.figure import Drawing, Models, PaperFigure, heatmap_arrays, readable
-from gradscape.studies.papers.from_networks import NetworkFigure
+from gradscape.studies.papers.checkpoints import Models
+from gradscape.studies.papers.exhibits import PictureExhibit, WeightExhibit
+from gradscape.studies.papers.figure import Drawing, PaperFigure
+from gradscape.studies.papers.from_networks import NetworkFigure, heatmap_arrays
 from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.training_log import TrainingLog, describe_logs
+from gradscape.studies.papers.wording import readable
 
 __all__ = ["FIGURES", "HEATMAPS", "LATE_LOSSES", "LOSSES", "SCALE_WEIGHTS"]
 
@@ -98,18 +101,16 @@ HEATMAPS = NetworkFigure(
     title="Grad-CAM of the last map without attention, with SE, with SPA",
     original="ResNet-50, SE-ResNet-50 and SPA-ResNet-50 on three images of ImageNet",
     networks=("resnet20", "resnet20+se", "resnet20+spa_a"),
-    takes="pictures",
+    exhibit=PictureExhibit(usual=3, most=8),
     draw=_draw_heatmaps,
     attention=_PYRAMIDS,
-    pictures=3,
-    most_pictures=8,
 )
 
 SCALE_WEIGHTS = NetworkFigure(
     title="|w| of the pyramid's scales, block by block",
     original="SPA-ResNet-50, the backbone of a detector trained on COCO",
     networks=("resnet20+spa_a",),
-    takes="weights",
+    exhibit=WeightExhibit(),
     draw=_draw_scale_weights,
     attention=_PYRAMIDS,
 )

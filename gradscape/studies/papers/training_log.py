@@ -1,14 +1,15 @@
 """A network's training as its folder tells it: metrics of one seed or several, and the checkpoint's words."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
+from gradscape._names import tell_apart
 from gradscape.models import count_parameters, load_checkpoint
-from gradscape.studies.papers.figure import path_end, short_name
+from gradscape.studies.papers.wording import short_name, training_data
 from gradscape.training import load_metrics
 
 __all__ = ["TrainingLog", "describe_epochs", "describe_logs", "load_logs"]
@@ -17,6 +18,7 @@ _METRICS = "metrics.csv"
 _CHECKPOINT = "model.safetensors"
 
 
+@final
 @dataclass(frozen=True, eq=False)
 class TrainingLog:
     """How a network was trained.
@@ -48,12 +50,28 @@ def load_logs(paths: Sequence[Path]) -> list[TrainingLog]:
     """
     logs = [_load(path) for path in paths]
     folders = [_folder(path).name for path in paths]
-    titles = [short_name(log.meta["name"]) if log.meta else folder for log, folder in zip(logs, folders, strict=True)]
-    if len(set(titles)) < len(titles):
-        titles = folders
-    if len(set(titles)) < len(titles):
-        titles = [f"{number}-{title}" for number, title in enumerate(titles, 1)]
-    return [TrainingLog(title, log.runs, log.meta, log.parameters) for title, log in zip(titles, logs, strict=True)]
+    networks = [short_name(log.meta["name"]) if log.meta else folder for log, folder in zip(logs, folders, strict=True)]
+    return [replace(log, title=title) for log, title in zip(logs, tell_apart([networks, folders]), strict=True)]
+
+
+def describe_logs(logs: Sequence[TrainingLog]) -> str:
+    """Say what runs were trained on and by which recipe, as far as their checkpoints tell: once what several share."""
+    titles: dict[str, list[str]] = {}
+    for log in logs:
+        titles.setdefault(_training(log), []).append(log.title)
+    if len(titles) == 1:
+        return next(iter(titles))
+    return "; ".join(f"{', '.join(several)} {training}" for training, several in titles.items())
+
+
+def describe_epochs(logs: Sequence[TrainingLog]) -> str:
+    """Say after how many epochs the runs ended; of checkpoints alone it is not known: an empty text."""
+    counts = sorted({len(run["epoch"]) for log in logs for run in log.runs})
+    if not counts:
+        return ""
+    if len(counts) > 1:
+        return f"after {counts[0]} to {counts[-1]} epochs"
+    return f"after {counts[0]} epoch{'s' if counts[0] > 1 else ''}"
 
 
 def _folder(path: Path) -> Path:
@@ -78,32 +96,9 @@ def _found(folder: Path, name: str) -> list[Path]:
     return [folder / name] if (folder / name).is_file() else sorted(folder.glob(f"seed*/{name}"))
 
 
-def describe_logs(logs: Sequence[TrainingLog]) -> str:
-    """Say what runs were trained on and by which recipe, as far as their checkpoints tell: once what several share."""
-    titles: dict[str, list[str]] = {}
-    for log in logs:
-        titles.setdefault(_training(log), []).append(log.title)
-    if len(titles) == 1:
-        return next(iter(titles))
-    return "; ".join(f"{', '.join(several)} {training}" for training, several in titles.items())
-
-
-def describe_epochs(logs: Sequence[TrainingLog]) -> str:
-    """Say after how many epochs the runs ended; of checkpoints alone it is not known: an empty text."""
-    counts = sorted({len(run["epoch"]) for log in logs for run in log.runs})
-    if not counts:
-        return ""
-    if len(counts) > 1:
-        return f"after {counts[0]} to {counts[-1]} epochs"
-    return f"after {counts[0]} epoch{'s' if counts[0] > 1 else ''}"
-
-
 def _training(log: TrainingLog) -> str:
-    data, recipe = (log.meta.get(key) for key in ("data", "recipe"))
-    known = []
-    if isinstance(data, dict) and "name" in data:
-        images = f"{data['images']:,} images of " if isinstance(data.get("images"), int) else ""
-        known.append(f"trained on {images}{path_end(str(data['name']))}")
+    data, recipe = training_data(log.meta), log.meta.get("recipe")
+    known = [f"trained on {data}"] if data else []
     if isinstance(recipe, dict) and "name" in recipe:
         known.append(f"by the recipe {recipe['name']}")
     return " ".join(known) or "of a training that is not recorded"

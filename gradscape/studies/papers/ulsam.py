@@ -4,8 +4,11 @@ from gradscape.data.pictures import Pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.figures.images.explained_images import figure_explained_images
 from gradscape.models.ulsam import ULSAM
-from gradscape.studies.papers.figure import Drawing, Models, PaperFigure, heatmap_arrays, readable
-from gradscape.studies.papers.from_networks import NetworkFigure
+from gradscape.studies.papers.checkpoints import Models
+from gradscape.studies.papers.exhibits import PictureExhibit
+from gradscape.studies.papers.figure import Drawing, PaperFigure
+from gradscape.studies.papers.from_networks import NetworkFigure, heatmap_arrays
+from gradscape.studies.papers.wording import readable
 
 __all__ = ["FIGURES", "HEATMAPS"]
 
@@ -42,11 +45,9 @@ HEATMAPS = NetworkFigure(
         "mobilenet_v2",
         "mobilenet_v2+ulsam@replace=14:17",
     ),
-    takes="pictures",
+    exhibit=PictureExhibit(usual=4, most=8),
     draw=_draw_heatmaps,
     attention=(ULSAM,),
-    pictures=4,
-    most_pictures=8,
     training="--data folder:BIRDS --image-size 224",
 )
 

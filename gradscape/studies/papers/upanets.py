@@ -1,11 +1,14 @@
-"""Figures of UPANets, arXiv:2103.08640: features before channel pixel attention, its part, and their sum; and the rest.
+"""Figures of UPANets, arXiv:2103.08640.
+
+Attention on the way from features to their sum (1, 7, 19), accuracy against efficiency (10, 11), and landscapes of loss
+and error (8, 9, 12 to 18, 20).
 
 Differs from the paper: figure 1 calls the pixels that are weighed the convolutions' output. In the authors' code, as
 here, they are the block's input, which is drawn besides; otherwise the red pixel would not be the sum it is said to be.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Literal
 
 import numpy as np
 from torch import Tensor, nn
@@ -17,19 +20,37 @@ from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.charts.bubbles import Bubble, figure_bubbles
 from gradscape.figures.images.channel_mixing import figure_channel_mixing
 from gradscape.figures.images.fusion import figure_fusion
+from gradscape.landscape import Value
 from gradscape.models.upanets import ChannelPixelAttention
-from gradscape.studies.papers.figure import Drawing, Models, PaperFigure, short_name
+from gradscape.studies.papers.checkpoints import Models
+from gradscape.studies.papers.exhibits import NoiseExhibit, PictureExhibit
+from gradscape.studies.papers.figure import Drawing, PaperFigure
 from gradscape.studies.papers.from_networks import NetworkFigure
 from gradscape.studies.papers.from_surfaces import SurfaceFigure
-from gradscape.studies.papers.from_trainings import TableFigure
+from gradscape.studies.papers.from_tables import TableFigure
 from gradscape.studies.papers.published import PublishedRow
 from gradscape.studies.papers.training_log import TrainingLog, describe_epochs, describe_logs
+from gradscape.studies.papers.wording import short_name
 
 __all__ = ["ATTENTION_PROCESS", "BUBBLES", "FIGURES", "FUSION", "LANDSCAPES", "NOISE_FUSION", "mixing_weights"]
 
 _BLOCK = "layer2.0"
 _MAPS = 32
 _SAMPLES = 8
+
+_DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+
+_WIDE = 1.0
+_NARROW = 0.0375
+_DENSENET = "cifar_densenet121@growth_rate=12"
+_TITLES = {
+    "upanet16": "UPANets16",
+    "upanet16_final_gap": "UPANets16 final GAP",
+    "upanet16_final_spa": "UPANets16 final SPA",
+    "upanet16_exc_gap": "UPANets16 exc GAP",
+    "upanet16_exc_spa": "UPANets16 exc SPA",
+    "cifar_densenet121": "DenseNet",
+}
 
 
 def mixing_weights(attention: nn.Module) -> tuple[Tensor, Tensor]:
@@ -110,42 +131,11 @@ def _fusion_page(title: str, maps: FusionMaps, pictures: Pictures, image: Tensor
     return Drawing(page, {name: stage[0] for name, stage in stages})
 
 
-ATTENTION_PROCESS = NetworkFigure(
-    title="how channel pixel attention makes a pixel: image, convolution, CPA",
-    original="UPANets on an image of CIFAR-10",
-    networks=("upanet16",),
-    takes="pictures",
-    draw=_draw_process,
-    attention=(ChannelPixelAttention,),
-)
-
-FUSION = NetworkFigure(
-    title="32 maps of convolution, CPA and their sum, second stage",
-    original="UPANets on an image of CIFAR-10",
-    networks=("upanet16",),
-    takes="pictures",
-    draw=_draw_fusion,
-    attention=(ChannelPixelAttention,),
-)
-
-NOISE_FUSION = NetworkFigure(
-    title="the same of standard normal noise",
-    original="UPANets on standard normal noise",
-    networks=("upanet16",),
-    takes="noise",
-    draw=_draw_noise_fusion,
-    attention=(ChannelPixelAttention,),
-)
-
-
-_NAMES = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
-
-
 def _draw_bubbles(rows: Sequence[PublishedRow], logs: Sequence[TrainingLog]) -> Drawing:
     published = [_published(row) for row in rows]
     own = [_own(log) for log in logs]
     bubbles = [*published, *own]
-    data, table = _NAMES[rows[0].data], rows[0].table
+    data, table = _DATA[rows[0].data], rows[0].table
     page = figure_bubbles(
         bubbles, title=data, highlighted="UPANets", caption=f"UPANets, table {table}: {data} · areas: parameters"
     )
@@ -181,8 +171,8 @@ def _own(log: TrainingLog) -> Bubble:
 
 def _bubbles(table: str, data: str) -> TableFigure:
     return TableFigure(
-        title=f"accuracy against efficiency on {_NAMES[data]}, bubbles as large as networks",
-        original=f"the same values, of networks trained for 200 epochs on {_NAMES[data]}",
+        title=f"accuracy against efficiency on {_DATA[data]}, bubbles as large as networks",
+        original=f"the same values, of networks trained for 200 epochs on {_DATA[data]}",
         paper="upanets",
         table=table,
         training=f"upanet16 --data {data}",
@@ -190,43 +180,56 @@ def _bubbles(table: str, data: str) -> TableFigure:
     )
 
 
-BUBBLES: dict[str, PaperFigure] = {"upanets:10": _bubbles("4", "cifar10"), "upanets:11": _bubbles("5", "cifar100")}
-
-
-_WIDE = 1.0
-
-
-_NARROW = 0.0375
-
-
-_DENSENET = "cifar_densenet121@growth_rate=12"
-
-
-_TITLES = {
-    "upanet16": "UPANets16",
-    "upanet16_final_gap": "UPANets16 final GAP",
-    "upanet16_final_spa": "UPANets16 final SPA",
-    "upanet16_exc_gap": "UPANets16 exc GAP",
-    "upanet16_exc_spa": "UPANets16 exc SPA",
-    "cifar_densenet121": "DenseNet",
-}
-
-
-_ORIGINAL = "trained on CIFAR-10, 50 samples an axis"
-
-
-def _landscape(title: str, *networks: str, span: float = _WIDE, **looks: Any) -> SurfaceFigure:
+def _landscape(
+    title: str,
+    *networks: str,
+    span: float = _WIDE,
+    value: Value = "loss",
+    scale: Literal["raw", "minmax", "minmax-column"] = "raw",
+    with_original: bool = False,
+) -> SurfaceFigure:
     *first, last = (_TITLES[short_name(network)] for network in networks)
     named = f"{', '.join(first)} and {last}" if first else last
     return SurfaceFigure(
         title=f"{title}, ±{span:g}",
-        original=f"{named} {_ORIGINAL}",
+        original=f"{named} trained on CIFAR-10, 50 samples an axis",
         networks=networks,
         span=span,
+        value=value,
+        scale=scale,
+        with_original=with_original,
         titles=_TITLES,
-        **looks,
     )
 
+
+ATTENTION_PROCESS = NetworkFigure(
+    title="how channel pixel attention makes a pixel: image, convolution, CPA",
+    original="UPANets on an image of CIFAR-10",
+    networks=("upanet16",),
+    exhibit=PictureExhibit(),
+    draw=_draw_process,
+    attention=(ChannelPixelAttention,),
+)
+
+FUSION = NetworkFigure(
+    title="32 maps of convolution, CPA and their sum, second stage",
+    original="UPANets on an image of CIFAR-10",
+    networks=("upanet16",),
+    exhibit=PictureExhibit(),
+    draw=_draw_fusion,
+    attention=(ChannelPixelAttention,),
+)
+
+NOISE_FUSION = NetworkFigure(
+    title="the same of standard normal noise",
+    original="UPANets on standard normal noise",
+    networks=("upanet16",),
+    exhibit=NoiseExhibit(),
+    draw=_draw_noise_fusion,
+    attention=(ChannelPixelAttention,),
+)
+
+BUBBLES: dict[str, PaperFigure] = {"upanets:10": _bubbles("4", "cifar10"), "upanets:11": _bubbles("5", "cifar100")}
 
 LANDSCAPES: dict[str, PaperFigure] = {
     "upanets:8": _landscape("min-max scaled loss of two heads", "upanet16_final_gap", "upanet16", scale="minmax"),

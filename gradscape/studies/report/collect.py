@@ -10,7 +10,7 @@ from typing import TypeVar, final
 from gradscape._arrays import load_arrays
 from gradscape._checkpoint import read_checkpoint
 from gradscape._hdf5 import open_hdf5
-from gradscape._names import is_function_name, one_line
+from gradscape._names import error_line, is_function_name
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures, load_shown_pictures
 from gradscape.models import Classifier, load_checkpoint
@@ -111,7 +111,7 @@ def _read(path: Path, readers: Mapping[str, Callable[[Path], None]], findings: F
         elif path.suffix in _ENTRIES:
             raise ValueError("it holds nothing that the report shows")
     except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError, csv.Error) as problem:
-        findings.unread.append((path, one_line(problem)))
+        findings.unread.append((path, error_line(problem)))
 
 
 def _marks(path: Path) -> Iterator[str]:

@@ -17,8 +17,10 @@ from gradscape.explain.fusion import fusion_maps
 from gradscape.models import create_model, load_checkpoint, save_checkpoint
 from gradscape.studies.papers import ba2m, residual_attention, spanet, ulsam, upanets
 from gradscape.studies.papers.catalog import FIGURES, HEADINGS, find_figure, make_figure, tabulate_figures
-from gradscape.studies.papers.figure import PaperFigure, describe_networks, readable, short_name
+from gradscape.studies.papers.checkpoints import describe_networks
+from gradscape.studies.papers.figure import PaperFigure
 from gradscape.studies.papers.from_networks import NetworkFigure
+from gradscape.studies.papers.wording import readable, short_name
 from tests.studies.networks import save_network
 
 Saved = Callable[..., Path]

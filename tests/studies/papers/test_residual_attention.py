@@ -53,7 +53,7 @@ def test_commands_train_the_networks_of_the_report_with_images_held_out(number: 
 
 
 def test_accuracy_is_drawn_in_training_and_on_what_was_held_out(tmp_path: Path) -> None:
-    drawing = draw(FIGURES["residual_attention:8"], curve_run(tmp_path / "run"))
+    drawing = draw(CURVES["residual_attention:8"], curve_run(tmp_path / "run"))
     (ax,) = drawing.figure.axes
     drawn = {line.get_label(): np.asarray(line.get_ydata()) for line in ax.lines}
     assert list(drawn) == ["train", "validation"]
@@ -69,13 +69,13 @@ def test_accuracy_is_drawn_in_training_and_on_what_was_held_out(tmp_path: Path) 
 
 def test_loss_is_drawn_of_another_configuration(tmp_path: Path) -> None:
     run = curve_run(tmp_path / "run", "attention92@activation=spatial")
-    (ax,) = draw(FIGURES["residual_attention:21"], run).figure.axes
+    (ax,) = draw(CURVES["residual_attention:21"], run).figure.axes
     np.testing.assert_allclose(np.asarray(ax.lines[1].get_ydata()), 3 - 0.5 * np.arange(6))
     assert ax.get_title() == "Plot of Training and validation loss vs epoch"
 
 
 def test_metrics_without_a_checkpoint_are_drawn_and_said_to_be_of_an_unknown_training(tmp_path: Path) -> None:
-    drawing = draw(FIGURES["residual_attention:9"], curve_run(tmp_path / "mine", None))
+    drawing = draw(CURVES["residual_attention:9"], curve_run(tmp_path / "mine", None))
     assert caption_of(drawing) == "6 epochs · mine of a training that is not recorded"
 
 
@@ -86,12 +86,12 @@ def test_a_training_of_another_configuration_is_refused_with_the_command(tmp_pat
             match=rf"must be a training of attention56_as_reported@activation=spatial, got {name}; make one with "
             "`gradscape train attention56_as_reported@activation=spatial --data cifar100`",
         ):
-            draw(FIGURES["residual_attention:28"], curve_run(tmp_path / name, name))
+            draw(CURVES["residual_attention:28"], curve_run(tmp_path / name, name))
 
 
 def test_a_training_without_images_held_out_is_refused_with_the_command(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"must have a column validation_loss, .* attention56 has none; make one with"):
-        draw(FIGURES["residual_attention:9"], curve_run(tmp_path / "run", held_out=False))
+        draw(CURVES["residual_attention:9"], curve_run(tmp_path / "run", held_out=False))
 
 
 def test_the_tables_have_the_reports_numbers() -> None:

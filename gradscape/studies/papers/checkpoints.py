@@ -1,0 +1,106 @@
+"""The checkpoints that a figure is made of: counted, loaded under titles, and described."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+from gradscape._digest import digest_model
+from gradscape._names import tell_apart
+from gradscape.models import Classifier
+from gradscape.studies.networks import load_finite_models
+from gradscape.studies.papers.wording import short_name, training_command, training_data
+
+__all__ = ["Models", "WantedNetworks", "describe_networks", "load_titled", "provenance_of"]
+
+Models = Mapping[str, Classifier]
+
+
+@final
+@dataclass(frozen=True)
+class WantedNetworks:
+    """Networks that make a figure.
+
+    Attributes:
+        names: As `create_model` takes them, in the order of the checkpoints.
+        training: Options of `gradscape train` that make them.
+        fewest: How many there must be at least; None for all.
+    """
+
+    names: Sequence[str]
+    training: str
+    fewest: int | None = None
+
+    def __str__(self) -> str:
+        count = len(self.names)
+        many = f"{self.fewest} to {count}" if self.fewest else str(count)
+        return f"{many} network{'s' if count > 1 else ''} such as {', '.join(self.names)}"
+
+    def check(self, figure: str, checkpoints: Sequence[Path]) -> None:
+        """Refuse too few, too many or missing checkpoints.
+
+        Args:
+            figure: The figure's name.
+            checkpoints: Files that were given for it.
+
+        Raises:
+            ValueError: There are more or fewer.
+            FileNotFoundError: One is not there.
+        """
+        count = len(checkpoints)
+        if count < (self.fewest or len(self.names)):
+            raise ValueError(f"`CKPT` must be {self}; {figure} got {count}. Make one with `{self.command(count)}`")
+        if count > len(self.names):
+            raise ValueError(f"`CKPT` must be {self}; {figure} got {count}: leave some out")
+        for number, path in enumerate(checkpoints):
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no checkpoint {path}; make one with `{self.command(number)}`")
+
+    def command(self, number: int) -> str:
+        """The command that trains one of them; -1 for the last."""
+        return training_command(self.names[number], self.training)
+
+
+def load_titled(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
+    """Load checkpoints by their networks' names without options, where these tell them apart.
+
+    Raises:
+        ValueError: A network's values are not finite.
+    """
+    models = load_finite_models(paths, device)
+    titles = tell_apart([[short_name(model.meta["name"]) for model in models.values()], list(models)])
+    return dict(zip(titles, models.values(), strict=True))
+
+
+def describe_networks(models: Models) -> str:
+    """How well each network does on its test images, and what it was trained on, as far as checkpoints tell."""
+    data = {title: training_data(model.meta) for title, model in models.items()}
+    said = {title: f"{_full_name(title, model)} {_accuracy(model)}" for title, model in models.items()}
+    if len(set(data.values())) > 1:
+        listed = (f"{said[title]} (trained on {data[title] or 'unknown data'})" for title in models)
+        return f"test accuracy: {', '.join(listed)}"
+    trained = next(iter(data.values()))
+    return f"{f'trained on {trained}, ' if trained else ''}test accuracy: {', '.join(said.values())}"
+
+
+def provenance_of(models: Models) -> dict[str, Any]:
+    """Which networks, exactly."""
+    return {
+        title: {
+            "name": model.meta["name"],
+            "weights": digest_model(model),
+            "scores": model.meta.get("scores"),
+        }
+        for title, model in models.items()
+    }
+
+
+def _full_name(title: str, model: Classifier) -> str:
+    name: str = model.meta["name"]
+    return name if short_name(name) == title else f"{title} ({name})"
+
+
+def _accuracy(model: Classifier) -> str:
+    scores = model.meta.get("scores")
+    accuracy = scores.get("test_accuracy") if isinstance(scores, dict) else None
+    return f"{100 * accuracy:.1f} %" if isinstance(accuracy, float) else "not recorded"
