@@ -1,7 +1,6 @@
 """Sizes of networks: parameters, and multiply-adds of one image."""
 
 import math
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,22 +8,11 @@ from torch import Tensor, nn
 
 from gradscape._taps import collected_taps
 
-__all__ = ["count_macs", "count_operations", "count_parameters", "count_statistics"]
+__all__ = ["count_macs", "count_parameters"]
 
 _TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-_NORMALIZATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
-_RECTIFIERS = (nn.ReLU, nn.ReLU6)
-_POOLINGS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d, nn.AvgPool2d, nn.MaxPool2d)
-_COUNTED = (
-    *_CONVOLUTIONS,
-    *_TRANSPOSED,
-    nn.Linear,
-    nn.MultiheadAttention,
-    *_NORMALIZATIONS,
-    *_RECTIFIERS,
-    *_POOLINGS,
-)
+_COUNTED = (*_CONVOLUTIONS, *_TRANSPOSED, nn.Linear, nn.MultiheadAttention)
 
 
 def count_parameters(model: nn.Module) -> int:
@@ -34,17 +22,6 @@ def count_parameters(model: nn.Module) -> int:
         model: Any module.
     """
     return sum(parameter.numel() for parameter in model.parameters())
-
-
-def count_statistics(model: nn.Module) -> int:
-    """Return how many running means and variances a model keeps; some papers add them to its parameters.
-
-    Args:
-        model: Any module.
-    """
-    return sum(
-        buffer.numel() for name, buffer in model.named_buffers() if name.endswith(("running_mean", "running_var"))
-    )
 
 
 def count_macs(model: nn.Module, image_size: int) -> int:
@@ -58,32 +35,11 @@ def count_macs(model: nn.Module, image_size: int) -> int:
         model: A model of images (1, 3, image_size, image_size).
         image_size: Side of the image in pixels.
     """
-    return _sum_over_layers(model, image_size, _multiply_adds)
-
-
-def count_operations(model: nn.Module, image_size: int) -> int:
-    """Return the operations of one image as SPANet's authors count them, to compare with their tables.
-
-    A multiply-add is one operation and so is a convolution's bias added to an element; an element that is normalized
-    counts twice; one that is rectified, or that a pooling layer looks at, once. Interpolation, sigmoids and products
-    count nothing, nor does what is called as a function.
-
-    Args:
-        model: A model of images (1, 3, image_size, image_size).
-        image_size: Side of the image in pixels.
-    """
-    return _sum_over_layers(model, image_size, _operations)
-
-
-_Cost = Callable[[nn.Module, Tensor, Any], int]
-
-
-def _sum_over_layers(model: nn.Module, image_size: int, cost: _Cost) -> int:
-    costs: list[int] = []
+    counts: list[int] = []
     modes = [(module, module.training) for module in model.modules()]
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
-        costs.append(cost(module, inputs[0], output))
+        counts.append(_multiply_adds(module, inputs[0], output))
 
     hooks = [module.register_forward_hook(add) for module in model.modules() if isinstance(module, _COUNTED)]
     example = next(model.parameters(), torch.empty(0))
@@ -96,7 +52,7 @@ def _sum_over_layers(model: nn.Module, image_size: int, cost: _Cost) -> int:
             hook.remove()
         for module, training in modes:
             module.training = training
-    return sum(costs)
+    return sum(counts)
 
 
 def _multiply_adds(module: nn.Module, given: Tensor, output: Any) -> int:
@@ -110,14 +66,3 @@ def _multiply_adds(module: nn.Module, given: Tensor, output: Any) -> int:
     if isinstance(module, _CONVOLUTIONS):
         return output.numel() * module.in_channels // module.groups * math.prod(module.kernel_size)
     return 0
-
-
-def _operations(module: nn.Module, given: Tensor, output: Any) -> int:
-    if isinstance(module, _NORMALIZATIONS):
-        return 2 * output.numel()
-    if isinstance(module, _RECTIFIERS):
-        return output.numel()
-    if isinstance(module, _POOLINGS):
-        return given.numel()
-    biased = isinstance(module, _CONVOLUTIONS) and module.bias is not None
-    return _multiply_adds(module, given, output) + (output.numel() if biased else 0)

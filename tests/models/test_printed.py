@@ -9,8 +9,8 @@ from torch import nn
 
 from gradscape.models import PrintedSize, count_macs, count_parameters
 from gradscape.models.cards import create_weightless
-from gradscape.models.counting import count_operations, count_statistics
 from gradscape.models.printed import PRINTED
+from tests.models.printed_counts import count_operations, count_statistics
 
 # Measured by building the authors' published networks: model, classes, side, parameters.
 _MEASURED = [
