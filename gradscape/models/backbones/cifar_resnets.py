@@ -30,7 +30,7 @@ class _PaddingShortcut(nn.Module):
         return F.pad(x[:, :, ::2, ::2], self.margins)
 
 
-class _CifarBlock(AttendedBlock):
+class _CifarResidualBlock(AttendedBlock):
     """Two 3×3 convolutions around which a shortcut leads, if there is one."""
 
     spatial_convolution = "conv1,bn1"
@@ -77,9 +77,11 @@ class CifarResNet(StagedNetwork):
 
         def stage(channels: int, filters: int) -> nn.Sequential:
             stride = 1 if channels == filters else 2
-            first = _CifarBlock(channels, filters, stride=stride, shortcut=_shortcut(shortcut, channels, filters))
+            first = _CifarResidualBlock(
+                channels, filters, stride=stride, shortcut=_shortcut(shortcut, channels, filters)
+            )
             others = [
-                _CifarBlock(filters, filters, stride=1, shortcut=_shortcut(shortcut, filters, filters))
+                _CifarResidualBlock(filters, filters, stride=1, shortcut=_shortcut(shortcut, filters, filters))
                 for _ in range(blocks - 1)
             ]
             return nn.Sequential(first, *others)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
-from gradscape.figures.caption import one_line
+from gradscape._names import one_line
 from gradscape.studies.report.found import Found
 
 __all__ = ["Fact", "state"]

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar, final
 
+from gradscape._names import one_line
 from gradscape._provenance import Provenance
-from gradscape.figures.caption import one_line
 from gradscape.models import Classifier
 
 __all__ = ["BEST", "LAST", "Found", "ReportedNetwork", "ReportedNetworks", "owned", "together"]

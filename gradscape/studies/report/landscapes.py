@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from gradscape._names import one_line
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
-from gradscape.figures.caption import one_line
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
 from gradscape.landscape import Surface
 from gradscape.studies.report.commands import command, data_options, network_paths

@@ -1,9 +1,10 @@
 """Results sorted by the network that they belong to."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from gradscape._digest import digest_model
-from gradscape.figures.caption import one_line
+from gradscape._names import one_line, path_tails
 from gradscape.studies.report.collect import Findings
 from gradscape.studies.report.found import BEST, LAST, ReportedNetwork, ReportedNetworks
 from gradscape.studies.report.kinds import KINDS
@@ -41,27 +42,19 @@ def _add_checkpoints(findings: Findings, networks: ReportedNetworks) -> None:
 def _give_titles(networks: Sequence[ReportedNetwork]) -> None:
     """Call networks by their names; those of one name by the end of their path too, and by numbers where it is one."""
     names = [network.name for network in networks]
+    for name in {name for name in names if names.count(name) > 1}:
+        alike = [network for network in networks if network.name == name]
+        for network, tail in zip(alike, path_tails([_path(network) for network in alike]), strict=True):
+            network.title = f"{name} ({tail})"
     for network in networks:
-        network.title = network.name
-        if names.count(network.name) > 1:
-            network.title += f" ({_tail(network, networks)})"
+        network.title = network.title or network.name
     titles = [network.title for network in networks]
     for number, network in enumerate(networks, 1):
         if titles.count(network.title) > 1:
             network.title += f" {number}"
 
 
-def _tail(network: ReportedNetwork, networks: Sequence[ReportedNetwork]) -> str:
-    """As much of the end of its path as tells a network from the others of its name."""
-    others = [_path_parts(other) for other in networks if other is not network and other.name == network.name]
-    parts = _path_parts(network)
-    for length in range(1, len(parts) + 1):
-        if all(other[-length:] != parts[-length:] for other in others):
-            return "/".join(parts[-length:])
-    return parts[-1]
-
-
-def _path_parts(network: ReportedNetwork) -> tuple[str, ...]:
-    """Folders, and the checkpoint's file where it is not called as training calls it."""
+def _path(network: ReportedNetwork) -> Path:
+    """Its folder, and the checkpoint's file where it is not called as training calls it."""
     file = network.checkpoint.path if network.checkpoint else None
-    return (*network.folder.parts, *([file.stem] if file and file.name != LAST else []))
+    return network.folder / file.stem if file and file.name != LAST else network.folder

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gradscape.figures.caption import one_line
+from gradscape._names import one_line
 from gradscape.figures.style import short_number
 from gradscape.landscape import Surface
 from gradscape.models import count_macs, count_parameters
