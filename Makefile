@@ -4,7 +4,7 @@ BIN := .venv/bin
 # left for the end.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-zoo check clean
+.PHONY: demo test test-all test-zoo test-zoo-tenth check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
@@ -17,6 +17,9 @@ test-all: .venv/.installed-dev
 
 test-zoo: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m zoo tests/models/test_zoo.py
+
+test-zoo-tenth: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m tenth tests/models/test_zoo.py
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check

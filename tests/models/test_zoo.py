@@ -1,9 +1,10 @@
 """What every model of the zoo can do: the papers' leading ones and each attention always, all others marked zoo."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -31,7 +32,16 @@ _COMPOSED = ("cifar_resnet18+bam+ba2m", "resnet20+se_c+ba2m@place=inside,scale_b
 _ALWAYS = (*_LEADS, *_ALONE, *_COMPOSED)
 _OTHERS = tuple(sorted({*MODELS, *COMBINATIONS} - set(_ALWAYS)))
 
-NAMES = [*_ALWAYS, *(pytest.param(name, marks=pytest.mark.zoo) for name in _OTHERS)]
+
+def _marked(names: Sequence[str]) -> list[Any]:
+    """The long list, of which every tenth is run by CI too."""
+    return [
+        pytest.param(name, marks=[pytest.mark.zoo, *([] if number % 10 else [pytest.mark.tenth])])
+        for number, name in enumerate(names)
+    ]
+
+
+NAMES = [*_ALWAYS, *_marked(_OTHERS)]
 every_model = pytest.mark.parametrize("name", NAMES)
 
 
@@ -43,7 +53,7 @@ every_attentive_model = pytest.mark.parametrize(
     "name",
     [
         *(name for name in _ALWAYS if _attends(name)),
-        *(pytest.param(name, marks=pytest.mark.zoo) for name in _OTHERS if _attends(name)),
+        *_marked([name for name in _OTHERS if _attends(name)]),
     ],
 )
 
