@@ -93,6 +93,13 @@ def save_checkpoint(
         ValueError: If the suffix or a value is wrong.
         TypeError: If the state holds something else than tensors, or `meta` something that JSON cannot hold.
         OSError: If the file cannot be written.
+
+    Example:
+        >>> from gradscape.models import create_model, load_checkpoint
+        >>> about = {"name": "resnet20", "num_classes": 10, "image_size": 16, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+        >>> save_checkpoint("net.safetensors", create_model("resnet20"), **about, data="digits")
+        >>> load_checkpoint("net.safetensors").meta["data"]
+        'digits'
     """
     path = Path(path)
     if path.suffix != ".safetensors":

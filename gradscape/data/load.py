@@ -64,6 +64,13 @@ def load_split(
         ValueError: An unknown name (near matches are told) or split, a number below 1, or data that are not as
             they should be, with the file's name.
         FileNotFoundError: The data are not where they were looked for.
+
+    Example:
+        >>> split = load_split("digits", "test", limit=100, batch_size=50)
+        >>> [images.shape for images, labels in split]
+        [torch.Size([50, 3, 16, 16]), torch.Size([50, 3, 16, 16])]
+        >>> len(split.classes)
+        10
     """
     _check(split, image_size=image_size, batch_size=batch_size, limit=limit, seed=seed)
     size = image_size or _DEFAULT_SIZES.get(name.partition(":")[0])

@@ -55,6 +55,15 @@ def attention_maps(
         TypeError: If the images are not floating point.
         ValueError: If the images are no batch, a kind is unknown, the model has no attention of these kinds, or the
             affinities would take too much memory.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.models import create_model
+        >>> net = create_model("resnet20+se", image_size=8)
+        >>> maps = attention_maps(net, torch.randn(2, 3, 8, 8))
+        >>> name, first = next(iter(maps.items()))
+        >>> name, first.kind, first.values.shape
+        ('layer1.0.se.channel', 'channel', (2, 16))
     """
     wanted = ATTENTION_KINDS if kinds is None else tuple(kinds)
     for kind in wanted:

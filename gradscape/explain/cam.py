@@ -110,6 +110,14 @@ def heatmaps(
         TypeError: An argument, or what a layer or `score` gives, is of the wrong kind.
         ValueError: A name is unknown, images or scores are not finite, a class is out of range, a layer has no places
             or does not lead to the score.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+        >>> found = heatmaps(net, torch.rand(2, 3, 12, 16), method="gradcam", target_layer="0")
+        >>> found.raw.shape, found.display.shape  # of the layer's size, and of the images'
+        ((2, 10, 14), (2, 12, 16))
     """
     many_methods, many_layers = isinstance(method, list | tuple), isinstance(target_layer, list | tuple)
     methods = _listed("method", method)

@@ -137,6 +137,15 @@ def embed(
 
     Source: van der Maaten and Hinton, "Visualizing data using t-SNE", 2008; Kobak and Berens, "The art of using
     t-SNE for single-cell transcriptomics", 2019 (start and learning rate).
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+        >>> batches = [(torch.rand(30, 3, 8, 8), torch.arange(30) % 10)]
+        >>> embedding = embed(net, batches, perplexity=5)
+        >>> embedding.points.shape
+        (30, 2)
     """
     program = find_backend(backend)
     if not (math.isfinite(perplexity) and perplexity >= 1):

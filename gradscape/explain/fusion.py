@@ -47,6 +47,14 @@ def fusion_maps(
     Raises:
         TypeError: If the images are not floating point.
         ValueError: If the model has no such block, it does not run, or it replaces features instead of fusing them.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.models import create_model
+        >>> net = create_model("resnet20+se", image_size=8)
+        >>> maps = fusion_maps(net, torch.randn(2, 3, 8, 8))
+        >>> maps.names, maps.fused.shape
+        (('features', 'attention', 'result'), (2, 32, 4, 4))
     """
     layers = layer_names(model)
     name = _find_block(model, layers, images, block)

@@ -144,6 +144,11 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
 
     Returns:
         The two files, the PDF first.
+
+    Example:
+        >>> from matplotlib.figure import Figure
+        >>> [path.name for path in save_figure(Figure(), "empty")]
+        ['empty.pdf', 'empty.png']
     """
     metadata = {
         "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},

@@ -34,6 +34,15 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[Dir
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file is something else, or does not fit the model.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import random_directions
+        >>> net = torch.nn.Linear(4, 3)
+        >>> directions = random_directions(net, seed=0)
+        >>> save_directions("directions.h5", directions, net)
+        >>> torch.equal(load_directions("directions.h5", net)[0]["weight"], directions[0]["weight"])
+        True
     """
     with open_hdf5(path, "direction file") as file:
         groups = [file[axis] for axis in _AXES if axis in file]
@@ -49,6 +58,14 @@ def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction
         path: The HDF5 file, replaced atomically.
         directions: One direction or two; tensors that a direction lacks are written as zeros.
         model: Gives the order of the tensors.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import random_directions
+        >>> net = torch.nn.Linear(4, 3)
+        >>> save_directions("directions.h5", random_directions(net, seed=0), net)
+        >>> len(load_directions("directions.h5", net))
+        2
     """
     if not 1 <= len(directions) <= len(_AXES):
         raise ValueError(f"`directions` must be one or two, got {len(directions)}")

@@ -74,6 +74,15 @@ def random_directions(
         ValueError: An option is unknown, or `parameters` matches nothing.
 
     Source: Li et al., Visualizing the Loss Landscape of Neural Nets (2018), section 4.
+
+    Example:
+        >>> import torch
+        >>> net = torch.nn.Linear(12, 3)
+        >>> d_alpha, d_beta = random_directions(net, seed=0)
+        >>> {name: tuple(tensor.shape) for name, tensor in d_alpha.items()}
+        {'weight': (3, 12), 'bias': (3,)}
+        >>> torch.allclose(d_alpha["weight"].norm(dim=1), net.weight.norm(dim=1))  # each row as long as the network's
+        True
     """
     _check_options(normalize, ignore, space, transposed_filters)
     moving = dict(moving_tensors(model, space))
@@ -108,6 +117,13 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
 
     Raises:
         ValueError: The networks do not have the same tensors.
+
+    Example:
+        >>> import torch
+        >>> first, second = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+        >>> direction = difference_direction(first, second)
+        >>> torch.allclose(first.weight + direction["weight"], second.weight)
+        True
     """
     first, second = dict(moving_tensors(model, space)), dict(moving_tensors(other, space))
     shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (first, second)]

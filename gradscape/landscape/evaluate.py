@@ -77,6 +77,16 @@ def evaluate_surface(
     Raises:
         TypeError: `batches` or `directions` are of another kind.
         ValueError: The loss is a scalar, the model is random or depends on the batch, or `path` holds another run.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import random_directions
+        >>> net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(3 * 8 * 8, 10))
+        >>> batches = [(torch.rand(64, 3, 8, 8), torch.arange(64) % 10)]  # or a DataLoader that does not shuffle
+        >>> directions = random_directions(net, seed=0)
+        >>> surface = evaluate_surface(net, batches, directions, alphas=[-1.0, 0.0, 1.0], betas=[-0.5, 0.5])
+        >>> surface.loss.shape, int(surface.count.min())
+        ((2, 3), 64)
     """
     axes = {"alphas": alphas, "betas": betas}
     return evaluate_grid(Surface, model, batches, directions, axes=axes, options=options)
@@ -101,6 +111,15 @@ def evaluate_line(
 
     Returns:
         The line; with `path` also in the file.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import difference_direction
+        >>> first, second = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+        >>> batches = [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> line = evaluate_line(first, batches, difference_direction(first, second), [0.0, 0.5, 1.0])
+        >>> line.loss.shape
+        (3,)
     """
     return evaluate_grid(Line, model, batches, [direction], axes={"alphas": alphas}, options=options)
 

@@ -15,6 +15,16 @@ def load_landscape(path: str | os.PathLike[str]) -> Surface | Line:
     Raises:
         FileNotFoundError: There is no such file.
         ValueError: The file holds neither.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import evaluate_surface, random_directions
+        >>> net, batches = torch.nn.Linear(4, 3), [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> axis = [-1.0, 0.0, 1.0]
+        >>> surface = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis)
+        >>> surface.save("surface.h5")
+        >>> type(load_landscape("surface.h5")).__name__
+        'Surface'
     """
     with open_hdf5(path, "landscape file") as file:
         kind = Surface if "ycoordinates" in file else Line

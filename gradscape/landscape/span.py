@@ -97,6 +97,15 @@ def find_span(
         ValueError: There is no model.
 
     Source: the search of UPANets, appendix C, made a rule.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import random_directions
+        >>> net, images = torch.nn.Linear(4, 3), torch.randn(256, 4)
+        >>> batches = [(images, net(images).argmax(1))]
+        >>> search = find_span([(net, random_directions(net, seed=0))], batches)
+        >>> search.span in [2.0**-k for k in range(9)]
+        True
     """
     if not models_and_directions:
         raise ValueError("`models_and_directions` must hold at least one model")

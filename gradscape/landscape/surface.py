@@ -36,6 +36,17 @@ class Surface(Measured):
     Attributes:
         alphas: Coordinates along the first direction, (A,), in units of the direction.
         betas: Coordinates along the second direction, (B,).
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import evaluate_surface, random_directions
+        >>> net, batches = torch.nn.Linear(4, 3), [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> axis = [-1.0, 0.0, 1.0]
+        >>> surface = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis)
+        >>> surface.save("surface.h5")
+        >>> scaled = Surface.load("surface.h5").minmax()
+        >>> scaled.shape, float(scaled.min()), float(scaled.max())
+        ((3, 3), 0.0, 1.0)
     """
 
     alphas: Float[np.ndarray, "alphas"]

@@ -24,6 +24,15 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
     Raises:
         FileNotFoundError: If there is no such file.
         ValueError: If it is no checkpoint of gradscape, or its state does not fit its model.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.models import create_model
+        >>> about = {"name": "resnet20", "num_classes": 10, "image_size": 16, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+        >>> save_checkpoint("net.safetensors", create_model("resnet20"), **about)
+        >>> model = load_checkpoint("net.safetensors")
+        >>> model(torch.rand(2, 3, 16, 16)).shape  # images in [0, 1]
+        torch.Size([2, 10])
     """
     state, meta = read_checkpoint(path)
     network = _build(meta["name"], num_classes=meta["num_classes"], image_size=meta["image_size"])

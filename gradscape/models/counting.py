@@ -20,6 +20,11 @@ def count_parameters(model: nn.Module) -> int:
 
     Args:
         model: Any module.
+
+    Example:
+        >>> from gradscape.models import create_model
+        >>> count_parameters(create_model("upanet16"))
+        1512431
     """
     return sum(parameter.numel() for parameter in model.parameters())
 
@@ -34,6 +39,11 @@ def count_macs(model: nn.Module, image_size: int) -> int:
     Args:
         model: A model of images (1, 3, image_size, image_size).
         image_size: Side of the image in pixels.
+
+    Example:
+        >>> from gradscape.models import create_model
+        >>> count_macs(create_model("resnet20"), image_size=32)
+        40551040
     """
     counts: list[int] = []
     modes = [(module, module.training) for module in model.modules()]

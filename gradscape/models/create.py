@@ -34,6 +34,12 @@ def create_model(name: str, *, num_classes: int = 10, image_size: int = 32, **op
     Raises:
         ValueError: If the name, an option or a value is unknown or out of range.
         TypeError: If `package.module:function` is no function or does not return a model.
+
+    Example:
+        >>> net = create_model("resnet20", num_classes=10)
+        >>> sum(parameter.numel() for parameter in net.parameters())
+        269722
+        >>> attended = create_model("resnet20+se@reduction=4", num_classes=10)
     """
     _check_positive("num_classes", num_classes)
     _check_positive("image_size", image_size)
@@ -64,6 +70,10 @@ def list_models(pattern: str = "*") -> list[str]:
     Args:
         pattern: A shell pattern that the whole name matches or one of the attentions in it: `upanet*`, `*_noshort`,
             `spa*`.
+
+    Example:
+        >>> list_models("upanet16*")[:3]
+        ['upanet16', 'upanet16_conv', 'upanet16_exc_gap']
     """
     names = {*MODELS, *foreign.torchvision_names(), *COMBINATIONS}
     return sorted(

@@ -105,6 +105,21 @@ def train_model(
         ValueError: Images, labels, logits or an option do not fit, or `output` holds another run.
         RuntimeError: The loss is no longer finite; the epochs before are kept.
         OSError: A file cannot be written.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.data import load_split
+        >>> from gradscape.models import create_model, save_checkpoint
+        >>> from gradscape.training import create_recipe
+        >>> train, test = (load_split("digits", split, image_size=8, limit=40) for split in ("train", "test"))
+        >>> net, (mean, std) = create_model("resnet20", image_size=8), train.channel_statistics()
+        >>> shape = {"name": "resnet20", "num_classes": 10, "image_size": 8, "mean": mean, "std": std}
+        >>> run = train_model(
+        ...     net, train.dataset, test, recipe=create_recipe("digits", epochs=1), mean=mean, std=std, output="run",
+        ...     save=lambda path, network, scores: save_checkpoint(path, network, **shape, **scores), progress=False,
+        ... )
+        >>> run.checkpoint.name, 0 <= run.final_accuracy <= 1
+        ('model.safetensors', True)
     """
     _check_options(test, seed=seed)
     plan = {

@@ -196,6 +196,11 @@ def create_recipe(name: str, **changes: Any) -> Recipe:
     Raises:
         ValueError: The name is unknown, or a value is out of range.
         TypeError: A field is unknown, or a value of the wrong kind.
+
+    Example:
+        >>> recipe = create_recipe("upanets", epochs=2)
+        >>> recipe.epochs, recipe.optimizer
+        (2, 'sgd')
     """
     if name not in RECIPES:
         near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4) or sorted(RECIPES)

@@ -86,6 +86,15 @@ def figure_embeddings(embeddings: Sequence[Embedding], titles: Sequence[str] | N
         ValueError: No embedding, titles of another number, or classes that differ in name.
 
     Source: BA²M, figure 1, for the layout.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+        >>> from gradscape.explain import embed
+        >>> embedding = embed(net, [(torch.rand(30, 3, 8, 8), torch.arange(30) % 3)], perplexity=5)
+        >>> float(figure_embeddings([embedding]).get_figwidth())
+        3.35
     """
     names = shared_classes(embeddings)
     marks = class_marks(list(names))

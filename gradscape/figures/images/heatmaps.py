@@ -138,6 +138,16 @@ def figure_heatmaps(
 
     Source: the explanation map of Chattopadhay et al. 2018 (Grad-CAM++) for "masked"; SPANet, figure 5, and ULSAM,
     figure 3, for grids of images and models.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
+        >>> from gradscape.explain import heatmaps
+        >>> images = torch.rand(2, 3, 12, 16)
+        >>> figure = figure_heatmaps(images, heatmaps(net, images, method=["gradcam", "layercam"], target_layer="0"))
+        >>> float(figure.get_figwidth())
+        3.35
     """
     styles = [style] if isinstance(style, str) else list(style)
     check_choice("images_as", images_as, get_args(Arrangement))

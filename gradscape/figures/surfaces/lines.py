@@ -76,6 +76,14 @@ def figure_line(
 
     Raises:
         ValueError: No line, titles of another number, or an unknown option.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import evaluate_line, random_directions
+        >>> net, batches = torch.nn.Linear(4, 3), [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> line = evaluate_line(net, batches, random_directions(net, seed=0)[0], [-1.0, 0.0, 1.0])
+        >>> len(figure_line(line).axes)  # loss and error
+        2
     """
     lines = _several(lines)
     names = result_names(lines, titles)

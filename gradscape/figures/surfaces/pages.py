@@ -38,6 +38,16 @@ def figure_landscape(
 
     Raises:
         ValueError: An option is unknown or does not fit the values.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import evaluate_surface, random_directions
+        >>> net, batches = torch.nn.Linear(4, 3), [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> axis = [-1.0, 0.0, 1.0]
+        >>> surface = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis)
+        >>> figure = figure_landscape(surface, kind="contour")
+        >>> float(figure.get_figwidth())  # inches: one column
+        3.35
     """
     field = to_field(surface, value)
     shading = shade([field], scale)
@@ -114,6 +124,16 @@ def figure_comparison(
         ValueError: No surface, titles of another number, or an unknown option.
 
     Source: UPANets, figures 8, 9, 18 and 20.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import evaluate_surface, random_directions
+        >>> net, batches = torch.nn.Linear(4, 3), [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> axis = [-1.0, 0.0, 1.0]
+        >>> surface = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis)
+        >>> figure = figure_comparison([surface, surface], titles=["one", "another"])
+        >>> [ax.get_title() for ax in figure.axes if ax.get_title()]
+        ['one', 'another']
     """
     fields = to_fields(surfaces, value)
     names = result_names(fields, titles)

@@ -58,6 +58,16 @@ def interactive_surface(
 
     Raises:
         ValueError: No surface, fewer than two alphas or betas, or titles of another number.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import evaluate_surface, random_directions
+        >>> net, batches = torch.nn.Linear(4, 3), [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> axis = [-1.0, 0.0, 1.0]
+        >>> surface = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis)
+        >>> page = interactive_surface(surface)
+        >>> page.startswith("<!DOCTYPE html>")
+        True
     """
     panels = make_panels(several(surfaces))
     firsts = [panel[0] for panel in panels]

@@ -148,6 +148,16 @@ def measure_landscape(
 
     Raises:
         ValueError: An option is out of range, the grid is too small, or nothing was evaluated yet.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import evaluate_surface, random_directions
+        >>> net, batches = torch.nn.Linear(4, 3), [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> axis = [-1.0, -0.5, 0.0, 0.5, 1.0]
+        >>> surface = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis)
+        >>> measures = measure_landscape(surface)
+        >>> measures["roughness"].low <= measures["roughness"].value <= measures["roughness"].high
+        True
     """
     found = measure_resamples(surface, resamples=resamples, confidence=confidence, seed=seed, loss_rise=loss_rise)
     return {name: measure for name, (measure, _) in found.items()}
