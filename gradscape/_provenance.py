@@ -2,6 +2,7 @@
 
 import json
 import re
+from abc import ABC
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
@@ -109,7 +110,7 @@ class Provenance(Mapping[str, Any]):
 
 
 @final
-class ProvenanceField:
+class ProvenanceField(ABC):  # noqa: B024 - abstract for `register` alone
     """The field `meta` of a result's dataclass: takes any mapping, and holds a `Provenance`."""
 
     def __get__(self, result: object, kind: type | None = None) -> Provenance:
@@ -122,8 +123,11 @@ class ProvenanceField:
         vars(result)["meta"] = Provenance.of(entries)
 
 
+# Where types are checked as the program runs, what the field takes is of its type.
+ProvenanceField.register(Mapping)  # type: ignore[type-abstract]
+
 PROVENANCE = ProvenanceField()
-"""`meta: ProvenanceField = PROVENANCE` declares it."""
+"""`meta: ProvenanceField = PROVENANCE` declares the field."""
 
 
 def current_versions(*packages: str) -> dict[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from gradscape._provenance import PROVENANCE, ProvenanceField
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 
 __all__ = ["Line"]
@@ -20,6 +21,7 @@ class Line(Measured):
     """
 
     alphas: Float[np.ndarray, "alphas"]
+    meta: ProvenanceField = PROVENANCE  # again, since type checkers forget what an inherited field gives
 
     def __post_init__(self) -> None:
         if self.blocks.count.shape[1:] != self.alphas.shape:

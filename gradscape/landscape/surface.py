@@ -7,6 +7,7 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float
 
+from gradscape._provenance import PROVENANCE, ProvenanceField
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 from gradscape.landscape.statistics import paired_difference
 
@@ -28,6 +29,7 @@ class Surface(Measured):
 
     alphas: Float[np.ndarray, "alphas"]
     betas: Float[np.ndarray, "betas"]
+    meta: ProvenanceField = PROVENANCE  # again, since type checkers forget what an inherited field gives
 
     def __post_init__(self) -> None:
         grid, wanted = self.blocks.count.shape[1:], (len(self.betas), len(self.alphas))

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import torch
+
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._provenance import Provenance, current_versions
 from gradscape.data import Split

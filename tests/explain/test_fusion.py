@@ -198,7 +198,7 @@ def test_saved_fusion_comes_back_whole(tmp_path: Path) -> None:
     fusion = FusionMaps(before, part, before + part, block="layer2.0.att", names=names, meta={"seed": 3})
     fusion.save(tmp_path / "fusion.npz")
     loaded = FusionMaps.load(tmp_path / "fusion.npz")
-    assert (loaded.block, loaded.names, loaded.meta) == ("layer2.0.att", names, {"seed": 3})
+    assert (loaded.block, loaded.names, dict(loaded.meta)) == ("layer2.0.att", names, {"seed": 3})
     for name in ("before", "part", "fused"):
         np.testing.assert_array_equal(getattr(loaded, name), getattr(fusion, name))
     save_arrays(tmp_path / "other.npz", {"points": before}, {})

@@ -74,7 +74,7 @@ def test_provenance_names_network_and_pictures_to_the_bit() -> None:
     assert first["image_names"] == ["p0.png", "p1.png"]
     darker = make_pictures(2)
     darker.images[1, 2, 3, 4] *= 0.5
-    assert provenance("net", model, darker)["images"] != first["images"]
+    assert provenance("net", model, darker)["image_digest"] != first["image_digest"]
     with torch.no_grad():
         model.network.get_parameter("conv1.weight")[0, 0, 0, 0] += 1
     assert provenance("net", model, make_pictures(2))["weights"] != first["weights"]

@@ -126,6 +126,8 @@ def _batch(result: Any) -> Any:
         return result.raw
     if isinstance(result, FusionMaps):
         return result.before
+    if result.meta.images:
+        return range(result.meta.images)
     # Learned weights are the same for all images, so that their first dimension is one or something else.
     lengths = [len(one.values) for one in result.maps.values() if one.values.ndim == 4]
     return range(max(lengths, default=0))
