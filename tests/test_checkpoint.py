@@ -10,6 +10,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from gradscape._checkpoint import Classifier, read_checkpoint, read_foreign_state, save_checkpoint
+from gradscape._digest import digest_model
+from gradscape._provenance import current_versions
 
 META: dict[str, Any] = {
     "name": "resnet20",
@@ -38,6 +40,8 @@ def test_checkpoint_gives_back_the_state_and_the_description(tmp_path: Path) -> 
         "labels": ["a", "b", "c", "d"],
         "scores": {"error": 0.25},
         "recipe": "upanets",
+        "weights": digest_model(Classifier(network, meta)),
+        "versions": current_versions(),
     }
 
 
