@@ -23,7 +23,9 @@ def in_blocks(losses: np.ndarray, *, population: int = 90, loss: str = "cross_en
     means = bowl()[None] + losses[:, None, None]
     count = np.full(means.shape, 10)
     blocks = BlockStatistics(count, means, np.full(means.shape, 0.4), count / 2, 0 * count, population)
-    origin = BlockStatistics(**{n: getattr(blocks, n)[:, 2, 3] for n in BlockStatistics.arrays()}, population=population)
+    origin = BlockStatistics(
+        **{n: getattr(blocks, n)[:, 2, 3] for n in BlockStatistics.arrays()}, population=population
+    )
     meta = {"model": model, "loss": loss, "blocks": ["a"] * len(losses), "data": "digits"}
     return Surface(alphas=ALPHAS, betas=BETAS, blocks=blocks, origin=origin, meta=meta)
 
@@ -88,13 +90,19 @@ def test_minmax_is_scikit_learns_and_keeps_what_is_not_finite() -> None:
     assert [surface.minmax()[0, 1], surface.minmax()[3, 6]] == pytest.approx([np.nan, np.inf], nan_ok=True)
 
 
-def test_a_transposed_array_is_refused() -> None:
-    values = saddle().values
-    for arrays in ({"values": values.T}, {"values": values, "stderr": values.T}):
-        with pytest.raises(ValueError, match=r"must have the grid \(betas, alphas\) = \(5, 7\), got \(7, 5\)"):
-            Field(name="x", alphas=ALPHAS, betas=BETAS, label="x", **arrays)
-    with pytest.raises(ValueError, match="`marks odd` must have the grid"):
-        Field(name="x", alphas=ALPHAS, betas=BETAS, values=values, label="x", marks={"odd": values.T > 0})
+@pytest.mark.parametrize(
+    ("attribute", "array", "named"),
+    [
+        ("values", np.zeros((7, 5)), "`values`"),
+        ("stderr", np.zeros((7, 5)), "`stderr`"),
+        ("marks", {"odd": np.zeros((7, 5), bool)}, "`marks odd`"),
+    ],
+)
+def test_a_transposed_array_is_refused(attribute: str, array: object, named: str) -> None:
+    field = saddle()
+    object.__setattr__(field, attribute, array)  # past the checks of shapes that only tests run
+    with pytest.raises(ValueError, match=rf"{named} must have the grid \(betas, alphas\) = \(5, 7\), got \(7, 5\)"):
+        field.__post_init__()
 
 
 def test_a_name_becomes_words_where_there_are_none() -> None:
