@@ -162,6 +162,21 @@ def test_a_stored_surface_is_drawn_and_converted_without_model_or_data(gradscape
         assert (folder / name).exists()
 
 
+def test_any_field_of_a_surface_and_the_difference_of_two_are_drawn(gradscape: Command, surface_file: Path) -> None:
+    folder = surface_file.parent
+    assert gradscape("plot", surface_file, "--value", "stderr", "-o", folder / "uncertain").code == 0
+    assert (folder / "uncertain.pdf").exists()
+    for kind in ("contour", "filled", "heat", "surface", "interactive"):
+        done = gradscape("plot", surface_file, surface_file, "--difference", "--kind", kind)
+        assert done.code == 0, done.err
+        assert (folder / f"surface_difference_{kind}.{'html' if kind == 'interactive' else 'png'}").exists()
+    table = np.genfromtxt(folder / "surface_difference_filled.csv", delimiter=",", names=True)
+    np.testing.assert_array_equal(table["loss_difference"], 0)
+    assert len(table) == 16
+    page = (folder / "surface_difference_interactive.html").read_text()
+    assert f"({surface_file}) minus" in page  # both files are of one network
+
+
 def test_the_table_of_models_tells_sizes_and_verdicts(gradscape: Command) -> None:
     done = gradscape("models", "upanet16")
     assert done.code == 0, done.err

@@ -8,9 +8,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from gradscape.landscape import Surface
+from gradscape.landscape.statistics import BlockStatistics
 from tests.cli.conftest import Command
 
 
@@ -161,3 +164,41 @@ def test_other_mistakes_are_one_line_too(
     assert text in done.err
     assert done.err.count("\n") == 1, done.err
     assert not (tmp_path / "out").exists()
+
+
+def _stored_surface(path: Path, *, columns: int = 3, images: str = "a") -> Path:
+    """A file of the loss alone, on a grid of two betas."""
+    count = np.full((1, 2, columns), 4)
+    blocks = BlockStatistics(count, 0.5 * count, 0.0 * count, count * np.nan, 0 * count, 9)
+    origin = BlockStatistics.empty(1, (), 9)
+    alphas, betas = np.arange(float(columns)), np.arange(2.0)
+    Surface(alphas=alphas, betas=betas, blocks=blocks, origin=origin, meta={"blocks": [images]}).save(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("A", "--difference"), "`--difference` needs two surfaces, A.h5 and B.h5, got 1"),
+        (("A", "A", "A", "--difference"), "got 3"),
+        (("A", "WIDER", "--difference"), "same alphas and betas"),
+        (("A", "OTHERS", "--difference"), "same images"),
+        (("A", "A", "--difference", "--value", "error"), "leave out `--value error`"),
+        (("A", "A", "--difference", "--scale", "log"), "both signs"),
+        (("A", "--value", "los"), "did you mean loss"),
+        (("A", "--value", "error"), "was not measured"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line(
+    gradscape: Command, tmp_path: Path, arguments: tuple[str, ...], text: str
+) -> None:
+    files = {
+        "A": _stored_surface(tmp_path / "a.h5"),
+        "WIDER": _stored_surface(tmp_path / "wider.h5", columns=4),
+        "OTHERS": _stored_surface(tmp_path / "others.h5", images="b"),
+    }
+    done = gradscape("plot", *(files.get(argument, argument) for argument in arguments), "-o", tmp_path / "out")
+    assert done.code == 2, done.err
+    assert text in done.err
+    assert done.err.count("\n") == 1, done.err
+    assert not list(tmp_path.glob("out*"))

@@ -6,7 +6,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pytest
-from matplotlib.colors import to_rgb
+from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from gradscape.figures import figure_comparison, figure_landscape, figure_scaled
@@ -95,12 +95,27 @@ def test_colors_of_the_cycle_stand_out_from_paper() -> None:
     assert all(1.05 / (luminance(color) + 0.05) > 2 for color in CYCLE)
 
 
-@pytest.mark.parametrize("value", ["loss", "error"])
+@pytest.mark.parametrize("value", ["loss", "error", "anything else"])
 def test_color_maps_grow_lighter_with_the_value(value) -> None:  # type: ignore[no-untyped-def]
     for colors in (colormap(value), line_colormap(value)):
         grey = [luminance(colors(step / 255)[:3]) for step in range(256)]
         assert (np.diff(grey) >= -1e-3).all()
         assert grey[-1] - grey[0] > 0.4
+
+
+@pytest.mark.parametrize("deficiency", ["protan", "deutan"])
+def test_signed_colors_tell_their_ends_and_their_middle_apart_for_color_blind_readers(deficiency: str) -> None:
+    colors = colormap("difference", signed=True)
+    low, middle, high = (seen_with(deficiency, to_hex(colors(place))) for place in (0.0, 0.5, 1.0))
+    assert min(np.linalg.norm(low - high), np.linalg.norm(low - middle), np.linalg.norm(middle - high)) > 0.3
+
+
+def test_signed_colors_are_lightest_in_the_middle_and_lines_stand_out_from_paper() -> None:
+    grey = [luminance(colormap("difference", signed=True)(step / 255)[:3]) for step in range(256)]
+    assert (np.diff(grey[:128]) >= -1e-3).all()
+    assert (np.diff(grey[136:]) <= 1e-3).all()
+    lines = line_colormap("difference", signed=True)
+    assert all(1.05 / (luminance(lines(step / 255)[:3]) + 0.05) > 2 for step in range(256))
 
 
 def test_the_users_own_settings_come_back(tmp_path: Path) -> None:

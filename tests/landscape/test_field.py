@@ -90,14 +90,19 @@ def test_minmax_is_scikit_learns_and_keeps_what_is_not_finite() -> None:
     assert [surface.minmax()[0, 1], surface.minmax()[3, 6]] == pytest.approx([np.nan, np.inf], nan_ok=True)
 
 
-@pytest.mark.usefixtures("unchecked")
-def test_a_transposed_array_is_refused() -> None:
-    values = saddle().values
-    for array, stderr in ((values.T, None), (values, values.T)):
-        with pytest.raises(ValueError, match=r"must have the grid \(betas, alphas\) = \(5, 7\), got \(7, 5\)"):
-            Field(name="x", alphas=ALPHAS, betas=BETAS, values=array, label="x", stderr=stderr)
-    with pytest.raises(ValueError, match="`marks odd` must have the grid"):
-        Field(name="x", alphas=ALPHAS, betas=BETAS, values=values, label="x", marks={"odd": values.T > 0})
+@pytest.mark.parametrize(
+    ("attribute", "array", "named"),
+    [
+        ("values", np.zeros((7, 5)), "`values`"),
+        ("stderr", np.zeros((7, 5)), "`stderr`"),
+        ("marks", {"odd": np.zeros((7, 5), bool)}, "`marks odd`"),
+    ],
+)
+def test_a_transposed_array_is_refused(attribute: str, array: object, named: str) -> None:
+    field = saddle()
+    object.__setattr__(field, attribute, array)  # past the checks of shapes that only tests run
+    with pytest.raises(ValueError, match=rf"{named} must have the grid \(betas, alphas\) = \(5, 7\), got \(7, 5\)"):
+        field.__post_init__()
 
 
 def test_a_name_becomes_words_where_there_are_none() -> None:
