@@ -22,8 +22,7 @@ from torch.nn import functional as F
 ray = pytest.importorskip("ray")
 
 from gradscape.landscape import Surface, random_directions  # noqa: E402
-from gradscape.landscape import cluster as cluster_module  # noqa: E402
-from gradscape.landscape.cluster import session  # noqa: E402
+from gradscape.landscape.cluster import pool, session  # noqa: E402
 from gradscape.landscape.cluster.leases import LeaseQueue  # noqa: E402
 from gradscape.landscape.cluster.pool import Cluster  # noqa: E402
 from gradscape.landscape.cluster.remote import Refusal, SharedBatches, check_machine  # noqa: E402
@@ -211,7 +210,7 @@ def test_a_cluster_whose_nodes_are_too_small_is_refused(nodes: Any) -> None:
 
 
 def test_points_that_kill_every_worker_end_the_run(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster_module, "_MOST_DEATHS", 2)
+    monkeypatch.setattr(pool, "_MOST_DEATHS", 2)
     with pytest.raises(RuntimeError, match=r"^2 workers died over the same points: the last one ended so: The actor"):
         evaluate_on(nodes, _end_the_process_at_the_last_images)
 
@@ -227,7 +226,7 @@ class Tenant:
 def test_without_any_worker_the_run_ends_after_a_while_and_leaves_the_users_session(
     nodes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cluster_module, "_FIRST_PATIENCE", 1.0)
+    monkeypatch.setattr(pool, "_FIRST_PATIENCE", 1.0)
     ray.init(nodes.address, log_to_driver=False, logging_level="ERROR")
     try:
         tenant = ray.remote(num_cpus=1)(Tenant).remote()
