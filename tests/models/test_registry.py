@@ -59,9 +59,11 @@ def test_every_entry_names_its_paper(entry: ModelEntry | AttentionEntry) -> None
 def test_every_model_is_for_the_images_of_cifar_or_of_imagenet() -> None:
     shapes = {name: (entry.image_size, entry.num_classes) for name, entry in MODELS.items()}
     assert set(shapes.values()) == {(32, 10), (224, 1000)}
-    large = ("attention56_imagenet", "efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "resnet50", "wide_resnet18_2")
-    assert all(shapes[name] == (224, 1000) for name in large)
-    assert all(shapes[name] == (32, 10) for name in shapes if name.startswith(("upanet", "cifar_")))
+    assert {name for name, shape in shapes.items() if shape == (224, 1000)} == {
+        *("attention56_imagenet", "attention92_imagenet", "efficientnet_b0", "mobilenet_v1", "mobilenet_v2"),
+        *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x4d"),
+        *("shufflenet_v2_x1_0", "wide_resnet18_1_5", "wide_resnet18_2"),
+    }
 
 
 def test_registry_holds_every_depth_and_variant_of_the_design() -> None:
