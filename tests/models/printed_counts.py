@@ -49,4 +49,4 @@ def _besides_multiply_adds(module: nn.Module, given: Tensor, output: Tensor) -> 
         return output.numel()
     if isinstance(module, _POOLINGS):
         return given.numel()
-    return output.numel() if module.bias is not None else 0
+    return output.numel() if isinstance(module.bias, Tensor) else 0
