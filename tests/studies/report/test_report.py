@@ -305,8 +305,8 @@ def test_pictures_are_kept_and_found_by_their_digest(tmp_path: Path) -> None:
     kept = load_shown_pictures(path)
     np.testing.assert_allclose(kept.pixels.transpose(0, 3, 1, 2) / 255, pictures.images, atol=0.5 / 255 + 1e-6)
     digest = digest_tensors([("images", pictures.images)])
-    save_heatmaps(tmp_path / "cam", weights="0123", images=digest, image_names=["a.png", "b.png"])
-    save_heatmaps(tmp_path / "other", weights="0123", images="of others", image_names=["c.png", "d.png"])
+    save_heatmaps(tmp_path / "cam", weights="0123", image_digest=digest, image_names=["a.png", "b.png"])
+    save_heatmaps(tmp_path / "other", weights="0123", image_digest="of others", image_names=["c.png", "d.png"])
     page = write_report([tmp_path], tmp_path / "report.html")
     first, second = content_of(page)["heatmaps"]
     assert first["names"] == ["a", "b"]
