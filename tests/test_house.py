@@ -1,6 +1,7 @@
 """What keeps the house easy to live in: no circles, one meaning for a name, public lists, html in one room."""
 
 import ast
+import importlib
 from collections import Counter
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -62,6 +63,13 @@ def test_every_module_lists_what_it_offers(path: Path) -> None:
     names = ast.literal_eval(listed[0].value)
     assert not [name for name in names if name.startswith("_")]
     assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in MODULES} - {ROOT}), ids=lambda path: path.name)
+def test_every_room_lists_its_public_names_and_has_them(folder: Path) -> None:
+    room = importlib.import_module(".".join(folder.relative_to(PROJECT).parts))
+    assert room.__all__
+    assert all(hasattr(room, name) for name in room.__all__)
 
 
 def test_html_and_scripts_lie_in_one_room() -> None:

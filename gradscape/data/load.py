@@ -8,9 +8,9 @@ from gradscape.data.archives import ARCHIVES
 from gradscape.data.arrays import npz_images
 from gradscape.data.embedded import digits, noise
 from gradscape.data.folders import folder_images
-from gradscape.data.functions import function_images
 from gradscape.data.source import Source
 from gradscape.data.split import Split
+from gradscape.data.user_dataset import function_images
 
 __all__ = ["load_split"]
 

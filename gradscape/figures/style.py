@@ -1,5 +1,6 @@
 """How everything drawn looks: sizes, colors and fonts in one place, and the files pictures go to."""
 
+import io
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ __all__ = [
     "line_colormap",
     "new_axes",
     "new_figure",
+    "picture_bytes",
     "save_figure",
     "short_number",
     "styled",
@@ -161,6 +163,19 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
             figure.savefig(partial, format=ending, metadata=metadata[ending])
         paths.append(path)
     return paths
+
+
+@styled()
+def picture_bytes(figure: Figure, *, dots: int = 300) -> bytes:
+    """A figure as a PNG file that stays in memory, for pages that hold it.
+
+    Args:
+        figure: What to draw.
+        dots: Of the picture, an inch.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dots, metadata={"Software": "gradscape"})
+    return buffer.getvalue()
 
 
 def add_legend(ax: Axes, handles: Sequence[Artist]) -> None:

@@ -34,7 +34,7 @@ _NORMALIZATIONS = ("filter", "layer", "weight", "dfilter", "dlayer", "none")
 _WRAPPERS = ("module.", "_orig_mod.", "network.")
 _EPSILON = 1e-10
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 def random_directions(
@@ -102,7 +102,7 @@ def random_directions(
                 direction[name] = weight.clone()
         pair.append(direction)
     report = summarize_direction(model, pair[0])
-    logger.info("%s", report)
+    _log.info("%s", report)
     return pair[0], pair[1]
 
 

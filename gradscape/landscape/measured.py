@@ -12,7 +12,7 @@ import numpy as np
 from gradscape._files import replacing
 from gradscape._hdf5 import open_hdf5
 from gradscape._provenance import Provenance
-from gradscape.landscape.rounding import RoundingError
+from gradscape.landscape.rounding import Rounding
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
 __all__ = ["Measured", "read_measured", "write_measured"]
@@ -51,12 +51,12 @@ class Measured(ABC):
         """Bound of |bf16 − fp32| of `loss`: 0 in fp32, NaN where bf16 was not compared with fp32.
 
         A share of the deviation of a point's image losses, or of its median over the points where that is larger: see
-        `RoundingError`.
+        `Rounding`.
         """
         if self.meta.get("plan", {}).get("precision") != "bf16":
             return np.zeros(self.count.shape)[()]
         found = self.meta.get("plan_notes", {}).get("rounding")
-        share = RoundingError(**found).bound(max(1, int(self.count.max()))) if found else np.nan
+        share = Rounding(**found).bound(max(1, int(self.count.max()))) if found else np.nan
         deviation = np.sqrt(self.blocks.variance)
         known = deviation[np.isfinite(deviation)]
         return share * np.fmax(deviation, np.median(known) if len(known) else np.nan)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["MOST_ROUNDING", "RoundingError", "measure_rounding", "probe_points"]
+__all__ = ["MOST_ROUNDING", "Rounding", "measure_rounding", "probe_points"]
 
 _PROBES = 5  # on each axis
 _DEVIATIONS = 5.0  # of a normal error: a surface has thousands of points, and the deviation is itself estimated
@@ -14,7 +14,7 @@ MOST_ROUNDING = 0.25  # of the standard error
 
 
 @dataclass(frozen=True)
-class RoundingError:
+class Rounding:
     """How far bf16 losses lie from fp32 ones, measured at probe points on a few images.
 
     At a point, rounding changes the image losses by e_i, mean ē and deviation s_e, where sampling leaves
@@ -55,9 +55,7 @@ def probe_points(shape: Sequence[int]) -> list[int]:
     return np.ravel_multi_index(np.meshgrid(*axes, indexing="ij"), tuple(shape)).ravel().tolist()
 
 
-def measure_rounding(
-    exact: Float[np.ndarray, "points images"], coarse: Float[np.ndarray, "points images"]
-) -> RoundingError:
+def measure_rounding(exact: Float[np.ndarray, "points images"], coarse: Float[np.ndarray, "points images"]) -> Rounding:
     """Compare losses of the same images at the same points in fp32 and in bf16."""
     # Where a loss is not finite there is no difference to be measured, only whether both precisions break down alike.
     finite = np.isfinite(exact)
@@ -69,11 +67,11 @@ def measure_rounding(
     deviations = exact[whole].std(axis=1, ddof=1) if points else np.zeros(0)
     scale = np.maximum(deviations, np.median(deviations)) if points else deviations
     if not points or not scale.min() > 0:
-        return RoundingError(np.inf, np.inf, same_mask, points, count)
+        return Rounding(np.inf, np.inf, same_mask, points, count)
     errors = coarse[whole] - exact[whole]
     spread = errors.var(axis=1, ddof=1)
     # The mean of so few errors is off by s_e²/n even where nothing is biased. Left in, it would pass for a bias, which
     # unlike a spread does not shrink as images are added.
     bias = np.maximum(errors.mean(axis=1) ** 2 - spread / count, 0.0)
     in_mean, in_spread = (float(np.sqrt(np.mean(squares / scale**2))) for squares in (bias, spread))
-    return RoundingError(in_mean, in_spread, same_mask, points, count)
+    return Rounding(in_mean, in_spread, same_mask, points, count)

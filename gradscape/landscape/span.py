@@ -26,7 +26,7 @@ _MIN_RANGE = 10.0  # in median standard errors
 _FLAT = 0.02  # of the range
 _MAX_FLAT_SHARE = 0.5
 
-logger = logging.getLogger(__name__)
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ def find_span(
                 break
         winners.append(trials[-1])
     if unseen := [str(trial.model) for trial in winners if not trial.visible]:
-        logger.warning("no span makes the landscape of model %s visible; taking %g", ", ".join(unseen), SPANS[-1])
+        _log.warning("no span makes the landscape of model %s visible; taking %g", ", ".join(unseen), SPANS[-1])
     return SpanSearch(min(trial.span for trial in winners), not unseen, tuple(trials))
 
 

@@ -1,11 +1,10 @@
 """A surface watched while it is evaluated: a picture and a page, drawn again and again."""
 
-import io
 from pathlib import Path
 from typing import final
 
 from gradscape._files import replacing
-from gradscape.figures.style import styled
+from gradscape.figures.style import picture_bytes
 from gradscape.figures.surfaces.pages import figure_landscape
 from gradscape.figures.surfaces.preview import figure_preview
 from gradscape.figures.web.live import live_page
@@ -41,11 +40,7 @@ class LivePage:
 
     def _write(self, surface: Surface, *, running: bool) -> list[Path]:
         last = not running and (surface.count > 0).all()
-        buffer = io.BytesIO()
-        with styled():
-            figure = figure_landscape(surface) if last else figure_preview(surface)
-            figure.savefig(buffer, format="png", metadata={"Software": "gradscape"})
-        picture = buffer.getvalue()
+        picture = picture_bytes(figure_landscape(surface) if last else figure_preview(surface))
         page = live_page(surface, picture, title=self._title, running=running)
         contents = {self._folder / "live.png": picture, self._folder / "live.html": page.encode()}
         for path, content in contents.items():

@@ -151,8 +151,8 @@ def search_span(
             trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
             return SpanSearch(stored["span"], stored["visible"], trials)
     search = find_span([(subject.model, subject.directions) for subject in subjects], split, report=report)
-    with replacing(memory) as partial:
-        partial.write_text(json.dumps({"subjects": key, **asdict(search)}, indent=1))
+    with replacing(memory) as unfinished:
+        unfinished.write_text(json.dumps({"subjects": key, **asdict(search)}, indent=1))
     return search
 
 

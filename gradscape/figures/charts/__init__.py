@@ -1,1 +1,8 @@
-"""Numbers of trainings, tables and embeddings as curves, bubbles, tables and points."""
+"""Numbers of trainings, tables and embeddings as curves, bubbles, tables and points.
+
+The public names stand in ``__init__.pyi``; each loads when first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

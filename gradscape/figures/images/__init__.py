@@ -1,1 +1,8 @@
-"""Pictures, and what networks make of them: heatmaps, attention, features."""
+"""Pictures, and what networks make of them: heatmaps, attention, features.
+
+The public names stand in ``__init__.pyi``; each loads when first used.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,13 +1,12 @@
 """Surfaces as numbers for a page that draws them itself: every view on one range, and what is read off at a point."""
 
-import io
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import plotly.offline
 
-from gradscape.figures.style import short_number, styled
+from gradscape.figures.style import picture_bytes, short_number
 from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape
 from gradscape.figures.surfaces.shading import Shading
 from gradscape.figures.surfaces.wording import describe_fields, result_names
@@ -66,7 +65,6 @@ def surface_content(surfaces: Sequence[Surface | Field], *, titles: Sequence[str
     }
 
 
-@styled()
 def surface_map(surfaces: Sequence[Surface | Field], *, titles: Sequence[str]) -> bytes:
     """Filled contours of the loss, of all surfaces on one scale, as a PNG picture: for paper.
 
@@ -76,9 +74,7 @@ def surface_map(surfaces: Sequence[Surface | Field], *, titles: Sequence[str]) -
     """
     several = len(surfaces) > 1
     figure = figure_comparison(surfaces, titles=titles) if several else figure_landscape(surfaces[0], kind="filled")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS, metadata={"Software": "gradscape"})
-    return buffer.getvalue()
+    return picture_bytes(figure, dots=_DOTS)
 
 
 def _key(view: View) -> str:

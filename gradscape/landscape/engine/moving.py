@@ -19,12 +19,12 @@ Positions = Sequence[Sequence[float]]
 class MovingTensors:
     """Tensors at θ + Σ c_i·d_i, for one position or for several side by side.
 
-    Every position is computed from the centre, never from the last position, so that nothing drifts.
+    Every position is computed from the origin, never from the last position, so that nothing drifts.
 
     Args:
-        centres: θ, by name; only tensors that a direction changes move.
+        origins: θ, by name; only tensors that a direction changes move.
         directions: For each coordinate, tensor names and their change per unit.
-        dtypes: Types that tensors are handed out in, where it is not the centre's.
+        dtypes: Types that tensors are handed out in, where it is not the origin's.
         points: How many positions at once; with more than one, tensors have an axis for them in front.
 
     Attributes:
@@ -33,20 +33,20 @@ class MovingTensors:
 
     def __init__(
         self,
-        centres: Mapping[str, Tensor],
+        origins: Mapping[str, Tensor],
         directions: Sequence[Direction],
         *,
         dtypes: Mapping[str, torch.dtype] | None = None,
         points: int = 1,
     ) -> None:
         moving = moving_names(directions)
-        moved = [name for name in centres if name in moving]
-        kinds = {name: _kind(centres[name], (dtypes or {}).get(name, centres[name].dtype)) for name in moved}
+        moved = [name for name in origins if name in moving]
+        kinds = {name: _kind(origins[name], (dtypes or {}).get(name, origins[name].dtype)) for name in moved}
         # A buffer has one type, on one device. `groupby` joins neighbors only, hence the sorting; types have no order
         # of their own, hence by their names.
         groups = groupby(sorted(moved, key=lambda name: str(kinds[name])), key=kinds.__getitem__)
         self._buffers = [
-            _FlatBuffer({name: centres[name] for name in group}, directions, dtype=dtype, points=points)
+            _FlatBuffer({name: origins[name] for name in group}, directions, dtype=dtype, points=points)
             for (dtype, *_), group in groups
         ]
         self.tensors = {name: tensor for buffer in self._buffers for name, tensor in buffer.tensors.items()}
@@ -90,42 +90,42 @@ def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callab
 
 
 class _FlatBuffer:
-    """Tensors of one type on one device, side by side, with their centre and directions laid out alike."""
+    """Tensors of one type on one device, side by side, with their origin and directions laid out alike."""
 
     def __init__(
-        self, centres: Mapping[str, Tensor], directions: Sequence[Direction], *, dtype: torch.dtype, points: int
+        self, origins: Mapping[str, Tensor], directions: Sequence[Direction], *, dtype: torch.dtype, points: int
     ) -> None:
         # Networks have hundreds of small tensors: a call for each of them at every point would take longer than the
         # arithmetic. Laid out one after the other, all move in as many calls as there are directions.
-        self._templates = centres
-        self._centre = self._flatten(centres)
+        self._templates = origins
+        self._origin = self._flatten(origins)
         self._directions = [self._flatten(direction) for direction in directions]
-        self._position = self._centre.repeat(points, 1)
-        self._handed_out = self._position if dtype == self._centre.dtype else self._position.to(dtype)
+        self._position = self._origin.repeat(points, 1)
+        self._handed_out = self._position if dtype == self._origin.dtype else self._position.to(dtype)
         self.tensors = {}
         start = 0
-        for name, tensor in centres.items():
+        for name, tensor in origins.items():
             # A step of the first axis leads to the next position, a whole buffer further on.
             segment = self._handed_out[:, start : start + tensor.numel()]
             strides = _dense_strides(tensor)
-            view = segment.as_strided((points, *tensor.shape), (self._centre.numel(), *strides))
+            view = segment.as_strided((points, *tensor.shape), (self._origin.numel(), *strides))
             self.tensors[name] = view if points > 1 else view[0]
             start += _padded(tensor)
 
     def move_to(self, positions: Positions) -> None:
         with torch.no_grad():
             for target, position in zip(self._position, positions, strict=True):
-                # In the centre's type, and rounded once at the end: bf16 sums would swallow small steps. The first
+                # In the origin's type, and rounded once at the end: bf16 sums would swallow small steps. The first
                 # direction is added on the way into the buffer, which saves a pass over memory to reset it.
                 first, *others = zip(position, self._directions, strict=True)
-                torch.add(self._centre, first[1], alpha=first[0], out=target)
+                torch.add(self._origin, first[1], alpha=first[0], out=target)
                 for coordinate, direction in others:
                     target.add_(direction, alpha=coordinate)
             if self._handed_out is not self._position:
                 self._handed_out.copy_(self._position)
 
     def _flatten(self, values: Mapping[str, Tensor]) -> Tensor:
-        """Values one after the other in the memory order of the centres; zeros where there is none."""
+        """Values one after the other in the memory order of the origins; zeros where there is none."""
         first = next(iter(self._templates.values()))
         flat = torch.zeros(sum(map(_padded, self._templates.values())), dtype=first.dtype, device=first.device)
         start = 0

@@ -77,7 +77,7 @@ class TracedNetwork(Network):
 
     Args:
         graph: From `fold_batch_norms`.
-        model: What the graph was traced from: gives the centre.
+        model: What the graph was traced from: gives the origin.
         directions: One for each coordinate.
         plan: Precision, memory format, number of positions side by side, and whether it is compiled.
     """
@@ -189,21 +189,21 @@ class _Weights:
         self._tensors = tensors
         if self._folds and points > 1:
             raise ValueError("`points` must be 1 where batch norms are folded anew at every position")
-        centres = {name: tensors[source] for name, source in graph.sources.items()}
+        origins = {name: tensors[source] for name, source in graph.sources.items()}
         changes = [_renamed(direction, graph.sources) for direction in directions]
         # W' and b' have a factor of γ/√(σ² + ε). As long as that stays, they move on straight lines as all other
         # tensors do, and folding once will do for all positions.
         for names_, fold in graph.folds.items():
-            centres |= dict(zip(names_, _folded_exactly(fold, tensors), strict=True))
+            origins |= dict(zip(names_, _folded_exactly(fold, tensors), strict=True))
             if not self._folds:
                 for direction, change in zip(directions, changes, strict=True):
                     change |= dict(zip(names_, fold.change(tensors, direction), strict=True))
-        centres = {name: _laid_out(tensor, layout) for name, tensor in centres.items()}
+        origins = {name: _laid_out(tensor, layout) for name, tensor in origins.items()}
         # Lowering has decided what is held in bf16; the placeholders that it left tell.
-        dtypes = {name: getattr(module, name).dtype for name in centres}
-        for name, tensor in centres.items():
+        dtypes = {name: getattr(module, name).dtype for name in origins}
+        for name, tensor in origins.items():
             setattr(module, name, tensor.to(dtypes[name]))
-        self._moving = MovingTensors(centres, changes, dtypes=dtypes, points=points)
+        self._moving = MovingTensors(origins, changes, dtypes=dtypes, points=points)
         self.moved = self._moving.tensors
         # The graph reads the views themselves, so that moving a buffer is all there is to do. Several positions go in
         # by `functional_call` instead, since a module has no axis for them.
@@ -224,7 +224,7 @@ class _Weights:
 
 
 def _folded_exactly(fold: Fold, tensors: Mapping[str, Tensor]) -> list[Tensor]:
-    # In double: what is rounded here is part of the centre, and would be wrong alike at every point.
+    # In double: what is rounded here is part of the origin, and would be wrong alike at every point.
     weight = tensors[fold.weight]
     doubles = {name: tensors[name].double() for name in fold.names()}
     return [tensor.to(weight.dtype) for tensor in fold.folded(doubles)]

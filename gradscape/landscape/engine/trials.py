@@ -20,14 +20,14 @@ from gradscape.landscape.engine.network import TracedNetwork
 from gradscape.landscape.engine.plan import ExecutionPlan, Precision, plain_plan
 from gradscape.landscape.engine.task import Task, same_output
 from gradscape.landscape.engine.workers import Evaluator, Job
-from gradscape.landscape.rounding import MOST_ROUNDING, RoundingError, measure_rounding, probe_points
+from gradscape.landscape.rounding import MOST_ROUNDING, Rounding, measure_rounding, probe_points
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 
 __all__ = ["FORM", "ChosenPlan", "KnownGraphs", "Work", "choose_plan", "timed", "trusted_graph"]
 
 _WORTH_TRACING = 200  # forward passes of a block: tracing takes a second or two
 _WORTH_COMPILING = 300.0  # s: compiling takes up to half a minute, and rarely wins more than a third
-_GRAPH_ERROR = 1e-3  # of the largest output: what folding and fusing may change far from the centre
+_GRAPH_TOLERANCE = 1e-3  # of the largest output: what folding and fusing may change far from the origin
 _LARGER_BATCH = 1.02  # a larger batch has to be so much faster: memory grows with it
 _OTHER_FORM = 1.15  # another form of the network has to be so much faster
 _LARGEST_BATCH = {"cpu": 256, "cuda": 4096}
@@ -203,17 +203,17 @@ def _known_graph(work: Work) -> FoldedGraph:
 
 
 def trusted_graph(work: Work) -> FoldedGraph:
-    """The folded graph, compared with the model: at the centre, with fewer images, and at the first corner.
+    """The folded graph, compared with the model: at the origin, with fewer images, and at the first corner.
 
     Raises:
         TracingError: It cannot be traced, or its outputs are others.
     """
     # Each comparison uncovers a value that tracing may have frozen: a number of images by fewer of them, a weight by a
-    # point away from the centre. The first point of the grid is a corner, as far away as any.
+    # point away from the origin. The first point of the grid is a corner, as far away as any.
     inputs, half = work.first.inputs, work.first.part(0, -(-work.first.count // 2)).inputs
     asked = [(position, given) for position in work.coordinates[:2].tolist() for given in (inputs, half)]
     expected = []
-    # The module is asked first, and is back in its place when the traced network copies the centre from it.
+    # The module is asked first, and is back in its place when the traced network copies the origin from it.
     with moving(work.model, work.directions) as move_to:
         for position, given in asked:
             move_to(position)
@@ -228,7 +228,7 @@ def trusted_graph(work: Work) -> FoldedGraph:
         network = TracedNetwork(graph, work.model, work.directions, plan)
         for (position, given), output in zip(asked, expected, strict=True):
             network.move_to([position])
-            if not same_output(output, network.outputs(given)[0], _GRAPH_ERROR):
+            if not same_output(output, network.outputs(given)[0], _GRAPH_TOLERANCE):
                 raise TracingError("its graph gives other outputs than the module")
     return graph
 
@@ -269,7 +269,7 @@ def _checked_notes(notes: Mapping[str, Any], work: Work, plan: ExecutionPlan, *,
     # What sampling leaves open shrinks as images are added, the mean of the rounding errors stays.
     if free and plan.precision == "bf16" and "rounding" in notes:
         images = work.images or UNKNOWN_POPULATION
-        share = RoundingError(**notes["rounding"]).share(images, work.population or images)
+        share = Rounding(**notes["rounding"]).share(images, work.population or images)
         if work.seconds is None and share > MOST_ROUNDING:
             raise ValueError(
                 f"`path` holds a bf16 surface, whose error would be {share:.2g} standard errors with {images} images: "

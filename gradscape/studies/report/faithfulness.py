@@ -21,7 +21,7 @@ from gradscape.studies.report.tables import NONE, Cell, Row, Table
 __all__ = ["FAITHFULNESS", "faithfulness_table", "measured_rows"]
 
 _BETTER = {"deletion": "↓", "insertion": "↑", "drop": "↓", "increase": "↑", "road": "↑"}
-_ERROR_DIGITS = 2
+_STDERR_DIGITS = 2
 
 
 @final
@@ -115,7 +115,7 @@ def _mean(texts: Sequence[str]) -> Mean:
 def _cell(mean: Mean) -> Cell:
     if not mean.count:
         return Cell(NONE)
-    error = f"± {short_number(mean.standard_error, _ERROR_DIGITS)}" if np.isfinite(mean.standard_error) else ""
+    error = f"± {short_number(mean.standard_error, _STDERR_DIGITS)}" if np.isfinite(mean.standard_error) else ""
     return Cell(f"{mean.value:.3f}", error)
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from gradscape.landscape import Surface, estimate_seconds, evaluate_surface, random_directions
 from gradscape.landscape.engine import trials
 from gradscape.landscape.engine.graph import trace
-from gradscape.landscape.rounding import RoundingError
+from gradscape.landscape.rounding import Rounding
 from tests.landscape.networks import images_and_labels, small_net
 
 AXIS = np.linspace(-1, 1, 5)
@@ -77,7 +77,7 @@ def test_bf16_is_taken_where_its_error_is_small_enough(
     monkeypatch.setattr(trials, "MOST_ROUNDING", most)
     surface = _surface(small_net(), population=1000)
     assert surface.meta["plan"]["precision"] == expected
-    share = RoundingError(**surface.meta["plan_notes"]["rounding"]).share(64, 1000)
+    share = Rounding(**surface.meta["plan_notes"]["rounding"]).share(64, 1000)
     assert f"{share:.2g} standard errors at 64 images" in surface.meta["plan_notes"]["precision"]
 
 

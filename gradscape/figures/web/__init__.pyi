@@ -1,0 +1,27 @@
+from .embeddings import interactive_embedding, thumbnail_side
+from .line_chart import Chart, Curve, place_chart
+from .live import live_page
+from .packed_maps import color_tables, packed_maps, picture_sheet, shrunk
+from .pages import render_page
+from .report_surface import plotly_script, surface_content, surface_map
+from .scatter import place_embeddings
+from .surfaces import interactive_surface
+
+__all__ = [
+    "Chart",
+    "Curve",
+    "color_tables",
+    "interactive_embedding",
+    "interactive_surface",
+    "live_page",
+    "packed_maps",
+    "picture_sheet",
+    "place_chart",
+    "place_embeddings",
+    "plotly_script",
+    "render_page",
+    "shrunk",
+    "surface_content",
+    "surface_map",
+    "thumbnail_side",
+]
