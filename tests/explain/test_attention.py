@@ -75,7 +75,9 @@ def small_net() -> nn.Sequential:
 
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_every_attention_of_the_zoo_shows_what_passes_its_taps(attention: str) -> None:
-    network, maps = shown(with_attention(attention))
+    # In float64: a softmax over large logits turns the last bits of two fp32 kernels into more than the tolerance.
+    network, given = settled(with_attention(attention), image_size=24).double(), small_images().double()
+    maps = attention_maps(network, given)
     seen: dict[str, Tensor] = {}
 
     def listener(name: str) -> Callable[..., None]:
@@ -83,7 +85,7 @@ def test_every_attention_of_the_zoo_shows_what_passes_its_taps(attention: str) -
 
     hooks = [tap.register_forward_hook(listener(name)) for name, tap in find_taps(network, ATTENTION_KINDS).items()]
     with torch.no_grad():
-        network(small_images())
+        network(given)
     for hook in hooks:
         hook.remove()
     assert list(maps) == list(seen)

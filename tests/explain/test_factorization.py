@@ -190,7 +190,7 @@ def test_what_was_saved_is_loaded(tmp_path: Path) -> None:
             np.testing.assert_array_equal(getattr(loaded, name), getattr(factors, name))
         assert (loaded.relative_error, loaded.image_size) == (factors.relative_error, (8, 12))
         assert loaded.target_layer == "features"
-        assert loaded.meta == json.loads(json.dumps(factors.meta))
+        assert loaded.meta == json.loads(json.dumps(dict(factors.meta)))
         assert loaded.meta["seed"] == 0
 
 
