@@ -81,6 +81,7 @@ def test_a_stored_notebook_says_nothing_of_the_machine_it_ran_on(path: Path) -> 
     assert not re.search(r"/(home|root|tmp|Users|work)/", json.dumps(stored))
 
 
+@pytest.mark.slow
 @each_notebook
 def test_a_notebook_runs_offline_and_gives_the_kinds_of_outputs_that_are_stored(
     path: Path, work: Path, home: Path, tmp_path: Path
@@ -93,6 +94,7 @@ def test_a_notebook_runs_offline_and_gives_the_kinds_of_outputs_that_are_stored(
     assert list(home.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_notebook_that_fails_is_told_and_finds_no_network(home: Path, tmp_path: Path) -> None:
     source = "import urllib.request\nurllib.request.urlopen('http://example.org', timeout=9)"
     blank: dict[str, Any] = {"execution_count": None, "metadata": {}, "outputs": []}

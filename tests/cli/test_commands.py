@@ -7,6 +7,7 @@ import pytest
 
 from gradscape.landscape import Line, Surface
 from gradscape.models import load_checkpoint
+from gradscape.studies import planes
 from gradscape.training import RECIPES
 from tests.cli.conftest import Command
 
@@ -89,8 +90,9 @@ def test_a_landscape_is_a_surface_with_pictures_and_numbers(
 
 
 def test_the_span_is_searched_once_and_its_trials_are_told(
-    gradscape: Command, checkpoint: Path, tmp_path: Path
+    gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(planes, "SPAN_IMAGES", 32)
     command = ("landscape", checkpoint, *SMALL, "--steps", 3, "-o", tmp_path)
     first = gradscape(*command)
     assert first.code == 0, first.err
@@ -103,6 +105,7 @@ def test_the_span_is_searched_once_and_its_trials_are_told(
     assert (tmp_path / "span.json").stat().st_mtime_ns == stamp
 
 
+@pytest.mark.slow
 def test_several_networks_and_draws_stand_side_by_side(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
     twin = tmp_path / "twin" / "model.safetensors"
     twin.parent.mkdir()

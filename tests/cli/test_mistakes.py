@@ -14,21 +14,30 @@ import torch
 
 from gradscape.landscape import Surface
 from gradscape.landscape.statistics import BlockStatistics
-from tests.cli.conftest import Command
+from tests.cli.conftest import Command, Outcome
 
 
-def _run(*arguments: object, folder: Path) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: object, folder: Path) -> Outcome:
+    """The command in a process of its own, as a user starts it."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     command = [str(Path(sys.executable).with_name("gradscape")), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    return Outcome(done.returncode, done.stdout, done.stderr)
 
 
-def _assert_one_line(done: subprocess.CompletedProcess[str], text: str) -> None:
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("gradscape: ")
-    assert text in done.stderr
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that commands run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _assert_one_line(done: Outcome, text: str) -> None:
+    assert done.code == 2, done.err
+    assert done.out == ""
+    assert done.err.count("\n") == 1, done.err
+    assert done.err.startswith("gradscape: ")
+    assert text in done.err
 
 
 def test_a_missing_file(tmp_path: Path) -> None:
@@ -44,32 +53,34 @@ def test_a_wrong_key(tmp_path: Path) -> None:
         "-o", "x.safetensors", folder=tmp_path,
     )  # fmt: skip
     _assert_one_line(done, "surplus")
-    assert "linear.weight" in done.stderr
+    assert "linear.weight" in done.err
     assert not (tmp_path / "x.safetensors").exists()
 
 
-def test_a_wrong_size(tmp_path: Path, checkpoint: Path) -> None:
-    done = _run("train", "upanet16", "--data", "digits", "--image-size", 15, "-o", "out", folder=tmp_path)
+def test_a_wrong_size(gradscape: Command, here: Path) -> None:
+    done = gradscape("train", "upanet16", "--data", "digits", "--image-size", 15, "-o", "out")
     _assert_one_line(done, "multiple of 8")
-    assert not (tmp_path / "out").exists()
+    assert not (here / "out").exists()
 
 
-def test_a_corrupt_image(tmp_path: Path, checkpoint: Path) -> None:
+def test_a_corrupt_image(gradscape: Command, here: Path, checkpoint: Path) -> None:
     for name in ("train/cat", "test/cat"):
-        (tmp_path / "pets" / name).mkdir(parents=True)
-        (tmp_path / "pets" / name / "one.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nonsense")
-    done = _run("landscape", checkpoint, "--data", "folder:pets", "-o", "out", folder=tmp_path)
+        (here / "pets" / name).mkdir(parents=True)
+        (here / "pets" / name / "one.png").write_bytes(b"\x89PNG\r\n\x1a\n and then nonsense")
+    done = gradscape("landscape", checkpoint, "--data", "folder:pets", "-o", "out")
     _assert_one_line(done, "one.png")
 
 
-def test_an_unknown_name(tmp_path: Path) -> None:
-    done = _run("train", "upnet16", "--data", "digits", "-o", "out", folder=tmp_path)
+@pytest.mark.usefixtures("here")
+def test_an_unknown_name(gradscape: Command) -> None:
+    done = gradscape("train", "upnet16", "--data", "digits", "-o", "out")
     _assert_one_line(done, "upanet16")
 
 
 @pytest.mark.parametrize(("option", "value"), [("--normalize", "all"), ("--precision", "fp8")])
-def test_an_unknown_choice(tmp_path: Path, checkpoint: Path, option: str, value: str) -> None:
-    done = _run("landscape", checkpoint, "--data", "digits", option, value, "--span", 1, "-o", "out", folder=tmp_path)
+@pytest.mark.usefixtures("here", "unchecked")
+def test_an_unknown_choice(gradscape: Command, checkpoint: Path, option: str, value: str) -> None:
+    done = gradscape("landscape", checkpoint, "--data", "digits", option, value, "--span", 1, "-o", "out")
     _assert_one_line(done, f"`{option[2:]}` must be")
 
 
@@ -93,7 +104,7 @@ def test_no_disk_space(tiny_disk: Path, checkpoint: Path) -> None:
         folder=tiny_disk,
     )  # fmt: skip
     _assert_one_line(done, "No space left on device")
-    assert "out/" in done.stderr
+    assert "out/" in done.err
     from gradscape.landscape import Surface
 
     assert (Surface.load(tiny_disk / "out" / "surface.h5").count == 20).all()

@@ -19,6 +19,7 @@ def resnet20(gradscape: Command, test_data: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_trained_network_that_cannot_be_seen_at_1_gets_a_smaller_span_by_itself(
     gradscape: Command, resnet20: Path, test_data: Path, tmp_path: Path
 ) -> None:

@@ -473,6 +473,7 @@ def test_batches_of_another_kind_are_refused(batches: list, error: type[Exceptio
         evaluate_surface(net, batches, random_directions(net, seed=0), ALPHAS, BETAS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["module", "graph"], indirect=True)
 def test_the_original_tools_surface_is_met(test_data: Path, form: str) -> None:
     from gradscape._checkpoint import read_foreign_state

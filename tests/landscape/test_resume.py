@@ -237,6 +237,7 @@ def _killed_inside_a_write(path: Path, seed: int, form: str) -> None:
     evaluate(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["module"], indirect=True)
 @pytest.mark.parametrize("job", [_killed_at_a_random_moment, _killed_inside_a_write])
 def test_a_killed_run_leaves_a_file_that_reads_and_goes_on_to_the_same_bits(

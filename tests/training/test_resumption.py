@@ -128,6 +128,7 @@ def test_a_run_killed_while_it_writes_goes_on_to_bitwise_the_same_weights(
     assert [path for path in tmp_path.iterdir() if path.name.startswith(".partial")] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "recipe",
     [
@@ -148,6 +149,7 @@ def test_a_killed_run_goes_on_to_bitwise_the_same_weights_with_every_optimizer_a
     check_equal_to(tmp_path / "whole", tmp_path / "killed")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_run_killed_at_random_moments_ends_in_bitwise_the_same_weights(
     tmp_path: Path, whole: Path, seed: int

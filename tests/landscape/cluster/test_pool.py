@@ -126,6 +126,7 @@ def descendants() -> set[int]:
     return found - {os.getpid()}
 
 
+@pytest.mark.slow
 def test_this_machines_cores_give_the_same_bits_silently_and_nothing_stays(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,6 +189,7 @@ def evaluate_on(nodes: Any, loss: LossFunction, **changes: Any) -> Surface:
         return evaluate(work, plan, workers)
 
 
+@pytest.mark.slow
 def test_an_exception_of_the_users_code_reaches_the_caller_as_it_is(nodes: Any) -> None:
     message = r"^`loss` must give one number per image, \(16,\), got the shape \(\)"
     with pytest.raises(ValueError, match=message) as caught:
@@ -204,11 +206,13 @@ def test_an_exception_that_cannot_be_sent_keeps_its_name_and_message() -> None:
     assert (type(found), str(found)) == (RuntimeError, "TwoArgumentsError: no luck")
 
 
+@pytest.mark.slow
 def test_a_cluster_whose_nodes_are_too_small_is_refused(nodes: Any) -> None:
     with pytest.raises(RuntimeError, match=r"^`ray` must give a cluster that has a node with 2 CPU for a worker"):
         evaluate_on(nodes, cross_entropy, threads=2)
 
 
+@pytest.mark.slow
 def test_points_that_kill_every_worker_end_the_run(nodes: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pool, "_MOST_DEATHS", 2)
     with pytest.raises(RuntimeError, match=r"^2 workers died over the same points: the last one ended so: The actor"):
@@ -223,6 +227,7 @@ class Tenant:
         pass
 
 
+@pytest.mark.slow
 def test_without_any_worker_the_run_ends_after_a_while_and_leaves_the_users_session(
     nodes: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,6 +243,7 @@ def test_without_any_worker_the_run_ends_after_a_while_and_leaves_the_users_sess
         ray.shutdown()
 
 
+@pytest.mark.slow
 def test_a_killed_worker_and_a_lost_node_change_no_bit(
     nodes: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,6 +9,7 @@ from tests.landscape.noisy_surfaces import NOISES, drawn_surface, true_surface
 _REPEATS = 200
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("noise", "blocks"), [("jitter", 16)])
 def test_95_percent_intervals_hold_the_truth_in_90_to_98_percent_of_repeats(noise: str, blocks: int) -> None:
     truth = measure_landscape(true_surface("egg box"))

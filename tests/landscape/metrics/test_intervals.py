@@ -49,6 +49,7 @@ def _statistics(drawn: np.ndarray, population: int) -> BlockStatistics:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images", [128, 512])
 def test_intervals_cover_the_full_datas_loss_wherever_they_are_not_marked(losses: np.ndarray, images: int) -> None:
     generator = np.random.default_rng(0)
@@ -67,6 +68,7 @@ def test_intervals_cover_the_full_datas_loss_wherever_they_are_not_marked(losses
     assert (coverage[often] >= 0.9).all(), (coverage, np.mean(trusted, axis=0))
 
 
+@pytest.mark.slow
 def test_unmarked_or_not_the_interval_at_the_minimum_is_too_narrow(losses: np.ndarray) -> None:
     """Why there is a mark at all: without it, 95 % would be claimed where far less is held."""
     generator = np.random.default_rng(0)
