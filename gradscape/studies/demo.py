@@ -3,7 +3,6 @@
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -11,7 +10,7 @@ from PIL import Image
 from gradscape._files import replacing
 from gradscape.data import load_split
 from gradscape.data.pictures import load_pictures
-from gradscape.landscape import Progress, evaluate_line, random_directions
+from gradscape.landscape import Options, Progress, evaluate_line, random_directions
 from gradscape.models import Classifier
 from gradscape.studies import attention, cam, fusion, tsne
 from gradscape.studies import planes as study
@@ -32,7 +31,7 @@ _STEPS = 13
 _LINE_STEPS = 21
 _IMAGES = 256  # eight blocks: as few as an interval of a metric can be told from
 _SPAN_IMAGES = 64
-_PLAN: dict[str, Any] = {"precision": "fp32", "batch_size": 128}  # so little work does not repay trials of others
+_OPTIONS = Options(precision="fp32", batch_size=128)  # so little work does not repay trials of others
 _PICTURES = 6  # of the ten classes one each
 _METHODS = ("gradcam", "gradcam++")
 _LAYER = "stages.1"  # 8 × 8 pixels, of which the last stage leaves 2 × 2
@@ -87,7 +86,7 @@ def _look_around(
     few = load_split(_DATA, "train", limit=_SPAN_IMAGES, seed=seed)
     search = study.search_span(subjects, few, output / "span.json")
     axes = study.span_axes(search.span, _STEPS)
-    surfaces = study.evaluate_subjects(subjects, images, axes, search=search, report=report, **_PLAN)
+    surfaces = study.evaluate_subjects(subjects, images, axes, search=search, report=report, options=_OPTIONS)
     draw_subjects(subjects, surfaces, output)
     first = subjects[0]
     line = evaluate_line(
@@ -98,7 +97,8 @@ def _look_around(
         path=output / "line.h5",
         meta={**first.meta, "span": search.span},
         report=lambda progress: report("line", progress),
-        **_PLAN,
+        precision=_OPTIONS.precision,
+        batch_size=_OPTIONS.batch_size,
     )
     draw_line(line, output)
 
