@@ -116,7 +116,9 @@ def save_checkpoint(
     _check_meta(described)
     made = {"weights": digest_model(Classifier(network, described)), "versions": current_versions()}
     try:
-        text = json.dumps({**meta, **described, **made})
+        # A loaded model's own entries are made anew, and stand where they stood: saved again it changes no byte.
+        kept = {name: value for name, value in meta.items() if name not in made}
+        text = json.dumps({**kept, **made, **described})
     except TypeError as error:
         raise TypeError(f"`meta` must be what JSON can hold: {error}") from error
     state = {}
