@@ -3,6 +3,7 @@
 import json
 import math
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -116,9 +117,9 @@ def save_checkpoint(
     _check_meta(described)
     made = {"weights": digest_model(Classifier(network, described)), "versions": current_versions()}
     try:
-        # A loaded model's own entries are made anew, and stand where they stood: saved again it changes no byte.
-        kept = {name: value for name, value in meta.items() if name not in made}
-        text = json.dumps({**kept, **made, **described})
+        # A loaded model's own entries are made anew where they stood: saved again it changes no byte. A user's stay.
+        theirs = {name: value for name, value in meta.items() if not _is_made_here(name, value)}
+        text = json.dumps({**made, **theirs, **described})
     except TypeError as error:
         raise TypeError(f"`meta` must be what JSON can hold: {error}") from error
     state = {}
@@ -129,6 +130,13 @@ def save_checkpoint(
         state[key] = tensor.detach().to("cpu", copy=True).contiguous()
     with replacing(path) as partial:
         partial.write_bytes(save(state, metadata={_METADATA_KEY: text}))
+
+
+def _is_made_here(name: str, value: object) -> bool:
+    """Whether an entry is the digest or the versions that `save_checkpoint` adds."""
+    if name == "weights":
+        return isinstance(value, str) and re.fullmatch("[0-9a-f]{16}", value) is not None
+    return name == "versions" and isinstance(value, Mapping) and "gradscape" in value
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:

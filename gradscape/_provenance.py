@@ -74,7 +74,7 @@ class Provenance(Mapping[str, Any]):
         if not isinstance(entries, dict):
             raise TypeError(f"`text` must be a JSON object, got {type(entries).__name__}")
         layout = entries.pop(_LAYOUT, 1)
-        if layout > _NEWEST:
+        if not _is_count(layout) or layout > _NEWEST:
             raise ValueError(f"`text` has layout {layout} of the provenance, this version reads up to {_NEWEST}")
         return cls.of(entries if layout > 1 else _upgraded(entries))
 
@@ -84,7 +84,7 @@ class Provenance(Mapping[str, Any]):
         Raises:
             TypeError: One of the entries is nothing that JSON can hold.
         """
-        return json.dumps({_LAYOUT: _NEWEST, **self})
+        return json.dumps({**self, _LAYOUT: _NEWEST})
 
     @property
     def called(self) -> str:
@@ -144,26 +144,23 @@ assert [*_FITS, "others"] == [one.name for one in fields(Provenance)]
 
 
 def _upgraded(entries: dict[str, Any]) -> dict[str, Any]:
-    """The entries of 0.1.0 under today's names."""
+    """The entries of 0.1.0 under today's names; what users had under these names stays theirs."""
     new = dict(entries)
-    loose = {name: new.pop(name) for name in ("gradscape", "torch") if _is_text(new.get(name))}
-    if loose:
-        new["versions"] = {**loose, **new.get("versions", {})}
-    shown = _is_text(new.get("images"))
-    if shown:
+    if "title" in new:
+        new["user_title"] = new.pop("title")  # it meant nothing then, and is what pictures say today
+    if _is_versions(new.get("versions", {})):
+        loose = {name: new.pop(name) for name in ("gradscape", "torch") if _is_text(new.get(name))}
+        new |= {"versions": {**loose, **new.get("versions", {})}} if loose else {}
+    explained = _is_text(new.get("images")) and _is_names(new.get("image_names"))
+    if explained:
         new["image_digest"] = new.pop("images")
-        new["images"] = len(new.get("image_names", ()))
-    if "model" in new and (shown or "embedding" in new or _is_line(new)):
-        new["title"] = new.pop("model")  # of explanations and lines it was the name on pictures
-    if "functions" in new:
+        new["images"] = len(new["image_names"])
+    if "model" in new and (explained or isinstance(new.get("embedding"), dict)):
+        new["title"] = new.pop("model")  # of explanations it was the name on pictures
+    if _is_versions(new.get("functions")):
         # Those of gradscape were named by the file that they were in.
         new["functions"] = {role: _OWN.sub(r"gradscape.\1", name) for role, name in new["functions"].items()}
     return new
-
-
-def _is_line(entries: Mapping[str, Any]) -> bool:
-    directions = entries.get("directions")
-    return isinstance(directions, list) and len(directions) == 1
 
 
 _OWN = re.compile(r"\bgradscape\.(?:\w+\.)+(\w+)\b")

@@ -66,7 +66,7 @@ def test_landscapes_have_the_values_that_they_had(kind: str, expected: dict[str,
     assert (told.weights, told.data, told.split) == (WEIGHTS, "digits", "train")
     assert (told.images, told.population, told.seed) == (LIMIT, 1442, 0)
     assert told.versions == {"gradscape": "0.1.0"}
-    assert (told.model, told.title) == ((None, TITLE) if kind == "line" else (NETWORK, None))
+    assert (told.model, told.title) == (TITLE if kind == "line" else NETWORK, None)
     assert result.meta["plan"]["precision"] == "fp32"
 
 

@@ -82,7 +82,7 @@ def test_entries_of_0_1_0_are_read_under_their_names_of_today() -> None:
         "versions": {"torch": "2.1"},
     }
     line = {"model": "net", "directions": ["a"]}
-    assert Provenance.from_json(json.dumps(line)) == {"title": "net", "directions": ["a"]}
+    assert Provenance.from_json(json.dumps(line)) == {"model": "net", "directions": ["a"]}
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_a_checkpoint_tells_the_digest_that_results_about_it_have(tmp_path: Path
     path = tmp_path / "net.safetensors"
     net = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.BatchNorm2d(2))
     described: dict[str, Any] = {"num_classes": 2, "image_size": 4, "mean": (0.5,) * 3, "std": (0.25,) * 3}
-    save_checkpoint(path, net, name="tests.test_provenance:make_net", weights="stale", **described)
+    save_checkpoint(path, net, name="tests.test_provenance:make_net", weights="0123456789abcdef", **described)
     meta = read_checkpoint(path)[1]
     assert meta["versions"] == current_versions()
     assert meta["weights"] == digest_model(load_checkpoint(path)) != "stale"
@@ -129,3 +129,28 @@ def test_the_digest_of_a_model_is_of_parameters_then_buffers() -> None:
 def test_versions_name_gradscape_torch_and_what_else_is_asked_for() -> None:
     assert list(current_versions("numpy")) == ["gradscape", "torch", "numpy"]
     assert current_versions("numpy")["torch"] == torch.__version__
+
+
+def test_what_users_had_under_todays_names_stays_theirs() -> None:
+    old = {
+        "versions": 3,
+        "title": "Figure 3",
+        "model": "resnet20",
+        "embedding": "tsne",
+        "functions": ["f"],
+        "images": "abc",
+    }
+    meta = Provenance.from_json(json.dumps(old))
+    assert (meta["versions"], meta["functions"], meta["images"]) == (3, ["f"], "abc")
+    assert (meta.model, meta.called, meta["user_title"]) == ("resnet20", "resnet20", "Figure 3")
+    again = Provenance.from_json(Provenance.of({"provenance_layout": 7}).to_json())
+    assert len(again) == 0
+
+
+def test_a_users_own_entries_of_a_checkpoint_stay(tmp_path: Path) -> None:
+    described: dict[str, Any] = {"num_classes": 2, "image_size": 4, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+    given: dict[str, Any] = {"weights": "IMAGENET1K_V2", "versions": "mine"}
+    save_checkpoint(
+        tmp_path / "net.safetensors", make_net(2), name="tests.test_provenance:make_net", **described, **given
+    )
+    assert given.items() <= read_checkpoint(tmp_path / "net.safetensors")[1].items()

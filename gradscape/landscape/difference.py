@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 from jaxtyping import Bool, Float
 
+from gradscape._provenance import Provenance
 from gradscape.landscape.field import Field, Reading, value_label
 
 __all__ = ["Difference"]
@@ -64,7 +65,7 @@ class Difference:
             images=self.images,
             population=self.population,
             meta={
-                **{key: value for key, value in first.items() if second.get(key) == value},
+                **{key: value for key, value in first.items() if second.get(key) == value and key != "title"},
                 "model": f"{of} minus {minus}",
             },
         )
@@ -81,5 +82,5 @@ class Difference:
 
 
 def _names(first: Mapping[str, Any], second: Mapping[str, Any]) -> tuple[str, str]:
-    models = (str(first.get("model") or ""), str(second.get("model") or ""))
+    models = (Provenance.of(first).called, Provenance.of(second).called)
     return models if all(models) and models[0] != models[1] else ("first", "second")

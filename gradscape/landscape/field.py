@@ -7,7 +7,7 @@ from typing import Any, Literal, final
 import numpy as np
 from jaxtyping import Bool, Float
 
-__all__ = ["NON_FINITE", "NOT_EVALUATED", "UNRELIABLE", "Field", "Reading", "value_label"]
+__all__ = ["NON_FINITE", "NOT_EVALUATED", "UNRELIABLE", "Field", "Reading", "scale_minmax", "value_label"]
 
 NOT_EVALUATED = "not evaluated"
 NON_FINITE = "non-finite"
@@ -102,15 +102,22 @@ class Field:
 
         Source: UPANets, appendix C.
         """
-        if axis not in (None, "column"):
-            raise ValueError(f'`axis` must be None or "column", got {axis!r}')
-        finite = np.isfinite(self.values)
-        along = 0 if axis == "column" else None
-        low = np.min(self.values, axis=along, where=finite, initial=np.inf)
-        high = np.max(self.values, axis=along, where=finite, initial=-np.inf)
-        with np.errstate(invalid="ignore"):
-            spread = high - low
-            return np.where(finite, (self.values - low) / np.where(spread > 0, spread, 1.0), self.values)
+        return scale_minmax(self.values, axis)
+
+
+def scale_minmax(
+    values: Float[np.ndarray, "betas alphas"], axis: Literal["column"] | None
+) -> Float[np.ndarray, "betas alphas"]:
+    """Values as `Field.minmax` scales them; a surface scales what it holds by the same rule."""
+    if axis not in (None, "column"):
+        raise ValueError(f'`axis` must be None or "column", got {axis!r}')
+    finite = np.isfinite(values)
+    along = 0 if axis == "column" else None
+    low = np.min(values, axis=along, where=finite, initial=np.inf)
+    high = np.max(values, axis=along, where=finite, initial=-np.inf)
+    with np.errstate(invalid="ignore"):
+        spread = high - low
+        return np.where(finite, (values - low) / np.where(spread > 0, spread, 1.0), values)
 
 
 def value_label(meta: Mapping[str, Any], value: Literal["loss", "error"]) -> str:

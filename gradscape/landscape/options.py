@@ -118,7 +118,10 @@ class _AsKeywords(Generic[Fields]):
 
         @wraps(function)
         def evaluating(*args: Any, **keywords: Any) -> Evaluated:
-            given = signature.bind(*args, **keywords).arguments
+            try:
+                given = signature.bind(*args, **keywords).arguments
+            except TypeError as problem:
+                raise TypeError(f"{function.__name__}() {problem}") from None
             chosen = {name: given.pop(name) for name in self._fields if name in given}
             return function(**given, options=self._options(**chosen))
 

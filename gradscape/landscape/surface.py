@@ -1,15 +1,16 @@
 """A surface: loss and error over a plane in parameter space."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from gradscape._names import unknown_name
 from gradscape.landscape.difference import Difference
-from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED, UNRELIABLE, Field, Reading, value_label
+from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED, UNRELIABLE, Field, Reading, scale_minmax, value_label
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 from gradscape.landscape.statistics import paired_difference
 
@@ -116,7 +117,7 @@ class Surface(Measured):
 
         Source: UPANets, appendix C.
         """
-        return self.field(value).minmax(axis)
+        return scale_minmax(np.asarray(getattr(self, value), dtype=float), axis)
 
     def difference(self, other: "Surface") -> Difference:
         """This loss minus another's over the same images, with its paired standard error.
@@ -130,7 +131,7 @@ class Surface(Measured):
             raise ValueError(
                 "`other` must be evaluated on the same images in the same order: use one data set and seed"
             )
-        losses = [value_label(surface.meta, "loss") for surface in (self, other)]
+        losses = [_loss_function(surface.meta) for surface in (self, other)]
         if losses[0] != losses[1]:
             raise ValueError(f"`other` must be measured by the same loss, got {losses[0]} and {losses[1]}")
         loss, stderr = paired_difference(self.blocks, other.blocks)
@@ -187,3 +188,11 @@ class Surface(Measured):
             return np.nan, np.nan
         loss, stderr = paired_difference(self.origin, other.origin)
         return float(loss), float(stderr)
+
+
+def _loss_function(meta: Mapping[str, Any]) -> str:
+    """Which function it was: another lambda has another digest; of a file that does not tell, what it is called."""
+    functions = meta.get("functions")
+    return (
+        str(functions["loss"]) if isinstance(functions, Mapping) and "loss" in functions else value_label(meta, "loss")
+    )

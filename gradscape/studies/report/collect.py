@@ -105,7 +105,10 @@ def _keep(kept: list[Found[T]], read: Callable[[Path], Found[T] | None], path: P
 
 def _read(path: Path, readers: Mapping[str, Callable[[Path], None]], findings: Findings) -> None:
     try:
-        reader = next((readers[mark] for mark in _marks(path) if mark in readers), None)
+        marks = set(_marks(path))
+        # Entries may be a user's own too: of several the kind that comes first has the file, pictures come last.
+        reader = next((read for mark, read in readers.items() if mark in marks and mark != path.suffix), None)
+        reader = reader or readers.get(path.suffix)
         if reader is not None:
             reader(path)
         elif path.suffix in _ENTRIES:
