@@ -33,7 +33,7 @@ return Array.from(document.querySelectorAll(arguments[0]), canvas =>
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
     """The demo's folder, and the jobs that it told of."""
     folder, jobs = tmp_path_factory.mktemp("demo"), set[str]()
-    less = {"_STEPS": 5, "_LINE_STEPS": 5, "_IMAGES": 32, "_SPAN_IMAGES": 8, "_PICTURES": 3, "_EMBEDDED": 40}
+    less = {"_STEPS": 5, "_LINE_STEPS": 5, "_IMAGES": 32, "_SPAN_IMAGES": 32, "_PICTURES": 3, "_EMBEDDED": 40}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "MODELS", MODELS)
         for name, value in less.items():
