@@ -12,7 +12,6 @@ import pytest
 from gradscape.data import load_split
 from gradscape.landscape import Surface
 from gradscape.studies import demo
-from gradscape.training import create_recipe
 from tests.chromium import chromium
 
 MODELS = ("resnet20+spa_a", "upanet16")
