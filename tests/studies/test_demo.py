@@ -12,7 +12,6 @@ import pytest
 from gradscape.data import load_split
 from gradscape.landscape import Surface
 from gradscape.studies import demo
-from gradscape.training import create_recipe
 from tests.chromium import chromium
 
 MODELS = ("resnet20+spa_a", "upanet16")
@@ -38,7 +37,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
         patch.setattr(demo, "MODELS", MODELS)
         for name, value in less.items():
             patch.setattr(demo, name, value)
-        patch.setattr(demo, "create_recipe", lambda name: create_recipe(name, epochs=2))
+        patch.setattr(demo, "_SOONER", {"epochs": 2})
         patch.setattr(demo, "load_split", lambda *names, **options: load_split(*names, **{"limit": 200, **options}))
         page = demo.run_demo(folder, seed=0, device="cpu", report=lambda job, _: jobs.add(job))
     assert page == folder / "index.html"
