@@ -157,11 +157,16 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
         "png": {"Software": "gradscape"},
     }
     paths = []
-    for ending in ("pdf", "png"):
-        path = Path(f"{os.fspath(stem)}.{ending}")
-        with replacing(path) as partial:
-            figure.savefig(partial, format=ending, metadata=metadata[ending])
-        paths.append(path)
+    layout = figure.get_layout_engine()
+    try:
+        for ending in ("pdf", "png"):
+            path = Path(f"{os.fspath(stem)}.{ending}")
+            with replacing(path) as partial:
+                figure.savefig(partial, format=ending, metadata=metadata[ending])
+            paths.append(path)
+            figure.set_layout_engine("none")  # laid out once, both files have everything at the same places
+    finally:
+        figure.set_layout_engine(layout)
     return paths
 
 

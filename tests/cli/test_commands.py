@@ -89,6 +89,7 @@ def test_a_landscape_is_a_surface_with_pictures_and_numbers(
     assert len((tmp_path / "surface.csv").read_text().splitlines()) == 1 + 15
 
 
+@pytest.mark.slow
 def test_the_span_is_searched_once_and_its_trials_are_told(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -208,6 +209,7 @@ def test_a_landscape_can_be_watched_and_stopped_by_the_clock(
     assert {"live.html", "live.png"} <= {Path(line.removeprefix("wrote ")).name for line in done.out.splitlines()}
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_exit_130_and_says_how_to_go_on(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -47,6 +47,7 @@ def test_description_of_torchvisions_models_is_for_imagenet() -> None:
     assert described.paper == "torchvision"
 
 
+@pytest.mark.slow
 def test_description_leaves_the_random_state_alone_and_covers_every_own_model() -> None:
     before = torch.get_rng_state()
     assert [described.name for described in describe_models()] == sorted(

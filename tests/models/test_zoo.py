@@ -1,7 +1,7 @@
-"""What every model of the zoo can do: the papers' leading ones and each attention always, all others marked zoo."""
+"""What every model of the zoo can do: the papers' leading ones always, each attention marked slow, all others zoo."""
 
 import copy
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,33 +29,31 @@ _LEADS = (
 _WIDE = {"sge", "nl", "a2", "bam", "aa", "sasa"}
 _ALONE = tuple(f"{'cifar_resnet18' if name in _WIDE else 'resnet20'}+{name}" for name in ATTENTIONS if name != "ulsam")
 _COMPOSED = ("cifar_resnet18+bam+ba2m", "resnet20+se_c+ba2m@place=inside,scale_by_batch=false")
-_ALWAYS = (*_LEADS, *_ALONE, *_COMPOSED)
-_OTHERS = tuple(sorted({*MODELS, *COMBINATIONS} - set(_ALWAYS)))
+_ATTENTIONS = (*_ALONE, *_COMPOSED)
+_OTHERS = tuple(sorted({*MODELS, *COMBINATIONS} - {*_LEADS, *_ATTENTIONS}))
 
 
-def _marked(names: Sequence[str]) -> list[Any]:
-    """The long list, of which every tenth is run by CI too."""
+def _marked(chosen: Callable[[str], bool]) -> list[Any]:
+    """The leading names, those of the attentions, and the long list, of which every tenth is run by CI too."""
+    others = [name for name in _OTHERS if chosen(name)]
     return [
-        pytest.param(name, marks=[pytest.mark.zoo, *([] if number % 10 else [pytest.mark.tenth])])
-        for number, name in enumerate(names)
+        *(name for name in _LEADS if chosen(name)),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in _ATTENTIONS if chosen(name)),
+        *(
+            pytest.param(name, marks=[pytest.mark.zoo, *([] if number % 10 else [pytest.mark.tenth])])
+            for number, name in enumerate(others)
+        ),
     ]
 
 
-NAMES = [*_ALWAYS, *_marked(_OTHERS)]
-every_model = pytest.mark.parametrize("name", NAMES)
+every_model = pytest.mark.parametrize("name", _marked(lambda _: True))
 
 
 def _attends(name: str) -> bool:
     return "+" in name or (name.startswith(("attention", "upanet")) and "_no_cpa" not in name)
 
 
-every_attentive_model = pytest.mark.parametrize(
-    "name",
-    [
-        *(name for name in _ALWAYS if _attends(name)),
-        *_marked([name for name in _OTHERS if _attends(name)]),
-    ],
-)
+every_attentive_model = pytest.mark.parametrize("name", _marked(_attends))
 
 
 def _for_imagenet(name: str) -> bool:

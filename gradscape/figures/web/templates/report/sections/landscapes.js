@@ -1,12 +1,12 @@
 // A browser gives a page about sixteen of these contexts; each surface takes one.
-const MOST_SURFACES = 8, START = {eye: {x: 1.15, y: -1.4, z: .9}, center: {x: 0, y: 0, z: -.16}, up: {x: 0, y: 0, z: 1}};
+const MOST_SURFACES = 8, RESTED = 20 /* frames */, START = {eye: {x: 1.15, y: -1.4, z: .9}, center: {x: 0, y: 0, z: -.16}, up: {x: 0, y: 0, z: 1}};
 
 function startSurfaces({panels, views, config}) {
   const figures = panels.map((_, number) => document.querySelector(`[data-surface="${number}"]`));
   const plots = figures.map(figure => figure.querySelector(".plot"));
   const choices = ["value", "scale"].map(name => onChoice(name, () => change()));
   const shown = [...document.querySelectorAll("input[name=shown]")];
-  let camera = structuredClone(START), waiting = false;
+  let camera = structuredClone(START), leader = null;
   // How many turns of each surface are not done yet. It tells of each afterwards, when the camera may be elsewhere already.
   const following = new Map();
   const view = () => views[choices.map(choice => choice()).join(" ")];
@@ -50,17 +50,26 @@ function startSurfaces({panels, views, config}) {
     }
   }
 
-  // A turned surface takes the others with it, once a frame.
+  // A turned surface takes the others with it, frame by frame until it rests: plotly tells of a turn before it has ended.
   function follow(plot, event) {
-    const turned = event["scene.camera"];
-    if (!turned || following.get(plot) || JSON.stringify(turned) === JSON.stringify(camera)) return;
-    camera = structuredClone(turned);
-    if (waiting) return;
-    waiting = true;
-    requestAnimationFrame(() => {
-      waiting = false;
-      look(drawn().filter(other => other !== plot));
-    });
+    if (!event["scene.camera"] || following.get(plot) || leader === plot) return;
+    const idle = !leader;
+    leader = plot;
+    if (idle) lead(0);
+  }
+
+  function lead(rested) {
+    if (!leader || !leader.data || rested > RESTED) {
+      leader = null;
+      return;
+    }
+    const seen = structuredClone(leader._fullLayout.scene._scene.getCamera());
+    const turned = JSON.stringify(seen) !== JSON.stringify(camera);
+    if (turned) {
+      camera = seen;
+      look(drawn().filter(other => other !== leader));
+    }
+    requestAnimationFrame(() => lead(turned ? 0 : rested + 1));
   }
 
   function look(targets) {
@@ -114,6 +123,7 @@ function startSurfaces({panels, views, config}) {
   };
   document.querySelectorAll("[data-camera]").forEach(button => button.addEventListener("click", () => {
     const turn = turns[button.dataset.camera];
+    leader = null;
     if (turn) {
       const {x, y, z} = camera.eye, far = Math.hypot(x, y, z);
       const to = turn({angle: Math.atan2(y, x), rise: Math.asin(z / far), far});
