@@ -233,6 +233,7 @@ def _prepare(
         images=_count_images(batches),
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
+        tolerance=options.tolerance,
     )
     check_model(model, work.first, work.task)
     return work, chain([first], blocks)

@@ -30,11 +30,13 @@ class Options:
     """How a surface or a line is evaluated; every field has a default.
 
     Attributes:
-        loss: (output, labels) -> one number per image; cross-entropy in nats by default.
+        loss: (output, labels) -> one number per image; cross-entropy in nats by default. It may read the network or
+            call it: at every point that is the moved one. Where it differentiates, it does so within
+            `with torch.enable_grad():`, and it calls the network in there too.
         metric: (output, labels) -> right or wrong per image; top-1 by default, None where there is none.
         forward: (model, inputs) -> output, where the model does not take a tensor or give one.
-        precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products; "auto" takes bf16 only where it is
-            faster and its measured error stays below a quarter of the final standard error.
+        precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products, and its error is measured and told;
+            "auto" is fp32, or that of the file or plan that is followed.
         batch_size: Images in a forward pass; by default the smallest that is about as fast as any.
         tolerance: Stop when the median standard error is at most this share of the range of the loss.
         seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.

@@ -17,7 +17,9 @@ from gradscape.landscape.engine.task import (
     cross_entropy,
     top1,
 )
-from gradscape.landscape.engine.trials import ChosenPlan, KnownGraphs, Work, choose_plan, timed, trusted_graph
+from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
+from gradscape.landscape.engine.trust import trusted_graph
+from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 __all__ = [

@@ -8,11 +8,14 @@ from torch import autocast, nn
 
 from gradscape._model_state import model_device
 
-__all__ = ["BLOCK_IMAGES", "ExecutionPlan", "Precision", "block_images", "plain_plan"]
+__all__ = ["BLOCK_IMAGES", "FORM", "ExecutionPlan", "Precision", "block_images", "plain_plan"]
 
 Precision = Literal["auto", "fp32", "bf16"]
 
 BLOCK_IMAGES = 32
+
+# The parts of a plan that decide the bits on one machine: a surface never mixes two of them, whatever is allowed.
+FORM = ("precision", "block_size", "batch_size", "memory_format", "traced", "compiled", "points_per_forward")
 
 
 @dataclass(frozen=True)

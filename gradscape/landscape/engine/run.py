@@ -11,9 +11,11 @@ from gradscape._digest import digest_model, digest_tensors
 from gradscape._provenance import current_versions
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.ledger import Ledger
+from gradscape.landscape.engine.plan import FORM
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
-from gradscape.landscape.engine.trials import FORM, ChosenPlan, Work
+from gradscape.landscape.engine.trials import ChosenPlan
+from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Workers
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape import Surface, estimate_seconds, evaluate_surface, random_directions
-from gradscape.landscape.engine import trials
+from gradscape.landscape.engine import trials, trust
 from gradscape.landscape.engine.graph import trace
 from gradscape.landscape.rounding import Rounding
 from tests.landscape.networks import images_and_labels, small_net
@@ -48,7 +48,7 @@ def test_a_graph_that_gives_other_outputs_is_not_trusted(monkeypatch: pytest.Mon
     def other(model: nn.Module, inputs: Any, forward: Any) -> Any:
         return trace(model, inputs, lambda module, given: 1.01 * forward(module, given))
 
-    monkeypatch.setattr(trials, "trace", other)
+    monkeypatch.setattr(trust, "trace", other)
     surface = _surface(small_net())
     assert surface.meta["plan_notes"]["graph"].endswith("its graph gives other outputs than the module")
     assert not surface.meta["plan"]["traced"]
@@ -63,36 +63,31 @@ def test_operators_that_fail_are_a_reason_not_to_use_them(monkeypatch: pytest.Mo
     assert "no such operator" in _surface(small_net()).meta["plan_notes"]["graph"]
 
 
-def test_complete_data_are_evaluated_in_fp32() -> None:
-    surface = _surface(small_net())
-    assert surface.meta["plan"]["precision"] == "fp32"
-    assert "all images" in surface.meta["plan_notes"]["precision"]
-
-
-@pytest.mark.parametrize(("most", "expected"), [(1e9, "bf16"), (0.0, "fp32")])
-def test_bf16_is_taken_where_its_error_is_small_enough(
-    most: float, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("population", [None, 1000])
+def test_fp32_is_taken_where_nobody_asked_otherwise(population: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "_OTHER_FORM", 0.0)
-    monkeypatch.setattr(trials, "MOST_ROUNDING", most)
-    surface = _surface(small_net(), population=1000)
-    assert surface.meta["plan"]["precision"] == expected
-    share = Rounding(**surface.meta["plan_notes"]["rounding"]).share(64, 1000)
-    assert f"{share:.2g} standard errors at 64 images" in surface.meta["plan_notes"]["precision"]
+    monkeypatch.setattr(trials, "MOST_ROUNDING", 1e9)
+    assert _surface(small_net(), population=population).meta["plan"]["precision"] == "fp32"
 
 
-def test_bf16_is_not_taken_where_it_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "_OTHER_FORM", 1e9)
-    surface = _surface(small_net(), population=1000)
-    assert surface.meta["plan"]["precision"] == "fp32"
+@pytest.mark.parametrize("population", [None, 1000])
+def test_the_error_of_bf16_is_measured_and_told(population: int | None) -> None:
+    surface, exact = (_surface(small_net(), population=population, precision=name) for name in ("bf16", "fp32"))
+    assert surface.meta["plan"]["precision"] == "bf16"
+    rounding = Rounding(**surface.meta["plan_notes"]["rounding"])
+    said = (
+        f"{rounding.share(64, 1000):.2g} standard errors"
+        if population
+        else f"{rounding.bound(64):.2g} deviations of the image losses"
+    )
+    assert said in surface.meta["plan_notes"]["precision"]
+    assert (np.abs(surface.loss - exact.loss) <= surface.loss_rounding).all()
 
 
 def test_a_bf16_surface_does_not_go_on_to_where_its_error_would_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_OTHER_FORM", 0.0)
-    monkeypatch.setattr(trials, "MOST_ROUNDING", 1e9)
-    _surface(small_net(), population=1000, path=tmp_path / "s.h5")
+    _surface(small_net(), population=1000, path=tmp_path / "s.h5", precision="bf16")
     monkeypatch.setattr(trials, "MOST_ROUNDING", 1e-9)
     with pytest.raises(ValueError, match="`path` holds a bf16 surface, whose error would be"):
         _surface(small_net(), images=90, population=1000, path=tmp_path / "s.h5")
