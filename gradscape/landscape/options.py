@@ -38,13 +38,15 @@ class Options:
         precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products, and its error is measured and told;
             "auto" is fp32, or that of the file or plan that is followed.
         batch_size: Images in a forward pass; by default the smallest that is about as fast as any.
+        plan: A surface or line file whose plan is followed: precision, batches and form of the network. On the same
+            machine the same evaluation then gives the same bits, whatever else keeps it busy.
         tolerance: Stop when the median standard error is at most this share of the range of the loss.
         seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.
         population: Number of images that those in `batches` were drawn from; by default what `batches` says in
             an attribute `population`, or their own number. Standard errors are about the mean over these.
         path: An `.h5` file that is kept up to date while the evaluation runs. If it exists, what it
             already holds is not evaluated again.
-        allow_plan_change: Go on with a file although device, threads or versions have changed.
+        allow_plan_change: Go on with a file, or follow a plan, although device, threads or versions have changed.
         ray: Evaluate in other processes by Ray (`pip install "gradscape[ray]"`): "local" takes all GPUs or cores of
             this machine, "auto" or an address a cluster that runs.
         meta: More provenance to store, such as model, data and seed.
@@ -61,6 +63,7 @@ class Options:
     forward: ForwardFunction = call
     precision: Precision = "auto"
     batch_size: int | None = None
+    plan: str | os.PathLike[str] | None = None
     tolerance: float | None = None
     seconds: float | None = None
     population: int | None = None

@@ -76,7 +76,7 @@ def choose_plan(
     """
     resumed = None if stored is None else stored.get("plan", {})
     given = followed if followed is not None else resumed
-    wanted = {} if given is None else {name: given.get(name) for name in FORM}
+    wanted: dict[str, Any] = {} if given is None else {name: given.get(name) for name in FORM}
     size = batch_size or wanted.get("batch_size")
     chosen = (wanted.get("precision") or "fp32") if precision == "auto" else precision
     plain = plain_plan(work.model, precision=chosen, batch_size=size or _USUAL_BATCH["cpu"])

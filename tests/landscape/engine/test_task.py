@@ -38,7 +38,7 @@ def test_what_differentiates_with_gradients_on_may_keep_its_graph() -> None:
 
     def loss(output: Tensor, images: Tensor) -> Tensor:
         with torch.enable_grad():
-            return _energy_slopes(net, images).square().sum(dim=1) * net[7].weight.sum()
+            return _energy_slopes(net, images).square().sum(dim=1) * net.get_parameter("7.weight").sum()
 
     line = _line(net, [(IMAGES, IMAGES)], loss=loss, metric=None)
     assert line.origin.loss == pytest.approx(loss(net(IMAGES), IMAGES).mean().item(), rel=1e-5)

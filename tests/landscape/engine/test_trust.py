@@ -72,7 +72,7 @@ def test_an_adversarial_loss_attacks_the_moved_network(form: str) -> None:
 @pytest.mark.parametrize("form", ["graph", "side by side"], indirect=True)
 def test_a_metric_that_reads_the_network_sees_it_moved(form: str) -> None:
     net = small_net()
-    weight = net[7].weight
+    weight = net.get_parameter("7.weight")
     start = weight.sum().item()
 
     def metric(output: Tensor, labels: Tensor) -> Tensor:
@@ -91,7 +91,9 @@ def test_a_network_that_is_read_goes_alone_even_if_no_probe_shows_a_difference(f
     net = small_net()
 
     def read(output: Tensor, labels: Tensor) -> Tensor:
-        return (output.argmax(dim=1) == labels) | (torch.cat([net[0].bias, net[7].weight.flatten()]).norm() > 1e6)
+        return (output.argmax(dim=1) == labels) | (
+            torch.cat([net.get_parameter("0.bias"), net.get_parameter("7.weight").flatten()]).norm() > 1e6
+        )
 
     plans = [_surface(net, [(IMAGES, LABELS)], **options).meta["plan"] for options in ({}, {"metric": read})]
     assert [plan["points_per_forward"] for plan in plans] == [3, 1]
@@ -101,8 +103,8 @@ def test_a_network_that_is_read_goes_alone_even_if_no_probe_shows_a_difference(f
 @pytest.mark.parametrize("kind", ["module", "tensors"])
 def test_an_adapter_with_its_own_handle_of_the_network_gives_the_moved_one(form: str, kind: str) -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(105, 5)).eval()
-    held = list(net.parameters())
-    by_tensors = lambda _, inputs: F.linear(inputs.flatten(1), *held)  # noqa: E731
+    weight, bias = net.parameters()
+    by_tensors = lambda _, inputs: F.linear(inputs.flatten(1), weight, bias)  # noqa: E731
     surface = _surface(
         net, [(IMAGES, LABELS)], forward=by_tensors if kind == "tensors" else lambda _, inputs: net(inputs)
     )
@@ -132,7 +134,7 @@ def test_a_loss_of_what_the_forward_pass_leaves_behind_keeps_to_the_module(form:
     torch.manual_seed(0)
     net = _Leaving().eval()
 
-    def loss(model: _Leaving, output: Tensor, labels: Tensor) -> Tensor:
+    def loss(model: Any, output: Tensor, labels: Tensor) -> Tensor:
         return F.cross_entropy(output, labels, reduction="none") + share * model.balance
 
     surface = _surface(net, [(IMAGES, LABELS)], loss=lambda *given: loss(net, *given))
