@@ -32,6 +32,7 @@ def line(
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
+    plan: options.Plan = None,
     tolerance: options.Tolerance = None,
     ray: options.Ray = None,
     allow_plan_change: options.AllowPlanChange = False,
@@ -67,6 +68,7 @@ def line(
     evaluation = Options(
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
+        plan=plan,
         tolerance=tolerance,
         ray=ray,
         allow_plan_change=allow_plan_change,

@@ -218,7 +218,7 @@ def test_a_scalar_loss_is_refused_with_the_fix(tmp_path: Path, file: str | None)
 
 def test_a_metric_of_the_wrong_shape_is_refused() -> None:
     net = small_net()
-    with pytest.raises(ValueError, match=r"`metric` must give one number per image, \(23,\), got the shape \(\)$"):
+    with pytest.raises(ValueError, match=r"`metric` must give one number per image, \(16,\), got the shape \(\)$"):
         evaluate_surface(
             net,
             [images_and_labels()],
