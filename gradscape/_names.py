@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "Option",
     "Scalar",
+    "class_label",
     "error_line",
     "is_function_name",
     "load_function",
@@ -43,6 +44,22 @@ def unknown_name(argument: str, name: str, known: Iterable[str]) -> ValueError:
     """
     near = difflib.get_close_matches(name, list(known), n=4, cutoff=0.6)
     return ValueError(f"unknown `{argument}` {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+
+
+def class_label(labels: Sequence[str] | None, index: int) -> str | None:
+    """Return what a class is called; with one label alone, class 1 has it, and class 0 is what is not of it.
+
+    Args:
+        labels: Names of the classes, or that of the one class that a single logit speaks for.
+        index: The class's number.
+
+    Returns:
+        None where the class has no name.
+    """
+    if labels is None:
+        return None
+    names = [f"not {labels[0]}", labels[0]] if len(labels) == 1 else labels
+    return names[index] if 0 <= index < len(names) else None
 
 
 def parse_options(text: str) -> dict[str, Option]:

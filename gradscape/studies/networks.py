@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from gradscape._digest import digest_model, digest_tensors
-from gradscape._names import tell_apart
+from gradscape._names import class_label, tell_apart
 from gradscape._provenance import Provenance, current_versions
 from gradscape.data import Split
 from gradscape.data.pictures import Pictures
@@ -113,5 +113,4 @@ def class_number(asked: str | None, models: Mapping[str, Classifier]) -> int | s
 
 def class_name(labels: Mapping[str, Sequence[str] | None], model: str, index: int) -> str:
     """What a model calls a class: its label, or its number."""
-    known = labels.get(model)
-    return known[index] if known else str(index)
+    return class_label(labels.get(model), index) or str(index)
