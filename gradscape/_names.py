@@ -31,6 +31,7 @@ Scalar = bool | int | float | str
 Option = Scalar | list[Scalar]
 
 _LONGEST_ERROR = 200
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some of its messages in bold
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -89,7 +90,7 @@ def one_line(text: object) -> str:
 
 def error_line(error: BaseException) -> str:
     """Return another program's message on one line, cut where it becomes an essay."""
-    text = one_line(error) or type(error).__name__
+    text = one_line(_ESCAPES.sub("", str(error))) or type(error).__name__
     return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 
