@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from gradscape._model_state import model_device
+from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import (
     Block,
@@ -30,15 +31,19 @@ from gradscape.landscape.engine import (
     block_images,
     check_directions,
     check_followed,
+    check_labels,
     check_model,
     choose_plan,
+    count_images,
     cut_blocks,
     evaluable,
+    ignored_label,
+    in_mean_weight,
     join_blocks,
     named_tensors,
     ready_network,
-    tensors_in,
     timed,
+    within,
 )
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
@@ -69,7 +74,7 @@ def evaluate_surface(
         batches: Pairs (inputs, labels), in the same order at every iteration. Images are regrouped into
             blocks of 32; the batches' own sizes do not matter.
         directions: (d_alpha, d_beta), as `random_directions` gives them.
-        alphas: Coordinates along the first direction, (A,), of any bounds.
+        alphas: Coordinates along the first direction, (A,), of any bounds, rising or falling.
         betas: Coordinates along the second direction, (B,).
         options: The fields of `Options`, as keyword arguments.
 
@@ -78,7 +83,8 @@ def evaluate_surface(
 
     Raises:
         TypeError: `batches` or `directions` are of another kind.
-        ValueError: The loss is a scalar, the model is random or depends on the batch, or `path` holds another run.
+        ValueError: The loss is a scalar, loss or metric do not fit output and labels, images differ in shape, axes
+            are not in order, the model is random or depends on the batch, or `path` holds another run.
 
     Example:
         >>> import torch
@@ -223,7 +229,9 @@ def _prepare(
 ) -> tuple[Work, Iterable[Block]]:
     """What is to be done, and on which images; a model that cannot be judged is refused."""
     check_directions(directions, named_tensors(model))
-    blocks = cut_blocks(batches, block_images(options.batch_size or (earlier or {}).get("batch_size")))
+    size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
+    ignored = ignored_label(options.loss)
+    blocks = cut_blocks(batches, size, ignored=ignored)
     first = next(blocks)
     points = np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1)
     work = Work(
@@ -231,15 +239,16 @@ def _prepare(
         directions=directions,
         coordinates=np.concatenate([np.zeros((1, len(grid))), points]),
         shape=[len(axis) for axis in reversed(list(grid.values()))],
-        task=Task(options.loss, options.metric, options.forward),
+        task=in_mean_weight(Task(options.loss, options.metric, options.forward), batches),
         first=first.to(model_device(model)),
-        images=_count_images(batches),
+        images=count_images(batches, ignored=ignored),
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
         tolerance=options.tolerance,
     )
     check_model(model, work.first, work.task)
-    return work, chain([first], blocks)
+    known = check_labels(model, work.first, work.task)
+    return work, chain([first], within(blocks, known))
 
 
 def _followed_plan(options: Options) -> Mapping[str, Any] | None:
@@ -266,15 +275,6 @@ def _choose_plan(
     return chosen
 
 
-def _count_images(batches: Iterable[Any]) -> int | None:
-    """How many images there are, if that can be known without going through them."""
-    if (told := getattr(batches, "num_images", None)) is not None:
-        return told
-    if isinstance(batches, (list, tuple)):
-        return sum(len(next(tensors_in(labels))) for _, labels in batches)
-    return None
-
-
 def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContextManager[Workers]:
     if ray is None:
         return _evaluator(work, chosen)
@@ -299,11 +299,4 @@ def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
 def _checked_grid(axes: PointsByAxis, directions: Sequence[Direction]) -> dict[str, np.ndarray]:
     if len(directions) != len(axes):
         raise ValueError(f"`directions` must be a pair for a surface, got {len(directions)}")
-    return {name: _checked_axis(values, name) for name, values in axes.items()}
-
-
-def _checked_axis(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:
-    axis = np.asarray(values, dtype=float)
-    if axis.ndim != 1 or len(axis) == 0 or not np.isfinite(axis).all():
-        raise ValueError(f"`{name}` must be a list of finite numbers, got {values!r}")
-    return axis
+    return {name: checked_axis(values, name) for name, values in axes.items()}

@@ -124,7 +124,9 @@ class TracedNetwork(Network):
         # but the very thing that is to be counted, the exact one has the last word.
         if self._leaking is not None and _all_finite(output := self._leaking(inputs)):
             return output
-        if self._compiled is None or _length(inputs) != self._batch_size:  # code is made for one batch size
+        if (
+            self._compiled is None or len(next(tensors_in(inputs))) != self._batch_size
+        ):  # code is made for one batch size
             return self._module(inputs)
         with nullcontext() if self._made else silenced():
             output = self._compiled(inputs)
@@ -268,12 +270,6 @@ def _laid_out(tensor: Tensor, layout: torch.memory_format) -> Tensor:
 
 def _all_finite(output: Any) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors_in(output) if tensor.is_floating_point())
-
-
-def _length(inputs: Any) -> int:
-    if isinstance(inputs, Tensor):
-        return len(inputs)
-    return _length(next(iter(inputs.values() if isinstance(inputs, dict) else inputs)))
 
 
 def _at_least_fp32(output: Any) -> Any:
