@@ -42,6 +42,7 @@ from gradscape.landscape.engine import (
 from gradscape.landscape.line import Line
 from gradscape.landscape.options import Options, options_as_keywords
 from gradscape.landscape.surface import Surface
+from gradscape.landscape.variances import warn_of_negative_variances
 
 __all__ = ["estimate_grid", "estimate_seconds", "evaluate_grid", "evaluate_line", "evaluate_surface"]
 
@@ -180,6 +181,7 @@ def evaluate_grid(
     earlier = stored.meta if stored else None
     with evaluable(model):
         work, blocks = _prepare(model, batches, directions, grid=grid, options=options, stored=earlier)
+        warn_of_negative_variances(model, directions, grid)
         if graphs is not None:
             work = replace(work, graphs=graphs)
         chosen = choose_plan(work, precision=options.precision, batch_size=options.batch_size, stored=earlier)
