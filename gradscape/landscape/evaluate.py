@@ -49,6 +49,7 @@ from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
 from gradscape.landscape.options import Options, options_as_keywords
 from gradscape.landscape.surface import Surface
+from gradscape.landscape.variances import warn_of_negative_variances
 
 __all__ = ["estimate_grid", "estimate_seconds", "evaluate_grid", "evaluate_line", "evaluate_surface"]
 
@@ -189,6 +190,7 @@ def evaluate_grid(
     with evaluable(model):
         earlier = followed or (stored.meta.get("plan") if stored else None)
         work, blocks = _prepare(model, batches, directions, grid=grid, options=options, earlier=earlier)
+        warn_of_negative_variances(model, directions, grid)
         if graphs is not None:
             work = replace(work, graphs=graphs)
         chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
