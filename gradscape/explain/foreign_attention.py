@@ -21,7 +21,6 @@ from torch.overrides import TorchFunctionMode
 from gradscape._taps import Tap
 from gradscape.explain.attention_map import AttentionMap, MapCollector
 from gradscape.explain.features import listening
-from gradscape.explain.token_maps import find_grid
 
 __all__ = ["attention_rollout", "collecting_gates", "collecting_self_attention"]
 
@@ -182,8 +181,7 @@ class _AttentionSeen(TorchFunctionMode):
             self.collector.add(name, name, "affinity", spread, grid=(height, width))
         elif shape[0] == self.collector.batch:
             self.collector.reserve(name, shape)
-            grid = find_grid(shape[3], self.collector.image_size)
-            self.collector.add(name, name, "affinity", weights(), grid=grid)
+            self.collector.add(name, name, "affinity", weights(), grid=None)
 
 
 def _shape(query: Tensor, key: Tensor, *_: Any, **__: Any) -> tuple[int, ...]:

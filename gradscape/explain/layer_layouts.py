@@ -7,12 +7,12 @@ from typing import final
 
 from torch import Tensor, nn
 
-from gradscape.explain.layout import MapLayout, as_maps, check_layout
-from gradscape.explain.receptive_centers import COPIES, Answers, measure_answers
+from gradscape.explain.layout import Layout, MapLayout, as_maps, check_layout
+from gradscape.explain.receptive_centers import COPIES, Measurement, measure_answers
 from gradscape.explain.remembered import remembered
 from gradscape.explain.token_maps import count_places, read_layout
 
-__all__ = ["LayerLayouts", "settle_layout"]
+__all__ = ["LayerLayouts", "last_grid", "settle_layout"]
 
 _CHANNELS_FIRST = (
     *(nn.Conv2d, nn.ConvTranspose2d, nn.BatchNorm2d, nn.GroupNorm, nn.InstanceNorm2d),
@@ -24,8 +24,8 @@ _CHANNELS_FIRST = (
 class _Known:
     """What is known of a model's layers for images of one size: nothing in here holds the model."""
 
-    silenced: dict[str, Answers]
-    mixed: dict[str, Answers] | None = None
+    silenced: Measurement
+    mixed: Measurement | None = None
     layouts: dict[str, MapLayout | None] = field(default_factory=dict)
 
 
@@ -40,7 +40,7 @@ class LayerLayouts:
     """
 
     def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor) -> None:
-        self._measure = partial(measure_answers, model, layers, images)
+        self._measure = partial(measure_answers, model, {"": model, **layers}, images)
         self._image_size = (images.shape[-2], images.shape[-1])
         key = ("layouts", tuple(images.shape[1:]))
         self._known = remembered(model, key, lambda: _Known(self._measure(silenced=True)))
@@ -53,16 +53,17 @@ class LayerLayouts:
         """
         layouts = self._known.layouts
         if name not in layouts:
-            layouts[name] = self._found(name) if name in self._known.silenced else None
+            layouts[name] = self._found(name) if name in self._known.silenced.outputs else None
         return layouts[name]
 
     def has_places(self, name: str) -> bool:
         """Whether more than one part of what a layer gives for an image answers to it."""
-        return name in self._known.silenced and count_places(self._known.silenced[name]) > 1
+        answers = self._known.silenced.outputs.get(name)
+        return answers is not None and count_places(answers) > 1
 
     def fits(self, name: str, features: Tensor, images: int) -> bool:
         """Whether a layer gave for so many images what it gave in the measurement."""
-        answers = self._known.silenced.get(name)
+        answers = self._known.silenced.outputs.get(name)
         if answers is None or features.ndim != len(answers.shape):
             return False
         sizes = list(zip(features.shape, answers.shape, strict=True))
@@ -71,21 +72,40 @@ class LayerLayouts:
             for batch, _ in answers.energies
         )
 
+    def key_grid(self, name: str, keys: int) -> tuple[int, int] | None:
+        """Return the (h, w) of the last h·w of the keys that a layer attends to, or None if they are no grid.
+
+        Args:
+            name: The layer.
+            keys: How many there are.
+        """
+        answers = self._known.silenced.keys.get(name)
+        layout = self.of(name) if answers is None else read_layout(answers, self._image_size)
+        return last_grid(layout, keys) if isinstance(layout, Layout) else None
+
     def _found(self, name: str) -> MapLayout | None:
-        answers = self._known.silenced[name]
+        answers = self._known.silenced.outputs[name]
         found = read_layout(answers, self._image_size)
         block = name
         while found is None and "." in block:
             block = block.rpartition(".")[0]
-            around = self._known.silenced.get(block)
+            around = self._known.silenced.outputs.get(block)
             if around is not None and around.shape == answers.shape:
                 found = read_layout(around, self._image_size)
         if found is None:
             if self._known.mixed is None:
                 self._known.mixed = self._measure(silenced=False)
-            mixed = self._known.mixed.get(name)
+            mixed = self._known.mixed.outputs.get(name)
             found = None if mixed is None else read_layout(mixed, self._image_size)
         return found
+
+
+def last_grid(layout: Layout, tokens: int) -> tuple[int, int] | None:
+    """Return the (h, w) of a layout if its places are the last of so many tokens, row by row; None otherwise."""
+    places = layout.grid[0] * layout.grid[1]
+    if layout.places is None and len({number % tokens for number in layout.extra}) != tokens - places:
+        return None
+    return layout.grid if layout.numbers(tokens) == tuple(range(tokens - places, tokens)) else None
 
 
 def settle_layout(

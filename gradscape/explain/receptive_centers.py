@@ -23,7 +23,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradscape.explain.explainable import call_model, explainable, images_for
 
-__all__ = ["COPIES", "Answers", "measure_answers"]
+__all__ = ["COPIES", "Answers", "Measurement", "measure_answers"]
 
 COPIES: Final = 4
 _STRENGTH: Final = 0.1  # of the noise, as a part of the image's range
@@ -46,10 +46,23 @@ class Answers:
     energies: Mapping[tuple[int, int], np.ndarray]
 
 
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """What one pass measured.
+
+    Attributes:
+        outputs: By layer, of those that give one tensor.
+        keys: By the layer that attends, of what it attends to: tokens (N, L, C).
+    """
+
+    outputs: dict[str, Answers]
+    keys: dict[str, Answers]
+
+
 def measure_answers(
     model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor, *, silenced: bool
-) -> dict[str, Answers]:
-    """Return what the layers answer to noise in the first image, those that give one tensor, at their last run.
+) -> Measurement:
+    """Return what the layers answer to noise in the first image, at their last run.
 
     Args:
         model: Any module.
@@ -57,22 +70,30 @@ def measure_answers(
         images: (N, C, H, W), of which the first is disturbed.
         silenced: Whether attention is.
     """
-    found: dict[str, Answers] = {}
+    found = Measurement({}, {})
+    running: list[str] = []
 
-    def listen(name: str) -> Callable[..., None]:
-        def heard(_module: nn.Module, _inputs: Any, output: Any) -> None:
-            first = output[0] if isinstance(output, tuple | list) and output else output  # as attention gives it
-            answers = _answers(first) if isinstance(first, Tensor) and first.is_floating_point() else None
-            if answers is not None:
-                found[name] = answers
+    def begin(name: str) -> Callable[..., None]:
+        return lambda *_: running.append(name)
 
-        return heard
+    def end(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        first = output[0] if isinstance(output, tuple | list) and output else output  # as attention gives it
+        answers = _answers(first) if isinstance(first, Tensor) and first.is_floating_point() else None
+        name = running.pop()
+        if answers is not None:
+            found.outputs[name] = answers
+
+    def attend(keys: Tensor) -> None:
+        answers = _answers(keys)
+        if answers is not None and running:
+            found.keys[running[-1]] = answers
 
     with explainable(model), ExitStack() as hooks:
         for name, layer in layers.items():
-            hooks.callback(layer.register_forward_hook(listen(name)).remove)
+            hooks.callback(layer.register_forward_pre_hook(begin(name)).remove)
+            hooks.callback(layer.register_forward_hook(end).remove)
         copies = _disturbed(images_for(model, images[:1])).requires_grad_()
-        hooks.enter_context(_Silence() if silenced else nullcontext())
+        hooks.enter_context(_Silence(attend) if silenced else nullcontext())
         call_model(model, copies.clone())
     return found
 
@@ -105,32 +126,38 @@ def _answers(output: Tensor) -> Answers | None:
 class _Silence(TorchFunctionMode):
     """Attention gives zeros; among the tokens of one set it gives back each token's own value."""
 
+    def __init__(self, attend: Callable[[Tensor], None]) -> None:
+        super().__init__()
+        self.attend = attend
+
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if func is F.multi_head_attention_forward:
-            return _attended_to_itself(func, *args, **kwargs)
+            return self._whole(func, *args, **kwargs)
         output = func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
-            return _unmixed(output, *args, **kwargs)
+            return self._unmixed(output, *args, **kwargs)
         if func in _PRODUCTS and sum(one.requires_grad for one in _tensors(args)) > 1:
             return output * 0
         return output
 
+    def _unmixed(self, output: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
+        """Each token's own value where tokens attend to one another; nothing where constant queries ask."""
+        if key.ndim == 4:
+            self.attend(key.transpose(1, 2).flatten(2))
+        among_themselves = query.requires_grad and key.requires_grad and output.shape == value.shape
+        return value.clone() if among_themselves else torch.zeros_like(output)
 
-def _unmixed(output: Tensor, query: Tensor, key: Tensor, value: Tensor, *_: Any, **__: Any) -> Tensor:
-    """Each token's own value where tokens attend to one another; nothing where constant queries ask."""
-    among_themselves = query.requires_grad and key.requires_grad and output.shape == value.shape
-    return value.clone() if among_themselves else torch.zeros_like(output)
-
-
-def _attended_to_itself(func: Any, query: Tensor, key: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
-    """The same for torch's whole attention of (L, N, C) tokens; its weights are as they were."""
-    output, weights = func(query, key, *args, **kwargs)
-    if not (query.requires_grad and key.requires_grad and len(query) == len(key)):
-        return torch.zeros_like(output), weights
-    others = ~torch.eye(len(query), dtype=torch.bool, device=query.device)
-    alone = {"attn_mask": others, "key_padding_mask": None, "is_causal": False, "need_weights": False}
-    return func(query, key, *args, **{**kwargs, **alone})[0], weights
+    def _whole(self, func: Any, query: Tensor, key: Tensor, *args: Any, **kwargs: Any) -> tuple[Tensor, Any]:
+        """The same for torch's whole attention of (L, N, C) tokens; its weights are as they were."""
+        output, weights = func(query, key, *args, **kwargs)
+        if key.ndim == 3:
+            self.attend(key.transpose(0, 1))
+        if not (query.requires_grad and key.requires_grad and len(query) == len(key)):
+            return torch.zeros_like(output), weights
+        others = ~torch.eye(len(query), dtype=torch.bool, device=query.device)
+        alone = {"attn_mask": others, "key_padding_mask": None, "is_causal": False, "need_weights": False}
+        return func(query, key, *args, **{**kwargs, **alone})[0], weights
 
 
 def _tensors(values: Any) -> list[Tensor]:

@@ -18,7 +18,8 @@ _ROUNDED = 1e-9  # of the largest answer
 
 _EXPLAINED = 0.5  # part of the centers' variance that lines explain; of a shuffled grid they explain less
 _STEADY = 0.9  # correlation of the lines of a map with their numbers
-_LEVEL = 0.1  # of the image: by how much the centers of a single row may differ in height; tiling ones differ by 0.29
+_LEVEL = 0.15  # of the image: how far the centers of a single row may lie from a level line; of two rows it is 0.25
+_SPAN = 0.5  # of the image, which a single row of places covers at least
 _GAP = 0.5  # of a grid's step: how far centers of one line may lie apart where the order has to be found
 
 _AXES: dict[tuple[int, int], TokenOrder] = {
@@ -117,7 +118,7 @@ def _token_layout(energies: np.ndarray, image_size: tuple[int, int], tokens: Tok
             return Layout(grid, extra=extra, tokens=tokens)
     if not extra:  # whatever mixes places other than attention blurs where they look
         for grid in _grids(count, image_size):
-            if min(grid) > 1 and _steadiness(energies.reshape(3, *grid)) >= _EXPLAINED:
+            if min(grid) > 2 and _steadiness(energies.reshape(3, *grid)) >= _EXPLAINED:
                 return Layout(grid, tokens=tokens)
         # and makes class tokens answer too
         for grid, start, others in _among_others(count, image_size):
@@ -142,18 +143,28 @@ def _centers(energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_order(centers: np.ndarray) -> bool:
-    """Whether the means of all rows of (2, h, w) centers look ever further down, and those of columns to the right."""
+    """Whether (2, h, w) centers lie as places: the means of rows ever further down, of columns ever further right."""
+    if min(centers.shape[1:]) == 1:
+        return _is_line(centers)
     everywhere = np.ones(centers.shape[1:], bool)
-    for axis, size in enumerate(centers.shape[1:]):
-        if size == 1:
-            if centers[axis].std() > _LEVEL:
-                return False
-        elif (
-            not (np.diff(centers[axis].mean(axis=1 - axis)) > 0).all()
-            or _explained(centers[axis], everywhere, axis) < _EXPLAINED
-        ):
+    for axis in (0, 1):
+        steps = np.diff(centers[axis].mean(axis=1 - axis))
+        if not (steps > 0).all() or _explained(centers[axis], everywhere, axis) < _EXPLAINED:
             return False
     return True
+
+
+def _is_line(centers: np.ndarray) -> bool:
+    """Whether the centers of a single row or column, (2, 1, w) or (2, h, 1), lie evenly along it."""
+    along = 0 if centers.shape[2] == 1 else 1
+    values, across = centers[along].ravel(), centers[1 - along].ravel()
+    numbers = np.arange(len(values))
+    slope, start = np.polyfit(numbers, values, 1)
+    return bool(
+        slope * len(values) > _SPAN
+        and across.std() <= _LEVEL
+        and np.abs(values - start - slope * numbers).max() <= _LEVEL
+    )
 
 
 def _order(centers: np.ndarray, grid: tuple[int, int]) -> np.ndarray | None:
