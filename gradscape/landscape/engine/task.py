@@ -1,11 +1,8 @@
 """How one forward pass over images is judged, and whether the model can be judged at all."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from types import CodeType
 from typing import Any
 
 import torch
@@ -13,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
+from gradscape.landscape.engine.identity import function_identity
 
 __all__ = [
     "ForwardFunction",
@@ -77,8 +75,9 @@ class Task:
         return {"loss": name(self.loss), "metric": name(self.metric)}
 
     def identities(self) -> dict[str, str]:
-        """Names of the functions with digests of their code: another lambda has another one."""
-        return {"loss": _identity(self.loss), "metric": _identity(self.metric), "forward": _identity(self.forward)}
+        """Names of the functions with digests of what they are: another lambda has another one."""
+        functions = {"loss": self.loss, "metric": self.metric, "forward": self.forward}
+        return {role: function_identity(function) for role, function in functions.items()}
 
 
 def judge(output: Any, labels: Any, count: int, task: Task) -> tuple[Tensor, Tensor | None]:
@@ -193,21 +192,3 @@ def _per_image(values: Tensor, count: int, role: str) -> Tensor:
             + (fix if role == "loss" else "")
         )
     return values.detach()
-
-
-def _identity(function: Any) -> str:
-    """The name of ours, whose modules move; of others also the module, and a digest of code and what it holds on to."""
-    if function is None:
-        return "none"
-    if isinstance(function, partial):
-        return f"partial({_identity(function.func)}, {function.args!r}, {function.keywords!r})"
-    module = str(getattr(function, "__module__", ""))
-    ours = module.startswith("gradscape.")
-    name = f"{'gradscape' if ours else module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    code = getattr(function, "__code__", None)
-    if code is None or ours:
-        return f"{name}({function!r})" if isinstance(function, nn.Module) else name
-    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
-    held = [cell.cell_contents for cell in function.__closure__ or ()]
-    content = repr((code.co_code, constants, code.co_names, held, function.__defaults__, function.__kwdefaults__))
-    return f"{name}#{hashlib.sha256(content.encode()).hexdigest()[:8]}"
