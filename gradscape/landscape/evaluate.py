@@ -37,6 +37,7 @@ from gradscape.landscape.engine import (
     join_blocks,
     named_tensors,
     ready_network,
+    specimen,
     tensors_in,
     timed,
 )
@@ -280,7 +281,7 @@ def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContext
         return _evaluator(work, chosen)
     from gradscape.landscape.cluster import Cluster
 
-    return Cluster(ray, work, chosen.plan)
+    return Cluster(ray, work, chosen.plan, expected=specimen(work))
 
 
 @contextmanager

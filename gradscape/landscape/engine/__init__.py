@@ -15,10 +15,11 @@ from gradscape.landscape.engine.task import (
     call,
     check_model,
     cross_entropy,
+    same_output,
     top1,
 )
 from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
-from gradscape.landscape.engine.trust import trusted_graph
+from gradscape.landscape.engine.trust import specimen, trusted_graph
 from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
@@ -57,6 +58,8 @@ __all__ = [
     "named_tensors",
     "plain_plan",
     "ready_network",
+    "same_output",
+    "specimen",
     "tensors_in",
     "timed",
     "top1",

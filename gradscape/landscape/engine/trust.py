@@ -17,7 +17,7 @@ from gradscape.landscape.engine.plan import plain_plan
 from gradscape.landscape.engine.task import judged_by_role, same_output
 from gradscape.landscape.engine.work import Work
 
-__all__ = ["explained", "known_graph", "reads_network", "trusted_graph"]
+__all__ = ["explained", "known_graph", "reads_network", "specimen", "trusted_graph"]
 
 _GRAPH_TOLERANCE = 1e-3  # of the largest output or loss: what folding and fusing may change far from the origin
 _SAME_OUTPUT = 1e-5  # of the largest loss, where loss and metric are given the very same output
@@ -101,6 +101,13 @@ def reads_network(work: Work) -> bool:
             if watch.seen or any(not same_output(here.judged[role], values, 0.0) for role, values in there.items()):
                 return True
     return False
+
+
+def specimen(work: Work) -> dict[str, Tensor]:
+    """What the module itself gives for the first images at the farthest point, to be compared across processes."""
+    with moving(work.model, work.directions) as move_to:
+        farthest = work.coordinates[work.probes()[:2][-1]].tolist()
+        return {role: values.cpu() for role, values in _ask(work, farthest, work.first, move_to).judged.items()}
 
 
 @final

@@ -68,9 +68,10 @@ def test_so_are_another_metric_and_another_adapter(
     tmp_path: Path, option: str, function: Callable, name: str, values: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings, name, values[0], raising=False)
-    _evaluate(tmp_path / "s.h5", **{option: function})
+    options: dict[str, Any] = {option: function}
+    _evaluate(tmp_path / "s.h5", **options)
     monkeypatch.setattr(settings, name, values[1])
-    _assert_refused(tmp_path / "s.h5", **{option: function})
+    _assert_refused(tmp_path / "s.h5", **options)
 
 
 @pytest.mark.parametrize("form", ["graph", "module"], indirect=True)
