@@ -24,7 +24,7 @@ _SAME_OUTPUT = 1e-5  # of the largest loss, where loss and metric are given the 
 
 
 @dataclass(frozen=True, eq=False)
-class _Answer:
+class _Expected:
     """What the module itself gave for some images at a position."""
 
     position: list[float]
@@ -142,17 +142,17 @@ def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr()
 
 
-def _ask(work: Work, position: list[float], images: Block, move_to: Callable[[Sequence[float]], None]) -> _Answer:
+def _ask(work: Work, position: list[float], images: Block, move_to: Callable[[Sequence[float]], None]) -> _Expected:
     move_to(position)
     output = work.task.forward(work.model, images.inputs)
-    return _Answer(position, images, output, _judged(work, output, images))
+    return _Expected(position, images, output, _judged(work, output, images))
 
 
 def _judged(work: Work, output: Any, images: Block) -> dict[str, Tensor]:
     return judged_by_role(output, images.labels, images.count, work.task)
 
 
-def _compare(work: Work, answer: _Answer, output: Any) -> None:
+def _compare(work: Work, answer: _Expected, output: Any) -> None:
     """Compare what the traced network gives with what the module gave, while both are at the position.
 
     Raises:
