@@ -30,6 +30,7 @@ from gradscape.landscape.engine import (
     block_images,
     check_directions,
     check_followed,
+    check_handles,
     check_model,
     choose_plan,
     cut_blocks,
@@ -240,6 +241,7 @@ def _prepare(
         tolerance=options.tolerance,
     )
     check_model(model, work.first, work.task)
+    check_handles(work)
     return work, chain([first], blocks)
 
 

@@ -19,7 +19,7 @@ from gradscape.landscape.engine.task import (
     top1,
 )
 from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
-from gradscape.landscape.engine.trust import specimen, trusted_graph
+from gradscape.landscape.engine.trust import check_handles, specimen, trusted_graph
 from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
@@ -48,6 +48,7 @@ __all__ = [
     "call",
     "check_directions",
     "check_followed",
+    "check_handles",
     "check_model",
     "choose_plan",
     "cross_entropy",
