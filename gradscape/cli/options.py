@@ -16,6 +16,8 @@ __all__ = [
     "Download",
     "Ignore",
     "Limit",
+    "Loss",
+    "Metric",
     "Normalize",
     "Output",
     "Precision",
@@ -39,6 +41,13 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
+Loss = Annotated[
+    str,
+    typer.Option(help="cross_entropy, bce_with_logits, mse, nll, or package.module:function: one per image."),
+]
+Metric = Annotated[
+    str, typer.Option(help="top1, top5, binary, none, or package.module:function, right or wrong per image.")
+]
 Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
 Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dlayer or none.")]
 Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]

@@ -55,13 +55,13 @@ def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifi
 
 
 def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
-    """Refuse images of more classes than a model tells apart.
+    """Refuse images of more classes than a model tells apart; a single logit tells two.
 
     Raises:
         ValueError: A label would point past a model's last output.
     """
     for name, model in models.items():
-        if model.meta["num_classes"] < len(split.classes):
+        if max(2, model.meta["num_classes"]) < len(split.classes):
             raise ValueError(
                 f"{split.name} has {len(split.classes)} classes, "
                 f"but {name} tells only {model.meta['num_classes']} apart"
