@@ -37,6 +37,7 @@ def landscape(
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
+    plan: options.Plan = None,
     tolerance: options.Tolerance = None,
     seconds: options.Time = None,
     live: Annotated[bool, typer.Option("--live", help="Show the surface so far in live.html, which reloads.")] = False,
@@ -73,6 +74,7 @@ def landscape(
         metric=find_metric(metric),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
+        plan=plan,
         tolerance=tolerance,
         ray=ray,
         allow_plan_change=allow_plan_change,

@@ -1,8 +1,10 @@
 """Attention maps of any model: everything that its attention blocks compute for a batch of images."""
 
 import logging
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -15,6 +17,9 @@ from gradscape.explain.attention_map import AttentionMap, MapCollector
 from gradscape.explain.explainable import images_for
 from gradscape.explain.features import listening, run_listened, run_without_memory
 from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
+from gradscape.explain.layer_layouts import LayerLayouts, last_grid
+from gradscape.explain.layout import Layout
+from gradscape.explain.readout import tokens_read
 from gradscape.explain.target_layer import layer_names
 from gradscape.explain.token_maps import find_grid
 
@@ -30,6 +35,7 @@ def attention_maps(
     images: Shaped[Tensor, "batch channels height width"],
     *,
     kinds: Collection[str] | None = None,
+    layout: Layout | None = None,
 ) -> dict[str, AttentionMap]:
     """Return what every attention block of a model computes for a batch of images.
 
@@ -37,13 +43,17 @@ def attention_maps(
     masks, subspace maps, pyramid levels (parts named `pooled.0`, … from fine to coarse) and the weights of the scales,
     signed as they were learned, batch weights, affinities, and what is added to the features (parts). Of others the
     gates of squeeze-and-excitation, CBAM and ECA as torchvision and timm have them, and the weights of self-attention
-    in any network that attends by torch's functions.
+    in any network that attends by torch's functions or by a softmax whose result it multiplies with values. Attention
+    whose weights no map can show, within pieces of an image or between channels, is named in a warning.
 
     The model is run once, in eval mode, and left as it was; BA²M weighs the images of this batch against each other.
+    Of a transformer with more tokens than patches one image goes through once more, to see which tokens are read.
 
     Args:
         model: Any model with attention.
         images: What the model takes: for a loaded checkpoint images in [0, 1].
+        layout: Which of the tokens that attend to one another are places; None to have it measured, once for a model:
+            they must answer to the pixels where they are drawn, else an affinity has no grid.
         kinds: The kinds wanted; None for all. Affinities take height² × width² numbers for each image and head.
 
     Returns:
@@ -54,7 +64,7 @@ def attention_maps(
     Raises:
         TypeError: If the images are not floating point.
         ValueError: If the images are no batch, a kind is unknown, the model has no attention of these kinds, or the
-            affinities would take too much memory.
+            affinities would take too much memory, or `layout` does not fit.
 
     Example:
         >>> import torch
@@ -87,12 +97,19 @@ def attention_maps(
         if "affinity" in wanted:
             stack.enter_context(collecting_self_attention(layers, collector))
         run_listened(model, images)
+    for name, one in collector.maps.items():
+        if one.kind == "affinity" and one.grid is None and one.name not in taps:
+            grid = _key_grid(one, layout, LayerLayouts(model, layer_names(model), images))
+            collector.maps[name] = replace(one, grid=grid)
     if not collector.maps:
         of = "" if kinds is None else f" of the kinds {', '.join(wanted)}"
         raise ValueError(
             f"`model` must have attention blocks{of} that gradscape knows, but this {type(model).__name__} has none"
+            f"{_said_left_out(collector)}"
         )
-    return collector.maps
+    if collector.left_out:
+        _log.warning("%d attention maps are shown%s", len(collector.maps), _said_left_out(collector))
+    return _completed(collector, lambda last: tokens_read(model, images, layers, last=last), taps)
 
 
 def rank_by_batch_weight(maps: Mapping[str, AttentionMap], *, block: str | None = None) -> np.ndarray:
@@ -120,6 +137,43 @@ def rank_by_batch_weight(maps: Mapping[str, AttentionMap], *, block: str | None 
     with np.errstate(divide="ignore"):  # a weight may vanish in float32
         logarithms = np.log(np.stack(chosen).astype(np.float64)).sum(0)
     return np.argsort(-logarithms, kind="stable")
+
+
+def _said_left_out(collector: MapCollector) -> str:
+    """What is not shown, for the end of a sentence."""
+    left_out = list(collector.left_out)
+    if not left_out:
+        return ""
+    return (
+        f"; not shown is the self-attention of {', '.join(left_out[:3])}{' …' * (len(left_out) > 3)} "
+        f"({len(left_out)} modules), which attend within pieces of an image, between channels, or otherwise"
+    )
+
+
+def _completed(
+    collector: MapCollector, measure: Callable[[int], tuple[int, ...] | None], taps: Collection[str]
+) -> dict[str, AttentionMap]:
+    """The maps, where self-attention says what is not shown beside it, and what is read where tokens are extra."""
+    seen = [one for one in collector.maps.values() if one.kind == "affinity" and one.name not in taps]
+    extra = any(one.grid is not None and math.prod(one.grid) < one.values.shape[-1] for one in seen)
+    read = measure(len(seen)) if extra and not collector.left_out else None
+    left_out = tuple(collector.left_out)
+    return {
+        key: replace(one, read=read, left_out=left_out) if one in seen else one for key, one in collector.maps.items()
+    }
+
+
+def _key_grid(one: AttentionMap, layout: Layout | None, layouts: LayerLayouts) -> tuple[int, int] | None:
+    """The grid of the last of the keys, as stated or as measured."""
+    keys = one.values.shape[-1]
+    if layout is None:
+        return layouts.key_grid(one.name, keys)
+    grid = last_grid(layout, keys)
+    if grid is None and one.values.shape[-2] == keys:
+        raise ValueError(
+            f"`layout` must have its places last among the {keys} tokens of {one.name}, row by row, and has {layout}"
+        )
+    return grid
 
 
 def _reserve_affinities(model: nn.Module, taps: Mapping[str, Tap], images: Tensor, collector: MapCollector) -> None:

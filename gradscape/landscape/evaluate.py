@@ -30,6 +30,7 @@ from gradscape.landscape.engine import (
     Workers,
     block_images,
     check_directions,
+    check_followed,
     check_labels,
     check_model,
     choose_plan,
@@ -44,9 +45,11 @@ from gradscape.landscape.engine import (
     timed,
     within,
 )
+from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
 from gradscape.landscape.options import Options, options_as_keywords
 from gradscape.landscape.surface import Surface
+from gradscape.landscape.variances import warn_of_negative_variances
 
 __all__ = ["estimate_grid", "estimate_seconds", "evaluate_grid", "evaluate_line", "evaluate_surface"]
 
@@ -183,12 +186,14 @@ def evaluate_grid(
     meta = _checked_meta(options.meta or {})
     grid = _checked_grid(axes, directions)
     stored = kind.load(options.path) if options.path and Path(options.path).exists() else None
-    earlier = stored.meta if stored else None
+    followed = _followed_plan(options)
     with evaluable(model):
-        work, blocks = _prepare(model, batches, directions, grid=grid, options=options, stored=earlier)
+        earlier = followed or (stored.meta.get("plan") if stored else None)
+        work, blocks = _prepare(model, batches, directions, grid=grid, options=options, earlier=earlier)
+        warn_of_negative_variances(model, directions, grid)
         if graphs is not None:
             work = replace(work, graphs=graphs)
-        chosen = choose_plan(work, precision=options.precision, batch_size=options.batch_size, stored=earlier)
+        chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
         run = Run(kind, grid, work, chosen, meta)
         if stored:
             run.resume(stored, allow_plan_change=options.allow_plan_change)
@@ -203,8 +208,9 @@ def estimate_grid(
     """Estimate how long `evaluate_grid` would take: what `estimate_seconds` says, arguments as there."""
     grid = _checked_grid(axes, directions)
     with evaluable(model):
-        work, _ = _prepare(model, batches, directions, grid=grid, options=options)
-        chosen = choose_plan(work, precision=options.precision, batch_size=options.batch_size)
+        followed = _followed_plan(options)
+        work, _ = _prepare(model, batches, directions, grid=grid, options=options, earlier=followed)
+        chosen = _choose_plan(work, options, followed=followed)
         with _evaluator(work, chosen) as workers:
             workers.load(join_blocks([work.first], 0, 1))
             side_by_side = chosen.plan.points_per_forward
@@ -221,12 +227,12 @@ def _prepare(
     *,
     grid: Mapping[str, np.ndarray],
     options: Options,
-    stored: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, Any] | None,
 ) -> tuple[Work, Iterable[Block]]:
     """What is to be done, and on which images; a model that cannot be judged is refused."""
     check_directions(directions, named_tensors(model))
-    earlier = stored.get("plan", {}) if stored else {}
-    size, ignored = block_images(options.batch_size or earlier.get("batch_size")), ignored_label(options.loss)
+    size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
+    ignored = ignored_label(options.loss)
     blocks = cut_blocks(batches, size, ignored=ignored)
     first = next(blocks)
     points = np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1)
@@ -240,10 +246,35 @@ def _prepare(
         images=count_images(batches, ignored=ignored),
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
+        tolerance=options.tolerance,
     )
-    check_model(model, work.first, work.task)
     known = check_labels(model, work.first, work.task)
+    check_model(model, work.first, work.task)
     return work, chain([first], within(blocks, known))
+
+
+def _followed_plan(options: Options) -> Mapping[str, Any] | None:
+    """The plan of the file that is named as `plan`; what is asked for besides has to be the same."""
+    if options.plan is None:
+        return None
+    plan = load_landscape(options.plan).meta.get("plan")
+    if not isinstance(plan, Mapping):
+        raise ValueError(f"`plan` must be a surface or a line that gradscape evaluated, but {options.plan} has no plan")
+    for name, asked in (("precision", options.precision), ("batch_size", options.batch_size)):
+        if asked not in (None, "auto", plan.get(name)):
+            raise ValueError(f"`{name}` must be that of `plan`, {plan.get(name)}, got {asked}: leave one of them out")
+    return plan
+
+
+def _choose_plan(
+    work: Work, options: Options, *, followed: Mapping[str, Any] | None, stored: Mapping[str, Any] | None = None
+) -> ChosenPlan:
+    chosen = choose_plan(
+        work, precision=options.precision, batch_size=options.batch_size, stored=stored, followed=followed
+    )
+    if followed is not None:
+        check_followed(followed, chosen.plan, allow_change=options.allow_plan_change)
+    return chosen
 
 
 def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContextManager[Workers]:

@@ -14,7 +14,7 @@ from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
-from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, plain_plan
+from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_followed, plain_plan
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
 from gradscape.landscape.engine.task import (
@@ -25,7 +25,9 @@ from gradscape.landscape.engine.task import (
     call,
     check_model,
 )
-from gradscape.landscape.engine.trials import ChosenPlan, KnownGraphs, Work, choose_plan, timed, trusted_graph
+from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
+from gradscape.landscape.engine.trust import trusted_graph
+from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "block_images",
     "call",
     "check_directions",
+    "check_followed",
     "check_labels",
     "check_model",
     "choose_plan",

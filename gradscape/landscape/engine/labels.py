@@ -19,11 +19,10 @@ from gradscape.landscape.engine.logits import (
     nll,
     top1,
 )
-from gradscape.landscape.engine.task import Task, judge, same_output
+from gradscape.landscape.engine.task import Task, gradients_explained, judged_by_role
 
 __all__ = ["check_labels", "in_mean_weight", "within"]
 
-_COMPANIONS = 1e-4  # of the largest loss: kernels may sum in another order at another batch size
 _OTHER_METRIC = "give metric=None, or as `metric` a function (output, labels) -> right or wrong per image"
 
 _log = logging.getLogger(__name__)
@@ -44,7 +43,8 @@ def check_labels(model: nn.Module, block: Block, task: Task) -> range | None:
         TypeError: The output holds no tensor.
         ValueError: As the message says, with the argument to give.
     """
-    output = task.forward(model, block.inputs)
+    with gradients_explained("forward"):
+        output = task.forward(model, block.inputs)
     if next(tensors_in(output), None) is None:
         raise TypeError(
             f"`model` must give tensors, but it gives {type(output).__name__}, in which none is found: "
@@ -54,12 +54,10 @@ def check_labels(model: nn.Module, block: Block, task: Task) -> range | None:
     _check_default_loss(output, block.labels, task)
     known = _class_indices(output, block.labels, task)
     next(within([block], known))
-    losses, _ = judge(output, block.labels, block.count, replace(task, metric=None))
+    losses = _losses(output, block.labels, block.count, task)
     _check_default_metric(output, block, task)
-    judge(output, block.labels, block.count, task)
     _check_missing(losses, block.labels)
     _check_left_out(output, losses, block, task)
-    _check_companions(model, losses, block, task)
     return known
 
 
@@ -115,6 +113,10 @@ def in_mean_weight(task: Task, batches: Iterable[Any]) -> Task:
 
 def _outputs(known: range) -> str:
     return f"{len(known)} classes" if len(known) > 2 else "one logit or two"
+
+
+def _losses(output: Any, labels: Any, count: int, task: Task) -> Tensor:
+    return judged_by_role(output, labels, count, replace(task, metric=None))["loss"]
 
 
 def _described(part: Any) -> str:
@@ -212,12 +214,11 @@ def _parts_at_zero(output: Any, block: Block, task: Task) -> bool:
     """Whether the loss is on the side of label 1 above 0, and on that of label 0 below."""
     labels, single = block.labels, logits_of(output)
     other = ~labels if labels.dtype == torch.bool else 1 - labels
-    lossy = replace(task, metric=None)
 
     def losses(sign: float, wanted: Tensor) -> Tensor:
         toward = sign * (2 * labels.to(single.dtype) - 1).reshape(single.shape)
         put = map_tensors(lambda tensor: toward if tensor is single else tensor, output)
-        return judge(put, wanted, block.count, lossy)[0]
+        return _losses(put, wanted, block.count, task)
 
     # First at 0 alone: there probabilities are still probabilities, so that no loss of theirs fails.
     middle = losses(0.0, labels)
@@ -244,7 +245,7 @@ def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> No
         return
     # A sure network may have a loss of 0, too, but not with each class's logit given to the next class.
     turned = output.roll(1, dims=1)
-    again = judge(turned, block.labels, block.count, replace(task, metric=None))[0]
+    again = _losses(turned, block.labels, block.count, task)
     silent = (losses == 0) & (again == 0) & (turned != output).flatten(1).any(dim=1)
     for label in block.labels[silent].unique().tolist():
         if bool(silent[block.labels == label].all()):
@@ -253,13 +254,3 @@ def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> No
                 f'0 in the mean. Give loss=nn.CrossEntropyLoss(ignore_index={label}, reduction="none"), with which '
                 "they do not count, or leave them out of `batches`"
             )
-
-
-def _check_companions(model: nn.Module, losses: Tensor, block: Block, task: Task) -> None:
-    half = block.part(0, (block.count + 1) // 2)
-    alone, _ = judge(task.forward(model, half.inputs), half.labels, half.count, replace(task, metric=None))
-    if not same_output(losses[: half.count], alone, _COMPANIONS):
-        raise ValueError(
-            "`loss` must judge each image by itself, but that of an image depends on the others in its batch: is there "
-            "a mean over the batch, or a number that the model computes over all images?"
-        )

@@ -1,7 +1,8 @@
 """How one forward pass over images is judged, and whether the model can be judged at all."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradscape.landscape.engine.blocks import Block, tensors_in
+from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
 from gradscape.landscape.engine.logits import cross_entropy, top1
 
 __all__ = [
@@ -20,7 +21,9 @@ __all__ = [
     "Task",
     "call",
     "check_model",
+    "gradients_explained",
     "judge",
+    "judged_by_role",
     "same_output",
 ]
 
@@ -98,32 +101,83 @@ def judge(output: Any, labels: Any, count: int, task: Task) -> tuple[Tensor, Ten
 
 
 def check_model(model: nn.Module, block: Block, task: Task) -> None:
-    """Refuse a model whose output for an image is random or depends on the other images.
+    """Refuse a model or a task whose result for an image is random or depends on the other images.
 
     Three passes over the first images: twice the same, and once with fewer companions.
 
     Args:
         model: In `eval()`, in exact arithmetic.
         block: The first images, on the model's device.
-        task: Gives the adapter.
+        task: What is measured.
 
     Raises:
-        ValueError: The output of an image changed; the message says when.
+        ValueError: The output of an image changed, or its loss or metric did; or one of the user's functions
+            differentiates although gradients are off. The message says when.
     """
     first = block.part(0, min(block.count, _CHECKED_IMAGES))
-    together = task.forward(model, first.inputs)
-    if not same_output(together, task.forward(model, first.inputs), _REPEATED):
+    half = first.part(0, (first.count + 1) // 2)
+    together, judged = _passed(model, first, task)
+    again, judged_again = _passed(model, first, task)
+    alone, judged_alone = _passed(model, half, task)
+    if not same_output(together, again, _REPEATED):
         raise ValueError(
             "`model` must give the same output for the same image, but two passes in eval() differ: "
             "is there a dropout or noise that ignores eval()?"
         )
-    half = first.part(0, (first.count + 1) // 2)
-    alone = task.forward(model, half.inputs)
     if not same_output(*_image_by_image(together, first.count, alone, half.count), _COMPANIONS):
         raise ValueError(
             "`model` must judge each image by itself, but in eval() the output for an image depends on the others in "
             "its batch: is there a batch norm without running statistics, or attention over the batch?"
         )
+    for role, values in judged.items():
+        if not same_output(values, judged_again[role], _REPEATED):
+            raise ValueError(
+                f"`{role}` must give the same number for the same output, but two calls differ: let what is random in "
+                "it start from a seed of its own, such as with torch.Generator"
+            )
+        if not same_output(values[: half.count], judged_alone[role], _COMPANIONS):
+            raise ValueError(
+                f"`{role}` must judge each image by itself, but what it gives for an image depends on the others in "
+                "its batch: does it divide by a sum over the batch, or compare its images?"
+            )
+
+
+def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str, Tensor]:
+    """What loss and metric give for each image, (count,) float64, by the names of these options.
+
+    They get a copy of the output, which they may write into.
+
+    Raises:
+        ValueError: One of them differentiates although gradients are off.
+    """
+    found = {}
+    for role, function in (("loss", task.loss), ("metric", task.metric)):
+        if function is not None:
+            copied = map_tensors(lambda tensor: tensor.detach().clone(), output)
+            with gradients_explained(role):
+                found[role] = _per_image(function(copied, labels), count, role).double()
+    return found
+
+
+def _passed(model: nn.Module, images: Block, task: Task) -> tuple[Any, dict[str, Tensor]]:
+    """Output and judgment: one after the other, since a loss may read what the forward pass left in the model."""
+    with gradients_explained("forward"):
+        output = task.forward(model, images.inputs)
+    return output, judged_by_role(output, images.labels, images.count, task)
+
+
+@contextmanager
+def gradients_explained(role: str) -> Iterator[None]:
+    """Say, of what an option gives, what to do instead of torch's own "element 0 of tensors does not require grad"."""
+    try:
+        yield
+    except RuntimeError as problem:
+        if "does not require grad" not in str(problem):
+            raise
+        raise ValueError(
+            f"`{role}` must turn gradients on where it differentiates, since an evaluation runs without them: put "
+            "`with torch.enable_grad():` around that part, and call the network within it"
+        ) from problem
 
 
 def same_output(first: Any, second: Any, tolerance: float) -> bool:
@@ -153,9 +207,9 @@ def _per_image(values: Tensor, count: int, role: str) -> Tensor:
     if not isinstance(values, Tensor):
         raise TypeError(f"`{role}` must give a tensor with one number per image, got {type(values).__name__}")
     if values.shape == (count,):
-        return values
+        return values.detach()
     if values.dim() and len(values) == count == values.numel():
-        return values.reshape(count)
+        return values.detach().reshape(count)
     raise ValueError(
         f"`{role}` must give one number per image, ({count},), got the shape {tuple(values.shape)}"
         + (_LOSS_FIXES if role == "loss" else _METRIC_FIXES)[_reduced_too_little(values, count)]

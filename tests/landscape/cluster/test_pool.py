@@ -34,7 +34,9 @@ from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan  # noqa: E
 from gradscape.landscape.engine.rounds import Limits  # noqa: E402
 from gradscape.landscape.engine.run import Run  # noqa: E402
 from gradscape.landscape.engine.task import LossFunction, Task  # noqa: E402
-from gradscape.landscape.engine.trials import ChosenPlan, Work, trusted_graph  # noqa: E402
+from gradscape.landscape.engine.trials import ChosenPlan  # noqa: E402
+from gradscape.landscape.engine.trust import trusted_graph  # noqa: E402
+from gradscape.landscape.engine.work import Work  # noqa: E402
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers  # noqa: E402
 from tests.landscape.networks import images_and_labels, small_net  # noqa: E402
 

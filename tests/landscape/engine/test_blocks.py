@@ -156,7 +156,7 @@ def _Attributed_of(logits: Tensor) -> _Attributed:
     [
         (
             lambda logits: (logits, logits.square()),
-            r"`forward` must say which part .*0: \(40, 3\), 1: \(40",
+            r"`forward` must say which part .*0: \(32, 3\), 1: \(32",
         ),
         (lambda logits: {"text": "no", "score": None}, "`model` must give tensors, but it gives dict"),
         (lambda logits: (logits[:, None], 1), "`forward` must say which part"),
