@@ -1,5 +1,6 @@
 """Parts of the command lines that make results again."""
 
+import re
 import shlex
 from collections.abc import Sequence
 
@@ -41,10 +42,11 @@ def function_options(found: Found[object]) -> list[object]:
     functions = found.meta.get("functions", {})
     parts: list[object] = []
     for role, usual in (("loss", "cross_entropy"), ("metric", "top1")):
-        name = str(functions.get(role, f"gradscape.{usual}")).partition("#")[0]  # a digest follows
+        name = re.split("[#@]", str(functions.get(role, f"gradscape.{usual}")))[0]  # a digest follows
         module, _, function = name.rpartition(".")
-        if "(" in name or "<" in name:
-            parts += [f"--{role}", "package.module:function"]  # was made within Python, and has no name of its own
+        # What was made within Python has no name to be imported by; an object goes by that of its class.
+        if "(" in name or "<" in name or function[:1].isupper():
+            parts += [f"--{role}", "package.module:function"]
         elif function != usual:
             parts += [f"--{role}", f"{module}:{function}" if module not in ("", "gradscape") else function]
     return parts
