@@ -41,6 +41,8 @@ def landscape(
     normalize: options.Normalize = "filter",
     ignore: options.Ignore = "biasbn",
     space: options.Space = "weights",
+    loss: options.Loss = "cross_entropy",
+    metric: options.Metric = "top1",
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
@@ -63,7 +65,7 @@ def landscape(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.landscape import Options
+    from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.subjects import draw_subjects
@@ -76,6 +78,8 @@ def landscape(
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
     evaluation = Options(
+        loss=find_loss(loss),
+        metric=find_metric(metric),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
@@ -88,7 +92,7 @@ def landscape(
         return
     with waiting("searching the span", quiet=quiet or width is not None):
         memory = output / "span.json"
-        axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes)
+        axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes, options=evaluation)
     if search and not quiet:
         say(study.describe_search(search, subjects))
     with progress_bar(quiet=quiet) as report:

@@ -33,6 +33,8 @@ def line(
     normalize: Annotated[str | None, typer.Option(help="Of a random direction: filter, layer, …")] = None,
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
+    loss: options.Loss = "cross_entropy",
+    metric: options.Metric = "top1",
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
@@ -51,7 +53,7 @@ def line(
     alphas = parse_axis(grid) if grid else None
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.landscape import Options
+    from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import line as study
     from gradscape.studies.drawing import draw_line
     from gradscape.studies.networks import common_image_size, load_models
@@ -72,6 +74,8 @@ def line(
         models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, **making
     )
     evaluation = Options(
+        loss=find_loss(loss),
+        metric=find_metric(metric),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,

@@ -16,6 +16,8 @@ __all__ = [
     "Download",
     "Ignore",
     "Limit",
+    "Loss",
+    "Metric",
     "Normalize",
     "Output",
     "Plan",
@@ -40,6 +42,13 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
+Loss = Annotated[
+    str,
+    typer.Option(help="cross_entropy, bce_with_logits, mse, nll, or package.module:function: one per image."),
+]
+Metric = Annotated[
+    str, typer.Option(help="top1, top5, binary, none, or package.module:function, right or wrong per image.")
+]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16; auto is fp32, or that of the file or plan followed.")]
 Plan = Annotated[
     Path | None, typer.Option(help="Follow the plan of this surface or line file, for the same numbers to the bit.")

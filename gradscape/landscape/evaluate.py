@@ -250,8 +250,8 @@ def _prepare(
         seconds=options.seconds,
         tolerance=options.tolerance,
     )
-    check_model(model, work.first, work.task)
     known = check_labels(model, work.first, work.task)
+    check_model(model, work.first, work.task)
     check_handles(work)
     return work, chain([first], within(blocks, known))
 

@@ -56,7 +56,7 @@ def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifi
 
 
 def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
-    """Refuse images of other classes than a model tells apart.
+    """Refuse images of other classes than a model tells apart; a single logit tells two.
 
     Raises:
         ValueError: A label would point past a model's last output, or at the output of another class.
@@ -69,7 +69,7 @@ def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
                 f"{called!r} is class {here} of {split.name}, but class {there} of {name}: bring the classes into one "
                 "order, that of the images' folders or that of `gradscape import --labels`"
             )
-        if model.meta["num_classes"] < len(split.classes):
+        if max(2, model.meta["num_classes"]) < len(split.classes):
             raise ValueError(
                 f"{split.name} has {len(split.classes)} classes, "
                 f"but {name} tells only {model.meta['num_classes']} apart"

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from gradscape.data import load_split
-from gradscape.landscape import random_directions, save_directions
+from gradscape.landscape import Options, SpanSearch, cross_entropy, random_directions, save_directions, top1
 from gradscape.models import create_model, save_checkpoint
+from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.planes import estimate, make_subjects, search_span, span_axes
 
@@ -69,6 +70,22 @@ def test_a_search_is_remembered_for_the_same_images_only(tmp_path: Path) -> None
         assert search.trials == tuple(tried[before:] or tried[:before])
         assert memory.exists()
         assert (len(tried) > before) == (runs == 2 or before == 0)
+
+
+def test_a_search_is_remembered_for_its_own_loss_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
+    split = load_split("digits", "train", limit=20)
+    subjects = make_subjects(models, split, tmp_path, seeds=[0])
+    searched: list = []
+
+    def found_at_once(*_: object, loss: object, **__: object) -> SpanSearch:
+        searched.append(loss)
+        return SpanSearch(1 / (1 + len(searched)), True, ())
+
+    monkeypatch.setattr(planes, "find_span", found_at_once)
+    for loss, span in ((cross_entropy, 1 / 2), (cross_entropy, 1 / 2), (top1, 1 / 3), (top1, 1 / 3)):
+        assert search_span(subjects, split, tmp_path / "span.json", options=Options(loss=loss)).span == span
+    assert searched == [cross_entropy, top1]
 
 
 def test_an_estimate_scales_with_points_and_images(tmp_path: Path) -> None:

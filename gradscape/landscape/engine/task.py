@@ -19,6 +19,7 @@ __all__ = [
     "Task",
     "call",
     "check_model",
+    "gradients_explained",
     "judge",
     "judged_by_role",
     "same_output",
@@ -154,21 +155,21 @@ def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str
     for role, function in (("loss", task.loss), ("metric", task.metric)):
         if function is not None:
             copied = map_tensors(lambda tensor: tensor.detach().clone(), output)
-            with _gradients_explained(role):
+            with gradients_explained(role):
                 found[role] = _per_image(function(copied, labels), count, role).double()
     return found
 
 
 def _passed(model: nn.Module, images: Block, task: Task) -> tuple[Any, dict[str, Tensor]]:
     """Output and judgment: one after the other, since a loss may read what the forward pass left in the model."""
-    with _gradients_explained("forward"):
+    with gradients_explained("forward"):
         output = task.forward(model, images.inputs)
     return output, judged_by_role(output, images.labels, images.count, task)
 
 
 @contextmanager
-def _gradients_explained(role: str) -> Iterator[None]:
-    """Say what to do instead of torch's own "element 0 of tensors does not require grad"."""
+def gradients_explained(role: str) -> Iterator[None]:
+    """Say, of what an option gives, what to do instead of torch's own "element 0 of tensors does not require grad"."""
     try:
         yield
     except RuntimeError as problem:
