@@ -12,6 +12,7 @@ from gradscape._names import (
     parse_options,
     path_tails,
     tell_apart,
+    telling_parts,
     unknown_name,
 )
 
@@ -112,3 +113,32 @@ def test_the_ends_of_paths_tell_them_apart_and_are_as_short_as_that_allows(paths
 
 def test_the_root_is_no_part_of_a_paths_end() -> None:
     assert path_tails([Path("/x.png"), Path("/album/x.png"), Path("y.png")]) == ["x.png", "album/x.png", "y.png"]
+
+
+@pytest.mark.parametrize(
+    ("paths", "parts"),
+    [
+        (("a/sgd/ep0", "a/sgd/ep3", "a/adam/ep5"), ["sgd/ep0", "sgd/ep3", "adam/ep5"]),
+        (("a/sgd/run/surface", "a/adam/run/surface"), ["sgd", "adam"]),
+        (("a/sgd/run/ep0", "a/adam/run/ep3"), ["sgd/ep0", "adam/ep3"]),
+        (("a/x/y/model", "a/z/model"), ["x/y", "z"]),
+        (("a/b", "a/b/best"), ["b", "best"]),
+        (("a/b", "a/b"), ["b", "b"]),
+        (("a/b",), ["b"]),
+        ((), []),
+        ((f"a/{'long' * 9}/sgd/x", "b/x/adam/x"), ["sgd", "adam"]),
+    ],
+)
+def test_what_paths_do_not_share_tells_them_apart(paths: tuple[str, ...], parts: list[str]) -> None:
+    assert telling_parts([Path(path) for path in paths]) == parts
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from("abc"), min_size=3, max_size=3).map(lambda parts: Path(*parts)),
+        unique=True,
+        min_size=2,
+    )
+)
+def test_paths_of_one_depth_are_always_told_apart(paths: list[Path]) -> None:
+    assert len(set(telling_parts(paths))) == len(paths)
