@@ -70,7 +70,8 @@ def test_only_the_first_256_images_are_taken() -> None:
 
     find_span([(Coordinates(), DIRECTIONS)], [images_and_labels(300), images_and_labels(300)], loss=loss)
     assert max(seen) * 4 == 256  # blocks of 64
-    assert sum(seen) == 122 * 256  # origin and 11×11 points
+    checks = sum(seen) - 122 * 256  # origin and 11×11 points; besides, model and graph are checked on the first block
+    assert 0 < checks < 16 * 32
 
 
 def test_the_criteria_are_those_of_the_definition() -> None:
