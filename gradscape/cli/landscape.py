@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import moment_after_start, progress_bar, say, say_written, tuned_process, waiting
+from gradscape.cli.console import (
+    moment_after_start,
+    progress_bar,
+    say,
+    say_precision,
+    say_written,
+    tuned_process,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
@@ -94,6 +102,7 @@ def landscape(
     written = draw_subjects(subjects, surfaces, output)
     if not quiet:
         say(study.describe_directions(subjects))
+        say_precision(surfaces)
         say_written(written)
 
 

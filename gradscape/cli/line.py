@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import progress_bar, say_written, tuned_process
+from gradscape.cli.console import progress_bar, say_precision, say_written, tuned_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +87,7 @@ def line(
         result = path.evaluate(images, output / "line.h5", report=report, options=evaluation)
     written = draw_line(result, output)
     if not quiet:
+        say_precision([result])
         say_written(written)
 
 

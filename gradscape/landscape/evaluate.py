@@ -31,6 +31,7 @@ from gradscape.landscape.engine import (
     block_images,
     check_directions,
     check_followed,
+    check_handles,
     check_labels,
     check_model,
     choose_plan,
@@ -42,6 +43,7 @@ from gradscape.landscape.engine import (
     join_blocks,
     named_tensors,
     ready_network,
+    specimen,
     timed,
     within,
 )
@@ -250,6 +252,7 @@ def _prepare(
     )
     known = check_labels(model, work.first, work.task)
     check_model(model, work.first, work.task)
+    check_handles(work)
     return work, chain([first], within(blocks, known))
 
 
@@ -282,7 +285,7 @@ def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContext
         return _evaluator(work, chosen)
     from gradscape.landscape.cluster import Cluster
 
-    return Cluster(ray, work, chosen.plan)
+    return Cluster(ray, work, chosen.plan, expected=specimen(work))
 
 
 @contextmanager

@@ -77,6 +77,7 @@ def test_a_landscape_is_a_surface_with_pictures_and_numbers(
     done = gradscape("landscape", checkpoint, *SMALL, "--grid", "-1:1:5,-0.5:0.25:3", "-o", tmp_path)
     assert done.code == 0, done.err
     assert "resnet20: 268,336 of 269,722 values move; " in done.out
+    assert "computed in fp32" in done.out
     surface = Surface.load(tmp_path / "surface.h5")
     np.testing.assert_allclose(surface.alphas, np.linspace(-1, 1, 5))
     np.testing.assert_allclose(surface.betas, np.linspace(-0.5, 0.25, 3))
@@ -134,6 +135,10 @@ def test_a_dry_run_tells_the_time_and_writes_nothing(gradscape: Command, checkpo
 def test_lines_go_along_a_direction_or_to_another_network(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
     assert gradscape("line", checkpoint, *SMALL, "--steps", 3, "-o", tmp_path / "random").code == 0
     line = Line.load(tmp_path / "random" / "line.h5")
+    again = ("--plan", tmp_path / "random" / "line.h5", "-o", tmp_path / "again")
+    done = gradscape("line", checkpoint, *SMALL, "--steps", 3, *again)
+    assert "computed in fp32" in done.out, done.err
+    np.testing.assert_array_equal(Line.load(tmp_path / "again" / "line.h5").blocks.mean, line.blocks.mean)
     np.testing.assert_allclose(line.alphas, [-1, 0, 1])
     twin = tmp_path / "twin" / "model.safetensors"
     twin.parent.mkdir()

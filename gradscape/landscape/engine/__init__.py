@@ -24,9 +24,10 @@ from gradscape.landscape.engine.task import (
     Task,
     call,
     check_model,
+    same_output,
 )
 from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
-from gradscape.landscape.engine.trust import trusted_graph
+from gradscape.landscape.engine.trust import check_handles, specimen, trusted_graph
 from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
@@ -55,6 +56,7 @@ __all__ = [
     "call",
     "check_directions",
     "check_followed",
+    "check_handles",
     "check_labels",
     "check_model",
     "choose_plan",
@@ -69,6 +71,8 @@ __all__ = [
     "named_tensors",
     "plain_plan",
     "ready_network",
+    "same_output",
+    "specimen",
     "tensors_in",
     "timed",
     "top1",
