@@ -148,7 +148,14 @@ def test_every_kind_is_drawn(tmp_path: Path) -> None:
     surface, line = Surface.load(KEPT / "surface.h5"), Line.load(KEPT / "line.h5")
     drawn: list[list[Surface | Line]] = [[surface], [surface, surface], [line]]
     for number, results in enumerate(drawn):
-        assert draw_one(results, tmp_path / str(number), kind="filled", value="loss", scale="raw")
+        assert draw_one(
+            results,
+            [KEPT / "surface.h5"] * len(results),
+            tmp_path / str(number),
+            kind="filled",
+            value="loss",
+            scale="raw",
+        )
     pictures = load_pictures([KEPT / "images"], SIDE)
     maps = Heatmaps.load(KEPT / TITLE / "gradcam.npz")
     figure_heatmaps(pictures.images, maps)

@@ -41,6 +41,7 @@ def landscape(
     normalize: options.Normalize = "filter",
     ignore: options.Ignore = "biasbn",
     space: options.Space = "weights",
+    parameters: options.Parameters = "*",
     loss: options.Loss = "cross_entropy",
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
@@ -76,6 +77,7 @@ def landscape(
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
+    making |= {} if parameters == "*" else {"parameters": parameters}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
     evaluation = Options(
         loss=find_loss(loss),

@@ -33,6 +33,7 @@ def line(
     normalize: Annotated[str | None, typer.Option(help="Of a random direction: filter, layer, …")] = None,
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
+    parameters: options.Parameters = "*",
     loss: options.Loss = "cross_entropy",
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
@@ -48,8 +49,10 @@ def line(
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate loss and error along a random direction, or from one network (alpha 0) to another (1), and draw them."""
-    if other and any(option is not None for option in (span, normalize, ignore)):
-        raise ValueError("`--span`, `--normalize` and `--ignore` are for random directions, not between two networks")
+    if other and (parameters != "*" or any(option is not None for option in (span, normalize, ignore))):
+        raise ValueError(
+            "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
+        )
     alphas = parse_axis(grid) if grid else None
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
@@ -70,6 +73,7 @@ def line(
         download=download,
     )
     making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
+    making |= {} if parameters == "*" else {"parameters": parameters}
     path = study.make_path(
         models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, **making
     )

@@ -20,6 +20,7 @@ __all__ = [
     "Metric",
     "Normalize",
     "Output",
+    "Parameters",
     "Plan",
     "Precision",
     "Quiet",
@@ -57,6 +58,9 @@ Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dl
 Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]
 Space = Annotated[
     str, typer.Option(help="weights: parameters move; states: with --ignore none running statistics too.")
+]
+Parameters = Annotated[
+    str, typer.Option(help="Names that move, as patterns: 'layer4*', all but the head '!head*', or trainable.")
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images in a forward pass; else the best is found.")]
 Tolerance = Annotated[

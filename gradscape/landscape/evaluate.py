@@ -34,6 +34,8 @@ from gradscape.landscape.engine import (
     check_handles,
     check_labels,
     check_model,
+    check_premade,
+    check_same_plan,
     choose_plan,
     count_images,
     cut_blocks,
@@ -250,8 +252,10 @@ def _prepare(
         seconds=options.seconds,
         tolerance=options.tolerance,
     )
+    check_premade(model, work.first, work.task.forward)
     known = check_labels(model, work.first, work.task)
     check_model(model, work.first, work.task)
+    check_followed(model, directions, work.first, work.task.forward)
     check_handles(work)
     return work, chain([first], within(blocks, known))
 
@@ -276,7 +280,7 @@ def _choose_plan(
         work, precision=options.precision, batch_size=options.batch_size, stored=stored, followed=followed
     )
     if followed is not None:
-        check_followed(followed, chosen.plan, allow_change=options.allow_plan_change)
+        check_same_plan(followed, chosen.plan, allow_change=options.allow_plan_change)
     return chosen
 
 

@@ -184,6 +184,16 @@ def test_a_stored_surface_is_drawn_and_converted_without_model_or_data(gradscape
         assert (folder / name).exists()
 
 
+def test_surfaces_of_one_model_are_named_by_their_runs_in_a_picture(gradscape: Command, tmp_path: Path) -> None:
+    surface = Surface.load(Path(__file__).parents[1] / "kept" / "surface.h5")
+    files = [tmp_path / name / "surface.h5" for name in ("sgd/ep1", "sgd/ep2", "adam/ep2")]
+    for file in files:
+        surface.save(file)
+    assert gradscape("plot", *files, "--kind", "interactive", "-o", tmp_path / "page").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert all(f"({name})" in page for name in ("sgd/ep1", "sgd/ep2", "adam/ep2"))
+
+
 def test_any_field_of_a_surface_and_the_difference_of_two_are_drawn(gradscape: Command, surface_file: Path) -> None:
     folder = surface_file.parent
     assert gradscape("plot", surface_file, "--value", "stderr", "-o", folder / "uncertain").code == 0

@@ -28,10 +28,31 @@ def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
 
 def test_names_tell_models_apart_and_can_be_folders(tmp_path: Path) -> None:
     paths = [save(tmp_path / folder / "model.safetensors") for folder in ("run 1", "run-1")]
-    assert list(load_models(paths, "cpu")) == ["1-model", "2-model"]
+    assert list(load_models(paths, "cpu")) == ["1-run-1", "2-run-1"], "no folder can be called what tells them apart"
     other = save(tmp_path / "b" / "model.safetensors")
     assert list(load_models([paths[0], other], "cpu")) == ["run-1", "b"]
     assert list(load_models([other], "cpu")) == ["resnet20"]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("sgd/last", "adam/last", "sam/last"), ["sgd", "adam", "sam"]),
+        (("sgd/epoch_1", "sgd/epoch_9", "adam/epoch_30"), ["sgd-epoch_1", "sgd-epoch_9", "adam-epoch_30"]),
+        (("runs/sgd/seed0/model", "runs/adam/seed1/model"), ["sgd-seed0", "adam-seed1"]),
+        (("sgd/seed0/model", "adam/model"), ["sgd-seed0", "adam"]),
+        (("sgd_e1", "sgd_e2"), ["sgd_e1", "sgd_e2"]),
+    ],
+)
+def test_names_keep_every_folder_that_says_which_run_is_which(
+    tmp_path: Path, files: tuple[str, ...], names: list[str]
+) -> None:
+    source = save(tmp_path / "source.safetensors").read_bytes()
+    paths = [tmp_path / f"{file}.safetensors" for file in files]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source)
+    assert list(load_models(paths, "cpu")) == names
 
 
 def test_models_of_different_image_sizes_are_not_compared(tmp_path: Path) -> None:

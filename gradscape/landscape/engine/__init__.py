@@ -9,12 +9,14 @@ from gradscape.landscape.engine.blocks import (
     map_tensors,
     tensors_in,
 )
+from gradscape.landscape.engine.followed import check_followed
 from gradscape.landscape.engine.labels import check_labels, in_mean_weight, within
 from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
-from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_followed, plain_plan
+from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_same_plan, plain_plan
+from gradscape.landscape.engine.premade import check_premade
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
 from gradscape.landscape.engine.task import (
@@ -59,6 +61,8 @@ __all__ = [
     "check_handles",
     "check_labels",
     "check_model",
+    "check_premade",
+    "check_same_plan",
     "choose_plan",
     "count_images",
     "cross_entropy",

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gradscape.landscape.engine.blocks import Block
+from gradscape.landscape.engine.followed import needs_refreshing
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_batch_norms, trace
 from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
 from gradscape.landscape.engine.network import ready_network
@@ -65,6 +66,8 @@ def trusted_graph(work: Work) -> FoldedGraph:
     # Each comparison uncovers a value that tracing may have frozen: a number of images by fewer of them, a weight by a
     # point away from the origin.
     half = work.first.part(0, -(-work.first.count // 2))
+    if needs_refreshing(work.model, work.directions, half.inputs, work.task.forward):
+        raise TracingError("its own train() or eval() merges or caches weights that move")
     positions = work.coordinates[work.probes()].tolist()
     asked = [(position, work.first) for position in positions] + [(positions[0], half)]
     # The module is asked first, and is back in its place when the traced network copies the origin from it.
