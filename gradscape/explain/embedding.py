@@ -125,8 +125,9 @@ def embed(
 
     t-SNE starts from the principal components and ends at the same points for the same seed, features and version
     of the library; it runs on one thread. Features differ in their last bits between devices and numbers of
-    threads, which is enough to change a picture. Images that repeat others are said; where they mislead scikit-learn's
-    tree, its exact method takes over, up to 2,000 images.
+    threads, which is enough to change a picture. Images that repeat others are said; where they mislead a tree,
+    which shows in a divergence lower than the picture's own, scikit-learn's exact method (up to 2,000 images) or
+    openTSNE's interpolation takes over.
 
     Args:
         model: Any module; afterwards it is as it was.

@@ -33,7 +33,7 @@ class PlacedPoints(NamedTuple):
 class Neighbors(NamedTuple):
     """How many neighbors count, and where these are not as many as asked, why."""
 
-    count: float
+    used: float
     reason: str
 
 
@@ -149,9 +149,24 @@ def _misled_by_coincidence(points: Float[np.ndarray, "images 2"], said: float, m
 def _place_opentsne(
     module: ModuleType, features: Float[np.ndarray, "images features"], perplexity: float, seed: int
 ) -> PlacedPoints:
-    tsne = module.TSNE(initialization="pca", learning_rate="auto", perplexity=perplexity, random_state=seed, n_jobs=1)
-    points = np.asarray(tsne.fit(features.astype(np.float64)), dtype=np.float32)
-    return PlacedPoints(points, *measure_divergence(features, points, perplexity, seed=seed))
+    options = {"initialization": "pca", "learning_rate": "auto", "perplexity": perplexity, "random_state": seed}
+
+    def fitted(method: str) -> tuple[Float[np.ndarray, "images 2"], float]:
+        found = module.TSNE(**options, n_jobs=1, negative_gradient_method=method).fit(features.astype(np.float64))
+        return np.asarray(found, dtype=np.float32), float(found.kl_divergence)
+
+    points, said = fitted("auto")
+    measured = measure_divergence(features, points, perplexity, seed=seed)
+    if _misled_by_coincidence(points, said, measured):
+        _log.warning(
+            "images of equal features mislead openTSNE's tree (KL divergence %.2f, its picture's %.2f): interpolation "
+            "takes over",
+            said,
+            measured.value,
+        )
+        points, _ = fitted("fft")
+        measured = measure_divergence(features, points, perplexity, seed=seed)
+    return PlacedPoints(points, *measured)
 
 
 def _place_umap(

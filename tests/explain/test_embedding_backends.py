@@ -12,20 +12,29 @@ def scattered(count: int) -> np.ndarray:
     return np.random.default_rng(3).normal(size=(count, 8)).astype(np.float32)
 
 
-@pytest.mark.parametrize("backend", ["sklearn", "opentsne"])
-@pytest.mark.parametrize("kind", ["each three times", "half of them dead", "all different"])
+@pytest.mark.parametrize(
+    ("backend", "kind"),
+    [
+        ("sklearn", "each three times"),
+        ("sklearn", "half of them dead"),
+        ("sklearn", "all different"),
+        pytest.param("opentsne", "each three times", marks=pytest.mark.slow),  # its interpolation takes ten seconds
+        ("opentsne", "half of them dead"),
+        ("opentsne", "all different"),
+    ],
+)
 def test_the_divergence_is_that_of_the_picture_and_near_what_can_be_reached(backend: str, kind: str) -> None:
     from sklearn.manifold import TSNE
 
-    features = scattered(90)
+    features = scattered(60)
     if kind == "each three times":
-        features = np.repeat(features[:30], 3, axis=0)
+        features = np.repeat(features[:20], 3, axis=0)
     elif kind == "half of them dead":
         features[::2] = 0
     placed = find_backend(backend).place(features, 12.0, 0)
     assert placed.kl_divergence == measure_divergence(features, placed.points, 12.0).value
     best = TSNE(method="exact", init="pca", perplexity=12, random_state=0).fit(features).kl_divergence_
-    assert 0 < placed.kl_divergence < 1.5 * best
+    assert 0 < placed.kl_divergence < 2 * best
 
 
 def test_repeated_images_are_refused_where_the_exact_method_would_take_too_long(

@@ -107,7 +107,9 @@ def test_a_sample_of_the_images_is_off_by_its_standard_errors(monkeypatch: pytes
     assert whole.standard_errors == {}
     monkeypatch.setattr(embedding_quality, "_ALL", 399)
     monkeypatch.setattr(embedding_quality, "_SAMPLE", 100)
-    found = [measure_quality(features, points, labels, kl_divergence=1.0, kl_error=0.1, seed=seed) for seed in range(15)]
+    found = [
+        measure_quality(features, points, labels, kl_divergence=1.0, kl_error=0.1, seed=seed) for seed in range(15)
+    ]
     for name in ("trustworthiness", "knn_accuracy", "knn_accuracy_features", "silhouette", "silhouette_features"):
         off = [(getattr(one, name) - getattr(whole, name)) / one.standard_errors[name] for one in found]
         assert 0.4 < np.std(off) < 1.7
