@@ -179,14 +179,7 @@ def embed(
     values = spread_out(features.values, used, layer=features.layer)
     if backend == "sklearn" and count >= _MANY:
         _log.warning('%s images: `backend` "opentsne" is faster from %s on', f"{count:,}", f"{_MANY:,}")
-    repeated = count - len(np.unique(equal_rows(values)))
-    if repeated:
-        _log.warning(
-            "%d of the %d images repeat the features of another one to the bit: as neighbors they are ties, of which "
-            "any comes first",
-            repeated,
-            count,
-        )
+    repeated = _count_repeated(values)
     layout = program.place(values, used, seed)
     meta: dict[str, Any] = {
         "features": features.values.shape[1],
@@ -216,6 +209,19 @@ def embed(
         classes=classes,
         meta=meta,
     )
+
+
+def _count_repeated(values: np.ndarray) -> int:
+    """How many images are another one's equal, said where there are any."""
+    repeated = len(values) - len(np.unique(equal_rows(values)))
+    if repeated:
+        _log.warning(
+            "%d of the %d images repeat the features of another one to the bit: as neighbors they are ties, of which "
+            "any comes first",
+            repeated,
+            len(values),
+        )
+    return repeated
 
 
 def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None) -> None:
