@@ -106,6 +106,4 @@ def _names(code: CodeType) -> list[str]:
 
 def _options(module: nn.Module) -> dict[str, Any]:
     """What a module keeps as plain values, such as how it pools."""
-    return {
-        name: value for name, value in vars(module).items() if isinstance(value, _PLAIN) and name != "training"
-    }
+    return {name: value for name, value in vars(module).items() if isinstance(value, _PLAIN) and name != "training"}
