@@ -42,8 +42,8 @@ def feature_maps(
 
     Raises:
         TypeError: If the images are not floating point.
-        ValueError: If there is no such layer, it does not run, or its output is not a map for each image, or `layout` does
-            not fit it or has to be given.
+        ValueError: If there is no such layer, it does not run, or its output is not a map for each image, or `layout`
+            does not fit it or has to be given.
     """
     name, module = named_layer(model, layer, argument="layer")
     outputs: list[Any] = []

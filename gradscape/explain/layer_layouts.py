@@ -132,7 +132,8 @@ def settle_layout(
     """Return how what a layer gave is laid out: as stated, or as measured.
 
     Args:
-        layout: As stated; None to have it measured, which costs a pass of four images (of small ones up to 25), once for each model and size.
+        layout: As stated; None to have it measured, which costs a pass of four images (of small ones up to 25), once
+            for each model and size.
         features: What the layer gave.
         model: Any module.
         images: (N, C, H, W).
@@ -156,9 +157,9 @@ def settle_layout(
         height, width = images.shape[-2:]
         raise ValueError(
             f"`{argument}` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over the image; "
-            f"{name or type(layer).__name__} gives {tuple(features.shape)} for {len(images)} images of {height}×{width} "
-            "pixels, and however that is read, its parts do not look where they would be drawn; choose another layer, "
-            "or say with `layout` how it is laid out"
+            f"{name or type(layer).__name__} gives {tuple(features.shape)} for {len(images)} images of "
+            f"{height}×{width} pixels, and however that is read, its parts do not look where they would be drawn; "
+            "choose another layer, or say with `layout` how it is laid out"
         )
     return found
 

@@ -52,7 +52,8 @@ class Layout:
             raise ValueError(f"`tokens` must be {', '.join(_AXES)}, got {self.tokens!r}")
         if self.places is not None and (self.extra or len(self.places) != self.grid[0] * self.grid[1]):
             raise ValueError(
-                f"`places` must number the {self.grid[0]}·{self.grid[1]} tokens of `grid`, and stands instead of `extra`"
+                f"`places` must number the {self.grid[0]}·{self.grid[1]} tokens of `grid`, "
+                "and stands instead of `extra`"
             )
 
     def numbers(self, count: int) -> tuple[int, ...]:

@@ -1,9 +1,9 @@
 """Where in the image the parts of layers' outputs look, measured: a few copies of one image go through the model.
 
 One copy is plain. Three carry the same random noise: everywhere alike, growing in strength down the image, and
-growing to the right; of small images there are several such threes. A part of a layer that answers to the rows around y answers to the second of these as strongly as
-to the first, times y: the quotient of its two answers is the center of what it looks at, and so for x. One pass through
-the model thus measures every place of every layer, whatever the shape says.
+growing to the right; of small images there are several such threes. A part of a layer that answers to the rows around y
+answers to the second of these as strongly as to the first, times y: the quotient of its two answers is the center of
+what it looks at, and so for x. One pass through the model thus measures every place of every layer, whatever its shape.
 
 Attention lets every token look everywhere. It is silenced meanwhile (products of two activations give zero), so that
 each token of a transformer answers to what it is made from and carries along its shortcuts: its own patch. Class
