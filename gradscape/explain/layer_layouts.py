@@ -42,8 +42,9 @@ class LayerLayouts:
     def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor) -> None:
         self._measure = partial(measure_answers, model, {"": model, **layers}, images)
         self._image_size = (images.shape[-2], images.shape[-1])
+        self._dimensions = images.ndim
         key = ("layouts", tuple(images.shape[1:]))
-        self._known = remembered(model, key, lambda: _Known(self._measure(silenced=True)))
+        self._known = remembered(model, key, self._first_known)
 
     def of(self, name: str, features: Tensor, images: int) -> MapLayout | None:
         """Return the layout of what a layer gave for so many images, or None if it is not known.
@@ -51,6 +52,8 @@ class LayerLayouts:
         What the measurement bears out; where it says nothing, as for features that do not depend on the image, maps
         whose shape leaves no doubt have their channels first.
         """
+        if self._dimensions != 4:  # volumes and signals have the order that torch's own layers have
+            return "channels_first" if features.ndim == self._dimensions and len(features) == images else None
         found = self.measured(name) if self._fits(name, features, images) else None
         if found is None and len(features) == images and has_maps_shape(tuple(features.shape), self._image_size):
             return "channels_first"
@@ -93,6 +96,9 @@ class LayerLayouts:
             sizes[batch] == (images, answers.copies) and all(a == b for a, b in sizes[:batch] + sizes[batch + 1 :])
             for batch, _ in answers.energies
         )
+
+    def _first_known(self) -> _Known:
+        return _Known(self._measure(silenced=True) if self._dimensions == 4 else Measurement({}, {}))
 
     def _found(self, name: str) -> MapLayout | None:
         answers = self._known.silenced.outputs[name]
@@ -148,7 +154,7 @@ def settle_layout(
     if layout is not None:
         check_layout(layout)
         return _checked(layout, features, images, argument)
-    if features.ndim == images.ndim and (images.ndim != 4 or isinstance(layer, _CHANNELS_FIRST)):
+    if features.ndim == images.ndim and isinstance(layer, _CHANNELS_FIRST):
         return _checked("channels_first", features, images, argument)
     name = next((name for name, one in layers.items() if one is layer), "")
     layouts = LayerLayouts(model, layers, images)

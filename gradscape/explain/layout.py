@@ -46,7 +46,7 @@ class Layout:
     tokens: TokenOrder = "batch_first"
 
     def __post_init__(self) -> None:
-        if len(self.grid) != 2 or min(self.grid) < 1:
+        if min(self.grid) < 1:
             raise ValueError(f"`grid` must be the number of rows and columns of the places, got {self.grid}")
         if self.tokens not in _AXES:
             raise ValueError(f"`tokens` must be {', '.join(_AXES)}, got {self.tokens!r}")

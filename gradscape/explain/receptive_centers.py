@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
 
 __all__ = ["Answers", "Measurement", "measure_answers"]
 
@@ -72,6 +72,9 @@ def measure_answers(
         layers: Its layers by name.
         images: (N, C, H, W), of which the first is disturbed.
         silenced: Whether attention is.
+
+    Raises:
+        ValueError: If that one is not finite.
     """
     found = Measurement({}, {})
     running: list[str] = []
@@ -92,7 +95,9 @@ def measure_answers(
             found.keys[running[-1]] = answers
 
     with explainable(model), ExitStack() as hooks:
-        copies = _disturbed(images_for(model, images[:1])).requires_grad_()
+        image = images_for(model, images[:1])
+        check_finite(image)
+        copies = _disturbed(image).requires_grad_()
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_pre_hook(begin(name)).remove)
             hooks.callback(layer.register_forward_hook(end).remove)
