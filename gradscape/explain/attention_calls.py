@@ -33,11 +33,19 @@ _EXCHANGING = (Tensor.transpose, torch.transpose, Tensor.permute, Tensor.mT.__ge
 
 @dataclass(frozen=True)
 class RunningModule:
-    """A module between its begin and its end, by name, with the shape of what it took."""
+    """A module between its begin and its end.
+
+    Attributes:
+        name: Its name.
+        module: Itself.
+        input_shape: Of the first tensor that it took.
+        map_size: (H, W) of the map whose tokens it took, where it was told so after them, as in Hugging Face's Swin.
+    """
 
     name: str
     module: nn.Module
     input_shape: tuple[int, ...]
+    map_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +91,7 @@ def watching_attention(
     def beginner(name: str) -> Any:
         def begin(module: nn.Module, inputs: tuple[Any, ...]) -> None:
             shape = tuple(inputs[0].shape) if inputs and isinstance(inputs[0], Tensor) else ()
-            running.append(RunningModule(name, module, shape))
+            running.append(RunningModule(name, module, shape, _map_size(inputs)))
 
         return begin
 
@@ -97,6 +105,14 @@ def watching_attention(
         seen = stack.enter_context(_AttentionSeen(running, see, lose))
         yield
         seen.close()
+
+
+def _map_size(inputs: tuple[Any, ...]) -> tuple[int, int] | None:
+    """The (H, W) of tokens, if that is what a module takes after them."""
+    match inputs:
+        case [Tensor(), [int(height), int(width)], *_] if inputs[0].ndim == 3 and inputs[0].shape[1] == height * width:
+            return height, width
+    return None
 
 
 def has_taps(module: nn.Module) -> bool:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
 from gradscape._provenance import Provenance, current_versions
-from gradscape.explain.explainable import uncompiled
+from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
@@ -48,6 +48,7 @@ def heatmaps(
     target_layer: Layer | None = ...,
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
+    forward: ForwardFunction | None = ...,
 ) -> Heatmaps: ...
 @overload
 def heatmaps(
@@ -58,6 +59,7 @@ def heatmaps(
     target_layer: Layer | Layers | None = ...,
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
+    forward: ForwardFunction | None = ...,
 ) -> dict[str, Heatmaps]: ...
 @overload
 def heatmaps(
@@ -68,6 +70,7 @@ def heatmaps(
     target_layer: Layers,
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
+    forward: ForwardFunction | None = ...,
 ) -> dict[str, Heatmaps]: ...
 def heatmaps(
     model: nn.Module,
@@ -77,6 +80,7 @@ def heatmaps(
     target_layer: Layer | Layers | None = None,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
+    forward: ForwardFunction | None = None,
 ) -> Heatmaps | dict[str, Heatmaps]:
     """Return where in each image the features speak for a class.
 
@@ -89,8 +93,9 @@ def heatmaps(
     `.raw` is signed: it is taken before the ReLU that most methods end with. The ReLU inside the sum over channels of
     LayerCAM and element-wise Grad-CAM belongs to their equations and is applied.
 
-    Warnings are logged for a layer that runs more than once in a forward pass, which is explained at its last run, and
-    for maps that are zero, nowhere positive, or not finite; `Heatmaps.faults` holds these too.
+    Warnings are logged for a layer that runs more than once in a forward pass, which is explained at the last of its
+    runs that depend on the images, and for maps that are zero, nowhere positive, or not finite; `Heatmaps.faults` holds
+    these too.
 
     Args:
         model: Any module that takes the images: on any device, in any float type, compiled or not.
@@ -102,6 +107,8 @@ def heatmaps(
         class_index: A class by number, or by name where the model is a loaded checkpoint with labels; one for all
             images or one for each; None for the predicted class of each.
         score: From the model's output to one number for each image, (N,), where the output is not logits (N, classes).
+        forward: (model, images) -> output, where the model takes more than images, such as a second input:
+            `forward=lambda model, images: model(images, others)`.
 
     Returns:
         Heatmaps; for a list of methods or of layers a dict of them, by method, by layer, or by "method@layer".
@@ -122,6 +129,7 @@ def heatmaps(
     many_methods, many_layers = isinstance(method, list | tuple), isinstance(target_layer, list | tuple)
     methods = _listed("method", method)
     _check_methods(methods)
+    model = called_by(model, forward)
     layers = dict(resolve_layer(model, one, images) for one in _listed("target_layer", target_layer))
     seen = run_shared_pass(
         model,
@@ -147,7 +155,7 @@ def heatmaps(
             probability=seen.explained.probability,
             meta=_provenance(model),
         )
-    _report(found, seen.runs)
+    _report(found, seen)
     return found if many_methods or many_layers else found[name]
 
 
@@ -185,11 +193,12 @@ def _package_maps(
     )
 
 
-def _report(found: dict[str, Heatmaps], runs: dict[str, int]) -> None:
+def _report(found: dict[str, Heatmaps], seen: SharedPass) -> None:
     """Log what must not go unseen."""
-    for layer, count in runs.items():
+    for layer, count in seen.runs.items():
         if count > 1:
-            _log.warning("`target_layer` %s runs %d times in a forward pass; its last run is explained", layer, count)
+            which = "last run" if seen.seen[layer] == count else f"run {seen.seen[layer]}, the last on the images,"
+            _log.warning("`target_layer` %s runs %d times in a forward pass; its %s is explained", layer, count, which)
     for one in found.values():
         if one.faults:
             listed = ", ".join(f"image {number} is {fault}" for number, fault in one.faults.items())

@@ -1,10 +1,10 @@
 """A model made ready to be explained, wherever the user stands, and called in that state."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, final
 
 import torch
 from jaxtyping import Shaped
@@ -13,7 +13,36 @@ from torch.func import functional_call
 
 from gradscape._model_state import model_device, unchanged
 
-__all__ = ["call_model", "check_finite", "explainable", "images_for", "uncompiled"]
+__all__ = ["ForwardFunction", "call_model", "called_by", "check_finite", "explainable", "images_for", "uncompiled"]
+
+ForwardFunction = Callable[[nn.Module, Tensor], Any]
+"""From a model and images to an output, where the model takes more than images."""
+
+
+@final
+class _Called(nn.Module):
+    """A model as a function of images alone."""
+
+    def __init__(self, model: nn.Module, forward: ForwardFunction) -> None:
+        super().__init__()
+        self.model, self.function = model, forward
+
+    def forward(self, images: Tensor) -> Any:
+        return self.function(self.model, images)
+
+
+def called_by(model: nn.Module, forward: ForwardFunction | None) -> nn.Module:
+    """Return a model that takes images alone; its layers keep the names that they have in the user's.
+
+    Args:
+        model: The user's.
+        forward: From the model and images to its output; None where it takes images.
+
+    Raises:
+        ValueError: If part of the model is TorchScript, which takes no hooks.
+    """
+    _check_open(model)
+    return model if forward is None else _Called(model, forward)
 
 
 @contextmanager
@@ -23,7 +52,11 @@ def explainable(model: nn.Module) -> Iterator[None]:
     To that promise it adds what an explanation needs: the model is in `eval()` with its parameters frozen, gradients
     are recorded even where the caller has switched them off or is in inference mode, and what was compiled runs as
     the plain modules that it was made of, since compiled code calls no hooks.
+
+    Raises:
+        ValueError: If nothing inside of the model can be looked at: TorchScript, or an exported program.
     """
+    _check_open(model)
     with ExitStack() as stack:
         # What was made under inference_mode can be put back under it alone.
         stack.enter_context(torch.inference_mode(any(parameter.is_inference() for parameter in model.parameters())))
@@ -32,7 +65,7 @@ def explainable(model: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         if "torch._dynamo" in sys.modules:  # importing it takes seconds, and without it nothing is compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        model.eval()
+        _evaluate(model)
         for parameter in model.parameters():
             if not parameter.is_inference():
                 parameter.requires_grad_(False)
@@ -40,9 +73,32 @@ def explainable(model: nn.Module) -> Iterator[None]:
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
-    """Return what `torch.compile` wrapped, or the model itself."""
-    plain: nn.Module = getattr(model, "_orig_mod", model)
+    """Return what `torch.compile` or `called_by` wrapped, or the model itself."""
+    own = model.model if isinstance(model, _Called) else model
+    plain: nn.Module = getattr(own, "_orig_mod", own)
     return plain
+
+
+def _check_open(model: nn.Module) -> None:
+    """Refuse what calls no hooks."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            part = name or "all of it"
+            raise ValueError(
+                f"`model` must be made of Python's modules, but {part} is TorchScript (scripted or traced), inside of "
+                "which nothing can be seen or changed; give the module that it was made of"
+            )
+
+
+def _evaluate(model: nn.Module) -> None:
+    """Eval mode; an exported program has none."""
+    try:
+        model.eval()
+    except NotImplementedError as error:
+        raise ValueError(
+            "`model` must be made of Python's modules, but this is a program from torch.export, inside of which "
+            "nothing can be seen; give the module that it was made of"
+        ) from error
 
 
 def images_for(

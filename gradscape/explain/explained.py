@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradscape._names import unknown_name
+from gradscape.explain.logits import logits_in
 
 __all__ = ["ClassIndex", "Explained", "Score", "pick_scores"]
 
@@ -44,7 +45,8 @@ def pick_scores(
     """Return the number to explain for each image: a class's logit, or what the user's function makes of the output.
 
     Args:
-        output: What the model returned: logits (N, C), or anything that `score` can read.
+        output: What the model returned: logits (N, C), something that holds them as `logits`, or anything that `score`
+            can read.
         class_index: A class by number, or by name where there are labels; one for all images or one for each; None for
             the predicted class of each.
         score: From the output to (N,), for models of another kind: binary, regression, segmentation.
@@ -61,6 +63,7 @@ def pick_scores(
         scores = _own_scores(score(output), _batch_size(output))
         count = len(scores)
         return Explained(scores, np.full(count, -1, np.int64), np.full(count, np.nan, np.float32))
+    output = logits_in(output)
     if not isinstance(output, Tensor) or output.ndim != 2 or not output.is_floating_point():
         raise ValueError(
             f"`model` must give logits (images, classes), got {_described(output)}; "

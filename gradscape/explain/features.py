@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.target_layer import named_layer
 from gradscape.explain.token_maps import as_maps
 
@@ -18,7 +18,11 @@ __all__ = ["as_array", "copied", "feature_maps", "listening", "run_listened", "r
 
 
 def feature_maps(
-    model: nn.Module, images: Shaped[Tensor, "batch channels height width"], *, layer: str | nn.Module
+    model: nn.Module,
+    images: Shaped[Tensor, "batch channels height width"],
+    *,
+    layer: str | nn.Module,
+    forward: ForwardFunction | None = None,
 ) -> np.ndarray:
     """Return what a layer gives for each image, as maps.
 
@@ -29,6 +33,7 @@ def feature_maps(
         model: Any model.
         images: What the model takes: for a loaded checkpoint images in [0, 1].
         layer: The layer or its name, with or without the `network.` of a loaded checkpoint.
+        forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
         (N, C, H, W) float32.
@@ -37,6 +42,7 @@ def feature_maps(
         TypeError: If the images are not floating point.
         ValueError: If there is no such layer, it does not run, or its output is not a map for each image.
     """
+    model = called_by(model, forward)
     name, module = named_layer(model, layer, argument="layer")
     outputs: list[Any] = []
     with listening({name: module}, lambda _name, output: outputs.append(copied(output))):

@@ -20,10 +20,20 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from gradscape.explain.blindness import raise_why_blind
 from gradscape.explain.cam import heatmaps
-from gradscape.explain.explainable import call_model, check_finite, explainable, images_for, uncompiled
+from gradscape.explain.explainable import (
+    ForwardFunction,
+    call_model,
+    called_by,
+    check_finite,
+    explainable,
+    images_for,
+    uncompiled,
+)
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.target_layer import layer_names
 
 __all__ = ["guided_backprop", "guided_gradcam"]
 
@@ -68,6 +78,7 @@ def guided_backprop(
     *,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
+    forward: ForwardFunction | None = None,
 ) -> np.ndarray:
     """Return how the images would have to change to raise the score, through excited paths alone.
 
@@ -80,6 +91,7 @@ def guided_backprop(
         images: As the model takes them.
         class_index: A class by number or name, for all images or one for each; None for the predicted one.
         score: From the model's output to a number for each image, (N,).
+        forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
         (N, C, H, W) float32, signed, in units of the score per unit of the images.
@@ -91,6 +103,7 @@ def guided_backprop(
 
     Source: Springenberg et al. 2015, section 3.4 and figure 1.
     """
+    model = called_by(model, forward)
     with explainable(model):
         pixels = images_for(model, images)
         check_finite(pixels)
@@ -101,11 +114,13 @@ def guided_backprop(
             output, class_index=class_index, score=score, labels=getattr(uncompiled(model), "labels", None)
         ).scores
         if not guided.met:
+            raise_why_blind(model, images, layer_names(model))
             raise ValueError(
                 "`model` must run ReLU or an activation of its kind for guided backpropagation, but none was met "
                 "between the images and its output: only plain gradients would be left"
             )
         if not scores.requires_grad:
+            raise_why_blind(model, images, layer_names(model))
             raise ValueError("`score` must depend on the images, but its result has no gradient; use torch operations")
         if not scores.isfinite().all():
             raise ValueError("`model` must give finite scores, but some are NaN or infinite; check its weights")
@@ -120,6 +135,7 @@ def guided_gradcam(
     class_index: ClassIndex | None = None,
     score: Score | None = None,
     target_layer: str | nn.Module | None = None,
+    forward: ForwardFunction | None = None,
 ) -> np.ndarray:
     """Return guided backpropagation times the Grad-CAM heatmap: fine detail, of the class alone.
 
@@ -129,6 +145,7 @@ def guided_gradcam(
         class_index: A class by number or name, for all images or one for each; None for the predicted one.
         score: From the model's output to a number for each image, (N,).
         target_layer: Layer of the heatmap, by name or module; None for the automatic one.
+        forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
         (N, C, H, W) float32: `guided_backprop` times the heatmap as displayed, between 0 and 1 and resized bilinearly.
@@ -139,6 +156,7 @@ def guided_gradcam(
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, section 3.2.
     """
+    model = called_by(model, forward)
     maps = heatmaps(model, images, method="gradcam", target_layer=target_layer, class_index=class_index, score=score)
     assert isinstance(maps, Heatmaps)
     return guided_backprop(model, images, class_index=class_index, score=score) * maps.display[:, None]

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
+from gradscape.explain.blindness import raise_why_blind
 from gradscape.explain.explainable import uncompiled
 from gradscape.explain.layer_trace import trace_maps
 
@@ -87,10 +88,16 @@ def find_target_layer(model: nn.Module, images: Tensor) -> str:
         images: (N, C, H, W).
 
     Raises:
-        ValueError: No layer gives a map with more than one place.
+        ValueError: No layer gives a map with more than one place, or no gradients lead through the model.
     """
-    passed = trace_maps(model, layer_names(model), images)
+    layers = layer_names(model)
+    try:
+        passed = trace_maps(model, layers, images)
+    except RuntimeError as error:
+        raise_why_blind(model, images, layers, error)
+        raise
     if not passed:
+        raise_why_blind(model, images, layers)
         height, width = images.shape[-2:]
         raise ValueError(
             f"`model` has no layer that makes a map with more than one place of images of {height}×{width} pixels; "
