@@ -65,8 +65,6 @@ def test_swins_windows_are_put_back_in_their_places(size: int, window: int) -> N
     assert one.grid == (size // 4, size // 4)
     parts = layer.attention.named_modules()
     linear = {name.rpartition(".")[2]: part for name, part in parts if type(part) is nn.Linear}
-        name.rpartition(".")[2]: part for name, part in layer.attention.named_modules() if type(part) is nn.Linear
-    }
     with torch.no_grad():
         value = nn.functional.linear(layer.layernorm_before(seen[0]), linear["v_proj"].weight)
         mixed = torch.from_numpy(one.values) @ value.unflatten(2, (2, -1)).transpose(1, 2)
