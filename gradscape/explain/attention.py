@@ -30,7 +30,7 @@ ATTENTION_KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kin
 
 def attention_maps(
     model: nn.Module,
-    images: Shaped[Tensor, "batch channels height width"],
+    images: Shaped[Tensor, "batch channels *size"],
     *,
     kinds: Collection[str] | None = None,
     forward: ForwardFunction | None = None,

@@ -17,6 +17,7 @@ from gradscape._provenance import Provenance, current_versions
 from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.place_order import check_order
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
@@ -29,7 +30,7 @@ _log = logging.getLogger(__name__)
 Layer = str | nn.Module
 Layers = list[Layer] | tuple[Layer, ...]
 Methods = list[str] | tuple[str, ...]
-ImageBatch = Float[Tensor, "batch channels height width"]
+ImageBatch = Float[Tensor, "batch channels *size"]
 
 
 def list_methods() -> list[str]:
@@ -99,7 +100,7 @@ def heatmaps(
 
     Args:
         model: Any module that takes the images: on any device, in any float type, compiled or not.
-        images: (N, C, H, W); in [0, 1] for a loaded checkpoint.
+        images: (N, C, H, W), volumes (N, C, D, H, W), or signals (N, C, L); in [0, 1] for a loaded checkpoint.
         method: A method's name, or a list of names.
         target_layer: A layer or its name, or a list of these; None for the one of `find_target_layer`. The prefix
             `network.` of a loaded checkpoint may be left out, and `stages.3` is understood where `stages` is a
@@ -128,7 +129,7 @@ def heatmaps(
     """
     many_methods, many_layers = isinstance(method, list | tuple), isinstance(target_layer, list | tuple)
     methods = _listed("method", method)
-    _check_methods(methods)
+    _check_methods(methods, images)
     model = called_by(model, forward)
     layers = dict(resolve_layer(model, one, images) for one in _listed("target_layer", target_layer))
     seen = run_shared_pass(
@@ -138,6 +139,8 @@ def heatmaps(
         partial(pick_scores, class_index=class_index, score=score, labels=_labels(model)),
         differentiate=any(name in METHODS and name not in UNGRADED for name in methods),
     )
+    if images.ndim != 4:
+        check_order(model, images, layers)
     found: dict[str, Heatmaps] = {}
     for layer, name in product(layers, methods):
         if name in METHODS:
@@ -159,15 +162,18 @@ def heatmaps(
     return found if many_methods or many_layers else found[name]
 
 
-def _shared_maps(name: str, layer: str, seen: SharedPass, image_size: tuple[int, int]) -> np.ndarray:
-    """One method's maps at one layer from the shared pass, (N, h, w) float32."""
+def _shared_maps(name: str, layer: str, seen: SharedPass, image_size: tuple[int, ...]) -> np.ndarray:
+    """One method's maps at one layer from the shared pass, (N, h, w) float32, or of a volume's or signal's shape."""
     features = as_maps(seen.features[layer].float(), image_size)
     gradients = features if name in UNGRADED else _placed_gradients(layer, seen, image_size)
+    size = features.shape[2:]
+    if len(size) != 2:  # to the methods, places are places
+        features, gradients = (one.flatten(2)[..., None] for one in (features, gradients))
     with torch.autocast(features.device.type, enabled=False):
-        return METHODS[name](features, gradients).cpu().numpy()
+        return METHODS[name](features, gradients).reshape(-1, *size).cpu().numpy()
 
 
-def _placed_gradients(layer: str, seen: SharedPass, image_size: tuple[int, int]) -> Tensor:
+def _placed_gradients(layer: str, seen: SharedPass, image_size: tuple[int, ...]) -> Tensor:
     gradients = as_maps(seen.gradients[layer].float(), image_size)
     if not gradients.any() and seen.gradients[layer].any():
         raise ValueError(
@@ -212,10 +218,12 @@ def _listed(argument: str, value: Any) -> list[Any]:
     return listed
 
 
-def _check_methods(methods: list[Any]) -> None:
+def _check_methods(methods: list[Any], images: Tensor) -> None:
     for name in methods:
         if name not in METHODS and name not in list_methods():  # the package's names cost its import
             raise unknown_name("method", name, list_methods())
+        if name not in METHODS and images.ndim != 4:
+            raise ValueError(f"`method` must be one of {', '.join(METHODS)} for volumes and signals, got {name}")
 
 
 def _labels(model: nn.Module) -> Sequence[str] | None:
@@ -223,8 +231,8 @@ def _labels(model: nn.Module) -> Sequence[str] | None:
     return plain.labels if isinstance(plain, Classifier) else None
 
 
-def _size(images: Tensor) -> tuple[int, int]:
-    return images.shape[-2], images.shape[-1]
+def _size(images: Tensor) -> tuple[int, ...]:
+    return tuple(images.shape[2:])
 
 
 def _provenance(model: nn.Module) -> Provenance:

@@ -125,7 +125,9 @@ def _one_row_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, 
             f"`layer` {name} must give features for each of the {len(images)} images, got shape {tuple(found.shape)}"
         )
     rows = found.float()
-    if rows.ndim == 3:
+    if images.ndim == rows.ndim != 4:  # of volumes and signals
+        rows = rows.flatten(2).mean(2)
+    elif rows.ndim == 3:
         rows = rows.mean(1)
     elif rows.ndim == 4:
         height, width = images.shape[2:]

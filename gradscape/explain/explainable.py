@@ -102,22 +102,33 @@ def _evaluate(model: nn.Module) -> None:
 
 
 def images_for(
-    model: nn.Module, images: Shaped[Tensor, "batch channels height width"]
-) -> Shaped[Tensor, "batch channels height width"]:
+    model: nn.Module, images: Shaped[Tensor, "batch channels *size"]
+) -> Shaped[Tensor, "batch channels *size"]:
     """Return a copy of the images with the model's device and precision, a leaf that gradients can flow into.
 
     Raises:
         TypeError: If the images are no float tensor.
-        ValueError: If they are not a batch with at least one image.
+        ValueError: If they are not a batch with at least one image, volume or signal.
     """
     given: Any = images
     if not isinstance(given, Tensor) or not given.is_floating_point():
         kind = given.dtype if isinstance(given, Tensor) else type(given).__name__
         raise TypeError(f"`images` must be a float tensor (images, channels, height, width), got {kind}")
-    if images.ndim != 4 or not images.numel():
-        raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")
+    if not images.numel() or not _may_be_a_batch(model, images.ndim):
+        raise ValueError(
+            "`images` must be (images, channels, height, width), volumes (images, channels, depth, height, width), or "
+            f"signals (images, channels, length), got the shape {tuple(images.shape)}"
+        )
     dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), images.dtype)
     return images.detach().to(model_device(model), dtype, copy=True)
+
+
+def _may_be_a_batch(model: nn.Module, dimensions: int) -> bool:
+    """Whether images have these dimensions; three may be one picture too, which torch takes without a batch."""
+    if dimensions != 3:
+        return dimensions in (4, 5)
+    kinds = {type(module) for module in model.modules()}
+    return nn.Conv2d not in kinds or nn.Conv1d in kinds
 
 
 def check_finite(images: Tensor) -> None:

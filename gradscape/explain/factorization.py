@@ -112,6 +112,8 @@ def factorize_features(
     Source: Collins et al. 2018, section 3.
     """
     name, layer = resolve_layer(model, target_layer, images)
+    if images.ndim != 4:
+        raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")
     height, width = images.shape[2:]
     with explainable(model), torch.no_grad():
         features = _features(model, images_for(model, images), layer)

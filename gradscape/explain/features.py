@@ -19,7 +19,7 @@ __all__ = ["as_array", "copied", "feature_maps", "listening", "run_listened", "r
 
 def feature_maps(
     model: nn.Module,
-    images: Shaped[Tensor, "batch channels height width"],
+    images: Shaped[Tensor, "batch channels *size"],
     *,
     layer: str | nn.Module,
     forward: ForwardFunction | None = None,
@@ -36,7 +36,7 @@ def feature_maps(
         forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
-        (N, C, H, W) float32.
+        (N, C, H, W) float32; of volumes (N, C, D, H, W), of signals (N, C, L).
 
     Raises:
         TypeError: If the images are not floating point.
@@ -53,7 +53,7 @@ def feature_maps(
     if not isinstance(features, Tensor) or features.ndim < 3 or len(features) != len(images):
         came = f"the shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
         raise ValueError(f"`layer` {name} must give maps (images, channels, height, width), got {came}; choose another")
-    return as_array(as_maps(features, (images.shape[2], images.shape[3])))
+    return as_array(as_maps(features, tuple(images.shape[2:])))
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def listening(
             one.remove()
 
 
-def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels height width"]) -> None:
+def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels *size"]) -> None:
     """Run the model once, in eval mode and without gradients, for those who listen; it is left as it was.
 
     Raises:
@@ -97,7 +97,7 @@ def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels height
         call_model(model, images_for(model, images))
 
 
-def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels height width"]) -> None:
+def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels *size"]) -> None:
     """Run the model as `run_listened` does, on tensors that have shapes but neither values nor memory.
 
     Raises:

@@ -74,7 +74,7 @@ def _is_relu6(func: Any, options: Mapping[str, Any]) -> bool:
 
 def guided_backprop(
     model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
+    images: Float[Tensor, "batch channels *size"],
     *,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
@@ -94,7 +94,7 @@ def guided_backprop(
         forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
-        (N, C, H, W) float32, signed, in units of the score per unit of the images.
+        Of the images' shape, float32, signed, in units of the score per unit of the images.
 
     Raises:
         TypeError: If `images`, a class or what `score` gives is of the wrong kind.
@@ -130,7 +130,7 @@ def guided_backprop(
 
 def guided_gradcam(
     model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
+    images: Float[Tensor, "batch channels *size"],
     *,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
@@ -148,7 +148,7 @@ def guided_gradcam(
         forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
-        (N, C, H, W) float32: `guided_backprop` times the heatmap as displayed, between 0 and 1 and resized bilinearly.
+        Of the images' shape, float32: `guided_backprop` times the heatmap as displayed, between 0 and 1.
 
     Raises:
         TypeError: As `guided_backprop`.

@@ -19,6 +19,8 @@ __all__ = ["PassedMap", "trace_maps"]
 _NO_FINDERS = (
     *(nn.Identity, nn.modules.dropout._DropoutNd, nn.Flatten, nn.Unflatten),
     *(nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+    *(nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
+    *(nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d),
 )
 
 
@@ -73,7 +75,7 @@ def trace_maps(model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor
         before = events[: weighing[-1]] if weighing else []
         head = events[weighing[-1]].input if weighing else None
         givers = _outermost(before, Counter(event.name for event in events))
-        size = (images.shape[-2], images.shape[-1])
+        size = tuple(images.shape[2:])
         counts = _influential_places(givers, [*outputs, *_differentiable_in(head)], size)
         crossed = _nodes_on_every_path(outputs, image)
         names = {id(event.output): event.name for event in givers}
@@ -116,7 +118,7 @@ def _normalized_from(event: _Event, names: Mapping[int, str]) -> str | None:
 
 
 def _influential_places(
-    events: list[_Event], results: list[Tensor], image_size: tuple[int, int]
+    events: list[_Event], results: list[Tensor], image_size: tuple[int, ...]
 ) -> list[tuple[int, int]]:
     """For each event how many places its map has, 0 if it is none, and how many of them reach the results.
 

@@ -118,6 +118,11 @@ def _passed(
         if idle:
             raise_why_blind(model, images, layer_names(model))
             raise ValueError(f"`target_layer` {idle[0]} does not run in a forward pass; choose a layer that does")
+        if len(explained.scores) != len(own):
+            raise ValueError(
+                f"`model` must give a score for each of the {len(own)} images, got {len(explained.scores)}; say with "
+                "`score` what is explained of each image"
+            )
         _check_scores(explained.scores, model)
         try:
             gradients = _differentiated(explained.scores, listener.features) if differentiate else {}

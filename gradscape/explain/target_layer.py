@@ -98,9 +98,9 @@ def find_target_layer(model: nn.Module, images: Tensor) -> str:
         raise
     if not passed:
         raise_why_blind(model, images, layers)
-        height, width = images.shape[-2:]
+        size = "×".join(map(str, images.shape[2:]))
         raise ValueError(
-            f"`model` has no layer that makes a map with more than one place of images of {height}×{width} pixels; "
+            f"`model` has no layer that makes a map with more than one place of images of {size} pixels; "
             "give larger images, or a model with convolutions or patches"
         )
     crossed = [one for one in passed if one.on_every_path and one.places <= _DEPTHS * passed[-1].places]

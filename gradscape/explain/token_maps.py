@@ -9,8 +9,8 @@ _ALIKE = 1.4  # convolutions without padding distort small maps by less; Swin's 
 _MOST_OTHER_TOKENS = 16  # class, distillation and register tokens before those of the patches
 
 
-def as_maps(features: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """Return a layer's output, or a gradient of its shape, as maps (N, C, h, w).
+def as_maps(features: Tensor, image_size: tuple[int, ...]) -> Tensor:
+    """Return a layer's output, or a gradient of its shape, as maps (N, C, h, w); of volumes and signals as it is.
 
     Known from the shape alone: maps (N, C, h, w); channels last (N, h, w, C), as in Swin, where h × w has about the
     image's proportions and the last two sides do not; tokens (N, L, C), as in ViT, where the last h·w
@@ -18,11 +18,13 @@ def as_maps(features: Tensor, image_size: tuple[int, int]) -> Tensor:
 
     Args:
         features: What the layer gave.
-        image_size: (H, W) of the images in pixels.
+        image_size: (H, W) of the images in pixels; (D, H, W) of volumes, (L,) of signals.
 
     Raises:
         ValueError: If the shape is none of these.
     """
+    if len(image_size) != 2:
+        return _as_they_are(features, image_size)
     if features.ndim == 4:
         _, first, second, third = features.shape
         as_last, as_second = (_distortion(grid, image_size) for grid in ((first, second), (second, third)))
@@ -37,13 +39,25 @@ def as_maps(features: Tensor, image_size: tuple[int, int]) -> Tensor:
     return features[:, -grid[0] * grid[1] :].unflatten(1, grid).movedim(3, 1)
 
 
-def find_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | None:
+def _as_they_are(features: Tensor, image_size: tuple[int, ...]) -> Tensor:
+    if features.ndim != 2 + len(image_size):
+        wanted = {1: "(N, C, l)", 3: "(N, C, d, h, w)"}[len(image_size)]
+        raise ValueError(
+            f"`target_layer` must give maps {wanted} of inputs with {len(image_size)} "
+            f"dimension{'s' * (len(image_size) > 1)}, got the shape {tuple(features.shape)}; choose another layer"
+        )
+    return features
+
+
+def find_grid(tokens: int, image_size: tuple[int, ...]) -> tuple[int, int] | None:
     """Return the (h, w) of the square patches among `tokens`, as many as can be; None if none tile the image.
 
     Args:
         tokens: Number of tokens, patches and others.
-        image_size: (H, W) of the images in pixels.
+        image_size: (H, W) of the images in pixels; of volumes and signals, which have no such grid, their size.
     """
+    if len(image_size) != 2:
+        return None
     height, width = image_size
     sides = (side for side in range(1, min(height, width) + 1) if height % side == 0 and width % side == 0)
     grids = ((height // side, width // side) for side in sides)
