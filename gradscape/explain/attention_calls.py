@@ -28,7 +28,7 @@ _HANDING_ON = (
     *(F.dropout, torch.dropout, Tensor.to, Tensor.type_as, Tensor.float, Tensor.half, Tensor.bfloat16),
     *(Tensor.contiguous, Tensor.clone),
 )
-_EXCHANGING = (Tensor.transpose, torch.transpose, Tensor.permute, Tensor.mT.__get__)
+_EXCHANGING = (Tensor.transpose, torch.transpose, Tensor.permute, Tensor.mT.__get__)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -178,9 +178,9 @@ class _AttentionSeen(TorchFunctionMode):
             query_dim = -1 if exchanged else -2
             return self._finish(output, query_dim % output.ndim, output.shape[-3 - query_dim])
         elif func is torch.einsum and isinstance(args[0], str) and not exchanged:
-            query_dim = _einsum_query(args[0], places[0] - 1)
-            if query_dim is not None:
-                return self._finish(output, query_dim, output.shape[-1])
+            found = _einsum_query(args[0], places[0] - 1)
+            if found is not None:
+                return self._finish(output, found, output.shape[-1])
         return output
 
     def _finish(self, output: Tensor, query_dim: int, depth: int) -> Tensor:
@@ -201,7 +201,7 @@ def _einsum_query(equation: str, operand: int) -> int | None:
     letters = operands.split(",")
     if "." in equation or not result or len(letters) != 2 or len(letters[operand]) < 3:
         return None
-    query, key = letters[operand][-2:]
+    query, key = letters[operand][-2], letters[operand][-1]
     return result.index(query) if query in result and key not in result else None
 
 

@@ -3,10 +3,9 @@
 import io
 import os
 from collections.abc import Callable, Sequence
-from contextlib import ContextDecorator
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, final
 
 import matplotlib as mpl
 import numpy as np
@@ -98,7 +97,8 @@ _RC: dict[Any, Any] = {
 }
 
 
-class _Styled(ContextDecorator):
+@final
+class _Styled:
     """The house style, inside of a block or of a function that draws."""
 
     def __enter__(self) -> None:

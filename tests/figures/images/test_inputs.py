@@ -124,7 +124,9 @@ def test_signals_are_drawn_in_every_style_also_where_a_map_is_faulty(style: Any)
     assert any("not finite" in text.get_text().replace("\n", " ") for ax in page.axes for text in ax.texts)
     if style == "masked":
         ax = plot_heatmap(signals()[0], maps, 0, style=style, channels=1)
-        np.testing.assert_allclose(ax.lines[1].get_ydata(), signals()[0, 1].numpy() * maps.display[0], rtol=1e-6)
+        np.testing.assert_allclose(
+            np.asarray(ax.lines[1].get_ydata()), signals()[0, 1].numpy() * maps.display[0], rtol=1e-6
+        )
 
 
 def test_more_curves_than_can_be_told_apart_are_refused() -> None:
