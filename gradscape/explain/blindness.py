@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.graph import Node
 
 from gradscape.explain.explainable import call_model, explainable, images_for, uncompiled
 
@@ -51,7 +50,7 @@ def _cause(model: nn.Module, images: Tensor, layers: Mapping[str, nn.Module]) ->
         for name, module in layers.items():
             hooks.callback(module.register_forward_hook(_listener(name, ran)).remove)
         outputs = list(tensors_in(call_model(model, images_for(model, images).requires_grad_())))
-        operations = {node.name() for node in _nodes(outputs)}
+        operations = _operations(outputs)
     given = type(uncompiled(model)).__name__
     if layers and not ran:
         return (
@@ -116,13 +115,13 @@ def _listener(name: str, ran: list[_Ran]) -> Callable[..., None]:
     return listen
 
 
-def _nodes(outputs: list[Tensor]) -> set[Node]:
-    """All operations that the outputs came from."""
-    waiting = [one.grad_fn for one in outputs if one.grad_fn is not None]
+def _operations(outputs: list[Tensor]) -> set[str]:
+    """The names of all operations that the outputs came from."""
+    waiting: list[Any] = [one.grad_fn for one in outputs if one.grad_fn is not None]
     seen = set(waiting)
     while waiting:
         for child, _ in waiting.pop().next_functions:
             if child is not None and child not in seen:
                 seen.add(child)
                 waiting.append(child)
-    return seen
+    return {node.name().rpartition("::")[2] for node in seen}

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._provenance import current_versions
-from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
@@ -92,6 +92,7 @@ def factorize_features(
     components: int,
     target_layer: str | nn.Module | None = None,
     head: Callable[[Tensor], Tensor] | None = None,
+    forward: ForwardFunction | None = None,
     seed: int = 0,
 ) -> FeatureFactors:
     """Find concepts that recur over images: a non-negative factorization of all their places' features.
@@ -102,6 +103,7 @@ def factorize_features(
         components: Number of concepts, K.
         target_layer: The layer, by name or module; None for the automatic one.
         head: From pooled features (K, C) to scores (K, classes), such as the model's last linear layer.
+        forward: (model, images) -> output, where the model takes more than images.
         seed: Of the solver's start.
 
     Raises:
@@ -111,6 +113,7 @@ def factorize_features(
 
     Source: Collins et al. 2018, section 3.
     """
+    model = called_by(model, forward)
     name, layer = resolve_layer(model, target_layer, images)
     if images.ndim != 4:
         raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")

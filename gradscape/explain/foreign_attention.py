@@ -152,7 +152,9 @@ def attends_in_whole_images(call: AttentionCall, batch: int) -> bool:
         return False
     queries, heads = shape[-2], shape[1] if len(shape) == 4 else 1
     before = call.running[-1].input_shape[1:]
-    layouts = [(before[-1], math.prod(before[:-1])), (before[0], math.prod(before[1:]))] if len(before) > 1 else []
+    layouts = [(before[-1], math.prod(before[:-1]))] if len(before) > 1 else []  # channels and places
+    if len(before) == 3:
+        layouts.append((before[0], math.prod(before[1:])))
     return queries == call.depth or (heads * queries, call.depth) not in layouts
 
 

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
 from gradscape.explain.blindness import raise_why_blind
-from gradscape.explain.explainable import uncompiled
+from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
 from gradscape.explain.layer_trace import trace_maps
 
 __all__ = ["find_target_layer", "layer_names", "named_layer", "resolve_layer"]
@@ -75,7 +75,7 @@ def named_layer(model: nn.Module, asked: str | nn.Module, *, argument: str = "ta
     return asked, layer
 
 
-def find_target_layer(model: nn.Module, images: Tensor) -> str:
+def find_target_layer(model: nn.Module, images: Tensor, *, forward: ForwardFunction | None = None) -> str:
     """Return the name of the last layer with places that all that comes after it goes through.
 
     One image is followed through the model; `trace_maps` says what counts as a map. A head that joins maps of several
@@ -86,10 +86,12 @@ def find_target_layer(model: nn.Module, images: Tensor) -> str:
     Args:
         model: Any module.
         images: (N, C, H, W).
+        forward: (model, images) -> output, where the model takes more than images.
 
     Raises:
         ValueError: No layer gives a map with more than one place, or no gradients lead through the model.
     """
+    model = called_by(model, forward)
     layers = layer_names(model)
     try:
         passed = trace_maps(model, layers, images)

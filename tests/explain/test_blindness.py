@@ -13,6 +13,7 @@ from torch.utils.checkpoint import checkpoint
 from gradscape.explain.attention import attention_maps
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.embedding_features import extract_features
+from gradscape.explain.faithfulness import measure_faithfulness
 from gradscape.explain.features import feature_maps
 from gradscape.explain.guided import guided_backprop, guided_gradcam
 from gradscape.explain.target_layer import find_target_layer
@@ -206,6 +207,19 @@ def test_a_statically_quantized_network_shows_its_features_and_refuses_gradients
     np.testing.assert_allclose(found.raw, eigencam(seen[0], seen[0]).numpy(), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.filterwarnings("ignore")
+def test_a_dynamically_quantized_network_is_refused_by_its_missing_derivative() -> None:
+    torch.backends.quantized.engine = torch.backends.quantized.supported_engines[-1]
+    ao: Any = torch.ao.quantization
+    model = ao.quantize_dynamic(small_net(), {nn.Linear})
+    with pytest.raises(ValueError, match=r"^`model` must be made of operations that have a derivative"):
+        heatmaps(model, images(), method="gradcam", target_layer="1")
+    np.testing.assert_array_equal(
+        heatmaps(model, images(), method="eigencam", target_layer="1").raw,
+        heatmaps(small_net(), images(), method="eigencam", target_layer="1").raw,
+    )
+
+
 class Pair(nn.Module):
     """Two images through one encoder, and how alike they are."""
 
@@ -276,6 +290,17 @@ def test_every_function_takes_a_forward() -> None:
         np.testing.assert_allclose(
             of(pair, images(), score=score, forward=forward), of(alone, images(), score=score), rtol=1e-4, atol=1e-9
         )
+    found = [find_target_layer(pair, images(), forward=forward), find_target_layer(alone, images())]
+    assert found[0] == found[1]
+
+    def one_by_one(model: nn.Module, shown: Tensor) -> Tensor:
+        return model(others[:1].expand_as(shown), shown)
+
+    maps = heatmaps(pair, images(), method="gradcam", target_layer="encoder.3", score=score, forward=one_by_one)
+    measured = [measure_faithfulness(pair, images(), maps, score=score, forward=one_by_one, steps=2)]
+    alone.other = alone.other[:1]
+    measured.append(measure_faithfulness(alone, images(), maps, score=score, steps=2))
+    np.testing.assert_allclose(measured[0].deletion, measured[1].deletion, rtol=1e-5)
     batches = [(images(), torch.arange(3))]
     np.testing.assert_array_equal(
         extract_features(pair, batches, layer="encoder.5", forward=forward).values,
