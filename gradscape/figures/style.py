@@ -183,6 +183,7 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
         "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},
         "png": {"Software": "gradscape"},
     }
+    make_legible(figure)
     paths = []
     layout = figure.get_layout_engine()
     try:
@@ -205,6 +206,7 @@ def picture_bytes(figure: Figure, *, dots: int = 300) -> bytes:
         figure: What to draw.
         dots: Of the picture, an inch.
     """
+    make_legible(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots, metadata={"Software": "gradscape"})
     return buffer.getvalue()

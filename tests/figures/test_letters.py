@@ -44,6 +44,19 @@ def test_a_letter_that_no_font_has_is_said_once_and_drawn_as_a_square(
     assert CJK in caplog.text
 
 
+def test_what_was_written_into_a_figure_afterwards_is_saved_legibly(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(letters, "_candidates", list)
+    figure = page("plain")
+    with styled():
+        text = figure.text(0, 0, CJK)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        save_figure(figure, tmp_path / "page")
+    assert text.get_text() == "\u25a1"
+
+
 def test_a_letter_comes_from_another_font_that_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(letters, "_candidates", lambda: [("Without", "without.ttf"), ("With", "with.ttf")])
     monkeypatch.setattr(letters, "_letters_of", lambda path: frozenset(CJK if path == "with.ttf" else "ab"))

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -148,7 +149,7 @@ def bare(ax: Axes) -> Axes:
 
 def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> str:
     """Text broken to so many inches of letters of a size, cut with an ellipsis where the lines do not suffice."""
-    letters = max(int(inches * _LETTERS_PER_INCH / size), 4)
+    letters = max(int(inches * _LETTERS_PER_INCH / size / _width(text)), 4)
     # Names of files and layers may be broken behind an underscore.
     parts = textwrap.wrap(one_line(text).replace("_", "_ "), letters, max_lines=lines, placeholder="…")
     broken = [part.replace("_ ", "_") for part in parts]
@@ -160,8 +161,13 @@ def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> 
 
 def fitted_end(text: str, inches: float, *, size: float = SMALL) -> str:
     """Text on a line of so many inches, cut at its beginning: the end of a module's name tells most."""
-    letters, text = max(int(inches * _LETTERS_PER_INCH / size), 4), one_line(text)
+    letters, text = max(int(inches * _LETTERS_PER_INCH / size / _width(text)), 4), one_line(text)
     return text if len(text) <= letters else f"…{text[1 - letters :]}"
+
+
+def _width(text: str) -> float:
+    """Of a text's letters in the mean, where Latin ones are 1 and Chinese ones 2."""
+    return 1 + sum(east_asian_width(letter) in "WF" for letter in text) / max(len(text), 1)
 
 
 def drawable(

@@ -12,7 +12,7 @@ from gradscape.explain.attention_map import AttentionMap
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.attention import figure_attention, figure_batch_weights
 from gradscape.figures.images.explained_images import figure_explained_images
-from gradscape.figures.images.grid import drawable
+from gradscape.figures.images.grid import drawable, fitted
 from gradscape.figures.images.heatmaps import figure_heatmaps, plot_heatmap
 from gradscape.figures.images.signals import chosen_curves
 from tests.figures.images.test_heatmaps import arrays, as_drawn, drawn, gray, make_heatmaps, panels
@@ -136,3 +136,8 @@ def test_more_curves_than_can_be_told_apart_are_refused() -> None:
     assert torch.equal(chosen_curves(many, (11, 2)), many[:, [11, 2]])
     with pytest.raises(ValueError, match="`channels` must be up to 3 numbers from 0 to 11, got 12"):
         chosen_curves(many, 12)
+
+
+def test_wide_letters_take_twice_the_room() -> None:
+    assert len(fitted("\u732b" * 100, 1.0)) == len(fitted("a" * 100, 1.0)) // 2
+    assert fitted("cat", 1.0) == "cat"
