@@ -147,6 +147,11 @@ def heatmaps(
             raw = _shared_maps(name, layer, seen, _size(images))
         else:
             raw = _package_maps(name, layers[layer], seen, model, images, score=score)
+        if len(raw) != len(images):
+            raise ValueError(
+                f"`target_layer` {layer} must give a map for each of the {len(images)} images, along its first "
+                f"dimension, got {len(raw)}; choose another layer"
+            )
         key = f"{name}@{layer}" if many_methods and many_layers else layer if many_layers else name
         found[key] = Heatmaps(
             raw,

@@ -137,3 +137,19 @@ def test_scores_for_another_number_of_images_are_refused() -> None:
 
     with pytest.raises(ValueError, match="`model` must give a score for each of the 4 images, got 8"):
         heatmaps(Doubled(*signal_net()), signals(), method="gradcam", target_layer="3")
+
+
+def test_maps_for_another_number_of_images_are_refused_by_the_layer() -> None:
+    class Heads(nn.Module):
+        """Two heads along the first dimension."""
+
+        def forward(self, features: Tensor) -> Tensor:
+            return features.unflatten(1, (4, 2)).movedim(2, 1).flatten(0, 1)
+
+    class Joined(nn.Module):
+        def forward(self, features: Tensor) -> Tensor:
+            return features.unflatten(0, (-1, 2)).mean((1, 3))
+
+    net = nn.Sequential(nn.Conv2d(3, 8, 3), Heads(), Joined(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
+    with pytest.raises(ValueError, match=r"`target_layer` 1 must give a map for each of the 3 images, .* got 6"):
+        heatmaps(net, torch.rand(3, 3, 9, 12), method="gradcam", target_layer="1")
