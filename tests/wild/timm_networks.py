@@ -1,0 +1,104 @@
+"""One network of every module of timm's, the smallest or cut in depth, at small and odd sizes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import timm
+
+from tests.wild.places import CHANNELS_FIRST, CHANNELS_LAST, Places, tokens
+from tests.wild.subject import CLASSES, Subject, pictures
+
+__all__ = ["TIMM"]
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """How a network is built and what it is shown."""
+
+    size: tuple[int, int] = (64, 96)
+    places: Places | None = CHANNELS_FIRST
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+_CONVOLUTIONAL = """
+test_byobnet mobileone_s1 repvgg_a0 gernet_s test_convnext cpubone_nano cs3darknet_focus_s cspnext_tiny densenet121 dla46x_c
+dpn48b edgenext_xx_small efficientvim_m1 efficientvit_b0 test_efficientnet fasternet_t0 fastvit_t8 ghostnet_050 hardcorenas_b
+hgnetv2_b0 hrnet_w18_small iformer_t inception_next_atto lcnetv2_small lowformer_b0 poolformer_s12 mobilenetv3_small_050
+mobilenetv4_conv_small_035 mobilevit_xxs mobilevitv2_050 nextvit_small nf_regnet_b0 test_nfnet rdnet_tiny regnetx_002
+repghostnet_050 repvit_m0_9 res2net50_14w_8s resnest14d test_resnet resnet10t resnetv2_18 rexnet_100 selecsls42
+legacy_seresnet18 shvit_s1 skresnet18 starnet_s050 swiftformer_xs tresnet_m ese_vovnet19b_slim_dw legacy_xception xception41
+davit_tiny focalnet_tiny_srf convmixer_768_32 csatv2
+"""
+
+_SHOWN: dict[str, _Shown] = {
+    **{name: _Shown() for name in _CONVOLUTIONAL.split()},
+    "beit_base_patch16_224": _Shown(places=tokens(before=1), options={"depth": 2, "img_size": (64, 96)}),
+    "halonet_h1": _Shown((128, 192)),
+    "cait_xxs24_224": _Shown(places=tokens(), options={"depth": 3, "img_size": (64, 96)}),
+    "coat_tiny": _Shown(places=None, options={"img_size": (64, 96)}),
+    "convit_tiny": _Shown((96, 96), places=tokens(before=1), options={"depth": 3, "local_up_to_layer": 1, "img_size": 96}),
+    "crossvit_tiny_240": _Shown((240, 240), places=None),
+    "deepseek_vit_412m": _Shown(places=None, options={"depth": 2, "img_size": (56, 84)}),
+    "deit_tiny_distilled_patch16_224": _Shown(places=tokens(before=2), options={"depth": 3, "img_size": (64, 96)}),
+    "deit3_small_patch16_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
+    "efficientformer_l1": _Shown((224, 224), places=tokens()),
+    "efficientformerv2_s0": _Shown((224, 224)),
+    "efficientvit_m0": _Shown((224, 224)),
+    "eva02_tiny_patch14_224": _Shown((56, 84), places=tokens(before=1), options={"depth": 3, "img_size": (56, 84)}),
+    "vit_tiny_patch16_dinov3_qkvb": _Shown(places=tokens(before=5), options={"depth": 3, "img_size": (64, 96)}),
+    "gcvit_xxtiny": _Shown(options={"img_size": (224, 224)}, size=(224, 224)),
+    "gemma4_vit_167m": _Shown(places=None, options={"depth": 2}),
+    "hiera_tiny_224": _Shown((224, 224), places=None),
+    "sam2_hiera_tiny": _Shown((128, 192), places=CHANNELS_LAST),
+    "inception_resnet_v2": _Shown((107, 139)),
+    "inception_v3": _Shown((107, 139)),
+    "inception_v4": _Shown((107, 139)),
+    "levit_128s": _Shown((224, 224), places=tokens()),
+    "mambaout_femto": _Shown(places=CHANNELS_LAST),
+    "test_coatnet": _Shown((64, 96), options={"img_size": (64, 96)}),
+    "test_maxvit": _Shown((64, 96), options={"img_size": (64, 96)}),
+    "caformer_s18": _Shown(),
+    "gmlp_ti16_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96), "num_blocks": 3}),
+    "mixer_s32_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96), "num_blocks": 3}),
+    "resmlp_12_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96), "num_blocks": 3}),
+    "mobilenetv5_300m": _Shown(),
+    "mvitv2_tiny": _Shown(places=tokens(), options={"img_size": (64, 96), "depths": (1, 1, 2, 1)}),
+    "naflexvit_base_patch16_gap": _Shown(places=tokens(), options={"depth": 2}),
+    "nasnetalarge": _Shown((96, 139), options={"stem_size": 32, "num_features": 1056, "channel_multiplier": 2}),
+    "nest_tiny": _Shown((224, 224)),
+    "pit_ti_distilled_224": _Shown(places=tokens(before=2), options={"img_size": (64, 96)}),
+    "pnasnet5large": _Shown((96, 139)),
+    "pvt_v2_b0": _Shown(),
+    "qwen3_vit_88m": _Shown(places=None, options={"depth": 2}),
+    "sequencer2d_s": _Shown((64, 96), places=CHANNELS_LAST),
+    "swin_tiny_patch4_window7_224": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4}),
+    "swinv2_tiny_window8_256": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4}),
+    "swinv2_cr_tiny_224": _Shown(options={"img_size": (64, 96), "window_size": 4}),
+    "tiny_vit_5m_224": _Shown((64, 96)),
+    "tnt_s_patch16_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
+    "twins_pcpvt_small": _Shown(places=tokens()),
+    "vgg11": _Shown(options={"num_features": 40}),
+    "visformer_tiny": _Shown(options={"img_size": (64, 96)}),
+    "test_vit": _Shown(places=tokens(before=1), options={"img_size": (64, 96)}),
+    "vit_tiny_r_s16_p8_224": _Shown((128, 192), places=tokens(before=1), options={"depth": 3, "img_size": (128, 192)}),
+    "test_vit_relpos": _Shown(places=tokens(), options={"img_size": (64, 96)}),
+    "samvit_base_patch16_224": _Shown(places=CHANNELS_LAST, options={"depth": 2, "img_size": (64, 96)}),
+    "vitamin_small_224": _Shown(places=tokens(), options={"img_size": (64, 96)}),
+    "volo_d1_224": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96)}),
+    "xcit_nano_12_p8_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
+}
+
+
+def _subject(name: str, shown: _Shown) -> Subject:
+    return Subject(
+        name=f"timm {name}",
+        family=timm.models.model_entrypoint(name).__module__.removeprefix("timm.models."),
+        build=partial(timm.create_model, name, pretrained=False, num_classes=CLASSES, **shown.options),
+        inputs=pictures(3, *shown.size),
+        places=shown.places,
+    )
+
+
+TIMM = [_subject(name, shown) for name, shown in _SHOWN.items()]
