@@ -1,6 +1,5 @@
 """Twelve small networks as strangers write them, each with something that a tool could overlook."""
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -132,7 +131,9 @@ class _Detecting(nn.Module):
 def _detection(_: nn.Module) -> Callable[[Any, Tensor], Tensor]:
     def loss(output: list[dict[str, Tensor]], labels: Tensor) -> Tensor:
         pairs = zip(output, labels, strict=True)
-        return torch.stack([one["boxes"].square().mean() - one["scores"][:, label].log().mean() for one, label in pairs])
+        return torch.stack(
+            [one["boxes"].square().mean() - one["scores"][:, label].log().mean() for one, label in pairs]
+        )
 
     return loss
 
@@ -206,9 +207,7 @@ class _Scriptable(nn.Module):
 
 
 def _scripted() -> nn.Module:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        scripted: nn.Module = torch.jit.script(_Scriptable())
+    scripted: nn.Module = torch.jit.script(_Scriptable())
     return scripted
 
 
@@ -237,7 +236,8 @@ def _own(name: str, build: Callable[[], nn.Module], **options: Any) -> Subject:
 OWN = [
     _own("dict in", _DictIn, inputs=_masked),
     _own(
-        *("tuple out", _TupleOut),
+        "tuple out",
+        _TupleOut,
         loss=_first_of,
         metric=lambda output, labels: output[0].argmax(1) == labels,
         score=lambda output: output[0][:, 1],
@@ -247,14 +247,16 @@ OWN = [
     _own("weight_norm", _weight_normed, places=CHANNELS_FIRST),
     _own("LSTM", _Recurrent),
     _own(
-        *("PINN", _Physical),
+        "PINN",
+        _Physical,
         inputs=lambda count: torch.linspace(-2, 2, count)[:, None],
         labels=lambda count: torch.linspace(-2, 2, count)[:, None],
         loss=_residual,
         metric=None,
     ),
     _own(
-        *("segmentation", _Segmenting),
+        "segmentation",
+        _Segmenting,
         labels=lambda count: torch.arange(count * 12 * 20).reshape(count, 12, 20) % CLASSES,
         loss=_per_pixel,
         metric=None,
@@ -262,7 +264,8 @@ OWN = [
         places=CHANNELS_FIRST,
     ),
     _own(
-        *("detection", _Detecting),
+        "detection",
+        _Detecting,
         loss=_detection,
         metric=None,
         score=lambda output: torch.stack([one["scores"][:, 1].sum() for one in output]),

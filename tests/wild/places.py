@@ -1,6 +1,5 @@
 """Where the places of a family's features are, as its authors wrote it: said here by hand, and guessed nowhere."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,16 +15,11 @@ class Places:
         channels_last: Whether maps of three axes are (h, w, C) and not (C, h, w).
         first_at: Layers that give (C, h, w) all the same.
         before: Tokens before those of the places, where features are (L, C).
-        after: Tokens after them.
-        order: From the token's number, counted without the others, to its place in row-major order, given (h, w); None
-            for row by row.
     """
 
     channels_last: bool = False
     first_at: tuple[str, ...] = ()
     before: int = 0
-    after: int = 0
-    order: Callable[[int, int], np.ndarray] | None = None
 
     def maps(self, features: np.ndarray, layer: str, image_size: tuple[int, int]) -> np.ndarray:
         """One image's features, or a gradient of their shape, as maps (C, h, w).
@@ -38,12 +32,8 @@ class Places:
         if features.ndim == 3:
             last = self.channels_last and layer not in self.first_at
             return np.moveaxis(features, 2, 0) if last else features
-        placed = features[self.before : len(features) - self.after]
+        placed = features[self.before :]
         height, width = _grid(len(placed), image_size)
-        if self.order is not None:
-            rows = np.empty_like(placed)
-            rows[self.order(height, width)] = placed
-            placed = rows
         return placed.T.reshape(-1, height, width)
 
 
@@ -62,6 +52,6 @@ CHANNELS_FIRST = Places()
 CHANNELS_LAST = Places(channels_last=True)
 
 
-def tokens(*, before: int = 0, after: int = 0, order: Callable[[int, int], np.ndarray] | None = None) -> Places:
-    """Features in a row; where a layer gives maps, channels come first."""
-    return Places(before=before, after=after, order=order)
+def tokens(*, before: int = 0) -> Places:
+    """Features in a row, row by row; where a layer gives maps, channels come first."""
+    return Places(before=before)

@@ -13,7 +13,7 @@ from tests.wild.subject import Subject
 __all__ = ["METHODS", "PlainMap", "plain_heatmaps"]
 
 METHODS = ["gradcam", "gradcam++", "hirescam", "layercam", "xgradcam"]
-_SHARE = 3e-4  # of the largest value
+_SHARE = 1e-3  # of the largest value
 _SHAKEN = 1e-5  # share by which features and gradients are rounded to see how well a map is conditioned
 
 

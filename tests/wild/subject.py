@@ -1,6 +1,5 @@
 """A stranger's network with what its owner would give to gradscape beside it."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -82,8 +81,7 @@ class Subject:
 
 def built(subject: Subject) -> nn.Module:
     """The network fresh from its library, always the same to the bit."""
-    with torch.random.fork_rng(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with torch.random.fork_rng():
         torch.manual_seed(0)
         return subject.build()
 
@@ -97,7 +95,11 @@ def ready(subject: Subject) -> nn.Module:
     generator = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.is_floating_point() and parameter.numel() > 1 and bool((parameter == parameter.flatten()[0]).all()):
+            if (
+                parameter.is_floating_point()
+                and parameter.numel() > 1
+                and bool((parameter == parameter.flatten()[0]).all())
+            ):
                 parameter.add_(_LIVELY * torch.randn(parameter.shape, generator=generator))
     _settle(model, subject)
     return model.train()

@@ -23,24 +23,28 @@ class _Shown:
 
 
 _CONVOLUTIONAL = """
-test_byobnet mobileone_s1 repvgg_a0 gernet_s test_convnext cpubone_nano cs3darknet_focus_s cspnext_tiny densenet121 dla46x_c
-dpn48b edgenext_xx_small efficientvim_m1 efficientvit_b0 test_efficientnet fasternet_t0 fastvit_t8 ghostnet_050 hardcorenas_b
-hgnetv2_b0 hrnet_w18_small iformer_t inception_next_atto lcnetv2_small lowformer_b0 poolformer_s12 mobilenetv3_small_050
-mobilenetv4_conv_small_035 mobilevit_xxs mobilevitv2_050 nextvit_small nf_regnet_b0 test_nfnet rdnet_tiny regnetx_002
-repghostnet_050 repvit_m0_9 res2net50_14w_8s resnest14d test_resnet resnet10t resnetv2_18 rexnet_100 selecsls42
-legacy_seresnet18 shvit_s1 skresnet18 starnet_s050 swiftformer_xs tresnet_m ese_vovnet19b_slim_dw legacy_xception xception41
-davit_tiny focalnet_tiny_srf convmixer_768_32 csatv2
+convmixer_768_32 cpubone_nano cs3darknet_focus_s csatv2 cspnext_tiny davit_tiny densenet121 dla46x_c dpn48b
+edgenext_xx_small efficientvim_m1 efficientvit_b0 ese_vovnet19b_slim_dw fasternet_t0 fastvit_t8 focalnet_tiny_srf
+gernet_s ghostnet_050 hardcorenas_b hgnetv2_b0 hrnet_w18_small iformer_t inception_next_atto lcnetv2_small
+legacy_seresnet18 legacy_xception lowformer_b0 mobilenetv3_small_050 mobilenetv4_conv_small_035 mobileone_s1
+mobilevit_xxs mobilevitv2_050 nextvit_small nf_regnet_b0 poolformer_s12 rdnet_tiny regnetx_002 repghostnet_050
+repvgg_a0 repvit_m0_9 res2net50_14w_8s resnest14d resnet10t resnetv2_18 rexnet_100 selecsls42 shvit_s1 skresnet18
+starnet_s050 swiftformer_xs test_byobnet test_convnext test_efficientnet test_nfnet test_resnet tresnet_m xception41
 """
 
 _SHOWN: dict[str, _Shown] = {
     **{name: _Shown() for name in _CONVOLUTIONAL.split()},
     "beit_base_patch16_224": _Shown(places=tokens(before=1), options={"depth": 2, "img_size": (64, 96)}),
-    "halonet_h1": _Shown((128, 192)),
+    "halonet_h1": _Shown((256, 256)),
     "cait_xxs24_224": _Shown(places=tokens(), options={"depth": 3, "img_size": (64, 96)}),
     "coat_tiny": _Shown(places=None, options={"img_size": (64, 96)}),
-    "convit_tiny": _Shown((96, 96), places=tokens(before=1), options={"depth": 3, "local_up_to_layer": 1, "img_size": 96}),
+    "convit_tiny": _Shown(
+        (96, 96), places=tokens(before=1), options={"depth": 3, "local_up_to_layer": 1, "img_size": 96}
+    ),
     "crossvit_tiny_240": _Shown((240, 240), places=None),
-    "deepseek_vit_412m": _Shown(places=None, options={"depth": 2, "img_size": (56, 84)}),
+    "deepseek_vit_412m": _Shown(
+        (56, 84), places=None, options={"depth": 2, "embed_dim": 64, "num_heads": 4, "img_size": (56, 84)}
+    ),
     "deit_tiny_distilled_patch16_224": _Shown(places=tokens(before=2), options={"depth": 3, "img_size": (64, 96)}),
     "deit3_small_patch16_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
     "efficientformer_l1": _Shown((224, 224), places=tokens()),
@@ -50,7 +54,7 @@ _SHOWN: dict[str, _Shown] = {
     "vit_tiny_patch16_dinov3_qkvb": _Shown(places=tokens(before=5), options={"depth": 3, "img_size": (64, 96)}),
     "gcvit_xxtiny": _Shown(options={"img_size": (224, 224)}, size=(224, 224)),
     "gemma4_vit_167m": _Shown(places=None, options={"depth": 2}),
-    "hiera_tiny_224": _Shown((224, 224), places=None),
+    "hiera_tiny_224": _Shown((224, 224), places=tokens()),
     "sam2_hiera_tiny": _Shown((128, 192), places=CHANNELS_LAST),
     "inception_resnet_v2": _Shown((107, 139)),
     "inception_v3": _Shown((107, 139)),
@@ -60,10 +64,10 @@ _SHOWN: dict[str, _Shown] = {
     "test_coatnet": _Shown((64, 96), options={"img_size": (64, 96)}),
     "test_maxvit": _Shown((64, 96), options={"img_size": (64, 96)}),
     "caformer_s18": _Shown(),
-    "gmlp_ti16_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96), "num_blocks": 3}),
-    "mixer_s32_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96), "num_blocks": 3}),
-    "resmlp_12_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96), "num_blocks": 3}),
-    "mobilenetv5_300m": _Shown(),
+    "gmlp_ti16_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96)}),
+    "mixer_s32_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96)}),
+    "resmlp_12_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96)}),
+    "mobilenetv5_300m": _Shown(options={"channel_multiplier": 0.25}),
     "mvitv2_tiny": _Shown(places=tokens(), options={"img_size": (64, 96), "depths": (1, 1, 2, 1)}),
     "naflexvit_base_patch16_gap": _Shown(places=tokens(), options={"depth": 2}),
     "nasnetalarge": _Shown((96, 139), options={"stem_size": 32, "num_features": 1056, "channel_multiplier": 2}),

@@ -63,26 +63,25 @@ def _segmenter(name: str) -> Subject:
     )
 
 
-def _detections(output: list[dict[str, Tensor]]) -> Tensor:
+def _scores(output: list[dict[str, Tensor]]) -> Tensor:
     """How much is found in each picture."""
     return torch.stack([one["scores"].sum() for one in output])
 
 
-def _detector(name: str, *, threshold: str = "box_score_thresh", **options: Any) -> Subject:
-    """A detector that was trained by nobody finds nothing, unless everything is found."""
-    few = {"num_classes": CLASSES, "weights_backbone": None, threshold: 0.0, **options}
+def _found(_: nn.Module) -> Callable[[Any, Tensor], Tensor]:
+    return lambda output, _labels: _scores(output)
 
-    def loss(_: nn.Module) -> Callable[[Any, Tensor], Tensor]:
-        return lambda output, _labels: _detections(output)
 
+def _detector(name: str, *size: int, **options: Any) -> Subject:
+    """A detector that nobody trained finds nothing, unless everything is found; then a few things do."""
     return Subject(
         name=f"torchvision {name}",
         family=_family(name),
-        build=_made(name, **few),
-        inputs=pictures(3, 64, 96),
-        loss=loss,
+        build=_made(name, num_classes=CLASSES, weights_backbone=None, **options),
+        inputs=pictures(3, *size),
+        loss=_found,
         metric=None,
-        score=_detections,
+        score=_scores,
         places=CHANNELS_FIRST,
         classifier=False,
     )
@@ -120,7 +119,13 @@ def _vit() -> Subject:
 
 def _maxvit() -> Subject:
     """Two stages, with windows that small images have."""
-    sizes = {"input_size": (96, 96), "partition_size": 3, "stem_channels": 32, "head_dim": 16, "stochastic_depth_prob": 0.1}
+    sizes = {
+        "input_size": (96, 96),
+        "partition_size": 3,
+        "stem_channels": 32,
+        "head_dim": 16,
+        "stochastic_depth_prob": 0.1,
+    }
     return Subject(
         name="torchvision MaxVit",
         family=_family("maxvit_t"),
@@ -139,11 +144,21 @@ def _with_small_head(name: str, *size: int) -> Subject:
         model.classifier = nn.Sequential(nn.Linear(channels, 40), nn.ReLU(inplace=True), nn.Linear(40, CLASSES))
         return model
 
-    return Subject(name=f"torchvision {name}", family=_family(name), build=build, inputs=pictures(3, *size), places=CHANNELS_FIRST)
+    return Subject(
+        name=f"torchvision {name}", family=_family(name), build=build, inputs=pictures(3, *size), places=CHANNELS_FIRST
+    )
 
 
 _SWIN = replace(CHANNELS_LAST, first_at=("permute",))
-_HALF_SIZE = {"min_size": 64, "max_size": 96}
+_SIDES = {"min_size": 64, "max_size": 96}
+_ONE_STAGE = {"score_thresh": 0.0, "detections_per_img": 4, "topk_candidates": 8}
+_TWO_STAGES = {
+    **_SIDES,
+    "box_score_thresh": 0.0,
+    "box_detections_per_img": 4,
+    "rpn_pre_nms_top_n_test": 20,
+    "rpn_post_nms_top_n_test": 8,
+}
 
 TORCHVISION = [
     _with_small_head("alexnet", 64, 96),
@@ -172,13 +187,13 @@ TORCHVISION = [
     _segmenter("deeplabv3_mobilenet_v3_large"),
     _segmenter("fcn_resnet50"),
     _segmenter("lraspp_mobilenet_v3_large"),
-    _detector("fasterrcnn_mobilenet_v3_large_320_fpn", **_HALF_SIZE),
-    _detector("keypointrcnn_resnet50_fpn", num_keypoints=3, **_HALF_SIZE),
-    _detector("maskrcnn_resnet50_fpn", **_HALF_SIZE),
-    _detector("fcos_resnet50_fpn", threshold="score_thresh", **_HALF_SIZE),
-    _detector("retinanet_resnet50_fpn", threshold="score_thresh", **_HALF_SIZE),
-    _detector("ssd300_vgg16", threshold="score_thresh"),
-    _detector("ssdlite320_mobilenet_v3_large", threshold="score_thresh"),
+    _detector("fasterrcnn_mobilenet_v3_large_320_fpn", 64, 96, **_TWO_STAGES),
+    _detector("keypointrcnn_resnet50_fpn", 64, 96, num_keypoints=3, **_TWO_STAGES),
+    _detector("maskrcnn_resnet50_fpn", 64, 96, **_TWO_STAGES),
+    _detector("fcos_resnet50_fpn", 64, 96, **_SIDES, **_ONE_STAGE),
+    _detector("retinanet_resnet50_fpn", 64, 96, **_SIDES, **_ONE_STAGE),
+    _detector("ssd300_vgg16", 300, 300, **_ONE_STAGE),
+    _detector("ssdlite320_mobilenet_v3_large", 320, 320, **_ONE_STAGE),
     _video("r3d_18", 8, 32, 48),
     _video("mvit_v2_s", 16, 64, 64, spatial_size=(64, 64)),
     _video("s3d", 16, 64, 64),

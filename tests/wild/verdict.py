@@ -88,13 +88,15 @@ class _WrongError(Exception):
 
 def judge(subject: Subject) -> Judged:
     """Compare gradscape with the slow ways, and look whether the network is as it was."""
-    model = ready(subject)
-    state = copy.deepcopy(model.state_dict())
-    other = built(subject)
-    landscape = _judge_landscape(model, other, state, subject)
-    _used(model, state, subject)
-    loaded(other, state)
-    maps, layer = _judge_heatmaps(model, other, subject)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # strangers' code has many
+        model = ready(subject)
+        state = copy.deepcopy(model.state_dict())
+        other = built(subject)
+        landscape = _judge_landscape(model, other, state, subject)
+        _used(model, state, subject)
+        loaded(other, state)
+        maps, layer = _judge_heatmaps(model, other, subject)
     return Judged(subject.name, subject.family, subject.classifier, landscape, maps, layer)
 
 
@@ -197,9 +199,7 @@ def _attempt(model: nn.Module, function: Callable[[], Any]) -> tuple[Verdict, An
     before = digest(model)
     verdict, result = Verdict("right"), None
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = function()
+        result = function()
     except _WrongError as fault:
         verdict = Verdict("wrong", str(fault))
     except Exception as problem:
