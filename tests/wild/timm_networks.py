@@ -35,7 +35,7 @@ starnet_s050 swiftformer_xs test_byobnet test_convnext test_efficientnet test_nf
 _SHOWN: dict[str, _Shown] = {
     **{name: _Shown() for name in _CONVOLUTIONAL.split()},
     "beit_base_patch16_224": _Shown(places=tokens(before=1), options={"depth": 2, "img_size": (64, 96)}),
-    "halonet_h1": _Shown((256, 256)),
+    "lambda_resnet26t": _Shown(),
     "cait_xxs24_224": _Shown(places=tokens(), options={"depth": 3, "img_size": (64, 96)}),
     "coat_tiny": _Shown(places=None, options={"img_size": (64, 96)}),
     "convit_tiny": _Shown(

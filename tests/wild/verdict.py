@@ -119,12 +119,12 @@ def _judge_landscape(model: nn.Module, other: nn.Module, state: State, subject: 
         expected, rounded = (
             plain_losses(other, state, subject, directions, positions, rounded=last) for last in (False, True)
         )
-        rounding = _ROUNDINGS * np.abs(rounded - expected)
-        tolerances = np.maximum(_TOLERANCE * np.abs(expected), rounding)
+        rounding = _ROUNDINGS * float(np.abs(rounded / expected - 1).max())
+        tolerances = max(_TOLERANCE, rounding) * np.abs(expected)
         if _are_apart(expected, tolerances):
             awaited = _Awaited(directions, near, expected, tolerances)
             return _attempt(model, partial(_compare_landscapes, model, subject, awaited))[0]
-        if (rounding > _TOLERANCE * np.abs(expected)).any():
+        if rounding > _TOLERANCE:
             near /= 2
         else:
             _rescale_head(model, state)
