@@ -16,7 +16,8 @@ from gradscape.landscape.engine.blocks import Batch, cut_blocks, join_blocks
 from gradscape.landscape.engine.network import TracedNetwork, evaluable
 from gradscape.landscape.engine.plan import BLOCK_IMAGES, ExecutionPlan
 from gradscape.landscape.engine.task import Task
-from gradscape.landscape.engine.trials import Work, choose_plan
+from gradscape.landscape.engine.trials import choose_plan
+from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Evaluator, Job
 
 PLAIN = "plain loop"

@@ -23,7 +23,8 @@ from gradscape.landscape.engine.blocks import cut_blocks, join_blocks
 from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.network import evaluable, ready_network
 from gradscape.landscape.engine.task import Task
-from gradscape.landscape.engine.trials import Work, choose_plan
+from gradscape.landscape.engine.trials import choose_plan
+from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 IMAGES, POINTS = 128, 40

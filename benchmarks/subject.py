@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradscape._checkpoint import read_foreign_state
 from gradscape.landscape import random_directions
 from gradscape.landscape.directions import Direction
 from gradscape.models import create_model
+from gradscape.models.foreign_state import foreign_state
 
 IMAGE_SIZE, CLASSES = 32, 10
 TRAINED = "resnet56_projection"  # the network that the test data have a checkpoint of
@@ -46,7 +46,7 @@ def load_subject(name: str, count: int) -> Subject:
     images, labels = _real_images(Path(folder), count) if folder else _random_images(count)
     trained = bool(folder) and name == TRAINED
     if trained:
-        net.load_state_dict(read_foreign_state(Path(str(folder), "checkpoints", "tomgoldstein-resnet56-model_300.t7")))
+        net.load_state_dict(foreign_state(Path(str(folder), "checkpoints", "tomgoldstein-resnet56-model_300.t7"), net))
     else:
         _estimate_statistics(net, images)
     return Subject(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscape._files import replacing
+from gradscape._files import check_readable, replacing
 from gradscape._provenance import Provenance
 
 __all__ = ["load_arrays", "load_result", "save_arrays"]
@@ -39,8 +39,10 @@ def load_arrays(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], Pr
 
     Raises:
         FileNotFoundError: There is no such file.
+        OSError: It cannot be opened.
         ValueError: It is no such file.
     """
+    check_readable(path)
     try:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}

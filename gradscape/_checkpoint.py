@@ -10,29 +10,30 @@ from typing import Any
 
 import torch
 from jaxtyping import Shaped
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
 from gradscape._digest import digest_model
-from gradscape._files import replacing
-from gradscape._names import error_line
+from gradscape._files import check_readable, replacing
 from gradscape._provenance import current_versions
+from gradscape._safetensors import read_safetensors
 
-__all__ = ["Classifier", "read_checkpoint", "read_foreign_state", "save_checkpoint"]
+__all__ = ["Classifier", "read_checkpoint", "save_checkpoint"]
 
 _METADATA_KEY = "gradscape"
 _REQUIRED = ("name", "num_classes", "image_size", "mean", "std", "labels")
-_WRAPPERS = ("state_dict", "model", "net")
 
 
 class Classifier(nn.Module):
     """A network together with the normalization of its images: takes float32 images in [0, 1].
 
+    A network of one channel takes color images too, which become gray: R + 0.587·(G − R) + 0.114·(B − R), so that an
+    image of three equal channels loses nothing. One of three channels takes gray images as three equal channels.
+
     Attributes:
         network: The bare network, which takes normalized images.
-        mean: Mean of each color channel in [0, 1], (1, 3, 1, 1).
-        std: Standard deviation of each color channel, (1, 3, 1, 1).
+        mean: Mean of each channel in [0, 1], (1, channels, 1, 1).
+        std: Standard deviation of each channel, (1, channels, 1, 1).
         labels: Names of the classes, or None.
         image_size: Side of the images in pixels.
         meta: Everything the checkpoint says: name, num_classes, image_size, mean, std, labels, and what else was saved.
@@ -48,9 +49,9 @@ class Classifier(nn.Module):
         self.labels: list[str] | None = self.meta["labels"]
         self.image_size: int = self.meta["image_size"]
         for name in ("mean", "std"):
-            self.register_buffer(name, torch.tensor(self.meta[name]).view(1, 3, 1, 1), persistent=False)
+            self.register_buffer(name, torch.tensor(self.meta[name]).view(1, -1, 1, 1), persistent=False)
 
-    def forward(self, images: Shaped[Tensor, "batch 3 height width"]) -> Any:
+    def forward(self, images: Shaped[Tensor, "batch channels height width"]) -> Any:
         """Return the network's output, logits (batch, classes) for a classifier.
 
         Args:
@@ -58,10 +59,20 @@ class Classifier(nn.Module):
 
         Raises:
             TypeError: If the images are integers, and so not in [0, 1].
+            ValueError: If they have other channels than the network takes.
         """
         if not images.is_floating_point():
             raise TypeError(f"`images` must be floating point in [0, 1], got {images.dtype}; divide by 255 first")
-        return self.network((images - self.mean) / self.std)
+        return self.network((self._in_own_channels(images) - self.mean) / self.std)
+
+    def _in_own_channels(self, images: Tensor) -> Tensor:
+        own, came = self.mean.shape[1], images.shape[-3]
+        if came == own or (came, own) == (1, 3):
+            return images
+        if (came, own) == (3, 1):
+            red, green, blue = images.split(1, dim=-3)
+            return red + 0.587 * (green - red) + 0.114 * (blue - red)
+        raise ValueError(f"`images` must have the {own} channels of `mean`, got {came}; give such images")
 
 
 def save_checkpoint(
@@ -84,8 +95,8 @@ def save_checkpoint(
         name: The model's name as `create_model` takes it, options included.
         num_classes: Number of classes.
         image_size: Side of the images in pixels.
-        mean: Mean of each color channel, in [0, 1].
-        std: Standard deviation of each color channel.
+        mean: Mean of each channel that the network takes, in [0, 1]: three for color, one for gray.
+        std: Standard deviation of each channel.
         labels: Names of the classes.
         **meta: What else to keep (recipe, data, scores …): anything that JSON can hold. The digest of the weights and
             the versions are added.
@@ -154,8 +165,8 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
         ValueError: If it is not a checkpoint of gradscape.
     """
     path = Path(path)
-    _check_exists(path)
-    state, metadata = _read_safetensors(path) if path.suffix == ".safetensors" else ({}, {})
+    check_readable(path)
+    state, metadata = read_safetensors(path) if path.suffix == ".safetensors" else ({}, {})
     if _METADATA_KEY not in metadata:
         raise ValueError(f"{path} is not a checkpoint of gradscape; run `gradscape import {path} --model NAME …` first")
     try:
@@ -164,60 +175,6 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is a damaged checkpoint: {error}") from error
     return state, meta
-
-
-def read_foreign_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """Read a state dict that another program saved; nothing in the file is executed.
-
-    A dict under `state_dict`, `model` or `net` is unwrapped and the prefix `module.` of a parallel model removed.
-
-    Args:
-        path: A file of `torch.save` (`.pt .pth .th .t7 .pkl`) or `.safetensors`.
-
-    Raises:
-        FileNotFoundError: If there is no such file.
-        ValueError: If the file is damaged, or holds anything else than tensors by name.
-    """
-    path = Path(path)
-    _check_exists(path)
-    found: Any = _read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_pickle(path)
-    while isinstance(found, Mapping):
-        inner = next((found[key] for key in _WRAPPERS if isinstance(found.get(key), Mapping)), None)
-        if inner is None:
-            break
-        found = inner
-    if not isinstance(found, Mapping) or not found:
-        raise ValueError(f"{path} must hold a state dict (tensors by name), got {type(found).__name__}")
-    odd = [str(key) for key, value in found.items() if not (isinstance(key, str) and isinstance(value, Tensor))]
-    if odd:
-        raise ValueError(f"{path} must hold a state dict (tensors by name), but these are no tensors: {', '.join(odd)}")
-    parallel = all(key.startswith("module.") for key in found)
-    return {key.removeprefix("module.") if parallel else key: value for key, value in found.items()}
-
-
-def _check_exists(path: Path) -> None:
-    if not path.is_file():
-        raise FileNotFoundError(f"there is no file {path}")
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ValueError(f"{path} is not a valid safetensors file: {error_line(error)}") from error
-
-
-def _read_pickle(path: Path) -> Any:
-    try:
-        return torch.load(path, weights_only=True, map_location="cpu")
-    except OSError:
-        raise
-    except Exception as error:  # a file made by anyone can fail in any way
-        raise ValueError(
-            f"{path} must be a state dict saved by torch, and is not: {error_line(error)}; nothing in it was executed; "
-            "save `model.state_dict()` alone where it was made"
-        ) from error
 
 
 def _check_meta(meta: Any) -> None:
@@ -230,8 +187,10 @@ def _check_meta(meta: Any) -> None:
         if not isinstance(meta[key], int) or meta[key] < 1:
             raise ValueError(f"`{key}` must be a positive integer, got {meta[key]!r}")
     for key in ("mean", "std"):
-        if len(meta[key]) != 3 or not all(math.isfinite(value) for value in meta[key]):
-            raise ValueError(f"`{key}` must be three finite numbers, one for each color, got {meta[key]!r}")
+        if not meta[key] or not all(math.isfinite(value) for value in meta[key]):
+            raise ValueError(f"`{key}` must be finite numbers, one for each channel, got {meta[key]!r}")
+    if len(meta["mean"]) != len(meta["std"]):
+        raise ValueError(f"`mean` and `std` must be of as many channels, got {meta['mean']!r} and {meta['std']!r}")
     if min(meta["std"]) <= 0:
         raise ValueError(f"`std` must be positive, got {meta['std']!r}")
     labels = meta["labels"]

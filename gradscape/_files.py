@@ -1,11 +1,28 @@
-"""Files that are either the old version or the new one, never half of either."""
+"""Files that are either the old version or the new one, never half of either; and whether one can be read."""
 
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["replacing"]
+__all__ = ["check_readable", "replacing"]
+
+
+def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
+    """Open a file once, so that what hinders it has its own name: libraries call everything a damaged file.
+
+    Args:
+        path: The file.
+        what: What it should be ("direction file"), for the message.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+        OSError: It cannot be opened: it is a folder, it may not be read, …
+    """
+    try:
+        Path(path).open("rb").close()
+    except FileNotFoundError:
+        raise FileNotFoundError(f"there is no {what} {os.fspath(path)}") from None
 
 
 @contextmanager

@@ -1,15 +1,22 @@
-"""HDF5 files that may not be there, or may be something else."""
+"""HDF5 files that may not be there, may be something else, or may be in another program's hands."""
 
+import errno
 import os
-from pathlib import Path
 
 import h5py
 
+from gradscape._files import check_readable
+from gradscape._names import error_line
+
 __all__ = ["open_hdf5"]
+
+_LOCKED = (errno.EAGAIN, errno.EACCES)  # what systems say of a lock; that the file may be read is known by then
 
 
 def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
     """Open a file for reading.
+
+    A file that another program has open for writing is not read, as half of it may be old and half new.
 
     Args:
         path: The file.
@@ -17,12 +24,21 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: It is not an HDF5 file.
+        BlockingIOError: Another program has it open for writing.
+        OSError: It cannot be opened: it is a folder, it may not be read, …
+        ValueError: It is not an HDF5 file, or a damaged one.
     """
-    path = Path(path)
-    if not path.is_file():
-        raise FileNotFoundError(f"no {what} at {path}")
+    check_readable(path, what)
     try:
         return h5py.File(path, "r")
     except OSError as problem:
-        raise ValueError(f"{path} is not an HDF5 file") from problem
+        name = os.fspath(path)
+        if problem.errno in _LOCKED:
+            raise BlockingIOError(
+                f"{name} is open in another program, which may be writing it: wait until that has ended or close it"
+            ) from problem
+        if problem.errno:
+            raise OSError(problem.errno, os.strerror(problem.errno), name) from problem
+        if h5py.is_hdf5(path):
+            raise ValueError(f"{name} is a damaged or cut off HDF5 file: {error_line(problem)}") from problem
+        raise ValueError(f"{name} is not an HDF5 file") from problem

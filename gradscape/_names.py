@@ -14,6 +14,7 @@ from typing import Any
 __all__ = [
     "Option",
     "Scalar",
+    "class_label",
     "error_line",
     "is_function_name",
     "load_function",
@@ -30,6 +31,7 @@ Scalar = bool | int | float | str
 Option = Scalar | list[Scalar]
 
 _LONGEST_ERROR = 200
+_ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some of its messages in bold
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -43,6 +45,22 @@ def unknown_name(argument: str, name: str, known: Iterable[str]) -> ValueError:
     """
     near = difflib.get_close_matches(name, list(known), n=4, cutoff=0.6)
     return ValueError(f"unknown `{argument}` {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+
+
+def class_label(labels: Sequence[str] | None, index: int) -> str | None:
+    """Return what a class is called; with one label alone, class 1 has it, and class 0 is what is not of it.
+
+    Args:
+        labels: Names of the classes, or that of the one class that a single logit speaks for.
+        index: The class's number.
+
+    Returns:
+        None where the class has no name.
+    """
+    if labels is None:
+        return None
+    names = [f"not {labels[0]}", labels[0]] if len(labels) == 1 else labels
+    return names[index] if 0 <= index < len(names) else None
 
 
 def parse_options(text: str) -> dict[str, Option]:
@@ -72,7 +90,7 @@ def one_line(text: object) -> str:
 
 def error_line(error: BaseException) -> str:
     """Return another program's message on one line, cut where it becomes an essay."""
-    text = one_line(error) or type(error).__name__
+    text = one_line(_ESCAPES.sub("", str(error))) or type(error).__name__
     return text if len(text) <= _LONGEST_ERROR else f"{text[:_LONGEST_ERROR]}…"
 
 

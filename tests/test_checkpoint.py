@@ -1,5 +1,4 @@
 import json
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +8,9 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gradscape._checkpoint import Classifier, read_checkpoint, read_foreign_state, save_checkpoint
+from gradscape._checkpoint import Classifier, read_checkpoint, save_checkpoint
 from gradscape._digest import digest_model
+from gradscape._foreign_file import read_foreign_states
 from gradscape._provenance import current_versions
 
 META: dict[str, Any] = {
@@ -73,6 +73,22 @@ def test_classifier_normalizes_and_only_its_network_is_saved(tmp_path: Path) -> 
     assert read_checkpoint(tmp_path / "model.safetensors")[0].keys() == network.state_dict().keys()
 
 
+def test_classifier_of_one_channel_sees_color_as_gray_and_gray_to_the_bit() -> None:
+    gray = Classifier(nn.Conv2d(1, 2, 3), {**META, "mean": (0.25,), "std": (0.5,), "labels": None})
+    images = torch.rand(4, 1, 8, 6)
+    assert torch.equal(gray(images.expand(4, 3, 8, 6)), gray(images))
+    color = torch.zeros(1, 3, 5, 4)
+    color[:, 1] = 1.0  # the luma of green in ITU-R BT.601
+    torch.testing.assert_close(gray(color), gray(torch.full((1, 1, 5, 4), 0.587)))
+
+
+def test_classifier_refuses_channels_that_it_cannot_make() -> None:
+    four = Classifier(nn.Conv2d(4, 2, 3), {**META, "mean": (0.5,) * 4, "std": (0.5,) * 4, "labels": None})
+    for channels in (1, 3):
+        with pytest.raises(ValueError, match=f"`images` must have the 4 channels of `mean`, got {channels}"):
+            four(torch.rand(2, channels, 8, 6))
+
+
 def test_classifier_refuses_integer_images() -> None:
     classifier = Classifier(_network(), {**META, "labels": None})
     with pytest.raises(TypeError, match=r"`images` must be floating point in \[0, 1\], got torch.uint8; divide by 255"):
@@ -103,8 +119,9 @@ def test_failed_save_leaves_the_old_checkpoint(tmp_path: Path) -> None:
     [
         ({"num_classes": 0}, "`num_classes` must be a positive integer, got 0"),
         ({"image_size": -8}, "`image_size` must be a positive integer, got -8"),
-        ({"mean": (0.5, 0.5)}, "`mean` must be three finite numbers, one for each color, got .*"),
-        ({"std": (1.0, float("nan"), 1.0)}, "`std` must be three finite numbers, one for each color, got .*"),
+        ({"mean": (0.5, 0.5)}, "`mean` and `std` must be of as many channels, got .*"),
+        ({"mean": (), "std": ()}, "`mean` must be finite numbers, one for each channel, got .*"),
+        ({"std": (1.0, float("nan"), 1.0)}, "`std` must be finite numbers, one for each channel, got .*"),
         ({"std": (1.0, 0.0, 1.0)}, "`std` must be positive, got .*"),
         ({"labels": ["a"]}, "`labels` must name each of the 4 classes, got 1 names"),
     ],
@@ -132,8 +149,16 @@ def test_foreign_files_are_no_checkpoints_and_say_how_to_import(tmp_path: Path) 
 
 @pytest.mark.parametrize("name", ["absent.safetensors", "absent.pth"])
 def test_missing_files_are_said_to_be_missing(tmp_path: Path, name: str) -> None:
-    for read in (read_checkpoint, read_foreign_state):
+    for read in (read_checkpoint, read_foreign_states):
         with pytest.raises(FileNotFoundError, match=f"there is no file .*{name}"):
+            read(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["folder.safetensors", "folder.pth"])
+def test_a_folder_is_not_said_to_be_missing_or_damaged(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    for read in (read_checkpoint, read_foreign_states):
+        with pytest.raises(IsADirectoryError, match=name):
             read(tmp_path / name)
 
 
@@ -142,85 +167,3 @@ def test_damaged_metadata_is_told_in_one_line(tmp_path: Path, text: str) -> None
     save_file(_network().state_dict(), tmp_path / "model.safetensors", metadata={"gradscape": text})
     with pytest.raises(ValueError, match=r"^.*model.safetensors is a damaged checkpoint: .*$"):
         read_checkpoint(tmp_path / "model.safetensors")
-
-
-@pytest.mark.parametrize("wrap", ["state_dict", "model", "net", None])
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_foreign_states_are_unwrapped(tmp_path: Path, wrap: str | None, prefix: str) -> None:
-    expected = _network().state_dict()
-    state = {prefix + key: tensor for key, tensor in expected.items()}
-    torch.save({wrap: state, "epoch": 3} if wrap else state, tmp_path / "model.th")
-    found = read_foreign_state(tmp_path / "model.th")
-    assert list(found) == list(expected)
-    assert all(torch.equal(found[key], expected[key]) for key in expected)
-
-
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th", ".t7", ".pkl", ".safetensors"])
-def test_foreign_states_are_read_from_every_suffix(tmp_path: Path, suffix: str) -> None:
-    path = tmp_path / f"model{suffix}"
-    if suffix == ".safetensors":
-        save_file(_network().state_dict(), path)
-    else:
-        torch.save(_network().state_dict(), path)
-    assert read_foreign_state(path).keys() == _network().state_dict().keys()
-
-
-def test_one_key_named_module_is_no_prefix(tmp_path: Path) -> None:
-    torch.save({"module.weight": torch.zeros(2), "bias": torch.zeros(2)}, tmp_path / "model.pt")
-    assert set(read_foreign_state(tmp_path / "model.pt")) == {"module.weight", "bias"}
-
-
-class _CreatesFile:
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("suffix", [".pt", ".pth", ".th", ".t7", ".pkl"])
-def test_malicious_pickle_is_refused_and_nothing_in_it_runs(tmp_path: Path, suffix: str) -> None:
-    trap, path = tmp_path / "trap", tmp_path / f"model{suffix}"
-    torch.save({"state_dict": _CreatesFile(trap)}, path)
-    plain = tmp_path / f"plain{suffix}"
-    plain.write_bytes(pickle.dumps(_CreatesFile(trap)))
-    for file in (path, plain):
-        with pytest.raises(ValueError, match=r"^.*must be a state dict saved by torch, and is not: .*$"):
-            read_foreign_state(file)
-    assert not trap.exists()
-    pickle.loads(plain.read_bytes())
-    assert trap.exists(), "the trap itself must work"
-
-
-@pytest.mark.parametrize("content", [b"", b"hello\nworld\n", b"\x80\x02", b"PK\x03\x04broken", bytes(range(256))])
-@pytest.mark.parametrize("suffix", [".pth", ".safetensors"])
-def test_files_that_are_something_else_are_refused_in_one_line(tmp_path: Path, content: bytes, suffix: str) -> None:
-    path = tmp_path / f"model{suffix}"
-    path.write_bytes(content)
-    with pytest.raises(
-        ValueError, match=r"^.*(must be a state dict saved by torch|is not a valid safetensors file).*$"
-    ):
-        read_foreign_state(path)
-
-
-def test_truncated_files_are_refused(tmp_path: Path) -> None:
-    for name in ("model.pt", "model.safetensors"):
-        path = tmp_path / name
-        (save_file if name.endswith("s") else torch.save)(_network().state_dict(), path)
-        path.write_bytes(path.read_bytes()[:-100])
-        with pytest.raises(ValueError, match=name):
-            read_foreign_state(path)
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([1, 2], r"must hold a state dict \(tensors by name\), got list"),
-        ({}, r"must hold a state dict \(tensors by name\), got dict"),
-        ({"a": 1, "b": torch.zeros(2)}, r"must hold a state dict .*, but these are no tensors: a"),
-    ],
-)
-def test_files_without_a_state_are_refused(tmp_path: Path, content: object, message: str) -> None:
-    torch.save(content, tmp_path / "model.pt")
-    with pytest.raises(ValueError, match=message):
-        read_foreign_state(tmp_path / "model.pt")

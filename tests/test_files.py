@@ -1,9 +1,14 @@
 import errno
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from gradscape._files import replacing
+from gradscape._arrays import load_arrays
+from gradscape._files import check_readable, replacing
+from gradscape.data import load_split
+from gradscape.data.pixels import decode_file
 
 
 def test_a_file_is_replaced_when_the_block_ends(tmp_path: Path) -> None:
@@ -36,3 +41,26 @@ def test_an_error_of_the_system_names_the_file(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="No space left on device") as caught, replacing(path):
         raise OSError(errno.ENOSPC, "several\nlines of another library")
     assert caught.value.filename == str(path)
+
+
+def test_what_hinders_reading_has_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        check_readable(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"there is no direction file .*none.h5"):
+        check_readable(tmp_path / "none.h5", "direction file")
+    with pytest.raises(IsADirectoryError):
+        load_arrays(tmp_path)
+
+
+def test_a_file_that_may_not_be_read_is_not_said_to_be_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    np.savez(tmp_path / "d.npz", images=np.zeros((2, 3, 3), np.uint8), labels=np.zeros(2, int))
+    Image.new("RGB", (3, 3)).save(tmp_path / "x.png")
+    monkeypatch.setattr(Image, "open", refuse)
+    with pytest.raises(PermissionError, match=r"x.png"):
+        decode_file((str(tmp_path / "x.png"),), 0)
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(PermissionError, match=r"d.npz"):
+        load_split(f"npz:{tmp_path / 'd.npz'}", "train")

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gradscape._names import (
+    class_label,
     error_line,
     is_function_name,
     numbered,
@@ -112,3 +113,9 @@ def test_the_ends_of_paths_tell_them_apart_and_are_as_short_as_that_allows(paths
 
 def test_the_root_is_no_part_of_a_paths_end() -> None:
     assert path_tails([Path("/x.png"), Path("/album/x.png"), Path("y.png")]) == ["x.png", "album/x.png", "y.png"]
+
+
+def test_a_class_is_called_by_its_label_and_of_two_with_one_label_the_first_is_not_it() -> None:
+    assert [class_label(["cat", "dog", "owl"], index) for index in (0, 2, 3, -1)] == ["cat", "owl", None, None]
+    assert [class_label(["dog"], index) for index in (0, 1, 2)] == ["not dog", "dog", None]
+    assert class_label(None, 0) is None

@@ -13,43 +13,55 @@ __all__ = ["import_", "parse_channels"]
 
 
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="State dict: .pt .pth .th .t7 .pkl .safetensors")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="State dict: .pt .pth .ckpt .th .t7 .pkl .safetensors")],
     *,
     model: Annotated[str, typer.Option(help="The model's name; `gradscape models` lists them.")],
     mean: Annotated[
-        str, typer.Option(metavar="a,b,c", help="Mean of each channel; fractions such as 125.3/255 will do.")
+        str,
+        typer.Option(metavar="a,b,c", help="Mean of each channel, one for gray; fractions such as 125.3/255 will do."),
     ],
     std: Annotated[str, typer.Option(metavar="a,b,c", help="Standard deviation of each channel.")],
     output: options.Output,
     num_classes: Annotated[int | None, typer.Option(min=1, help="From the file if it can be told.")] = None,
     image_size: Annotated[int, typer.Option(min=1, help="Side in pixels.")] = 32,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class names, one a line.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(metavar="model|ema|PLACE", help="Which, where the file holds the network more than once."),
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Take what has names that begin so, and remove it.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Turn a state dict from elsewhere into a checkpoint; every key must fit."""
     from gradscape.models import import_checkpoint
 
+    means, deviations = parse_channels(mean, "--mean"), parse_channels(std, "--std")
+    if len(means) != len(deviations):
+        raise ValueError(f"`--mean` and `--std` must be of as many channels, got {mean!r} and {std!r}")
     import_checkpoint(
         file,
         output,
         name=model,
         num_classes=num_classes,
         image_size=image_size,
-        mean=parse_channels(mean, "--mean"),
-        std=parse_channels(std, "--std"),
+        mean=means,
+        std=deviations,
         labels=labels.read_text(encoding="utf-8").splitlines() if labels else None,
+        weights=weights,
+        prefix=prefix,
     )
     if not quiet:
         say_written([output])
 
 
-def parse_channels(text: str, option: str) -> tuple[float, float, float]:
-    """Read three numbers or fractions, such as `125.3/255,123.0/255,113.9/255`."""
+def parse_channels(text: str, option: str) -> list[float]:
+    """Read a number or fraction for each channel, such as `125.3/255,123.0/255,113.9/255`."""
     try:
-        red, green, blue = (_number(part) for part in text.split(","))
+        return [_number(part) for part in text.split(",")]
     except (ValueError, ZeroDivisionError):
-        raise ValueError(f"`{option}` must be three numbers or fractions a,b,c, got {text!r}") from None
-    return red, green, blue
+        raise ValueError(f"`{option}` must be numbers or fractions, one for each channel, got {text!r}") from None
 
 
 def _number(text: str) -> float:

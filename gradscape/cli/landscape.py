@@ -35,6 +35,7 @@ def landscape(
     space: options.Space = "weights",
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
+    plan: options.Plan = None,
     tolerance: options.Tolerance = None,
     seconds: options.Time = None,
     live: Annotated[bool, typer.Option("--live", help="Show the surface so far in live.html, which reloads.")] = False,
@@ -69,6 +70,7 @@ def landscape(
     evaluation = Options(
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
+        plan=plan,
         tolerance=tolerance,
         ray=ray,
         allow_plan_change=allow_plan_change,

@@ -10,9 +10,11 @@ from gradscape.cli import options
 from gradscape.cli.console import progress_bar, say_written, tuned_process
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from gradscape.landscape.engine import Precision
 
-__all__ = ["line"]
+__all__ = ["line", "parse_axis"]
 
 
 def line(
@@ -27,11 +29,13 @@ def line(
     limit: options.Limit = None,
     span: Annotated[float | None, typer.Option(help="Half-width along a random direction; 1 by default.")] = None,
     steps: Annotated[int, typer.Option(min=2, help="Points of the line.")] = 51,
+    grid: Annotated[str | None, typer.Option(metavar="a0:a1:A", help="Any points instead of span and steps.")] = None,
     normalize: Annotated[str | None, typer.Option(help="Of a random direction: filter, layer, …")] = None,
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
+    plan: options.Plan = None,
     tolerance: options.Tolerance = None,
     ray: options.Ray = None,
     allow_plan_change: options.AllowPlanChange = False,
@@ -41,9 +45,10 @@ def line(
     device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Evaluate loss and error along a random direction, or from one network to another, and draw them."""
+    """Evaluate loss and error along a random direction, or from one network (alpha 0) to another (1), and draw them."""
     if other and any(option is not None for option in (span, normalize, ignore)):
         raise ValueError("`--span`, `--normalize` and `--ignore` are for random directions, not between two networks")
+    alphas = parse_axis(grid) if grid else None
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
     from gradscape.landscape import Options
@@ -63,10 +68,13 @@ def line(
         download=download,
     )
     making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
-    path = study.make_path(models, images, span=span or 1.0, steps=steps, seed=seed, space=space, **making)
+    path = study.make_path(
+        models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, **making
+    )
     evaluation = Options(
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
+        plan=plan,
         tolerance=tolerance,
         ray=ray,
         allow_plan_change=allow_plan_change,
@@ -76,3 +84,17 @@ def line(
     written = draw_line(result, output)
     if not quiet:
         say_written(written)
+
+
+def parse_axis(text: str) -> "np.ndarray":
+    """Read `a0:a1:A`: first, last and number of the alphas."""
+    import numpy as np
+
+    try:
+        start, stop, count = text.split(":")
+        axis = np.linspace(float(start), float(stop), int(count))
+    except ValueError:
+        axis = np.empty(0)
+    if not len(axis) or not np.isfinite(axis).all():
+        raise ValueError(f"`--grid` must read a0:a1:A, such as -0.25:1.25:51, got {text!r}")
+    return axis

@@ -18,6 +18,7 @@ __all__ = [
     "Limit",
     "Normalize",
     "Output",
+    "Plan",
     "Precision",
     "Quiet",
     "Ray",
@@ -39,7 +40,10 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
-Precision = Annotated[str, typer.Option(help="auto, fp32 or bf16.")]
+Precision = Annotated[str, typer.Option(help="fp32 or bf16; auto is fp32, or that of the file or plan followed.")]
+Plan = Annotated[
+    Path | None, typer.Option(help="Follow the plan of this surface or line file, for the same numbers to the bit.")
+]
 Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dlayer or none.")]
 Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]
 Space = Annotated[
@@ -54,5 +58,8 @@ Ray = Annotated[
     str | None, typer.Option(help="Evaluate in processes of Ray: local, auto (the cluster of this node) or HOST:PORT.")
 ]
 AllowPlanChange = Annotated[
-    bool, typer.Option("--allow-plan-change", help="Go on with a file begun on another device or with other threads.")
+    bool,
+    typer.Option(
+        "--allow-plan-change", help="Go on with a file, or follow a plan, of another device or with other threads."
+    ),
 ]

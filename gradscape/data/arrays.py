@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape._files import check_readable
 from gradscape.data.pixels import pick_image
 from gradscape.data.source import Source
 
@@ -23,6 +24,7 @@ def npz_images(path: str) -> Source:
 
 
 def _read_arrays(file: Path, name: str) -> dict[str, np.ndarray]:
+    check_readable(file)
     try:
         with np.load(file, allow_pickle=False) as archive:
             names = archive.files

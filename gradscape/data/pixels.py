@@ -25,6 +25,7 @@ def decode_file(paths: tuple[str, ...], index: int, *, upright: bool = False) ->
             them and networks were trained.
 
     Raises:
+        OSError: The file cannot be opened.
         ValueError: The file is no image, is cut off, or has more than 8 bits per channel.
     """
     # Takes seconds to import, which who only reads results shall not pay.
@@ -37,9 +38,9 @@ def decode_file(paths: tuple[str, ...], index: int, *, upright: bool = False) ->
             turned: Image.Image = ImageOps.exif_transpose(image) if upright else image
             # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
             rgb = turned.convert("RGBA").convert("RGB") if "transparency" in image.info else turned.convert("RGB")
-    except FileNotFoundError:
-        raise
     except Exception as error:  # Pillow's decoders raise nearly every type on corrupt bytes
+        if isinstance(error, OSError) and error.errno:  # the system's, by its own name; Pillow's have no number
+            raise
         reason = " ".join(str(error).split())
         raise ValueError(f"`{path}` cannot be decoded as an image: {reason}; replace or remove the file") from error
     if mode in _DEEP_MODES:

@@ -7,13 +7,13 @@ from .embedding_quality import EmbeddingQuality
 from .factorization import FeatureFactors, factorize_features
 from .faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
 from .features import feature_maps
-from .foreign_attention import attention_rollout
 from .fusion import fusion_maps, list_blocks
 from .fusion_map import FusionMaps
 from .guided import guided_backprop, guided_gradcam
 from .heatmap import Heatmaps
 from .procrustes import align_embeddings
 from .randomization import Randomization, randomize_parameters
+from .rollout import attention_rollout
 from .target_layer import find_target_layer
 
 __all__ = [

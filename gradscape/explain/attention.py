@@ -1,8 +1,10 @@
 """Attention maps of any model: everything that its attention blocks compute for a batch of images."""
 
 import logging
-from collections.abc import Collection, Mapping
+import math
+from collections.abc import Callable, Collection, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -15,6 +17,7 @@ from gradscape.explain.attention_map import AttentionMap, MapCollector
 from gradscape.explain.explainable import images_for
 from gradscape.explain.features import listening, run_listened, run_without_memory
 from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
+from gradscape.explain.readout import tokens_read
 from gradscape.explain.target_layer import layer_names
 from gradscape.explain.token_maps import find_grid
 
@@ -37,9 +40,11 @@ def attention_maps(
     masks, subspace maps, pyramid levels (parts named `pooled.0`, … from fine to coarse) and the weights of the scales,
     signed as they were learned, batch weights, affinities, and what is added to the features (parts). Of others the
     gates of squeeze-and-excitation, CBAM and ECA as torchvision and timm have them, and the weights of self-attention
-    in any network that attends by torch's functions.
+    in any network that attends by torch's functions or by a softmax whose result it multiplies with values. Attention
+    whose weights no map can show, within pieces of an image or between channels, is named in a warning.
 
     The model is run once, in eval mode, and left as it was; BA²M weighs the images of this batch against each other.
+    Of a transformer with more tokens than patches one image goes through once more, to see which tokens are read.
 
     Args:
         model: Any model with attention.
@@ -91,8 +96,11 @@ def attention_maps(
         of = "" if kinds is None else f" of the kinds {', '.join(wanted)}"
         raise ValueError(
             f"`model` must have attention blocks{of} that gradscape knows, but this {type(model).__name__} has none"
+            f"{_said_left_out(collector)}"
         )
-    return collector.maps
+    if collector.left_out:
+        _log.warning("%d attention maps are shown%s", len(collector.maps), _said_left_out(collector))
+    return _completed(collector, lambda last: tokens_read(model, images, layers, last=last), taps)
 
 
 def rank_by_batch_weight(maps: Mapping[str, AttentionMap], *, block: str | None = None) -> np.ndarray:
@@ -120,6 +128,30 @@ def rank_by_batch_weight(maps: Mapping[str, AttentionMap], *, block: str | None 
     with np.errstate(divide="ignore"):  # a weight may vanish in float32
         logarithms = np.log(np.stack(chosen).astype(np.float64)).sum(0)
     return np.argsort(-logarithms, kind="stable")
+
+
+def _said_left_out(collector: MapCollector) -> str:
+    """What is not shown, for the end of a sentence."""
+    left_out = list(collector.left_out)
+    if not left_out:
+        return ""
+    return (
+        f"; not shown is the self-attention of {', '.join(left_out[:3])}{' …' * (len(left_out) > 3)} "
+        f"({len(left_out)} modules), which attend within pieces of an image, between channels, or otherwise"
+    )
+
+
+def _completed(
+    collector: MapCollector, measure: Callable[[int], tuple[int, ...] | None], taps: Collection[str]
+) -> dict[str, AttentionMap]:
+    """The maps, where self-attention says what is not shown beside it, and what is read where tokens are extra."""
+    seen = [one for one in collector.maps.values() if one.kind == "affinity" and one.name not in taps]
+    extra = any(one.grid is not None and math.prod(one.grid) < one.values.shape[-1] for one in seen)
+    read = measure(len(seen)) if extra and not collector.left_out else None
+    left_out = tuple(collector.left_out)
+    return {
+        key: replace(one, read=read, left_out=left_out) if one in seen else one for key, one in collector.maps.items()
+    }
 
 
 def _reserve_affinities(model: nn.Module, taps: Mapping[str, Tap], images: Tensor, collector: MapCollector) -> None:

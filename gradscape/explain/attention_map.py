@@ -33,6 +33,9 @@ class AttentionMap:
             dimension is no batch. An affinity is (N, heads, queries, keys).
         grid: (h, w) of the pixels or patches that an affinity's keys are, row by row, the last h·w keys; keys before
             them are class tokens and the like. None of another kind, and where the keys do not tell.
+        read: Of an affinity of tokens with others before the patches: which of them the model's output reads after the
+            last block, as `attention_maps` measured it. None where it did not.
+        left_out: Of an affinity: names of the modules that attend in the same run, but whose weights are not shown.
     """
 
     name: str
@@ -40,6 +43,8 @@ class AttentionMap:
     kind: Kind
     values: np.ndarray
     grid: tuple[int, int] | None = None
+    read: tuple[int, ...] | None = None
+    left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.grid is not None and (self.kind != "affinity" or np.prod(self.grid) > self.values.shape[-1]):
@@ -55,10 +60,9 @@ class AttentionMap:
 def save_attention_maps(
     path: str | os.PathLike[str], maps: Mapping[str, AttentionMap], meta: Mapping[str, Any]
 ) -> None:
-    """Write attention maps to one `.npz` file: an array for each; blocks, kinds and grids in the provenance."""
-    named = {
-        key: {"name": one.name, "block": one.block, "kind": one.kind, "grid": one.grid} for key, one in maps.items()
-    }
+    """Write attention maps to one `.npz` file: an array for each; all else that they say in the provenance."""
+    said = ("name", "block", "kind", "grid", "read", "left_out")
+    named = {key: {field: getattr(one, field) for field in said} for key, one in maps.items()}
     save_arrays(path, {key: one.values for key, one in maps.items()}, {**meta, "attention_maps": named})
 
 
@@ -71,7 +75,8 @@ def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, Attenti
     """
     arrays, named, meta = load_result(path, "attention_maps", called="attention maps")
     for entry in named.values():
-        entry["grid"] = entry["grid"] and tuple(entry["grid"])
+        for field in {"grid", "read", "left_out"} & entry.keys():  # files written before have less
+            entry[field] = None if entry[field] is None else tuple(entry[field])
     return {key: AttentionMap(values=arrays[key], **entry) for key, entry in named.items()}, meta
 
 
@@ -81,6 +86,7 @@ class MapCollector:
     Attributes:
         maps: The maps by module name, in the order of their arrival. What comes from the same module again is called
             `name:2`, `name:3` and so on.
+        left_out: Names of modules that attend in another way than a map can show.
         batch: How many images there are.
         image_size: (H, W) of the images in pixels.
 
@@ -90,6 +96,7 @@ class MapCollector:
 
     def __init__(self, images: tuple[int, ...]) -> None:
         self.maps: dict[str, AttentionMap] = {}
+        self.left_out: dict[str, None] = {}
         self.batch = images[0]
         self.image_size = images[2], images[3]
         self._affinity_left = _MOST_AFFINITY
@@ -114,3 +121,7 @@ class MapCollector:
             call += 1
             key = f"{name}:{call}"
         self.maps[key] = AttentionMap(name, block, kind, as_array(values), grid)
+
+    def leave_out(self, name: str) -> None:
+        """Note that a module attends whose weights are not shown."""
+        self.left_out[name or "the model's own forward"] = None

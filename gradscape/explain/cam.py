@@ -17,6 +17,7 @@ from gradscape._provenance import Provenance, current_versions
 from gradscape.explain.explainable import uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.output_kind import OutputKind
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
 from gradscape.explain.target_layer import resolve_layer
 from gradscape.explain.token_maps import as_maps
@@ -48,6 +49,7 @@ def heatmaps(
     target_layer: Layer | None = ...,
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
+    outputs: OutputKind | None = ...,
 ) -> Heatmaps: ...
 @overload
 def heatmaps(
@@ -58,6 +60,7 @@ def heatmaps(
     target_layer: Layer | Layers | None = ...,
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
+    outputs: OutputKind | None = ...,
 ) -> dict[str, Heatmaps]: ...
 @overload
 def heatmaps(
@@ -68,6 +71,7 @@ def heatmaps(
     target_layer: Layers,
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
+    outputs: OutputKind | None = ...,
 ) -> dict[str, Heatmaps]: ...
 def heatmaps(
     model: nn.Module,
@@ -77,6 +81,7 @@ def heatmaps(
     target_layer: Layer | Layers | None = None,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
+    outputs: OutputKind | None = None,
 ) -> Heatmaps | dict[str, Heatmaps]:
     """Return where in each image the features speak for a class.
 
@@ -92,6 +97,10 @@ def heatmaps(
     Warnings are logged for a layer that runs more than once in a forward pass, which is explained at its last run, and
     for maps that are zero, nowhere positive, or not finite; `Heatmaps.faults` holds these too.
 
+    `.probability` is the softmax of logits (N, classes), and the sigmoid of one logit (N, 1), which has two classes:
+    1, for which the logit speaks, and 0, for which its negative does. A model that ends in a softmax or sigmoid gives
+    probabilities itself; they are shown as they are, and a warning says so. `.meta["outputs"]` tells the rule.
+
     Args:
         model: Any module that takes the images: on any device, in any float type, compiled or not.
         images: (N, C, H, W); in [0, 1] for a loaded checkpoint.
@@ -102,6 +111,9 @@ def heatmaps(
         class_index: A class by number, or by name where the model is a loaded checkpoint with labels; one for all
             images or one for each; None for the predicted class of each.
         score: From the model's output to one number for each image, (N,), where the output is not logits (N, classes).
+        outputs: What the model's numbers are: "logits", "probabilities", "log_probabilities", or where each class has
+            a probability of its own "multi_label_logits" or "multi_label_probabilities"; None to measure it, by which
+            logits always count as those of classes that exclude each other.
 
     Returns:
         Heatmaps; for a list of methods or of layers a dict of them, by method, by layer, or by "method@layer".
@@ -109,7 +121,7 @@ def heatmaps(
     Raises:
         TypeError: An argument, or what a layer or `score` gives, is of the wrong kind.
         ValueError: A name is unknown, images or scores are not finite, a class is out of range, a layer has no places
-            or does not lead to the score.
+            or does not lead to the score, or `outputs` contradicts the numbers.
 
     Example:
         >>> import torch
@@ -127,7 +139,7 @@ def heatmaps(
         model,
         images,
         layers,
-        partial(pick_scores, class_index=class_index, score=score, labels=_labels(model)),
+        partial(pick_scores, class_index=class_index, score=score, labels=_labels(model), outputs=outputs),
         differentiate=any(name in METHODS and name not in UNGRADED for name in methods),
     )
     found: dict[str, Heatmaps] = {}
@@ -145,7 +157,7 @@ def heatmaps(
             class_index=seen.explained.class_index,
             score=seen.explained.scores.float().cpu().numpy(),
             probability=seen.explained.probability,
-            meta=_provenance(model),
+            meta=_provenance(model, seen.explained.outputs),
         )
     _report(found, seen.runs)
     return found if many_methods or many_layers else found[name]
@@ -181,6 +193,7 @@ def _package_maps(
         target_layer=layer,
         class_index=seen.explained.class_index,
         score=score,
+        outputs=seen.explained.outputs,
         to_maps=partial(as_maps, image_size=_size(images)),
     )
 
@@ -218,8 +231,8 @@ def _size(images: Tensor) -> tuple[int, int]:
     return images.shape[-2], images.shape[-1]
 
 
-def _provenance(model: nn.Module) -> Provenance:
-    plain = uncompiled(model)
+def _provenance(model: nn.Module, outputs: OutputKind | None) -> Provenance:
+    plain, others = uncompiled(model), {} if outputs is None else {"outputs": outputs}
     if isinstance(plain, Classifier):
-        return Provenance(model=plain.meta["name"], versions=current_versions())
-    return Provenance(title=type(plain).__name__, versions=current_versions())
+        return Provenance(model=plain.meta["name"], versions=current_versions(), others=others)
+    return Provenance(title=type(plain).__name__, versions=current_versions(), others=others)

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gradscape._names import unknown_name
+from gradscape._names import class_label, unknown_name
+from gradscape.explain.output_kind import OutputKind, class_probabilities, find_output_kind
 
 __all__ = ["ClassIndex", "Explained", "Score", "pick_scores"]
 
@@ -26,12 +27,14 @@ class Explained:
     Attributes:
         scores: (N,), with the graph that leads back into the model.
         class_index: (N,) int64, the explained class; -1 where a score of the user's is explained.
-        probability: (N,) float32, softmax probability of that class; NaN where a score of the user's is explained.
+        probability: (N,) float32, probability of that class; NaN where a score of the user's is explained.
+        outputs: What the model's numbers are; None where a score of the user's is explained.
     """
 
     scores: Tensor
     class_index: np.ndarray
     probability: np.ndarray
+    outputs: OutputKind | None = None
 
 
 def pick_scores(
@@ -40,20 +43,26 @@ def pick_scores(
     class_index: ClassIndex | None = None,
     score: Score | None = None,
     labels: Sequence[str] | None = None,
+    outputs: OutputKind | None = None,
 ) -> Explained:
     """Return the number to explain for each image: a class's logit, or what the user's function makes of the output.
+
+    A model that gives one number for each image has two classes: the number speaks for class 1, and its negative, or
+    what a probability lacks to 1, for class 0. Class 1 is predicted where its probability is above one half.
 
     Args:
         output: What the model returned: logits (N, C), or anything that `score` can read.
         class_index: A class by number, or by name where there are labels; one for all images or one for each; None for
             the predicted class of each.
         score: From the output to (N,), for models of another kind: binary, regression, segmentation.
-        labels: Names of the classes.
+        labels: Names of the classes; for one number for each image also the name of class 1 alone.
+        outputs: What the output's numbers are; None to measure it (`find_output_kind`).
 
     Raises:
         TypeError: If a class is neither number nor name, or `score` gives no float tensor.
         ValueError: If both are given, the output is not logits and there is no `score`, a class is unknown, out of
-            range, or ambiguous, their count is not that of the images, or `score` does not give one number an image.
+            range, or ambiguous, their count is not that of the images, `score` does not give one number an image, or
+            `outputs` contradicts the numbers.
     """
     if score is not None:
         if class_index is not None:
@@ -66,10 +75,21 @@ def pick_scores(
             f"`model` must give logits (images, classes), got {_described(output)}; "
             "say with `score` which number of each image to explain, such as score=lambda output: output[:, 0]"
         )
+    found = kind = find_output_kind(output, outputs)
+    if output.shape[1] == 1:
+        output, kind = _both_classes(output, found)
+        labels = labels and [class_label(labels, index) or str(index) for index in (0, 1)]
     chosen = _classes(class_index, output.detach(), labels)
     numbers = torch.from_numpy(chosen).to(output.device)[:, None]
-    probability = output.detach().float().softmax(1).gather(1, numbers)[:, 0]
-    return Explained(output.gather(1, numbers)[:, 0], chosen, probability.cpu().numpy())
+    probability = class_probabilities(output, kind).gather(1, numbers)[:, 0]
+    return Explained(output.gather(1, numbers)[:, 0], chosen, probability.cpu().numpy(), found)
+
+
+def _both_classes(output: Tensor, kind: OutputKind) -> tuple[Tensor, OutputKind]:
+    """The numbers of class 0 and class 1, (N, 2), from the one number that tells them apart, and what they are."""
+    if kind.endswith("logits"):
+        return torch.cat([-output, output], 1), "multi_label_logits"
+    return torch.cat([1 - output, output], 1), kind
 
 
 def _own_scores(scores: Any, count: int | None) -> Tensor:

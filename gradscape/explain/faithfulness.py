@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,9 @@ from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._notebook import html_table
 from gradscape.explain.explainable import call_model, explainable, images_for, uncompiled
-from gradscape.explain.explained import Score, pick_scores
+from gradscape.explain.explained import Explained, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.output_kind import OutputKind
 from gradscape.explain.removal import blurred, impute, pixel_ranks, replaced
 
 __all__ = ["MEASURES", "Faithfulness", "Mean", "measure_faithfulness"]
@@ -26,6 +28,7 @@ MEASURES = ("deletion", "insertion", "drop", "increase", "road_morf", "road_lerf
 
 _ROAD_SHARES = np.arange(1, 10) / 10
 _ROAD_NOISE = 0.01
+_FEW = 8  # images that tell what the model's numbers are
 
 Boxes = np.ndarray | Tensor | Sequence[Sequence[float | int]]
 _Ask = Callable[[Tensor], np.ndarray]
@@ -50,7 +53,7 @@ class Mean:
 class Faithfulness:
     """How faithful each of N heatmaps is, (N,) float64 each; NaN where it cannot be said.
 
-    "Confidence" is the softmax probability of the explained class, or the user's score.
+    "Confidence" is the probability of the explained class, by the rule of `heatmaps`, or the user's score.
 
     Attributes:
         confidence: Of the whole image.
@@ -122,6 +125,7 @@ def measure_faithfulness(
     *,
     boxes: Boxes | None = None,
     score: Score | None = None,
+    outputs: OutputKind | None = None,
     steps: int = 50,
     batch_size: int = 64,
 ) -> Faithfulness:
@@ -144,12 +148,14 @@ def measure_faithfulness(
         heatmaps: One for each image; what they explain is what is measured.
         boxes: (N, 4) x0, y0, x1, y1 in pixels, 0 the left and upper border of the image; a row of NaN where unknown.
         score: The function of which the heatmaps are, if they explain no class.
+        outputs: What the model's numbers are, as in `heatmaps`; None for what the heatmaps say, else it is measured.
         steps: Number of steps of deletion and insertion.
         batch_size: How many changed images go through the model at a time.
 
     Raises:
         TypeError: The images are not floating point.
-        ValueError: Images, heatmaps or boxes do not belong together, or `score` is missing or out of place.
+        ValueError: Images, heatmaps or boxes do not belong together, `score` is missing or out of place, or `outputs`
+            contradicts the numbers.
 
     Source: deletion and insertion: Petsiuk et al. 2018, RISE, arXiv 1806.07421, causal metrics. Drop and increase:
     Chattopadhyay et al. 2018, Grad-CAM++, arXiv 1710.11063, on the explanation map E = L ∘ I. ROAD: Rong et al. 2022,
@@ -164,9 +170,11 @@ def measure_faithfulness(
     measured = np.full((len(images), 1 + len(MEASURES)), np.nan)
     with explainable(model), torch.no_grad():
         gray = _gray(model, changeable)
+        kind = None if score else _output_kind(model, changeable[:_FEW], outputs or heatmaps.meta.get("outputs"))
         for number, image in enumerate(changeable):
             seed = int(digest_tensors([("image", images[number])]), 16)
-            ask = _asking(model, int(heatmaps.class_index[number]), score, batch_size)
+            pick = partial(pick_scores, class_index=int(heatmaps.class_index[number]), outputs=kind)
+            ask = _asking(model, partial(pick_scores, score=score) if score else pick, batch_size)
             measured[number, 0] = ask(image[None])[0]
             if number not in faults and not display[number].any():
                 faults[number] = "constant"
@@ -228,14 +236,21 @@ def _gray(model: nn.Module, images: Tensor) -> Tensor:
     return torch.zeros(images.shape[1], 1, 1, dtype=images.dtype, device=images.device)
 
 
-def _asking(model: nn.Module, class_index: int, score: Score | None, batch_size: int) -> _Ask:
+def _output_kind(model: nn.Module, images: Tensor, stated: OutputKind | None) -> OutputKind:
+    """What the model's numbers are, by its graph too, which the measuring itself does without."""
+    with torch.enable_grad():
+        output = call_model(model, images.clone().requires_grad_().clone())
+    return pick_scores(output, outputs=stated).outputs or "logits"
+
+
+def _asking(model: nn.Module, pick: Callable[[Any], Explained], batch_size: int) -> _Ask:
     """A function from images (M, C, H, W) to the confidence in each, (M,) float64."""
 
     def confidence(images: Tensor) -> np.ndarray:
-        output = call_model(model, images.clone())  # which may be overwritten
-        if score is None:
-            return pick_scores(output, class_index=class_index).probability
-        return pick_scores(output, score=score).scores.float().cpu().numpy()
+        explained = pick(call_model(model, images.clone()))  # which may be overwritten
+        if explained.outputs is None:
+            return explained.scores.float().cpu().numpy()
+        return explained.probability
 
     def ask(images: Tensor) -> np.ndarray:
         return np.concatenate([confidence(batch) for batch in images.split(batch_size)]).astype(np.float64)

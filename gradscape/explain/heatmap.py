@@ -26,7 +26,8 @@ class Heatmaps:
         target_layer: Name of the layer whose features are weighed.
         class_index: (N,) int64, what was explained; -1 where a score of the user's was.
         score: (N,) float32, the explained score: the class's logit, or the user's number.
-        probability: (N,) float32, softmax probability of the class; NaN where a score of the user's was explained.
+        probability: (N,) float32, probability of the class, by the rule of `meta["outputs"]` (see `heatmaps`); NaN
+            where a score of the user's was explained.
         meta: Provenance: model, versions, options.
     """
 

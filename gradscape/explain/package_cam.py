@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gradscape._model_state import model_device
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.explained import Score, pick_scores
+from gradscape.explain.output_kind import OutputKind
 
 __all__ = ["PACKAGE_METHODS", "package_maps"]
 
@@ -42,6 +43,7 @@ def package_maps(
     class_index: np.ndarray,
     score: Score | None,
     to_maps: ToMaps,
+    outputs: OutputKind | None = None,
 ) -> np.ndarray:
     """Return the maps of one of `PACKAGE_METHODS`, for target features A_k, a score y and its gradient G = ∂y/∂A.
 
@@ -70,6 +72,7 @@ def package_maps(
         class_index: (N,) integers, the class of each image; not read where there is a `score`.
         score: From the model's output for any number of images to as many numbers; None for the class's logit.
         to_maps: From the layer's output (n, …) to A (n, C, h, w): drops class tokens, brings channels to the front.
+        outputs: What the model's numbers are; None to measure it at each call.
 
     Returns:
         (N, h, w) float32; NaN for an image whose features or score are not finite, or cannot be divided by.
@@ -88,7 +91,7 @@ def package_maps(
     with explainable(model), _silent():
         for image, index in zip(images_for(model, images).split(1), class_index.tolist(), strict=True):
             np.random.seed(0)  # noqa: NPY002  kernel PCA draws from it; `explainable` restores what was
-            framed = _Framed(model, target_layer, score or _logit(method, index), to_maps)
+            framed = _Framed(model, target_layer, score or _logit(method, index, outputs), to_maps)
             maps.append(explain(framed, image))
     return np.stack(maps).astype(np.float32)
 
@@ -276,19 +279,19 @@ def _has_map_bias(layer: nn.Module) -> bool:
     return type(layer) is nn.Conv2d and layer.bias is not None
 
 
-def _logit(method: str, class_index: int) -> Score:
+def _logit(method: str, class_index: int, outputs: OutputKind | None) -> Score:
     """The class's logit, or for FinerCAM its lead over the nearest ones."""
 
     def logit(output: Any) -> Tensor:
-        return pick_scores(output, class_index=class_index).scores
+        return pick_scores(output, class_index=class_index, outputs=outputs).scores
 
     def lead(output: Any) -> Tensor:
         from pytorch_grad_cam.utils.model_targets import FinerWeightedTarget
 
+        if output.shape[1] == 1:
+            raise ValueError("`model` must have two classes or more for finercam, got 1; choose another method")
         distances = (output - logit(output)[:, None]).detach().abs()[0]
         rivals = [index for index in distances.argsort().tolist() if index != class_index][:_RIVALS]
-        if not rivals:
-            raise ValueError("`model` must have two classes or more for finercam, got 1; choose another method")
         return FinerWeightedTarget(class_index, rivals, 1)(output.float())
 
     return lead if method == "finercam" else logit

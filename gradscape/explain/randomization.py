@@ -114,6 +114,7 @@ def randomize_parameters(
     explain = partial(_heatmaps, model, images, method=method, score=score)
     trained = explain(target_layer=target_layer, class_index=class_index)
     explained = trained.class_index if score is None else None
+    kind = trained.meta.get("outputs")
     groups = _groups(model, images)
     after: dict[str, Heatmaps] = {}
     with _parameters_kept(model):
@@ -121,7 +122,7 @@ def randomize_parameters(
         for group, parameters in groups.items():
             for parameter in parameters:
                 _redraw(parameter, generator)
-            after[group] = explain(target_layer=trained.target_layer, class_index=explained)
+            after[group] = explain(target_layer=trained.target_layer, class_index=explained, outputs=kind)
     correlations = [[_spearman(*pair) for pair in zip(trained.raw, one.raw, strict=True)] for one in after.values()]
     overlaps = [[_overlap(*pair) for pair in zip(trained.display, one.display, strict=True)] for one in after.values()]
     faults = {group: one.faults for group, one in {"": trained, **after}.items()}

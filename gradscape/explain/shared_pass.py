@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -71,7 +71,7 @@ def run_shared_pass(
         {name: tensor.detach() for name, tensor in features.items()},
         gradients,
         runs,
-        Explained(explained.scores.detach(), explained.class_index, explained.probability),
+        replace(explained, scores=explained.scores.detach()),
     )
 
 

@@ -7,13 +7,14 @@ from .directions import (
     random_directions,
     summarize_direction,
 )
+from .engine.logits import bce_with_logits, binary, cross_entropy, mse, nll, top1, top5
 from .engine.rounds import Progress
-from .engine.task import cross_entropy, top1
 from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
 from .line import Line
+from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
@@ -37,19 +38,26 @@ __all__ = [
     "Surface",
     "Trial",
     "Value",
+    "bce_with_logits",
+    "binary",
     "cross_entropy",
     "difference_direction",
     "estimate_seconds",
     "evaluate_line",
     "evaluate_surface",
+    "find_loss",
+    "find_metric",
     "find_span",
     "load_directions",
     "load_landscape",
     "measure_landscape",
+    "mse",
+    "nll",
     "random_directions",
     "save_csv",
     "save_directions",
     "save_npz",
     "summarize_direction",
     "top1",
+    "top5",
 ]

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradscape.landscape.alike import check_alike, differing_constants
+
 __all__ = [
     "Direction",
     "DirectionSummary",
@@ -113,10 +115,12 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
         model: Where alpha is 0.
         other: Where alpha is 1; the same architecture.
         space: "states" (the default, so that alpha = 1 is the other network up to rounding) takes running statistics
-            along, "weights" leaves those of `model`.
+            along, and constants in which the networks differ, such as the mean and deviation that images are
+            normalized by; "weights" leaves the running statistics of `model`.
 
     Raises:
-        ValueError: The networks do not have the same tensors.
+        ValueError: The networks do not have the same tensors, hold different integers, or differ in constants that
+            `space` leaves, so that alpha = 1 would be neither network.
 
     Example:
         >>> import torch
@@ -126,11 +130,14 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
         True
     """
     first, second = dict(moving_tensors(model, space)), dict(moving_tensors(other, space))
-    shapes = [{name: tuple(tensor.shape) for name, tensor in tensors.items()} for tensors in (first, second)]
-    if shapes[0] != shapes[1]:
-        unlike = sorted(name for name, _ in shapes[0].items() ^ shapes[1].items())
-        raise ValueError(f"`other` must have the tensors of `model`; these differ: {', '.join(unlike[:5])}")
-    return {name: second[name].to(tensor) - tensor for name, tensor in first.items()}
+    check_alike(first, second)
+    constants = differing_constants(model, other)
+    if constants and space == "weights":
+        raise ValueError(
+            f"`space` must be states, as the networks differ in {', '.join(constants)}, which no weights are: "
+            "alpha = 1 would be neither of them"
+        )
+    return {**{name: second[name].to(tensor) - tensor for name, tensor in first.items()}, **constants}
 
 
 def moving_tensors(model: nn.Module, space: Space) -> Iterator[tuple[str, Tensor]]:

@@ -13,6 +13,7 @@ import numpy as np
 from torch import nn
 
 from gradscape._model_state import model_device
+from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import (
     Block,
@@ -29,19 +30,26 @@ from gradscape.landscape.engine import (
     Workers,
     block_images,
     check_directions,
+    check_followed,
+    check_labels,
     check_model,
     choose_plan,
+    count_images,
     cut_blocks,
     evaluable,
+    ignored_label,
+    in_mean_weight,
     join_blocks,
     named_tensors,
     ready_network,
-    tensors_in,
     timed,
+    within,
 )
+from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
 from gradscape.landscape.options import Options, options_as_keywords
 from gradscape.landscape.surface import Surface
+from gradscape.landscape.variances import warn_of_negative_variances
 
 __all__ = ["estimate_grid", "estimate_seconds", "evaluate_grid", "evaluate_line", "evaluate_surface"]
 
@@ -67,7 +75,7 @@ def evaluate_surface(
         batches: Pairs (inputs, labels), in the same order at every iteration. Images are regrouped into
             blocks of 32; the batches' own sizes do not matter.
         directions: (d_alpha, d_beta), as `random_directions` gives them.
-        alphas: Coordinates along the first direction, (A,), of any bounds.
+        alphas: Coordinates along the first direction, (A,), of any bounds, rising or falling.
         betas: Coordinates along the second direction, (B,).
         options: The fields of `Options`, as keyword arguments.
 
@@ -76,7 +84,8 @@ def evaluate_surface(
 
     Raises:
         TypeError: `batches` or `directions` are of another kind.
-        ValueError: The loss is a scalar, the model is random or depends on the batch, or `path` holds another run.
+        ValueError: The loss is a scalar, loss or metric do not fit output and labels, images differ in shape, axes
+            are not in order, the model is random or depends on the batch, or `path` holds another run.
 
     Example:
         >>> import torch
@@ -177,12 +186,14 @@ def evaluate_grid(
     meta = _checked_meta(options.meta or {})
     grid = _checked_grid(axes, directions)
     stored = kind.load(options.path) if options.path and Path(options.path).exists() else None
-    earlier = stored.meta if stored else None
+    followed = _followed_plan(options)
     with evaluable(model):
-        work, blocks = _prepare(model, batches, directions, grid=grid, options=options, stored=earlier)
+        earlier = followed or (stored.meta.get("plan") if stored else None)
+        work, blocks = _prepare(model, batches, directions, grid=grid, options=options, earlier=earlier)
+        warn_of_negative_variances(model, directions, grid)
         if graphs is not None:
             work = replace(work, graphs=graphs)
-        chosen = choose_plan(work, precision=options.precision, batch_size=options.batch_size, stored=earlier)
+        chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
         run = Run(kind, grid, work, chosen, meta)
         if stored:
             run.resume(stored, allow_plan_change=options.allow_plan_change)
@@ -197,8 +208,9 @@ def estimate_grid(
     """Estimate how long `evaluate_grid` would take: what `estimate_seconds` says, arguments as there."""
     grid = _checked_grid(axes, directions)
     with evaluable(model):
-        work, _ = _prepare(model, batches, directions, grid=grid, options=options)
-        chosen = choose_plan(work, precision=options.precision, batch_size=options.batch_size)
+        followed = _followed_plan(options)
+        work, _ = _prepare(model, batches, directions, grid=grid, options=options, earlier=followed)
+        chosen = _choose_plan(work, options, followed=followed)
         with _evaluator(work, chosen) as workers:
             workers.load(join_blocks([work.first], 0, 1))
             side_by_side = chosen.plan.points_per_forward
@@ -215,12 +227,13 @@ def _prepare(
     *,
     grid: Mapping[str, np.ndarray],
     options: Options,
-    stored: Mapping[str, Any] | None = None,
+    earlier: Mapping[str, Any] | None,
 ) -> tuple[Work, Iterable[Block]]:
     """What is to be done, and on which images; a model that cannot be judged is refused."""
     check_directions(directions, named_tensors(model))
-    earlier = stored.get("plan", {}) if stored else {}
-    blocks = cut_blocks(batches, block_images(options.batch_size or earlier.get("batch_size")))
+    size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
+    ignored = ignored_label(options.loss)
+    blocks = cut_blocks(batches, size, ignored=ignored)
     first = next(blocks)
     points = np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1)
     work = Work(
@@ -228,23 +241,40 @@ def _prepare(
         directions=directions,
         coordinates=np.concatenate([np.zeros((1, len(grid))), points]),
         shape=[len(axis) for axis in reversed(list(grid.values()))],
-        task=Task(options.loss, options.metric, options.forward),
+        task=in_mean_weight(Task(options.loss, options.metric, options.forward), batches),
         first=first.to(model_device(model)),
-        images=_count_images(batches),
+        images=count_images(batches, ignored=ignored),
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
+        tolerance=options.tolerance,
     )
     check_model(model, work.first, work.task)
-    return work, chain([first], blocks)
+    known = check_labels(model, work.first, work.task)
+    return work, chain([first], within(blocks, known))
 
 
-def _count_images(batches: Iterable[Any]) -> int | None:
-    """How many images there are, if that can be known without going through them."""
-    if (told := getattr(batches, "num_images", None)) is not None:
-        return told
-    if isinstance(batches, (list, tuple)):
-        return sum(len(next(tensors_in(labels))) for _, labels in batches)
-    return None
+def _followed_plan(options: Options) -> Mapping[str, Any] | None:
+    """The plan of the file that is named as `plan`; what is asked for besides has to be the same."""
+    if options.plan is None:
+        return None
+    plan = load_landscape(options.plan).meta.get("plan")
+    if not isinstance(plan, Mapping):
+        raise ValueError(f"`plan` must be a surface or a line that gradscape evaluated, but {options.plan} has no plan")
+    for name, asked in (("precision", options.precision), ("batch_size", options.batch_size)):
+        if asked not in (None, "auto", plan.get(name)):
+            raise ValueError(f"`{name}` must be that of `plan`, {plan.get(name)}, got {asked}: leave one of them out")
+    return plan
+
+
+def _choose_plan(
+    work: Work, options: Options, *, followed: Mapping[str, Any] | None, stored: Mapping[str, Any] | None = None
+) -> ChosenPlan:
+    chosen = choose_plan(
+        work, precision=options.precision, batch_size=options.batch_size, stored=stored, followed=followed
+    )
+    if followed is not None:
+        check_followed(followed, chosen.plan, allow_change=options.allow_plan_change)
+    return chosen
 
 
 def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContextManager[Workers]:
@@ -271,11 +301,4 @@ def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
 def _checked_grid(axes: PointsByAxis, directions: Sequence[Direction]) -> dict[str, np.ndarray]:
     if len(directions) != len(axes):
         raise ValueError(f"`directions` must be a pair for a surface, got {len(directions)}")
-    return {name: _checked_axis(values, name) for name, values in axes.items()}
-
-
-def _checked_axis(values: Sequence[float] | np.ndarray, name: str) -> np.ndarray:
-    axis = np.asarray(values, dtype=float)
-    if axis.ndim != 1 or len(axis) == 0 or not np.isfinite(axis).all():
-        raise ValueError(f"`{name}` must be a list of finite numbers, got {values!r}")
-    return axis
+    return {name: checked_axis(values, name) for name, values in axes.items()}

@@ -7,6 +7,8 @@ from typing import Any, Literal, final
 import numpy as np
 from jaxtyping import Bool, Float
 
+from gradscape.landscape.axis import checked_axis
+
 __all__ = ["NON_FINITE", "NOT_EVALUATED", "UNRELIABLE", "Field", "Reading", "scale_minmax", "value_label"]
 
 NOT_EVALUATED = "not evaluated"
@@ -78,6 +80,8 @@ class Field:
     meta: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        checked_axis(self.alphas, "alphas")
+        checked_axis(self.betas, "betas")
         wanted = (len(self.betas), len(self.alphas))
         arrays = {
             "values": self.values,

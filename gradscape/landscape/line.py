@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
+from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 
 __all__ = ["Line"]
@@ -22,6 +23,7 @@ class Line(Measured):
     alphas: Float[np.ndarray, "alphas"]
 
     def __post_init__(self) -> None:
+        checked_axis(self.alphas, "alphas")
         if self.blocks.count.shape[1:] != self.alphas.shape:
             raise ValueError(f"`blocks` must have the grid {self.alphas.shape}, got {self.blocks.count.shape[1:]}")
 

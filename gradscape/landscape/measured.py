@@ -20,6 +20,7 @@ __all__ = ["Measured", "read_measured", "write_measured"]
 _GROUP = "gradscape"
 _FORMAT = 1
 _UNFILLED = -1.0
+_MADE_BY_ORIGINAL = "dir_file"  # which no other tool has
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,7 +130,8 @@ def read_measured(path: str | os.PathLike[str], axes: tuple[str, ...]) -> tuple[
         if present != list(axes):
             raise ValueError(f"{path} has the axes {present}, but {list(axes)} are needed: is it a line or a surface?")
         coordinates = [np.asarray(file[name], dtype=float) for name in axes]
-        return coordinates, _own_fields(file[_GROUP]) if _GROUP in file else _foreign_fields(file)
+        grid = tuple(len(axis) for axis in reversed(coordinates))
+        return coordinates, _own_fields(file[_GROUP]) if _GROUP in file else _foreign_fields(file, grid)
 
 
 def _own_fields(group: h5py.Group) -> dict[str, Any]:
@@ -143,13 +145,13 @@ def _own_fields(group: h5py.Group) -> dict[str, Any]:
     return {"blocks": blocks, "origin": origin, "meta": Provenance.from_json(group.attrs["meta"])}
 
 
-def _foreign_fields(file: h5py.File) -> dict[str, Any]:
+def _foreign_fields(file: h5py.File, grid: tuple[int, ...]) -> dict[str, Any]:
     """Values without blocks: one 'image' each, so that no standard error can be claimed."""
     split = "train" if "train_loss" in file else "test"
     if f"{split}_loss" not in file:
         raise ValueError(f"{file.filename} holds neither `train_loss` nor `test_loss`")
-    loss = np.asarray(file[f"{split}_loss"], dtype=float)
-    accuracy = np.asarray(file[f"{split}_acc"], dtype=float) if f"{split}_acc" in file else np.full_like(loss, np.nan)
+    loss = _foreign_values(file, f"{split}_loss", grid)
+    accuracy = _foreign_values(file, f"{split}_acc", grid) if f"{split}_acc" in file else np.full_like(loss, np.nan)
     filled = loss != _UNFILLED
     blocks = BlockStatistics(
         count=filled.astype(np.int64)[None],
@@ -161,3 +163,20 @@ def _foreign_fields(file: h5py.File) -> dict[str, Any]:
     )
     origin = BlockStatistics.empty(1, (), UNKNOWN_POPULATION)
     return {"blocks": blocks, "origin": origin, "meta": {"source": "goldstein", "split": split}}
+
+
+def _foreign_values(file: h5py.File, name: str, grid: tuple[int, ...]) -> np.ndarray:
+    """Values indexed as the grid, (y, x).
+
+    The original tool makes an array (x, y) and fills it from its beginning in the order of np.meshgrid(x, y), which is
+    that of an array (y, x): where the axes have different lengths its two indices mean nothing.
+    """
+    values = np.asarray(file[name], dtype=float)
+    if values.shape == grid:
+        return values
+    if values.shape == grid[::-1] and _MADE_BY_ORIGINAL in file:
+        return values.reshape(grid)
+    raise ValueError(
+        f"{file.filename} has {name} in the shape {values.shape}, but must have (ycoordinates, xcoordinates) = {grid}"
+        + (f", as it lacks the original tool's `{_MADE_BY_ORIGINAL}`" if values.shape == grid[::-1] else "")
+    )

@@ -30,19 +30,23 @@ class Options:
     """How a surface or a line is evaluated; every field has a default.
 
     Attributes:
-        loss: (output, labels) -> one number per image; cross-entropy in nats by default.
+        loss: (output, labels) -> one number per image; cross-entropy in nats by default. It may read the network or
+            call it: at every point that is the moved one. Where it differentiates, it does so within
+            `with torch.enable_grad():`, and it calls the network in there too.
         metric: (output, labels) -> right or wrong per image; top-1 by default, None where there is none.
         forward: (model, inputs) -> output, where the model does not take a tensor or give one.
-        precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products; "auto" takes bf16 only where it is
-            faster and its measured error stays below a quarter of the final standard error.
+        precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products, and its error is measured and told;
+            "auto" is fp32, or that of the file or plan that is followed.
         batch_size: Images in a forward pass; by default the smallest that is about as fast as any.
+        plan: A surface or line file whose plan is followed: precision, batches and form of the network. On the same
+            machine the same evaluation then gives the same bits, whatever else keeps it busy.
         tolerance: Stop when the median standard error is at most this share of the range of the loss.
         seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.
         population: Number of images that those in `batches` were drawn from; by default what `batches` says in
             an attribute `population`, or their own number. Standard errors are about the mean over these.
         path: An `.h5` file that is kept up to date while the evaluation runs. If it exists, what it
             already holds is not evaluated again.
-        allow_plan_change: Go on with a file although device, threads or versions have changed.
+        allow_plan_change: Go on with a file, or follow a plan, although device, threads or versions have changed.
         ray: Evaluate in other processes by Ray (`pip install "gradscape[ray]"`): "local" takes all GPUs or cores of
             this machine, "auto" or an address a cluster that runs.
         meta: More provenance to store, such as model, data and seed.
@@ -59,6 +63,7 @@ class Options:
     forward: ForwardFunction = call
     precision: Precision = "auto"
     batch_size: int | None = None
+    plan: str | os.PathLike[str] | None = None
     tolerance: float | None = None
     seconds: float | None = None
     population: int | None = None

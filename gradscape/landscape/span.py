@@ -10,7 +10,15 @@ import numpy as np
 from torch import nn
 
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.engine import ForwardFunction, KnownGraphs, LossFunction, call, cross_entropy, cut_blocks
+from gradscape.landscape.engine import (
+    ForwardFunction,
+    KnownGraphs,
+    LossFunction,
+    call,
+    cross_entropy,
+    cut_blocks,
+    ignored_label,
+)
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.options import Options
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
@@ -109,7 +117,7 @@ def find_span(
     """
     if not models_and_directions:
         raise ValueError("`models_and_directions` must hold at least one model")
-    block, *more = islice(cut_blocks(batches, SPAN_IMAGES), 2)
+    block, *more = islice(cut_blocks(batches, SPAN_IMAGES, ignored=ignored_label(loss)), 2)
     first_images = [(block.inputs, block.labels)]
     population = getattr(batches, "population", None) or (UNKNOWN_POPULATION if more else block.count)
     options = Options(loss=loss, metric=None, forward=forward, precision="fp32", batch_size=64, population=population)

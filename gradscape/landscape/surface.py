@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from gradscape._names import unknown_name
+from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.difference import Difference
 from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED, UNRELIABLE, Field, Reading, scale_minmax, value_label
 from gradscape.landscape.measured import Measured, read_measured, write_measured
@@ -54,6 +55,8 @@ class Surface(Measured):
     betas: Float[np.ndarray, "betas"]
 
     def __post_init__(self) -> None:
+        checked_axis(self.alphas, "alphas")
+        checked_axis(self.betas, "betas")
         grid, wanted = self.blocks.count.shape[1:], (len(self.betas), len(self.alphas))
         if grid != wanted:
             raise ValueError(f"`blocks` must have the grid (betas, alphas) = {wanted}, got {grid}")

@@ -4,11 +4,16 @@ import os
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from gradscape._checkpoint import Classifier, read_checkpoint, read_foreign_state, save_checkpoint
+from gradscape._checkpoint import Classifier, read_checkpoint, save_checkpoint
+from gradscape._names import error_line
+from gradscape.models.fit import load_fitting
+from gradscape.models.foreign_state import foreign_state, tell_classes
 
 __all__ = ["Classifier", "import_checkpoint", "load_checkpoint", "save_checkpoint"]
+
+_CHANNELS = (1, 3, 4, 2)  # the usual numbers, for the message
 
 
 def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Classifier:
@@ -36,7 +41,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
     """
     state, meta = read_checkpoint(path)
     network = _build(meta["name"], num_classes=meta["num_classes"], image_size=meta["image_size"])
-    _load_strictly(network, state, f"{os.fspath(path)} does not fit {meta['name']}")
+    load_fitting(network, state, f"{os.fspath(path)} does not fit {meta['name']}")
     return Classifier(network, meta).to(device).eval()
 
 
@@ -50,28 +55,46 @@ def import_checkpoint(
     mean: Sequence[float],
     std: Sequence[float],
     labels: Sequence[str] | None = None,
+    weights: str | None = None,
+    prefix: str | None = None,
 ) -> None:
     """Turn another program's state dict into a checkpoint. Every key must fit; nothing in the file is executed.
 
+    Dicts around the weights are unwrapped; `module.`, `_orig_mod.` and a beginning that all names share, such as
+    `model.`, are removed.
+
     Args:
-        file: A state dict, as `read_foreign_state` takes it.
+        file: A file of `torch.save` (`.pt .pth .ckpt .th .t7 .pkl`) or `.safetensors`.
         output: The checkpoint to write, `.safetensors`.
         name: The model's name as `create_model` takes it.
-        num_classes: Number of classes; None takes it from the last weight of the state, where that is a matrix.
+        num_classes: Number of classes; None takes it from the sizes of the state's tensors, where these tell it.
         image_size: Side of the images in pixels.
-        mean: Mean of each color channel, in [0, 1], that the network was trained with.
-        std: Standard deviation of each color channel.
+        mean: Mean of each channel, in [0, 1], that the network was trained with: three for color, one for gray.
+        std: Standard deviation of each channel.
         labels: Names of the classes.
+        weights: Which, where the file holds the network more than once: "model" (as trained), "ema" (averaged over
+            the training) or the place in the file, such as `state_dict_ema`.
+        prefix: Takes only what has names that begin so, and removes it; the log says what is left aside.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If the file is no state dict, or a key is missing, unexpected or of another shape: all are listed.
+        ValueError: If the file is no state dict or holds the network more than once; if a key is missing, unexpected
+            or of another shape (they are counted, and those nearest to a fit are named); or if the network does not
+            take images of this size with so many channels.
     """
-    state = read_foreign_state(file)
+
+    def build(classes: int) -> nn.Module:
+        return _build(name, num_classes=classes, image_size=image_size)
+
+    network = build(10 if num_classes is None else num_classes)
+    state = foreign_state(file, network, weights=weights, prefix=prefix)
     if num_classes is None:
-        num_classes = _classes_of(state, file)
-    network = _build(name, num_classes=num_classes, image_size=image_size)
-    _load_strictly(network, state, f"{os.fspath(file)} does not fit {name} with {num_classes} classes")
+        num_classes = tell_classes(state, build)
+        if num_classes is None:
+            raise ValueError(f"`num_classes` must be given: the tensors in {os.fspath(file)} do not tell it for {name}")
+        network = build(num_classes)
+    load_fitting(network, state, f"{os.fspath(file)} does not fit {name} with {num_classes} classes")
+    _check_takes_images(network, name, channels=len(mean), image_size=image_size)
     save_checkpoint(
         output, network, name=name, num_classes=num_classes, image_size=image_size, mean=mean, std=std, labels=labels
     )
@@ -85,27 +108,26 @@ def _build(name: str, *, num_classes: int, image_size: int) -> nn.Module:
         return create_model(name, num_classes=num_classes, image_size=image_size)
 
 
-def _load_strictly(network: nn.Module, state: dict[str, Tensor], context: str) -> None:
-    expected = network.state_dict()
-    # Files from before PyTorch 0.4.1 have no batch counters, and inference does not use them.
-    missing = [key for key in expected if key not in state and not key.endswith(".num_batches_tracked")]
-    unexpected = [key for key in state if key not in expected]
-    reshaped = [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in expected
-        if key in state and state[key].shape != expected[key].shape
-    ]
-    groups = (("missing", missing), ("unexpected", unexpected), ("wrong shape", reshaped))
-    faults = "; ".join(f"{len(keys)} {fault}: {', '.join(keys)}" for fault, keys in groups if keys)
-    if faults:
-        raise ValueError(f"{context}: {faults}")
-    network.load_state_dict(state, strict=False)
+def _check_takes_images(network: nn.Module, name: str, *, channels: int, image_size: int) -> None:
+    """Show the network an image: what does not fit is refused here and not in the middle of a landscape."""
+    problem = _problem(network, channels, image_size)
+    if problem is None:
+        return
+    taken = [other for other in _CHANNELS if _problem(network, other, image_size) is None]
+    if taken:
+        numbers = " or ".join(map(str, taken))
+        raise ValueError(f"`mean` and `std` must have {numbers} numbers, one for each channel that {name} takes")
+    raise ValueError(
+        f"{name} takes no images of {channels} channels and {image_size} pixels, so that `image_size`, or `mean` and "
+        f"`std`, cannot be right: {error_line(problem)}"
+    )
 
 
-def _classes_of(state: dict[str, Tensor], file: str | os.PathLike[str]) -> int:
-    weights = [key for key, tensor in state.items() if tensor.ndim > 1]
-    last = state[weights[-1]] if weights else None
-    bias = state.get(weights[-1].removesuffix("weight") + "bias") if weights else None
-    if last is None or last.ndim != 2 or (bias is not None and bias.shape != last.shape[:1]):
-        raise ValueError(f"`num_classes` must be given: the last weight in {os.fspath(file)} is no classifier's matrix")
-    return last.shape[0]
+def _problem(network: nn.Module, channels: int, image_size: int) -> Exception | None:
+    network.eval()
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            network(torch.zeros(2, channels, image_size, image_size))
+    except Exception as problem:  # whatever a user's module raises
+        return problem
+    return None

@@ -1,5 +1,6 @@
 """Loss and error along a random direction, or from one network to another."""
 
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -10,13 +11,18 @@ import numpy as np
 
 from gradscape.data import Split
 from gradscape.landscape import Direction, Line, Options, Progress, difference_direction, random_directions
+from gradscape.landscape.engine import evaluable, tensors_in
+from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.models import Classifier
-from gradscape.studies.networks import check_classes
+from gradscape.studies.networks import check_classes, check_same_classes
 
 __all__ = ["LinePath", "make_path"]
 
-_BEYOND = 0.25  # how far a line between networks goes past each of them
+_log = logging.getLogger(__name__)
+
+_COMPARED = 4  # images that tell whether the line ends at the other network
+_TOLERANCE = 1e-3  # of the largest output
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,28 +55,64 @@ def make_path(
     span: float,
     steps: int,
     seed: int,
+    alphas: np.ndarray | None = None,
     space: str | None = None,
     **making: Any,
 ) -> LinePath:
-    """From one model along a random direction, or from the first of two models to the second and a bit beyond.
+    """From one model along a random direction, or from the first of two models to the second.
+
+    Between two models the mean and deviation by which each normalizes its images move along, so that both ends are the
+    models themselves; whether the line ends at the second is measured on a few images.
 
     Args:
         models: One or two, by name.
-        split: The images, for the provenance.
+        split: The images.
         span: Half-width along a random direction.
         steps: Number of points.
         seed: Of the random direction.
+        alphas: (A,) coordinates instead of span and steps.
         space: "weights" or "states"; None takes states between two networks, else weights.
         **making: More options of `random_directions`.
+
+    Raises:
+        ValueError: The models take images of different sizes, have classes of other names or in another order, or
+            other tensors; or the second computes something else than the first would with its tensors.
     """
     check_classes(models, split)
     (name, model), *others = models.items()
     meta = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
     if others:
         ((other_name, other),) = others
+        check_same_classes(models)
         direction = difference_direction(model, other, space=space or "states")  # type: ignore[arg-type]
-        alphas = np.linspace(-_BEYOND, 1 + _BEYOND, steps)
-        return LinePath(model, direction, alphas, {**meta, "other": other_name, "space": space or "states"})
+        if space != "weights":
+            _check_end(models, direction, split)
+        if "mean" in direction or "std" in direction:
+            _log.warning(
+                "%s and %s normalize images differently: between them mean and std move in a straight line, too",
+                name,
+                other_name,
+            )
+        along = np.linspace(0, 1, steps) if alphas is None else alphas
+        return LinePath(model, direction, along, {**meta, "other": other_name, "space": space or "states"})
     making = {**making, "space": space or "weights"}
     direction, _ = random_directions(model, seed=seed, **making)
-    return LinePath(model, direction, np.linspace(-span, span, steps), {**meta, "seed": seed, "span": span, **making})
+    along = np.linspace(-span, span, steps) if alphas is None else alphas
+    return LinePath(model, direction, along, {**meta, "seed": seed, "span": float(np.abs(along).max()), **making})
+
+
+def _check_end(models: Mapping[str, Classifier], direction: Direction, split: Split) -> None:
+    """Compare the outputs at alpha = 1 with the other network's own: what is no tensor does not move."""
+    (name, model), (other_name, other) = models.items()
+    images = next(iter(split))[0][:_COMPARED].to(model.mean.device)
+    with evaluable(other):
+        own = list(tensors_in(other(images)))
+    with evaluable(model), moving(model, [direction]) as move:
+        move([1.0])
+        reached = [tensor.clone() for tensor in tensors_in(model(images))]
+    for there, here in zip(own, reached, strict=True):
+        if there.isfinite().all() and not (here - there).abs().max() <= _TOLERANCE * there.abs().max():
+            raise ValueError(
+                f"no line leads from {name} to {other_name}: with the tensors of the second, the first computes "
+                "something else; give two networks with one `--model` name and the same options"
+            )

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from gradscape._digest import digest_model, digest_tensors
-from gradscape._names import tell_apart
+from gradscape._names import class_label, tell_apart
 from gradscape._provenance import Provenance, current_versions
 from gradscape.data import Split
 from gradscape.data.pictures import Pictures
@@ -14,6 +14,7 @@ from gradscape.models import Classifier, load_checkpoint
 
 __all__ = [
     "check_classes",
+    "check_same_classes",
     "class_name",
     "class_number",
     "common_image_size",
@@ -55,17 +56,46 @@ def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifi
 
 
 def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
-    """Refuse images of more classes than a model tells apart.
+    """Refuse images of other classes than a model tells apart.
 
     Raises:
-        ValueError: A label would point past a model's last output.
+        ValueError: A label would point past a model's last output, or at the output of another class.
     """
+    numbers = tuple(map(str, range(len(split.classes))))  # stand for names where the data have none
     for name, model in models.items():
+        if model.labels and split.classes != numbers and (moved := _moved_class(split.classes, model.labels)):
+            called, here, there = moved
+            raise ValueError(
+                f"{called!r} is class {here} of {split.name}, but class {there} of {name}: bring the classes into one "
+                "order, that of the images' folders or that of `gradscape import --labels`"
+            )
         if model.meta["num_classes"] < len(split.classes):
             raise ValueError(
                 f"{split.name} has {len(split.classes)} classes, "
                 f"but {name} tells only {model.meta['num_classes']} apart"
             )
+
+
+def check_same_classes(models: Mapping[str, Classifier]) -> None:
+    """Refuse two networks that have the same classes in another order.
+
+    Raises:
+        ValueError: A class is not at the same place.
+    """
+    (first, model), (second, other) = models.items()
+    if model.labels and other.labels and (moved := _moved_class(model.labels, other.labels)):
+        called, here, there = moved
+        raise ValueError(
+            f"{called!r} is class {here} of {first}, but class {there} of {second}: between networks whose classes are "
+            "in another order no line makes sense; see `gradscape import --labels`"
+        )
+
+
+def _moved_class(first: Sequence[str], second: Sequence[str]) -> tuple[str, int, int] | None:
+    """A name that stands in both lists, once in each, at another place."""
+    once = [{name: place for place, name in enumerate(names) if names.count(name) == 1} for names in (first, second)]
+    shared = (name for name in once[0] if once[0][name] != once[1].get(name, once[0][name]))
+    return next(((name, once[0][name], once[1][name]) for name in shared), None)
 
 
 def common_image_size(models: Mapping[str, Classifier]) -> int:
@@ -113,5 +143,4 @@ def class_number(asked: str | None, models: Mapping[str, Classifier]) -> int | s
 
 def class_name(labels: Mapping[str, Sequence[str] | None], model: str, index: int) -> str:
     """What a model calls a class: its label, or its number."""
-    known = labels.get(model)
-    return known[index] if known else str(index)
+    return class_label(labels.get(model), index) or str(index)

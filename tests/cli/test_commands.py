@@ -140,10 +140,23 @@ def test_lines_go_along_a_direction_or_to_another_network(gradscape: Command, ch
     twin.write_bytes(checkpoint.read_bytes())
     assert gradscape("line", checkpoint, twin, *SMALL, "--steps", 4, "-o", tmp_path / "between").code == 0
     between = Line.load(tmp_path / "between" / "line.h5")
-    assert between.alphas[[0, -1]].tolist() == [-0.25, 1.25]
+    np.testing.assert_allclose(between.alphas, [0, 1 / 3, 2 / 3, 1])
     assert np.ptp(between.loss) == 0  # the way to itself
     for name in ("line.pdf", "line.png", "line.csv"):
         assert (tmp_path / "between" / name).exists()
+
+
+def test_a_line_goes_beyond_its_ends_where_asked_and_says_why_it_is_nan_there(
+    gradscape: Command, checkpoint: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    done = gradscape(
+        "line", checkpoint, *SMALL, "--grid", "-1.5:0.5:5", "--space", "states", "--ignore", "none", "-o", tmp_path
+    )
+    assert done.code == 0, done.err
+    line = Line.load(tmp_path / "line.h5")
+    np.testing.assert_allclose(line.alphas, [-1.5, -1, -0.5, 0, 0.5])
+    assert np.isnan(line.loss[0])
+    assert "running variances are negative at alpha = -1.5: batch norm gives no meaningful number there" in caplog.text
 
 
 @pytest.fixture

@@ -143,6 +143,7 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_p
     [
         (("landscape", "CKPT", "--data", "digits", "--span", "wide", "-o", "OUT"), "`--span` must be auto or"),
         (("landscape", "CKPT", "--data", "digits", "--grid", "1:2", "-o", "OUT"), "`--grid` must read"),
+        (("line", "CKPT", "--data", "digits", "--grid", "0:1", "-o", "OUT"), "`--grid` must read a0:a1:A"),
         (("landscape", "CKPT", "--data", "digit", "-o", "OUT"), "digits"),
         (("landscape", "CKPT", "--data", "digits", "--split", "val", "-o", "OUT"), "`split`"),
         (("landscape", "CKPT", "--data", "digits", "--device", "cuda:99", "-o", "OUT"), "`--device`"),

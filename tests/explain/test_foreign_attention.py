@@ -17,8 +17,6 @@ from torchvision.ops import SqueezeExcitation
 
 from gradscape.explain import attention_map
 from gradscape.explain.attention import attention_maps
-from gradscape.explain.attention_map import AttentionMap
-from gradscape.explain.foreign_attention import attention_rollout
 from tests.explain.test_features import Failing, images, untouched
 
 GATES = {
@@ -249,49 +247,6 @@ def test_timms_swin_windows_are_put_back_in_their_places(size: tuple[int, int]) 
             check_windows(one.values, swin.attn, before, swin._attn(before))
 
 
-def test_rollout_is_the_product_of_the_blocks_written_out() -> None:
-    generator = np.random.default_rng(0)
-    maps = {}
-    for number in range(3):
-        weights = generator.random((2, 4, 7, 7)).astype(np.float32)
-        weights /= weights.sum(3, keepdims=True)
-        maps[str(number)] = AttentionMap(str(number), "", "affinity", weights, (2, 3))
-    expected = np.zeros((2, 2, 3))
-    for image in range(2):
-        product = np.eye(7)
-        for one in maps.values():
-            step = np.zeros((7, 7))
-            for row in range(7):
-                for column in range(7):
-                    mean = sum(one.values[image, head, row, column] for head in range(4)) / 4
-                    step[row, column] = (mean + (row == column)) / 2
-            product = step @ product
-        expected[image] = product[0, 1:].reshape(2, 3)
-    np.testing.assert_allclose(attention_rollout(maps), expected, rtol=1e-5)
-    assert (attention_rollout(maps).sum((1, 2)) < 1).all()
-
-
-def test_rollout_without_a_class_token_is_the_mean_over_the_patches_and_sums_to_one() -> None:
-    uniform = AttentionMap("a", "", "affinity", np.full((2, 4, 6, 6), 1 / 6, np.float32), (2, 3))
-    np.testing.assert_allclose(attention_rollout({"a": uniform}), np.full((2, 2, 3), 1 / 6), rtol=1e-6)
-
-
-def test_rollout_needs_the_same_tokens_in_all_blocks() -> None:
-    first = AttentionMap("first", "", "affinity", np.full((2, 4, 6, 6), 1 / 6, np.float32), (2, 3))
-    other = AttentionMap("other", "", "affinity", np.full((2, 4, 4, 4), 1 / 4, np.float32), (2, 2))
-    with pytest.raises(ValueError, match=r"between the same tokens .*; other is 4 × 4 with the grid \(2, 2\), first"):
-        attention_rollout({"first": first, "other": other})
-    with pytest.raises(ValueError, match="must hold affinities of self-attention, but holds none"):
-        attention_rollout({})
-
-
-def test_rollout_of_a_real_transformer_has_a_map_for_each_image() -> None:
-    rollout = attention_rollout(attention_maps(small_vit(), images(width=32)))
-    assert rollout.shape == (3, 4, 4)
-    assert rollout.dtype == np.float32
-    assert (rollout > 0).all()
-
-
 def test_too_much_self_attention_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     model = small_vit()
     monkeypatch.setattr(attention_map, "_MOST_AFFINITY", 4 * 3 * 3 * 17 * 17 + 3)
@@ -304,3 +259,46 @@ def test_nothing_stays_behind_when_a_transformer_fails() -> None:
     with untouched(model), pytest.raises(IndexError, match="broken at the end"):
         attention_maps(model, images(width=32))
     assert torch.overrides._len_torch_function_stack() == 0
+
+
+MASKED = torch.ones(5, 6, dtype=torch.bool).index_fill(0, torch.tensor([1, 4]), value=False)
+
+
+@pytest.mark.parametrize(
+    "mask", [MASKED, torch.zeros(5, 6).masked_fill(~MASKED, -torch.inf)], ids=["boolean", "additive"]
+)
+def test_a_query_whose_keys_are_all_masked_has_the_weights_of_the_fused_kernel(mask: Tensor) -> None:
+    model = Attending({"attn_mask": mask})
+    batch = torch.randn(3, 3, 4, 42, generator=torch.Generator().manual_seed(0))
+    (one,) = attention_maps(model, batch).values()
+    assert not one.values[:, :, [1, 4]].any()
+    torch.testing.assert_close(torch.from_numpy(one.values) @ model.values(batch), model(batch))
+
+
+def test_weights_that_are_not_finite_for_another_reason_stay_so() -> None:
+    batch = torch.randn(3, 3, 4, 42, generator=torch.Generator().manual_seed(0))
+    batch[1, 0, 2, 7] = torch.nan
+    (one,) = attention_maps(Attending({"attn_mask": MASKED}), batch).values()
+    assert np.isnan(one.values).any(3).sum() == 1
+
+
+class MultiHead(nn.Module):
+    """`nn.MultiheadAttention` over six patches, of which a query may look at some."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.patches = nn.Conv2d(3, 8, 8, 8)
+        self.attention = nn.MultiheadAttention(8, 2, batch_first=True)
+        self.mask = torch.zeros(6, 6, dtype=torch.bool)
+        self.mask[2] = True
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).mT
+        return self.attention(tokens, tokens, tokens, attn_mask=self.mask, need_weights=False)[0].mean(1)
+
+
+def test_a_masked_query_of_torchs_module_has_no_weights() -> None:
+    (one,) = attention_maps(MultiHead().eval(), images(height=16, width=24)).values()
+    assert not one.values[:, :, 2].any()
+    np.testing.assert_allclose(np.delete(one.values, 2, 2).sum(3), 1, rtol=1e-5)

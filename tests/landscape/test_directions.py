@@ -153,8 +153,3 @@ def test_a_summary_tells_what_moves_and_filters_of_one_element() -> None:
 def test_bad_options_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         random_directions(small_net(), seed=0, **options)
-
-
-def test_networks_that_differ_in_shape_have_no_difference() -> None:
-    with pytest.raises(ValueError, match="these differ: 7"):
-        difference_direction(small_net(), small_net(classes=9))

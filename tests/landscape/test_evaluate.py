@@ -218,7 +218,7 @@ def test_a_scalar_loss_is_refused_with_the_fix(tmp_path: Path, file: str | None)
 
 def test_a_metric_of_the_wrong_shape_is_refused() -> None:
     net = small_net()
-    with pytest.raises(ValueError, match=r"`metric` must give one number per image, \(23,\), got the shape \(\)$"):
+    with pytest.raises(ValueError, match=r"`metric` must give one number per image, \(16,\), got the shape \(\)$"):
         evaluate_surface(
             net,
             [images_and_labels()],
@@ -476,12 +476,12 @@ def test_batches_of_another_kind_are_refused(batches: list, error: type[Exceptio
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["module", "graph"], indirect=True)
 def test_the_original_tools_surface_is_met(test_data: Path, form: str) -> None:
-    from gradscape._checkpoint import read_foreign_state
     from gradscape.landscape import load_directions
     from gradscape.models import create_model
+    from gradscape.models.foreign_state import foreign_state
 
     net = create_model("resnet56_projection", num_classes=10, image_size=32)
-    net.load_state_dict(read_foreign_state(test_data / "checkpoints" / "tomgoldstein-resnet56-model_300.t7"))
+    net.load_state_dict(foreign_state(test_data / "checkpoints" / "tomgoldstein-resnet56-model_300.t7", net))
     arrays = np.load(test_data / "cifar10" / "cifar10_train4000_lossless.npz")
     pixels = torch.from_numpy(arrays["images"][:512]).permute(0, 3, 1, 2).float()
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([125.3, 123.0, 113.9], [63.0, 62.1, 66.7]))

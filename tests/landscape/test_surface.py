@@ -208,3 +208,60 @@ def test_files_of_another_kind_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.h5").write_text("x")
     with pytest.raises(ValueError, match="not an HDF5 file"):
         Surface.load(tmp_path / "text.h5")
+
+
+def original_file(path: Path, values: np.ndarray, *, split: str = "train", unfinished: int = 0) -> Path:
+    """What the original tool leaves: an array (x, y), filled from its beginning in the order of np.meshgrid(x, y)."""
+    betas, alphas = (np.arange(float(length)) for length in values.shape)
+    stored = -np.ones((len(alphas), len(betas)))
+    count = values.size - unfinished
+    stored.ravel()[:count] = values.ravel()[:count]
+    with h5py.File(path, "w") as file:
+        file["dir_file"] = "directions.h5"
+        file["xcoordinates"], file["ycoordinates"] = alphas, betas
+        file[f"{split}_loss"], file[f"{split}_acc"] = stored, np.where(stored < 0, -1, 10 * stored)
+    return path
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (4, 3), (3, 3), (1, 6)])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_the_original_tools_surfaces_of_any_shape_are_read_in_its_order(
+    tmp_path: Path, shape: tuple[int, int], split: str
+) -> None:
+    truth = np.random.default_rng(0).uniform(1, 5, shape)
+    surface = Surface.load(original_file(tmp_path / "s.h5", truth, split=split))
+    np.testing.assert_array_equal(surface.loss, truth)
+    np.testing.assert_allclose(100 * (1 - surface.error), 10 * truth)
+    part = Surface.load(original_file(tmp_path / "p.h5", truth, split=split, unfinished=3))
+    done = np.arange(truth.size).reshape(shape) < truth.size - 3
+    np.testing.assert_array_equal(part.count > 0, done)
+    np.testing.assert_array_equal(part.loss, np.where(done, truth, np.nan))
+
+
+def test_a_turned_array_of_an_unknown_tool_is_refused(tmp_path: Path) -> None:
+    path = original_file(tmp_path / "s.h5", np.ones((2, 5)))
+    with h5py.File(path, "r+") as file:
+        del file["dir_file"]
+    with pytest.raises(
+        ValueError, match=r"in the shape \(5, 2\), but must have .* = \(2, 5\), as it lacks the original"
+    ):
+        Surface.load(path)
+
+
+def test_a_file_that_another_program_writes_is_said_to_be_in_use(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path = original_file(tmp_path / "s.h5", np.ones((2, 5)))
+    with path.open("r+b") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(BlockingIOError, match=r"s.h5 is open in another program, which may be writing it: wait"):
+            Surface.load(path)
+    assert Surface.load(path).loss.shape == (2, 5)
+
+
+def test_what_hinders_reading_has_its_own_name(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError):
+        Surface.load(tmp_path)
+    path = original_file(tmp_path / "s.h5", np.ones((2, 5)))
+    path.write_bytes(path.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=r"s.h5 is a damaged or cut off HDF5 file: "):
+        Surface.load(path)

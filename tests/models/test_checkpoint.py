@@ -52,13 +52,13 @@ def test_import_takes_the_number_of_classes_from_the_classifier(tmp_path: Path) 
     assert load_checkpoint(tmp_path / "model.safetensors").meta["num_classes"] == 7
 
 
-def test_import_asks_for_the_classes_where_the_last_weight_is_no_matrix(tmp_path: Path) -> None:
-    torch.save({"conv.weight": torch.zeros(5, 3, 1, 1)}, tmp_path / "net.pth")
-    with pytest.raises(ValueError, match=r"`num_classes` must be given: the last weight in .*net.pth is no classifier"):
+def test_import_asks_for_the_classes_where_the_weights_do_not_tell_them(tmp_path: Path) -> None:
+    torch.save({"conv1.weight": torch.zeros(16, 3, 3, 3)}, tmp_path / "net.pth")
+    with pytest.raises(ValueError, match=r"`num_classes` must be given: the tensors in .*net.pth do not tell it"):
         _import(tmp_path / "net.pth", tmp_path / "model.safetensors", num_classes=None)
 
 
-def test_import_lists_every_key_that_does_not_fit_in_one_line_and_writes_nothing(tmp_path: Path) -> None:
+def test_import_counts_and_names_keys_that_do_not_fit_in_one_line_and_writes_nothing(tmp_path: Path) -> None:
     state = create_model("resnet20", num_classes=7).state_dict()
     del state["bn1.weight"], state["layer1.0.conv1.weight"]
     state["extra"] = torch.zeros(2)
@@ -71,6 +71,43 @@ def test_import_lists_every_key_that_does_not_fit_in_one_line_and_writes_nothing
         "1 unexpected: extra; 1 wrong shape: linear.bias is (3,) instead of (7,)"
     )
     assert not (tmp_path / "model.safetensors").exists()
+
+
+def test_a_long_list_of_faults_stays_within_twelve_lines_and_names_the_nearest_first(tmp_path: Path) -> None:
+    state = create_model("resnet110", num_classes=7).state_dict()
+    wrong = {f"{key.replace('layer', 'stage_')}": tensor for key, tensor in state.items()}
+    wrong["bn1.weights"] = wrong.pop("bn1.weight")
+    torch.save(wrong, tmp_path / "net.pth")
+    with pytest.raises(ValueError, match="does not fit") as caught:
+        _import(tmp_path / "net.pth", tmp_path / "model.safetensors", "resnet110")
+    told = str(caught.value)
+    assert len(told) < 12 * 80
+    assert "541 missing: bn1.weight (the file has bn1.weights), " in told
+    assert ", 537 more, " in told
+
+
+def test_import_of_a_gray_network_takes_one_mean_and_refuses_three(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "gradscape_test_gray"
+    (tmp_path / f"{module}.py").write_text(
+        "from torch import nn\n\n\ndef build(num_classes):\n"
+        "    return nn.Sequential(nn.Conv2d(1, 2, 9), nn.Flatten(), nn.Linear(2, num_classes))\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    torch.save(create_model(f"{module}:build", num_classes=6).state_dict(), "net.pt")
+    about: dict[str, Any] = {"name": f"{module}:build", "num_classes": None, "image_size": 9}
+    with pytest.raises(ValueError, match=r"^`mean` and `std` must have 1 numbers, one for each channel that"):
+        import_checkpoint("net.pt", "net.safetensors", mean=(0.5,) * 3, std=(0.5,) * 3, **about)
+    import_checkpoint("net.pt", "net.safetensors", mean=(0.5,), std=(0.25,), **about)
+    with pytest.raises(
+        ValueError, match=r"takes no images of 1 channels and 8 pixels, so that `image_size`, or `mean`"
+    ):
+        import_checkpoint("net.pt", "net.safetensors", mean=(0.5,), std=(0.25,), **{**about, "image_size": 8})
+    model = load_checkpoint("net.safetensors")
+    gray = torch.rand(5, 1, 9, 9)
+    torch.testing.assert_close(model(gray.expand(-1, 3, -1, -1)), model.network((gray - 0.5) / 0.25))
+    sys.modules.pop(module)
 
 
 def test_import_takes_states_from_before_batch_counters(tmp_path: Path) -> None:

@@ -334,20 +334,31 @@ def _row(name: str, one: AttentionMap, number: int, pixel: tuple[float, float]) 
         raise ValueError(f"`number` must be 0 to {len(one.values) - 1}, got {number}")
     maps, asked = one.values[number if len(one.values) > 1 else 0], False
     if one.grid is not None:
-        maps, asked = _of_one_query(maps, one.grid, pixel)
+        maps, asked = _of_one_query(maps, one.grid, _class_token(one), pixel)
     own = name.removeprefix(f"{one.block}.") if name != one.block else one.kind
     how_many = f"{len(maps)} {_LAYERS[one.kind]}{'s' if len(maps) > 1 else ''}"
     return _MapRow((one_line(one.block), one_line(own), how_many), maps, asked)
 
 
 def _of_one_query(
-    matrices: Float[np.ndarray, "heads queries keys"], grid: tuple[int, int], pixel: tuple[float, float]
+    matrices: Float[np.ndarray, "heads queries keys"],
+    grid: tuple[int, int],
+    class_token: int | None,
+    pixel: tuple[float, float],
 ) -> tuple[Float[np.ndarray, "heads height width"], bool]:
     """The map of the class token where there is one, else of the chosen pixel; and whether it is the pixel's."""
     tokens = matrices.shape[2] - grid[0] * grid[1]
     down, right = (min(int(part * size), size - 1) for part, size in zip(pixel, grid, strict=True))
-    query = 0 if tokens else down * grid[1] + right
-    return matrices[:, query, tokens:].reshape(-1, *grid), tokens == 0
+    query = tokens + down * grid[1] + right if class_token is None else class_token
+    return matrices[:, query, tokens:].reshape(-1, *grid), class_token is None
+
+
+def _class_token(one: AttentionMap) -> int | None:
+    """The token before the patches that the output reads; without a measurement the first one."""
+    assert one.grid is not None
+    before = one.values.shape[-1] - one.grid[0] * one.grid[1]
+    read = [0] if one.read is None else one.read
+    return min(read, default=before) if before and min(read, default=before) < before else None
 
 
 def _scale(values: np.ndarray) -> tuple[Normalize, Colormap]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
 
-from gradscape._names import one_line
+from gradscape._names import class_label, one_line
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.grid import LINE, ImageGrid, fitted, lay_out_grid, picture
 from gradscape.figures.images.heatmaps import plot_heatmap
@@ -93,7 +93,7 @@ def _caption(heatmaps: Mapping[str, Heatmaps]) -> str:
 def _say_class(grid: ImageGrid, row: int, number: int, maps: Heatmaps, labels: Sequence[str] | None) -> None:
     """Class and probability, centered below a pair."""
     index = int(maps.class_index[row])
-    name = fitted(labels[index] if labels else f"class {index}", 2 * grid.panel_width, size=SMALL - 0.5)
+    name = fitted(class_label(labels, index) or f"class {index}", 2 * grid.panel_width, size=SMALL - 0.5)
     said = f"{name}\n{100 * float(maps.probability[row]):.1f} %"
     ax, look = grid.panels[row, 1 + 2 * number], {"ha": "center", "va": "top", "fontsize": SMALL - 0.5}
     ax.text(_middle(grid), -0.03, said, transform=ax.transAxes, linespacing=1.05, parse_math=False, **look)

@@ -16,7 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gradscape._names import one_line
+from gradscape._names import class_label, one_line
 from gradscape._provenance import Provenance
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.grid import (
@@ -350,7 +350,7 @@ def _explained(maps: Heatmaps, image: int, labels: Labels) -> tuple[str, str]:
     index, probability = int(maps.class_index[image]), float(maps.probability[image])
     if index < 0:
         return "score", f"{float(maps.score[image]):.3g}"
-    name = labels[index] if labels is not None and index < len(labels) else f"class {index}"
+    name = class_label(labels, index) or f"class {index}"
     return one_line(name), f"{100 * probability:.1f} %" if np.isfinite(probability) else "probability not finite"
 
 

@@ -1,10 +1,20 @@
 """The engine: a model moved through parameter space and evaluated block by block of images."""
 
-from gradscape.landscape.engine.blocks import Batch, Block, cut_blocks, join_blocks, map_tensors, tensors_in
+from gradscape.landscape.engine.blocks import (
+    Batch,
+    Block,
+    count_images,
+    cut_blocks,
+    join_blocks,
+    map_tensors,
+    tensors_in,
+)
+from gradscape.landscape.engine.labels import check_labels, in_mean_weight, within
 from gradscape.landscape.engine.ledger import Judgment
+from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
-from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, plain_plan
+from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_followed, plain_plan
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
 from gradscape.landscape.engine.task import (
@@ -14,10 +24,10 @@ from gradscape.landscape.engine.task import (
     Task,
     call,
     check_model,
-    cross_entropy,
-    top1,
 )
-from gradscape.landscape.engine.trials import ChosenPlan, KnownGraphs, Work, choose_plan, timed, trusted_graph
+from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
+from gradscape.landscape.engine.trust import trusted_graph
+from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 __all__ = [
@@ -44,11 +54,16 @@ __all__ = [
     "block_images",
     "call",
     "check_directions",
+    "check_followed",
+    "check_labels",
     "check_model",
     "choose_plan",
+    "count_images",
     "cross_entropy",
     "cut_blocks",
     "evaluable",
+    "ignored_label",
+    "in_mean_weight",
     "join_blocks",
     "map_tensors",
     "named_tensors",
@@ -58,4 +73,5 @@ __all__ = [
     "timed",
     "top1",
     "trusted_graph",
+    "within",
 ]

@@ -1,7 +1,9 @@
 """Batches of any size in, fixed blocks of images out, each with a digest, and batches of whole blocks."""
 
+import copy
+from collections import UserDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
 
 import torch
@@ -9,7 +11,19 @@ from torch import Tensor
 
 from gradscape._digest import digest_tensors
 
-__all__ = ["Batch", "Block", "cut_blocks", "join_blocks", "map_tensors", "tensors_in"]
+__all__ = [
+    "Batch",
+    "Block",
+    "count_images",
+    "cut_blocks",
+    "is_class_indices",
+    "join_blocks",
+    "leaves_in",
+    "map_tensors",
+    "tensors_in",
+]
+
+Way = tuple[Any, ...]  # keys, indices and names on the way from a tree to a leaf
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,21 +54,27 @@ class Block:
         return _block([map_tensors(lambda tensor: tensor[start:stop], (self.inputs, self.labels))], stop - start)
 
 
-def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
+def cut_blocks(batches: Iterable[Any], size: int, *, ignored: int | None = None) -> Iterator[Block]:
     """Cut batches into blocks of `size` images, the last one smaller; the batches' own sizes leave no trace.
 
     Args:
         batches: Pairs (inputs, labels).
         size: Images in a block.
+        ignored: A class index that stands for no label; images that have it are left out, as torch's losses do.
 
     Raises:
         TypeError: A batch is not a pair of tensors (or dicts, lists, tuples of tensors).
-        ValueError: Inputs and labels have different lengths, or there are no images.
+        ValueError: Inputs and labels have different lengths, images differ in shape, or there are no images.
     """
+    # What lies in memory is looked at before any work; what is loaded batch by batch, as it comes.
+    if isinstance(batches, (list, tuple)):
+        for _ in _alike(batches):
+            pass
     # Pieces are views into the user's batches; an image is copied once at most, when its block is joined.
     pieces: list[Any] = []
     held = images = 0
-    for batch in batches:
+    for whole in _alike(batches):
+        batch = _without(whole, ignored)
         length, start = _length(batch), 0
         images += length
         while start < length:
@@ -70,7 +90,17 @@ def cut_blocks(batches: Iterable[Any], size: int) -> Iterator[Block]:
         yield _block(pieces, held)
     # Only now: `batches` may be a generator, which can be asked but once.
     if not images:
-        raise ValueError("`batches` must hold at least one image, but there is none")
+        kind = "image" if ignored is None else f"image whose label is not {ignored}, which the loss ignores"
+        raise ValueError(f"`batches` must hold at least one {kind}, but there is none")
+
+
+def count_images(batches: Iterable[Any], *, ignored: int | None = None) -> int | None:
+    """How many images `cut_blocks` would give, if that can be known without going through them."""
+    if (told := getattr(batches, "num_images", None)) is not None:
+        return told
+    if isinstance(batches, (list, tuple)):
+        return sum(_length(_without((labels, labels), ignored)) for _, labels in batches)
+    return None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +152,14 @@ def _block(pieces: list[Any], count: int) -> Block:
 def _length(batch: Any) -> int:
     if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
         raise TypeError(f"`batches` must give pairs (inputs, labels), got {type(batch).__name__}")
+    for path, leaf in leaves_in(batch):
+        if not isinstance(leaf, Tensor):
+            kind = f"{type(leaf).__name__} in its {_part(path)}"
+            raise TypeError(f"`batches` must hold tensors, or dicts, lists and tuples of them, got {kind}")
+        if not leaf.dim():
+            raise ValueError(
+                f"`batches` must have an entry for each image in every tensor, got a single number in its {_part(path)}"
+            )
     # Labels of detection and the like are several tensors: all of them must have an entry for each image.
     lengths = {len(tensor) for tensor in tensors_in(batch)}
     if len(lengths) != 1:
@@ -129,39 +167,110 @@ def _length(batch: Any) -> int:
     return lengths.pop()
 
 
+def _part(path: Way) -> str:
+    return " ".join([("inputs", "labels")[path[0]], *map(str, path[1:])])
+
+
+def _without(batch: Any, ignored: int | None) -> Any:
+    """The images that have a label: an image without one is no image, for counts and standard errors as well."""
+    labels = batch[1]
+    if ignored is None or not is_class_indices(labels) or bool((kept := labels != ignored).all()):
+        return batch
+    return map_tensors(lambda tensor: tensor[kept.to(tensor.device)], batch)
+
+
+def is_class_indices(labels: Any) -> bool:
+    """Whether labels are one integer an image."""
+    return isinstance(labels, Tensor) and labels.dim() == 1 and not (labels.is_floating_point() or labels.is_complex())
+
+
+def _alike(batches: Iterable[Any]) -> Iterator[Any]:
+    """The batches, as long as their images have one shape: others cannot share a block or a forward pass."""
+    first: dict[Way, tuple[list[int], torch.dtype]] = {}
+    for batch in batches:
+        _length(batch)
+        found = {path: (list(tensor.shape[1:]), tensor.dtype) for path, tensor in leaves_in(batch)}
+        first = first or found
+        if found != first:
+            other = next(path for path in [*first, *found] if first.get(path) != found.get(path))
+            raise ValueError(
+                f"`batches` must hold images (or sequences, labels) of one shape and type, but in their {_part(other)} "
+                f"is {_described(found.get(other))} where the first batch has {_described(first.get(other))}: "
+                "pad or resize all of them alike, or evaluate each size by itself"
+            )
+        yield batch
+
+
+def _described(found: tuple[list[int], torch.dtype] | None) -> str:
+    return "nothing" if found is None else f"{tuple(found[0])} {str(found[1]).removeprefix('torch.')}"
+
+
+def leaves_in(tree: Any) -> Iterator[tuple[Way, Any]]:
+    """What nested dicts, lists, tuples and data classes hold in the end, in order, each with the way to it."""
+    children = _children(tree)
+    if children is None:
+        yield (), tree
+        return
+    for key, child in children.items():
+        for path, leaf in leaves_in(child):
+            yield (key, *path), leaf
+
+
 def tensors_in(tree: Any) -> Iterator[Tensor]:
-    """The tensors of nested dicts, lists and tuples, in order."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, dict):
-        for value in tree.values():
-            yield from tensors_in(value)
-    elif isinstance(tree, (tuple, list)):
-        for value in tree:
-            yield from tensors_in(value)
-    else:
-        raise TypeError(f"`batches` must hold tensors, or dicts, lists and tuples of them, got {type(tree).__name__}")
+    """The tensors among the leaves, in order."""
+    return (leaf for _, leaf in leaves_in(tree) if isinstance(leaf, Tensor))
 
 
 def map_tensors(function: Callable[..., Tensor], tree: Any) -> Any:
-    """Nested dicts, lists and tuples with every tensor replaced by the function's result."""
+    """The same tree with every tensor replaced by the function's result; what is no tensor stays as it is."""
     if isinstance(tree, Tensor):
         return function(tree)
-    if isinstance(tree, dict):
-        return {key: map_tensors(function, value) for key, value in tree.items()}
-    return _like(tree, [map_tensors(function, value) for value in tree])
+    children = _children(tree)
+    if children is None:
+        return tree
+    return _rebuilt(tree, {key: map_tensors(function, child) for key, child in children.items()})
 
 
 def _join(trees: Sequence[Any]) -> Any:
-    first = trees[0]
     # A single piece stays the user's own memory; `to` copies before a model gets hold of it.
-    if isinstance(first, Tensor):
-        return torch.cat(list(trees)) if len(trees) > 1 else first
-    if isinstance(first, dict):
-        return {key: _join([tree[key] for tree in trees]) for key in first}
-    return _like(first, [_join(list(values)) for values in zip(*trees, strict=True)])
+    if len(trees) == 1:
+        return trees[0]
+    if isinstance(trees[0], Tensor):
+        return torch.cat(list(trees))
+    branches = [_children(tree) or {} for tree in trees]
+    return _rebuilt(trees[0], {key: _join([branch[key] for branch in branches]) for key in branches[0]})
 
 
-def _like(tree: Any, values: list[Any]) -> Any:
-    """A list, tuple or named tuple of other values."""
-    return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
+def _children(tree: Any) -> dict[Any, Any] | None:
+    """What a tree branches into, by key, index or name of the field; None of a leaf."""
+    if isinstance(tree, (tuple, list)):
+        return dict(enumerate(tree))
+    if isinstance(tree, dict):
+        # Outputs of libraries are dicts whose entries are attributes as well; some keep attributes of their own.
+        return {**tree, **{name: value for name, value in _attributes(tree).items() if name not in tree}}
+    if isinstance(tree, UserDict):
+        return dict(vars(tree))
+    if is_dataclass(tree) and not isinstance(tree, type):
+        return {field.name: getattr(tree, field.name) for field in fields(tree)}
+    return None
+
+
+def _rebuilt(tree: Any, children: dict[Any, Any]) -> Any:
+    """A tree of the same kind with other children."""
+    if isinstance(tree, (tuple, list)):
+        values = list(children.values())
+        return type(tree)(*values) if hasattr(tree, "_fields") else type(tree)(values)
+    if type(tree) is dict:
+        return children
+    new = copy.copy(tree)
+    for name, child in children.items():
+        # An entry may be an attribute, too, which has to say the same.
+        if isinstance(tree, dict) and name in tree:
+            new[name] = child
+        if not isinstance(tree, dict) or name in _attributes(tree):
+            object.__setattr__(new, name, child)  # past what the class says about setting: it may be frozen
+    return new
+
+
+def _attributes(tree: Any) -> dict[str, Any]:
+    return getattr(tree, "__dict__", {})

@@ -25,7 +25,7 @@ from gradscape.landscape.engine.moving import MovingTensors, Positions, moving, 
 from gradscape.landscape.engine.plan import ExecutionPlan
 from gradscape.landscape.engine.task import ForwardFunction
 
-__all__ = ["Network", "PlainNetwork", "TracedNetwork", "evaluable", "ready_network"]
+__all__ = ["AccompaniedNetwork", "Network", "PlainNetwork", "TracedNetwork", "evaluable", "ready_network"]
 
 
 class Network(ABC):
@@ -124,12 +124,37 @@ class TracedNetwork(Network):
         # but the very thing that is to be counted, the exact one has the last word.
         if self._leaking is not None and _all_finite(output := self._leaking(inputs)):
             return output
-        if self._compiled is None or _length(inputs) != self._batch_size:  # code is made for one batch size
+        if (
+            self._compiled is None or len(next(tensors_in(inputs))) != self._batch_size
+        ):  # code is made for one batch size
             return self._module(inputs)
         with nullcontext() if self._made else silenced():
             output = self._compiled(inputs)
         self._made = True
         return output
+
+
+@final
+class AccompaniedNetwork(Network):
+    """A traced network whose module goes along, for losses and metrics that look into it.
+
+    Args:
+        network: Evaluates one point at a time.
+        move_module: From `moving`.
+    """
+
+    def __init__(self, network: Network, move_module: Callable[[Sequence[float]], None]) -> None:
+        self._network, self._move_module = network, move_module
+
+    def move_to(self, positions: Positions) -> None:
+        """Go to the one position, both of them."""
+        (position,) = positions
+        self._network.move_to(positions)
+        self._move_module(position)
+
+    def outputs(self, inputs: Any) -> list[Any]:
+        """The traced network's output there."""
+        return self._network.outputs(inputs)
 
 
 @contextmanager
@@ -153,6 +178,9 @@ def ready_network(
 ) -> Iterator[Network]:
     """The network in the form that a plan asks for; afterwards the module is as before.
 
+    The module itself is at the point too, whatever computes the outputs: a loss may read its weights or call it. Only
+    of several points side by side it can be at none.
+
     Args:
         model: In `eval()`.
         directions: One for each coordinate.
@@ -160,11 +188,13 @@ def ready_network(
         plan: How.
         graph: From `fold_batch_norms`, where the plan is to trace.
     """
-    if graph is not None:
-        yield TracedNetwork(graph, model, directions, plan)
-    else:
-        with moving(model, directions) as move_to:
-            yield PlainNetwork(model, forward, plan, move_to)
+    # Made before the module moves, since it takes the origin from it.
+    traced = TracedNetwork(graph, model, directions, plan) if graph is not None else None
+    if traced is not None and plan.points_per_forward > 1:
+        yield traced
+        return
+    with moving(model, directions) as move_to:
+        yield AccompaniedNetwork(traced, move_to) if traced else PlainNetwork(model, forward, plan, move_to)
 
 
 class _Weights:
@@ -240,12 +270,6 @@ def _laid_out(tensor: Tensor, layout: torch.memory_format) -> Tensor:
 
 def _all_finite(output: Any) -> bool:
     return all(bool(torch.isfinite(tensor).all()) for tensor in tensors_in(output) if tensor.is_floating_point())
-
-
-def _length(inputs: Any) -> int:
-    if isinstance(inputs, Tensor):
-        return len(inputs)
-    return _length(next(iter(inputs.values() if isinstance(inputs, dict) else inputs)))
 
 
 def _at_least_fp32(output: Any) -> Any:

@@ -1,18 +1,31 @@
 """What fixes the bits of a result: device, threads, precision, batch size, the form of the network, versions."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import torch
 from torch import autocast, nn
 
 from gradscape._model_state import model_device
 
-__all__ = ["BLOCK_IMAGES", "ExecutionPlan", "Precision", "block_images", "plain_plan"]
+__all__ = [
+    "BLOCK_IMAGES",
+    "FORM",
+    "ExecutionPlan",
+    "Precision",
+    "block_images",
+    "check_followed",
+    "plain_plan",
+    "plan_changes",
+]
 
 Precision = Literal["auto", "fp32", "bf16"]
 
 BLOCK_IMAGES = 32
+
+# The parts of a plan that decide the bits on one machine: a surface never mixes two of them, whatever is allowed.
+FORM = ("precision", "block_size", "batch_size", "memory_format", "traced", "compiled", "points_per_forward")
 
 
 @dataclass(frozen=True)
@@ -81,6 +94,25 @@ def plain_plan(model: nn.Module, *, precision: Literal["fp32", "bf16"], batch_si
         torch=torch.__version__,
         instructions=torch.backends.cpu.get_cpu_capability(),
     )
+
+
+def plan_changes(then: Mapping[str, Any], now: ExecutionPlan) -> dict[str, str]:
+    """What changed between a stored plan and another one: by the name of the entry, in words."""
+    return {
+        name: f"{name}: {then.get(name)} → {value}" for name, value in asdict(now).items() if then.get(name) != value
+    }
+
+
+def check_followed(followed: Mapping[str, Any], plan: ExecutionPlan, *, allow_change: bool) -> None:
+    """Refuse what is not the plan that was to be followed.
+
+    Raises:
+        ValueError: The form of the network is another one, or something else without being allowed to.
+    """
+    changes = plan_changes(followed, plan)
+    if not changes.keys().isdisjoint(FORM) or (changes and not allow_change):
+        fix = "leave it out" + ("" if allow_change else ", or allow the change of plan to be the same but for rounding")
+        raise ValueError(f"`plan` cannot be followed here ({'; '.join(changes.values())}): {fix}")
 
 
 def _is_channels_last(tensor: torch.Tensor) -> bool:

@@ -11,9 +11,11 @@ from gradscape._digest import digest_model, digest_tensors
 from gradscape._provenance import current_versions
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.ledger import Ledger
+from gradscape.landscape.engine.plan import FORM, ExecutionPlan, plan_changes
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
-from gradscape.landscape.engine.trials import FORM, ChosenPlan, Work
+from gradscape.landscape.engine.trials import ChosenPlan
+from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Workers
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
@@ -68,7 +70,7 @@ class Run(Generic[Result]):
                 "choose another output"
             )
         then: dict[str, Any] = stored.meta["plan"]
-        changed: list[str] = _check_plans(then, self._provenance["plan"], allow_change=allow_plan_change)
+        changed = _check_plans(then, self._plan, allow_change=allow_plan_change)
         points = stored.blocks.reshape((-1,))
         self._ledger.restore(stored.origin.reshape((1,)).join(points), stored.meta["blocks"])
         if earlier := [*stored.meta.get("earlier_plans", []), *([then] if changed else [])]:
@@ -122,15 +124,17 @@ def _provenance(work: Work, planned: ChosenPlan) -> dict[str, Any]:
     }
 
 
-def _check_plans(then: Mapping[str, Any], now: Mapping[str, Any], *, allow_change: bool) -> list[str]:
-    """What changed between two plans.
+def _check_plans(then: Mapping[str, Any], now: ExecutionPlan, *, allow_change: bool) -> bool:
+    """Whether something changed between two plans.
 
     Raises:
         ValueError: The form of the network changed, or something else without being allowed to.
     """
-    changes = [f"{name}: {then.get(name)} → {value}" for name, value in now.items() if then.get(name) != value]
-    mixed = [name for name in FORM if then.get(name) != now[name]]
+    changes = plan_changes(then, now)
+    mixed = [name for name in FORM if name in changes]
     if mixed or (changes and not allow_change):
         fix = f"a surface never mixes {' or '.join(mixed)}" if mixed else "or allow the change of plan"
-        raise ValueError(f"`path` was begun under another plan ({'; '.join(changes)}): choose another output; {fix}")
-    return changes
+        raise ValueError(
+            f"`path` was begun under another plan ({'; '.join(changes.values())}): choose another output; {fix}"
+        )
+    return bool(changes)

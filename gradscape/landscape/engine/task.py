@@ -1,7 +1,8 @@
 """How one forward pass over images is judged, and whether the model can be judged at all."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from types import CodeType
@@ -9,9 +10,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
+from gradscape.landscape.engine.logits import cross_entropy, top1
 
 __all__ = [
     "ForwardFunction",
@@ -20,10 +21,9 @@ __all__ = [
     "Task",
     "call",
     "check_model",
-    "cross_entropy",
     "judge",
+    "judged_by_role",
     "same_output",
-    "top1",
 ]
 
 LossFunction = Callable[[Any, Any], Tensor]
@@ -36,15 +36,23 @@ _CHECKED_IMAGES = 16
 _REPEATED = 1e-5
 _COMPANIONS = 1e-4
 
-
-def cross_entropy(output: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy of each image in nats, (N,), from logits (N, C) and labels (N,)."""
-    return F.cross_entropy(output, labels, reduction="none")
-
-
-def top1(output: Tensor, labels: Tensor) -> Tensor:
-    """Whether the largest logit is the label's, (N,) bool; logits that are not finite are wrong answers."""
-    return (output.argmax(dim=1) == labels) & torch.isfinite(output).all(dim=1)
+_LOSS_FIXES = {
+    "scalar": ': take the unreduced form, such as cross_entropy(output, labels, reduction="none")',
+    "several": ": it is unreduced, but has a number for each pixel, token or output of an image. Reduce these, such as "
+    "by loss(output, labels).flatten(1).mean(dim=1); where some are ignored, by their sum over the number of the "
+    "others (the mean over images is then not torch's mean over all pixels)",
+    "flat": ": it has several numbers for each image in a row. Reduce these, such as by "
+    "loss(output, labels).view(len(labels), -1).mean(dim=1)",
+    "broadcast": ": outputs and labels of different shapes seem to have been broadcast. Give them one shape, such as "
+    "by output[:, 0], or reduce the numbers of each image by .mean(dim=1)",
+}
+_METRIC_FIXES = {
+    "scalar": "",
+    **dict.fromkeys(
+        ("several", "flat", "broadcast"),
+        ": reduce the answers of each image, such as by .flatten(1).all(dim=1), or give metric=None",
+    ),
+}
 
 
 def call(model: nn.Module, inputs: Any) -> Any:
@@ -60,11 +68,13 @@ class Task:
         loss: (output, labels) -> (N,), one number an image.
         metric: (output, labels) -> (N,) right or wrong, or None.
         forward: (model, inputs) -> output, for models whose inputs or outputs are no plain tensors.
+        mean_weight: What losses are divided by: with class weights their mean over the images.
     """
 
     loss: LossFunction = cross_entropy
     metric: MetricFunction | None = top1
     forward: ForwardFunction = call
+    mean_weight: float = 1.0
 
     def names(self) -> dict[str, str | None]:
         """Names of loss and metric, for people."""
@@ -76,43 +86,97 @@ class Task:
 
     def identities(self) -> dict[str, str]:
         """Names of the functions with digests of their code: another lambda has another one."""
-        return {"loss": _identity(self.loss), "metric": _identity(self.metric), "forward": _identity(self.forward)}
+        loss = _identity(self.loss) + ("" if self.mean_weight == 1 else f" / {self.mean_weight!r}")
+        return {"loss": loss, "metric": _identity(self.metric), "forward": _identity(self.forward)}
 
 
 def judge(output: Any, labels: Any, count: int, task: Task) -> tuple[Tensor, Tensor | None]:
     """Loss and right or wrong of each image, both (count,) float64; None without a metric."""
     losses = _per_image(task.loss(output, labels), count, "loss").double()
+    if task.mean_weight != 1:
+        losses = losses / task.mean_weight
     right = None if task.metric is None else _per_image(task.metric(output, labels), count, "metric").double()
     return losses, right
 
 
 def check_model(model: nn.Module, block: Block, task: Task) -> None:
-    """Refuse a model whose output for an image is random or depends on the other images.
+    """Refuse a model or a task whose result for an image is random or depends on the other images.
 
     Three passes over the first images: twice the same, and once with fewer companions.
 
     Args:
         model: In `eval()`, in exact arithmetic.
         block: The first images, on the model's device.
-        task: Gives the adapter.
+        task: What is measured.
 
     Raises:
-        ValueError: The output of an image changed; the message says when.
+        ValueError: The output of an image changed, or its loss or metric did; or one of the user's functions
+            differentiates although gradients are off. The message says when.
     """
     first = block.part(0, min(block.count, _CHECKED_IMAGES))
-    together = task.forward(model, first.inputs)
-    if not same_output(together, task.forward(model, first.inputs), _REPEATED):
+    half = first.part(0, (first.count + 1) // 2)
+    together, judged = _passed(model, first, task)
+    again, judged_again = _passed(model, first, task)
+    alone, judged_alone = _passed(model, half, task)
+    if not same_output(together, again, _REPEATED):
         raise ValueError(
             "`model` must give the same output for the same image, but two passes in eval() differ: "
             "is there a dropout or noise that ignores eval()?"
         )
-    half = first.part(0, (first.count + 1) // 2)
-    alone = task.forward(model, half.inputs)
-    if not same_output(map_tensors(lambda tensor: tensor[: half.count], together), alone, _COMPANIONS):
+    if not same_output(*_image_by_image(together, first.count, alone, half.count), _COMPANIONS):
         raise ValueError(
             "`model` must judge each image by itself, but in eval() the output for an image depends on the others in "
             "its batch: is there a batch norm without running statistics, or attention over the batch?"
         )
+    for role, values in judged.items():
+        if not same_output(values, judged_again[role], _REPEATED):
+            raise ValueError(
+                f"`{role}` must give the same number for the same output, but two calls differ: let what is random in "
+                "it start from a seed of its own, such as with torch.Generator"
+            )
+        if not same_output(values[: half.count], judged_alone[role], _COMPANIONS):
+            raise ValueError(
+                f"`{role}` must judge each image by itself, but what it gives for an image depends on the others in "
+                "its batch: does it divide by a sum over the batch, or compare its images?"
+            )
+
+
+def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str, Tensor]:
+    """What loss and metric give for each image, (count,) float64, by the names of these options.
+
+    They get a copy of the output, which they may write into.
+
+    Raises:
+        ValueError: One of them differentiates although gradients are off.
+    """
+    found = {}
+    for role, function in (("loss", task.loss), ("metric", task.metric)):
+        if function is not None:
+            copied = map_tensors(lambda tensor: tensor.detach().clone(), output)
+            with _gradients_explained(role):
+                found[role] = _per_image(function(copied, labels), count, role).double()
+    return found
+
+
+def _passed(model: nn.Module, images: Block, task: Task) -> tuple[Any, dict[str, Tensor]]:
+    """Output and judgment: one after the other, since a loss may read what the forward pass left in the model."""
+    with _gradients_explained("forward"):
+        output = task.forward(model, images.inputs)
+    return output, judged_by_role(output, images.labels, images.count, task)
+
+
+@contextmanager
+def _gradients_explained(role: str) -> Iterator[None]:
+    """Say what to do instead of torch's own "element 0 of tensors does not require grad"."""
+    try:
+        yield
+    except RuntimeError as problem:
+        if "does not require grad" not in str(problem):
+            raise
+        raise ValueError(
+            f"`{role}` must turn gradients on where it differentiates, since an evaluation runs without them: put "
+            "`with torch.enable_grad():` around that part, and call the network within it"
+        ) from problem
 
 
 def same_output(first: Any, second: Any, tolerance: float) -> bool:
@@ -126,16 +190,35 @@ def same_output(first: Any, second: Any, tolerance: float) -> bool:
     return True
 
 
+def _image_by_image(together: Any, count: int, alone: Any, fewer: int) -> tuple[list[Tensor], list[Tensor]]:
+    """The first images of two outputs, as far as these have an entry for each image: numbers may stand beside them."""
+    pairs = [
+        (one[:fewer], other)
+        for one, other in zip(tensors_in(together), tensors_in(alone), strict=True)
+        if one.dim() and other.dim() and (len(one), len(other)) == (count, fewer)
+    ]
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
 def _per_image(values: Tensor, count: int, role: str) -> Tensor:
     if not isinstance(values, Tensor):
         raise TypeError(f"`{role}` must give a tensor with one number per image, got {type(values).__name__}")
-    if values.shape != (count,):
-        fix = ': take the unreduced form, such as cross_entropy(output, labels, reduction="none")'
-        raise ValueError(
-            f"`{role}` must give one number per image, ({count},), got the shape {tuple(values.shape)}"
-            + (fix if role == "loss" else "")
-        )
-    return values
+    if values.shape == (count,):
+        return values.detach()
+    if values.dim() and len(values) == count == values.numel():
+        return values.detach().reshape(count)
+    raise ValueError(
+        f"`{role}` must give one number per image, ({count},), got the shape {tuple(values.shape)}"
+        + (_LOSS_FIXES if role == "loss" else _METRIC_FIXES)[_reduced_too_little(values, count)]
+    )
+
+
+def _reduced_too_little(values: Tensor, count: int) -> str:
+    if values.shape == (count, count):
+        return "broadcast"
+    if values.dim() > 1 and len(values) == count:
+        return "several"
+    return "flat" if values.dim() and values.numel() > count and values.numel() % count == 0 else "scalar"
 
 
 def _identity(function: Any) -> str:

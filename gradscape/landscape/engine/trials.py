@@ -1,72 +1,38 @@
 """How a surface is best evaluated: form of the network, precision and batch size, found by short trials."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from gradscape._allocator import freed_memory_is_kept
 from gradscape._model_state import model_device
-from gradscape.landscape.directions import Direction
-from gradscape.landscape.engine.blocks import Batch, Block, map_tensors
-from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_batch_norms, trace
+from gradscape.landscape.engine.blocks import Batch, map_tensors
+from gradscape.landscape.engine.graph import FoldedGraph, TracingError
 from gradscape.landscape.engine.moving import moving
-from gradscape.landscape.engine.network import TracedNetwork
-from gradscape.landscape.engine.plan import ExecutionPlan, Precision, plain_plan
-from gradscape.landscape.engine.task import Task, same_output
+from gradscape.landscape.engine.network import AccompaniedNetwork, Network, TracedNetwork
+from gradscape.landscape.engine.plan import FORM, ExecutionPlan, Precision, plain_plan
+from gradscape.landscape.engine.trust import explained, known_graph, reads_network
+from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Evaluator, Job
 from gradscape.landscape.rounding import MOST_ROUNDING, Rounding, measure_rounding, probe_points
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 
-__all__ = ["FORM", "ChosenPlan", "KnownGraphs", "Work", "choose_plan", "timed", "trusted_graph"]
+__all__ = ["ChosenPlan", "choose_plan", "timed"]
 
 _WORTH_TRACING = 200  # forward passes of a block: tracing takes a second or two
 _WORTH_COMPILING = 300.0  # s: compiling takes up to half a minute, and rarely wins more than a third
-_GRAPH_TOLERANCE = 1e-3  # of the largest output: what folding and fusing may change far from the origin
 _LARGER_BATCH = 1.02  # a larger batch has to be so much faster: memory grows with it
 _OTHER_FORM = 1.15  # another form of the network has to be so much faster
 _LARGEST_BATCH = {"cpu": 256, "cuda": 4096}
 _SIDE_BY_SIDE = 16  # points
 _TINY = 0.002  # s for a forward pass: there most of the time goes into calling operators
-
-KnownGraphs = dict[nn.Module, FoldedGraph | TracingError]
-
-# The parts of a plan that decide the bits on one machine: a surface never mixes two of them, whatever is allowed.
-FORM = ("precision", "block_size", "batch_size", "memory_format", "traced", "compiled", "points_per_forward")
-
-
-@dataclass(frozen=True, eq=False)
-class Work:
-    """What is to be evaluated, as far as a plan depends on it.
-
-    Attributes:
-        model: In `eval()`.
-        directions: One for each axis.
-        coordinates: Position of each point, (points, axes); the first is the origin.
-        shape: Points on each axis, without the origin.
-        task: What is measured.
-        first: The first block of images.
-        images: How many there will be; None if unknown.
-        population: Of how many they are said to be drawn; None for as many as there are.
-        seconds: How long it may take; None if as long as it takes.
-        graphs: Graphs of models that were traced before, or why they cannot be; new ones are added.
-    """
-
-    model: nn.Module
-    directions: Sequence[Direction]
-    coordinates: np.ndarray
-    shape: Sequence[int]
-    task: Task
-    first: Block
-    images: int | None
-    population: int | None
-    seconds: float | None
-    graphs: KnownGraphs = field(default_factory=dict)
+_USUAL_BATCH = {"cpu": 64, "cuda": 512}  # what no clock has a say in
+_BY_CLOCK = 5e-7  # of a point's loss or its deviation: what a choice by time may change, so that two differ by 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,27 +51,35 @@ class ChosenPlan:
 
 
 def choose_plan(
-    work: Work, *, precision: Precision, batch_size: int | None, stored: Mapping[str, Any] | None = None
+    work: Work,
+    *,
+    precision: Precision,
+    batch_size: int | None,
+    stored: Mapping[str, Any] | None = None,
+    followed: Mapping[str, Any] | None = None,
 ) -> ChosenPlan:
     """Decide how to evaluate.
 
     Little work is done by the module as it is. Else its graph is traced and folded, and trials on the first
-    images choose precision, batch size, and whether several points go through the network side by side.
+    images choose batch size, and whether several points go through the network side by side. What trials by the clock
+    choose gives the losses of the form that a rule gives, to 5e-7, or that form is taken.
 
     Args:
         work: What is to be done.
-        precision: "auto" takes bf16 where it is faster and its error, measured at probe points, stays below a
-            quarter of the standard error that the run will end with.
+        precision: "auto" takes that of a plan to be followed, else fp32.
         batch_size: Images in a forward pass; None for the smallest that is about as fast as any.
         stored: Provenance of the run that is to be resumed: its plan is followed where nothing else was asked for.
+        followed: A plan, as its file holds it, to be followed to the letter.
 
     Raises:
-        ValueError: bf16 is asked for and does not run, or the run to be resumed would no longer choose it.
+        ValueError: The run to be resumed would no longer choose bf16, or the plan cannot be followed.
     """
-    wanted = {} if stored is None else {name: stored.get("plan", {}).get(name) for name in FORM}
+    resumed = None if stored is None else stored.get("plan", {})
+    given = followed if followed is not None else resumed
+    wanted: dict[str, Any] = {} if given is None else {name: given.get(name) for name in FORM}
     size = batch_size or wanted.get("batch_size")
-    chosen = wanted.get("precision", "fp32") if precision == "auto" else precision
-    plain = plain_plan(work.model, precision=chosen, batch_size=size or 64)
+    chosen = (wanted.get("precision") or "fp32") if precision == "auto" else precision
+    plain = plain_plan(work.model, precision=chosen, batch_size=size or _USUAL_BATCH["cpu"])
     notes: dict[str, Any] = {"freed memory": "kept" if freed_memory_is_kept() else "returned"}
     passes = len(work.coordinates) * (work.images or np.inf) / plain.block_size
     # A run to be resumed keeps its form, even if trials would choose another one today. A single image is never traced:
@@ -113,17 +87,20 @@ def choose_plan(
     if not wanted.get("traced", passes >= _WORTH_TRACING and work.first.count > 1):
         return ChosenPlan(plain, None, {**notes, "graph": "the module itself"})
     try:
-        graph = _known_graph(work)
+        graph = known_graph(work)
         notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
         trial = _PlanTrial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
-        if stored and wanted["traced"]:
-            notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
-            form = {name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
-            return ChosenPlan(replace(trial.plan, **form), graph, notes)
-        if precision != "fp32":
-            trial, found = _best_precision(trial, free=precision == "auto")
-            notes |= found
-        plan, notes["form"] = _best_form(trial, batch_size=size or _best_batch(trial))
+        if chosen == "bf16":
+            notes |= _measured_rounding(trial)
+        if wanted:
+            plan = replace(
+                trial.plan, **{name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
+            )
+            _check_side_by_side(work, plan)
+            if stored is not None:
+                notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
+        else:
+            plan, notes["form"] = _best_form(trial, batch_size=size)
     except TracingError as problem:
         # Graphs only make an evaluation faster. The module itself is always right, so that nothing is lost but time.
         return ChosenPlan(
@@ -141,96 +118,49 @@ class _PlanTrial:
 
     def __init__(self, work: Work, graph: FoldedGraph, plan: ExecutionPlan) -> None:
         self.work, self.graph, self.plan = work, graph, plan
-        with _explained():
-            network = TracedNetwork(graph, work.model, work.directions, plan)
-            device = model_device(work.model)
-            self._evaluator = Evaluator(network, work.coordinates, work.task, plan, device=device)
-        # An operator that does not exist for these types and shapes fails at its first call: here, where another form
-        # can still be taken.
-        self.losses([0])
+        with explained():
+            self._network = TracedNetwork(graph, work.model, work.directions, plan)
+            self._evaluator = self._evaluator_of(self._network)
+            # An operator that does not exist for these types and shapes fails at its first call: here, where another
+            # form can still be taken.
+            self._load(work.first.count)
+            self._evaluator.measure_one(Job((0,), (0,)))
 
     def otherwise(self, **changes: Any) -> "_PlanTrial":
         """The same under another plan."""
         plan = replace(self.plan, **changes)
         return self if plan == self.plan else _PlanTrial(self.work, self.graph, plan)
 
-    def losses(self, points: Sequence[int]) -> np.ndarray:
-        """Losses of the first images at each point."""
-        self._load(self.work.first.count)
-        with _explained():
-            return np.stack([self._evaluator.measure_one(Job((point,), (0,)))[0].losses for point in points])
+    def losses(self, points: Sequence[int], *, images: int | None = None) -> np.ndarray:
+        """Losses of the first images at each point, in a batch of so many; the module is there too, if it can be."""
+        jobs = [Job((point,), (0,)) for point in points]
+        with moving(self.work.model, self.work.directions) as move_to, explained():
+            alone = self.plan.points_per_forward == 1
+            evaluator = self._evaluator_of(AccompaniedNetwork(self._network, move_to)) if alone else self._evaluator
+            self._load(images or self.work.first.count, evaluator)
+            return np.stack([evaluator.measure_one(job)[0].losses[: self.work.first.count] for job in jobs])
 
     def seconds(self, images: int) -> float:
         """Time for an image at a point with so many images in a batch, the best of five."""
         self._load(images)
         job = Job((0,) * self.plan.points_per_forward, (0,))
-        with _explained():
+        with explained():
             # The best and not the mean: whatever else the machine does can only add time.
             best = min(timed(lambda: self._evaluator.measure_one(job)) for _ in range(5))
         return best / images / len(job.points)  # so that forms with different numbers of points can be compared
 
-    def _load(self, images: int) -> None:
+    def _evaluator_of(self, network: Network) -> Evaluator:
+        work = self.work
+        return Evaluator(network, work.coordinates, work.task, self.plan, device=model_device(work.model))
+
+    def _load(self, images: int, evaluator: Evaluator | None = None) -> None:
         # The first images over and over: more have not been loaded yet, and what they show does not change the time.
         block = self.work.first
         repeats = -(-images // block.count)
         inputs, labels = map_tensors(
             lambda tensor: torch.cat([tensor] * repeats)[:images], (block.inputs, block.labels)
         )
-        self._evaluator.load([Batch(inputs, labels, 0, images)])
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Whatever goes wrong in operators and compilers not written for this model is a reason not to use them."""
-    try:
-        yield
-    except TracingError:
-        raise
-    except Exception as problem:
-        raise TracingError(f"{type(problem).__name__}: {problem}") from problem
-
-
-def _known_graph(work: Work) -> FoldedGraph:
-    """The trusted graph; a model that cannot be traced is not traced again."""
-    if isinstance(known := work.graphs.get(work.model), TracingError):
-        raise known
-    try:
-        work.graphs[work.model] = graph = trusted_graph(work)
-    except TracingError as problem:
-        work.graphs[work.model] = problem
-        raise
-    return graph
-
-
-def trusted_graph(work: Work) -> FoldedGraph:
-    """The folded graph, compared with the model: at the origin, with fewer images, and at the first corner.
-
-    Raises:
-        TracingError: It cannot be traced, or its outputs are others.
-    """
-    # Each comparison uncovers a value that tracing may have frozen: a number of images by fewer of them, a weight by a
-    # point away from the origin. The first point of the grid is a corner, as far away as any.
-    inputs, half = work.first.inputs, work.first.part(0, -(-work.first.count // 2)).inputs
-    asked = [(position, given) for position in work.coordinates[:2].tolist() for given in (inputs, half)]
-    expected = []
-    # The module is asked first, and is back in its place when the traced network copies the origin from it.
-    with moving(work.model, work.directions) as move_to:
-        for position, given in asked:
-            move_to(position)
-            expected.append(work.task.forward(work.model, given))
-    plan = replace(plain_plan(work.model, precision="fp32", batch_size=work.first.count), traced=True)
-    with _explained():
-        known = work.graphs.get(work.model)
-        if isinstance(known, FoldedGraph):
-            graph = known
-        else:
-            graph = fold_batch_norms(trace(work.model, inputs, work.task.forward))
-        network = TracedNetwork(graph, work.model, work.directions, plan)
-        for (position, given), output in zip(asked, expected, strict=True):
-            network.move_to([position])
-            if not same_output(output, network.outputs(given)[0], _GRAPH_TOLERANCE):
-                raise TracingError("its graph gives other outputs than the module")
-    return graph
+        (evaluator or self._evaluator).load([Batch(inputs, labels, 0, images)])
 
 
 def _best_format(graph: FoldedGraph, plan: ExecutionPlan) -> str:
@@ -238,34 +168,28 @@ def _best_format(graph: FoldedGraph, plan: ExecutionPlan) -> str:
     return "channels_last" if len(convolutions) else plan.memory_format
 
 
-def _best_precision(trial: _PlanTrial, *, free: bool) -> tuple[_PlanTrial, dict[str, Any]]:
-    """bf16 where it is faster and near enough, or where there is no choice; and what was measured."""
-    work, size = trial.work, trial.work.first.count
-    population = work.population or work.images or UNKNOWN_POPULATION
-    if free and work.seconds is None and (work.images or population) == population:
-        return trial, {"precision": "fp32, since all images are evaluated: no standard error is left"}
-    try:
-        exact, coarse = (trial.otherwise(precision=precision) for precision in ("fp32", "bf16"))
-    except TracingError as problem:
-        if not free:
-            raise ValueError(f"`precision` bf16 does not run with this model: {problem}") from problem
-        return trial, {"precision": f"fp32, since bf16 does not run: {problem}"}
-    # Time first: it takes ten passes, the errors two at every probe point.
-    seconds = coarse.seconds(size)
-    ratio = exact.seconds(size) / seconds
-    if free and ratio < _OTHER_FORM:
-        return exact, {"precision": f"fp32, since bf16 is only {ratio:.2f} times as fast"}
+def _measured_rounding(trial: _PlanTrial) -> dict[str, Any]:
+    """How far bf16, which was asked for, is from fp32."""
+    work = trial.work
     points = [0, *(1 + point for point in probe_points(work.shape))]  # the origin stands before the grid's points
-    rounding = measure_rounding(exact.losses(points), coarse.losses(points))
-    images = _expected_images(work, seconds)
-    share = rounding.share(images, population)
-    near = rounding.same_mask and share <= MOST_ROUNDING
-    said = f"bf16 is {ratio:.2f} times as fast, its error {share:.2g} standard errors at {images} images"
-    return (coarse if near or not free else exact), {"precision": said, "rounding": asdict(rounding)}
+    rounding = measure_rounding(trial.otherwise(precision="fp32").losses(points), trial.losses(points))
+    images = work.images or work.population or UNKNOWN_POPULATION
+    share = rounding.share(images, work.population or images)
+    standard = "deviations of the image losses, with no standard error left"
+    said = f"{share:.2g} standard errors" if np.isfinite(share) else f"{rounding.bound(images):.2g} {standard}"
+    return {"precision": f"bf16, as asked for: its error is at most {said}", "rounding": asdict(rounding)}
+
+
+def _check_side_by_side(work: Work, plan: ExecutionPlan) -> None:
+    if plan.points_per_forward > 1 and reads_network(work):
+        raise ValueError(
+            "`plan` evaluates several points at once, but `loss` or `metric` reads the network, which can only be at "
+            "one: leave out the plan"
+        )
 
 
 def _checked_notes(notes: Mapping[str, Any], work: Work, plan: ExecutionPlan, *, free: bool) -> dict[str, Any]:
-    """The notes of a run to be resumed, unless its choice of bf16 would no longer be made with so many images."""
+    """The notes of a run to be resumed, unless it is in bf16 and its error would count with so many images."""
     # What sampling leaves open shrinks as images are added, the mean of the rounding errors stays.
     if free and plan.precision == "bf16" and "rounding" in notes:
         images = work.images or UNKNOWN_POPULATION
@@ -296,24 +220,60 @@ def _best_batch(trial: _PlanTrial) -> int:
     return best
 
 
-def _best_form(trial: _PlanTrial, *, batch_size: int) -> tuple[ExecutionPlan, str]:
+def _best_form(trial: _PlanTrial, *, batch_size: int | None) -> tuple[ExecutionPlan, str]:
+    """The fastest form whose losses are those of the one that a rule gives."""
+    work = trial.work
+    rule = replace(trial.plan, batch_size=batch_size or _usual_batch(trial))
+    # Where a run stops at a standard error, batches decide after how many images that is looked at.
+    timed_batch = batch_size is None and work.tolerance is None
+    plan = replace(rule, batch_size=_best_batch(trial)) if timed_batch else rule
+    other, said = _faster_form(trial, plan)
+    if other is None and plan == rule:
+        return rule, said
+    probes = work.probes()[:2]
+    expected = trial.losses(probes, images=rule.batch_size)
+    for form, chosen in [*([(other, other.plan)] if other else []), (trial, plan)]:
+        with suppress(TracingError):
+            if _agree(expected, form.losses(probes, images=chosen.batch_size)):
+                return chosen, said
+    return rule, f"{said}; taken is what no clock chooses, since other losses come out by more than {_BY_CLOCK:g}"
+
+
+def _usual_batch(trial: _PlanTrial) -> int:
+    """Images in a batch that no clock has chosen: whole blocks, not many more than there are."""
+    block, most = trial.plan.block_size, _USUAL_BATCH.get(trial.plan.device.split()[0], _USUAL_BATCH["cpu"])
+    return max(block, min(most, trial.work.images or most) // block * block)
+
+
+def _agree(expected: np.ndarray, found: np.ndarray) -> bool:
+    """Whether the mean losses at each point are the same but for rounding."""
+    with np.errstate(invalid="ignore", over="ignore"):
+        scale = np.hypot(expected.mean(axis=1), expected.std(axis=1))
+        gap = np.abs(found.mean(axis=1) - expected.mean(axis=1))
+    broken = np.array_equal(np.isfinite(expected), np.isfinite(found))
+    return broken and bool(np.all((gap <= _BY_CLOCK * scale) | ~np.isfinite(scale)))
+
+
+def _faster_form(trial: _PlanTrial, plan: ExecutionPlan) -> tuple[_PlanTrial | None, str]:
     """Several points side by side for tiny networks, code by `torch.compile` for long runs: if they are faster."""
-    plan, points = replace(trial.plan, batch_size=batch_size), len(trial.work.coordinates)
-    seconds = trial.seconds(batch_size)
-    if seconds * batch_size < _TINY and points > _SIDE_BY_SIDE:
+    points, seconds = len(trial.work.coordinates), trial.seconds(plan.batch_size)
+    if seconds * plan.batch_size < _TINY and points > _SIDE_BY_SIDE:
+        if reads_network(trial.work):
+            return None, "one point at a time, since `loss` or `metric` reads the network"
         # torch.func has no rules for stacked convolutions in channels_last.
         other = replace(plan, points_per_forward=_SIDE_BY_SIDE, memory_format="contiguous")
         name = f"{_SIDE_BY_SIDE} points side by side"
     elif seconds * _expected_images(trial.work, seconds) * points > _WORTH_COMPILING:
         other, name = replace(plan, compiled=True), "compiled code"
     else:
-        return plan, "one point at a time"
+        return None, "one point at a time"
     try:
-        faster = seconds / _PlanTrial(trial.work, trial.graph, other).seconds(batch_size)
+        found = _PlanTrial(trial.work, trial.graph, other)
+        faster = seconds / found.seconds(plan.batch_size)
     except TracingError as problem:
-        return plan, f"one point at a time, since {name} cannot be had: {problem}"
-    chosen = other if faster > _OTHER_FORM else plan
-    return chosen, f"{name} would be {faster:.2f} times as fast as one point at a time in operators"
+        return None, f"one point at a time, since {name} cannot be had: {problem}"
+    said = f"{name} would be {faster:.2f} times as fast as one point at a time in operators"
+    return (found if faster > _OTHER_FORM else None), said
 
 
 def timed(function: Callable[[], object]) -> float:

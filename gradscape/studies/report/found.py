@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar, final
 
-from gradscape._names import one_line
+from gradscape._names import class_label, one_line
 from gradscape._provenance import Provenance
 from gradscape.models import Classifier
 
@@ -97,7 +97,7 @@ class ReportedNetwork:
 
     def class_name(self, index: int) -> str:
         """What the network calls a class: its label, or its number."""
-        return self.labels[index] if self.labels and 0 <= index < len(self.labels) else str(index)
+        return class_label(self.labels, index) or str(index)
 
 
 @final

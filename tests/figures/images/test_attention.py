@@ -220,3 +220,12 @@ def test_another_kind_is_refused(draw: Any) -> None:
 def test_weights_of_another_batch_are_refused() -> None:
     with pytest.raises(ValueError, match=r"`weights` must hold one for each of the 3 images, got \(4,\)"):
         plot_batch_weights(IMAGES, made("a", "batch weights", 4))
+
+
+@pytest.mark.parametrize(("read", "query"), [((1,), 1), (tuple(range(2, 8)), 2 + 4)])
+def test_of_tokens_before_the_pixels_that_is_asked_which_the_output_reads(read: tuple[int, ...], query: int) -> None:
+    values = np.random.default_rng(0).random((2, 3, 8, 8)).astype(np.float32)
+    one = AttentionMap("a", "a", "affinity", values, (2, 3), read)
+    page = figure_attention(torch.rand(3, 8, 12), {"a": one}, number=1, pixel=(0.7, 0.5))
+    drawn = page.axes[1].images[0].get_array()
+    np.testing.assert_array_equal(drawn, values[1, 0, query, 2:].reshape(2, 3))

@@ -28,12 +28,15 @@ from gradscape.landscape.cluster.pool import Cluster  # noqa: E402
 from gradscape.landscape.cluster.remote import Refusal, SharedBatches, check_machine  # noqa: E402
 from gradscape.landscape.engine.blocks import Batch, cut_blocks  # noqa: E402
 from gradscape.landscape.engine.ledger import Judgment  # noqa: E402
+from gradscape.landscape.engine.logits import cross_entropy  # noqa: E402
 from gradscape.landscape.engine.network import evaluable, ready_network  # noqa: E402
 from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan  # noqa: E402
 from gradscape.landscape.engine.rounds import Limits  # noqa: E402
 from gradscape.landscape.engine.run import Run  # noqa: E402
-from gradscape.landscape.engine.task import LossFunction, Task, cross_entropy  # noqa: E402
-from gradscape.landscape.engine.trials import ChosenPlan, Work, trusted_graph  # noqa: E402
+from gradscape.landscape.engine.task import LossFunction, Task  # noqa: E402
+from gradscape.landscape.engine.trials import ChosenPlan  # noqa: E402
+from gradscape.landscape.engine.trust import trusted_graph  # noqa: E402
+from gradscape.landscape.engine.work import Work  # noqa: E402
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers  # noqa: E402
 from tests.landscape.networks import images_and_labels, small_net  # noqa: E402
 

@@ -1,13 +1,17 @@
+import math
+import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
 from gradscape.landscape import Surface, estimate_seconds, evaluate_surface, random_directions
-from gradscape.landscape.engine import trials
+from gradscape.landscape.engine import trials, trust
 from gradscape.landscape.engine.graph import trace
 from gradscape.landscape.rounding import Rounding
 from tests.landscape.networks import images_and_labels, small_net
@@ -48,7 +52,7 @@ def test_a_graph_that_gives_other_outputs_is_not_trusted(monkeypatch: pytest.Mon
     def other(model: nn.Module, inputs: Any, forward: Any) -> Any:
         return trace(model, inputs, lambda module, given: 1.01 * forward(module, given))
 
-    monkeypatch.setattr(trials, "trace", other)
+    monkeypatch.setattr(trust, "trace", other)
     surface = _surface(small_net())
     assert surface.meta["plan_notes"]["graph"].endswith("its graph gives other outputs than the module")
     assert not surface.meta["plan"]["traced"]
@@ -63,36 +67,31 @@ def test_operators_that_fail_are_a_reason_not_to_use_them(monkeypatch: pytest.Mo
     assert "no such operator" in _surface(small_net()).meta["plan_notes"]["graph"]
 
 
-def test_complete_data_are_evaluated_in_fp32() -> None:
-    surface = _surface(small_net())
-    assert surface.meta["plan"]["precision"] == "fp32"
-    assert "all images" in surface.meta["plan_notes"]["precision"]
-
-
-@pytest.mark.parametrize(("most", "expected"), [(1e9, "bf16"), (0.0, "fp32")])
-def test_bf16_is_taken_where_its_error_is_small_enough(
-    most: float, expected: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.parametrize("population", [None, 1000])
+def test_fp32_is_taken_where_nobody_asked_otherwise(population: int | None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "_OTHER_FORM", 0.0)
-    monkeypatch.setattr(trials, "MOST_ROUNDING", most)
-    surface = _surface(small_net(), population=1000)
-    assert surface.meta["plan"]["precision"] == expected
-    share = Rounding(**surface.meta["plan_notes"]["rounding"]).share(64, 1000)
-    assert f"{share:.2g} standard errors at 64 images" in surface.meta["plan_notes"]["precision"]
+    monkeypatch.setattr(trials, "MOST_ROUNDING", 1e9)
+    assert _surface(small_net(), population=population).meta["plan"]["precision"] == "fp32"
 
 
-def test_bf16_is_not_taken_where_it_is_slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "_OTHER_FORM", 1e9)
-    surface = _surface(small_net(), population=1000)
-    assert surface.meta["plan"]["precision"] == "fp32"
+@pytest.mark.parametrize("population", [None, 1000])
+def test_the_error_of_bf16_is_measured_and_told(population: int | None) -> None:
+    surface, exact = (_surface(small_net(), population=population, precision=name) for name in ("bf16", "fp32"))
+    assert surface.meta["plan"]["precision"] == "bf16"
+    rounding = Rounding(**surface.meta["plan_notes"]["rounding"])
+    said = (
+        f"{rounding.share(64, 1000):.2g} standard errors"
+        if population
+        else f"{rounding.bound(64):.2g} deviations of the image losses"
+    )
+    assert said in surface.meta["plan_notes"]["precision"]
+    assert (np.abs(surface.loss - exact.loss) <= surface.loss_rounding).all()
 
 
 def test_a_bf16_surface_does_not_go_on_to_where_its_error_would_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trials, "_OTHER_FORM", 0.0)
-    monkeypatch.setattr(trials, "MOST_ROUNDING", 1e9)
-    _surface(small_net(), population=1000, path=tmp_path / "s.h5")
+    _surface(small_net(), population=1000, path=tmp_path / "s.h5", precision="bf16")
     monkeypatch.setattr(trials, "MOST_ROUNDING", 1e-9)
     with pytest.raises(ValueError, match="`path` holds a bf16 surface, whose error would be"):
         _surface(small_net(), images=90, population=1000, path=tmp_path / "s.h5")
@@ -141,3 +140,114 @@ def test_the_estimate_has_the_plan_of_the_run_and_grows_with_points_and_images()
     ]
     assert all(plan.traced for _, plan in found)
     assert found[1][0] > 10 * found[0][0] > 0
+
+
+@pytest.fixture
+def clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Lets every trial take a random time: tiny networks and large ones, batches that pay and that do not."""
+
+    def start(seed: int) -> None:
+        chance = random.Random(seed)
+
+        def fake(function: Callable[[], object]) -> float:
+            function()
+            return 10 ** chance.uniform(-4, -2)
+
+        monkeypatch.setattr(trials, "timed", fake)
+
+    monkeypatch.setattr(trials, "_TINY", 0.002)
+    monkeypatch.setattr(trials, "_WORTH_COMPILING", math.inf)
+    monkeypatch.setattr(trials, "_SIDE_BY_SIDE", 5)
+    return start
+
+
+@pytest.mark.parametrize("options", [{}, {"precision": "bf16"}, {"tolerance": 0.5, "population": 10**6}])
+def test_runs_under_different_load_differ_by_rounding_only(
+    options: dict[str, Any], clocks: Callable[[int], None], tmp_path: Path
+) -> None:
+    found = []
+    for seed in range(6):
+        clocks(seed)
+        found.append(_surface(small_net(), images=200, path=tmp_path / f"{seed}.h5", **options))
+    assert options or len({str(surface.meta["plan"]) for surface in found}) > 1
+    for surface in found[1:]:
+        np.testing.assert_allclose(surface.loss, found[0].loss, rtol=1e-6)
+        np.testing.assert_array_equal(surface.count, found[0].count)
+    other = next((n for n, one in enumerate(found) if one.meta["plan"] != found[0].meta["plan"]), 1)
+    clocks(other)
+    again = _surface(small_net(), images=200, plan=tmp_path / "0.h5", **options)
+    assert again.meta["plan"] == found[0].meta["plan"]
+    for name in ("mean", "m2", "right"):
+        np.testing.assert_array_equal(getattr(again.blocks, name), getattr(found[0].blocks, name))
+
+
+def test_a_form_that_is_faster_but_gives_other_losses_is_not_taken(
+    clocks: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_agree", lambda expected, found: False)
+    for seed in range(4):
+        clocks(seed)
+        plan = _surface(small_net(), images=200).meta["plan"]
+        assert (plan["batch_size"], plan["points_per_forward"]) == (64, 1)
+
+
+def test_agreement_is_measured_against_each_points_own_losses() -> None:
+    expected = np.array([[1e-3, 3e-3, 2e-3], [1e3, 2e3, 3e3], [np.nan, 1.0, 2.0]])
+    assert trials._agree(expected, expected)
+    assert trials._agree(expected, expected * (1 + 1e-7))
+    assert not trials._agree(expected, expected + np.array([[1e-8], [0.0], [0.0]]))
+    assert not trials._agree(expected, np.nan_to_num(expected))
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"precision": "bf16"}, "`precision` must be that of `plan`, fp32, got bf16"),
+        ({"batch_size": 64}, "`batch_size` must be that of `plan`, 32, got 64"),
+    ],
+)
+def test_a_plan_is_followed_to_the_letter_or_refused(asked: dict[str, Any], message: str, tmp_path: Path) -> None:
+    _surface(small_net(), batch_size=32, path=tmp_path / "s.h5")
+    with pytest.raises(ValueError, match=message):
+        _surface(small_net(), plan=tmp_path / "s.h5", **asked)
+
+
+def test_a_plan_of_other_threads_is_followed_only_where_rounding_may_differ(tmp_path: Path) -> None:
+    before = _surface(small_net(), batch_size=32, path=tmp_path / "s.h5")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        with pytest.raises(ValueError, match=rf"`plan` cannot be followed here \(threads: {threads} → {threads + 1}\)"):
+            _surface(small_net(), plan=tmp_path / "s.h5")
+        after = _surface(small_net(), plan=tmp_path / "s.h5", allow_plan_change=True)
+    finally:
+        torch.set_num_threads(threads)
+    np.testing.assert_allclose(after.loss, before.loss, rtol=1e-6)
+
+
+def test_a_plan_that_traces_is_refused_for_a_model_that_cannot_be(tmp_path: Path) -> None:
+    _surface(small_net(), path=tmp_path / "s.h5")
+    with pytest.raises(ValueError, match=r"`plan` cannot be followed here \(.*traced: True → False"):
+        _surface(_ByData(), plan=tmp_path / "s.h5")
+
+
+def test_points_side_by_side_are_refused_where_the_network_is_read(
+    tmp_path: Path, clocks: Callable[[int], None]
+) -> None:
+    net = small_net()
+    plan = next(
+        path
+        for path in (tmp_path / f"{seed}.h5" for seed in range(20))
+        if clocks(int(path.stem)) is None and _surface(net, path=path).meta["plan"]["points_per_forward"] > 1
+    )
+    decay = lambda output, labels: output[:, 0] + net.get_parameter("7.weight").norm()  # noqa: E731
+    with pytest.raises(ValueError, match="`plan` evaluates several points at once, but `loss` or `metric` reads"):
+        _surface(net, plan=plan, loss=decay)
+
+
+def test_a_file_of_the_original_tool_has_no_plan(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file["xcoordinates"] = file["ycoordinates"] = AXIS
+        file["train_loss"] = np.ones((len(AXIS), len(AXIS)))
+    with pytest.raises(ValueError, match="`plan` must be a surface or a line that gradscape evaluated"):
+        _surface(small_net(), plan=tmp_path / "s.h5")

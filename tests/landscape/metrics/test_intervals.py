@@ -17,11 +17,11 @@ _BLOCK = 64
 @pytest.fixture(scope="module")
 def losses(test_data: Path) -> np.ndarray:
     """Loss of each of 4,000 real images at the trained network and at five points around it, (points, images)."""
-    from gradscape._checkpoint import read_foreign_state
     from gradscape.models import create_model
+    from gradscape.models.foreign_state import foreign_state
 
     net = create_model("resnet20", num_classes=10, image_size=32)
-    net.load_state_dict(read_foreign_state(test_data / "checkpoints" / "akamaster-resnet20-12fca82f.th"))
+    net.load_state_dict(foreign_state(test_data / "checkpoints" / "akamaster-resnet20-12fca82f.th", net))
     arrays = np.load(test_data / "cifar10" / "cifar10_train4000_lossless.npz")
     pixels = torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).float() / 255
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))

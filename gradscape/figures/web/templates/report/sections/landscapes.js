@@ -53,23 +53,23 @@ function startSurfaces({panels, views, config}) {
   // A turned surface takes the others with it, frame by frame until it rests: plotly tells of a turn before it has ended.
   function follow(plot, event) {
     if (!event["scene.camera"] || following.get(plot) || leader === plot) return;
-    const idle = !leader;
     leader = plot;
-    if (idle) lead(0);
+    lead(plot, 0);
   }
 
-  function lead(rested) {
-    if (!leader || !leader.data || rested > RESTED) {
+  function lead(plot, rested) {
+    if (leader !== plot) return;
+    if (!plot.data || rested > RESTED) {
       leader = null;
       return;
     }
-    const seen = structuredClone(leader._fullLayout.scene._scene.getCamera());
+    const seen = structuredClone(plot._fullLayout.scene._scene.getCamera());
     const turned = JSON.stringify(seen) !== JSON.stringify(camera);
     if (turned) {
       camera = seen;
-      look(drawn().filter(other => other !== leader));
+      look(drawn().filter(other => other !== plot));
     }
-    requestAnimationFrame(() => lead(turned ? 0 : rested + 1));
+    requestAnimationFrame(() => lead(plot, turned ? 0 : rested + 1));
   }
 
   function look(targets) {

@@ -1,0 +1,125 @@
+"""Files in which other programs keep networks: every state dict in them, read without running anything."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gradscape._files import check_readable
+from gradscape._names import error_line
+from gradscape._safetensors import read_safetensors
+
+__all__ = ["read_foreign_states"]
+
+_DEEPEST = 4  # how far within each other dicts are searched
+_SHOWN = 5
+_UNKNOWN_TYPE = re.compile(r"GLOBAL (\S+) was not an allowed global")
+
+
+def read_foreign_states(path: str | os.PathLike[str]) -> dict[str, dict[str, Tensor]]:
+    """Read the tensors that another program saved; nothing in the file is executed.
+
+    What lies beside the weights (options, an optimizer, numbers of NumPy, objects of any type) is left unread.
+
+    Args:
+        path: A file of `torch.save` (`.pt .pth .ckpt .th .t7 .pkl`) or `.safetensors`.
+
+    Returns:
+        Place in the file -> tensors by name. The place is "" for the file itself, else the keys that lead there, such
+        as `state_dict_ema` or `checkpoint.model`.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        OSError: If it cannot be opened.
+        ValueError: If the file is damaged, or holds no tensors by name.
+    """
+    path = Path(path)
+    check_readable(path)
+    content: Any = read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_pickle(path)
+    states = dict(_states(content, ()))
+    for place, state in states.items():
+        if unread := [f"{key} ({value.name})" for key, value in state.items() if isinstance(value, _Unread)]:
+            raise ValueError(
+                f"{path} must hold plain tensors, but holds {', '.join(unread[:_SHOWN])}"
+                f"{f' in {place}' if place else ''}: save plain tensors where it was made"
+            )
+    if not states:
+        raise ValueError(
+            f"{path} must hold a state dict (tensors by name), got {_described(content)}; nothing in it was executed; "
+            "save `model.state_dict()` where it was made"
+        )
+    return states
+
+
+class _Unread:
+    """Stands for an object of a type that torch does not know to be safe: takes what the file gives, does nothing."""
+
+    name = ""
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def __new__(cls, *arguments: object) -> "_Unread":
+        return super().__new__(cls)
+
+    def __setstate__(self, state: object) -> None:
+        pass
+
+
+def _read_pickle(path: Path) -> Any:
+    # torch stops at the first type that it does not know to be harmless and says its name. We then read again with a
+    # stand-in in that place, so that neither the type's module is imported nor any of its code runs.
+    stand_ins: dict[str, type[_Unread]] = {}
+    while True:
+        try:
+            with torch.serialization.safe_globals([(kind, name) for name, kind in stand_ins.items()]):
+                return torch.load(path, weights_only=True, map_location="cpu")
+        except OSError:
+            raise
+        except Exception as error:  # a file made by anyone can fail in any way
+            found = _UNKNOWN_TYPE.search(str(error))
+            name = found.group(1) if found else ""
+            name = name if "." in name else f"builtins.{name}"  # torch leaves this part out
+            if not found or name in stand_ins:
+                raise ValueError(
+                    f"{path} must be a state dict saved by torch, and is not: {_reason(error)}; nothing in it was "
+                    "executed; save `model.state_dict()` alone where it was made"
+                ) from error
+            stand_ins[name] = type("_UnreadNamed", (_Unread,), {"name": name})
+
+
+def _states(found: Any, place: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tensors by name, and what stands under a parameter's name in a type that was not read."""
+    if not isinstance(found, Mapping) or len(place) > _DEEPEST:
+        return
+    named = {key: value for key, value in found.items() if isinstance(key, str)}
+    tensors = {
+        key: value
+        for key, value in named.items()
+        if isinstance(value, Tensor) or (isinstance(value, _Unread) and "." in key)
+    }
+    if any(isinstance(value, Tensor) for value in tensors.values()):
+        yield ".".join(place), tensors
+    for key, value in named.items():
+        yield from _states(value, (*place, key))
+
+
+def _described(content: Any) -> str:
+    if isinstance(content, _Unread):
+        return f"a whole {content.name}"
+    whole = [f"{key} ({value.name})" for key, value in _items(content) if isinstance(value, _Unread)]
+    return type(content).__name__ + (f" with {', '.join(whole[:_SHOWN])}" if whole else "")
+
+
+def _items(content: Any) -> list[tuple[Any, Any]]:
+    return list(content.items()) if isinstance(content, Mapping) else []
+
+
+def _reason(error: Exception) -> str:
+    """The sentence that says what is wrong; torch puts advice to load without any check around it."""
+    told = str(error).rpartition("WeightsUnpickler error: ")[2].partition("\n")[0].strip()
+    return error_line(ValueError(told)) if "WeightsUnpickler error: " in str(error) else error_line(error)

@@ -1,0 +1,23 @@
+"""Reading `.safetensors` files."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gradscape._names import error_line
+
+__all__ = ["read_safetensors"]
+
+
+def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Return the tensors by name and the metadata.
+
+    Raises:
+        ValueError: It is no such file, or damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a valid safetensors file: {error_line(error)}") from error

@@ -1,0 +1,164 @@
+"""Whether a traced network may stand in for the module: both are asked the same and compared."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from gradscape.landscape.engine.blocks import Block
+from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_batch_norms, trace
+from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
+from gradscape.landscape.engine.network import ready_network
+from gradscape.landscape.engine.plan import plain_plan
+from gradscape.landscape.engine.task import judged_by_role, same_output
+from gradscape.landscape.engine.work import Work
+
+__all__ = ["explained", "known_graph", "reads_network", "trusted_graph"]
+
+_GRAPH_TOLERANCE = 1e-3  # of the largest output or loss: what folding and fusing may change far from the origin
+_SAME_OUTPUT = 1e-5  # of the largest loss, where loss and metric are given the very same output
+
+
+@dataclass(frozen=True, eq=False)
+class _Answer:
+    """What the module itself gave for some images at a position."""
+
+    position: list[float]
+    images: Block
+    output: Any
+    judged: Mapping[str, Tensor]
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Whatever goes wrong in operators and compilers not written for this model is a reason not to use them."""
+    try:
+        yield
+    except TracingError:
+        raise
+    except Exception as problem:
+        raise TracingError(f"{type(problem).__name__}: {problem}") from problem
+
+
+def known_graph(work: Work) -> FoldedGraph:
+    """The trusted graph; a model that cannot be traced is not traced again."""
+    if isinstance(known := work.graphs.get(work.model), TracingError):
+        raise known
+    try:
+        work.graphs[work.model] = graph = trusted_graph(work)
+    except TracingError as problem:
+        work.graphs[work.model] = problem
+        raise
+    return graph
+
+
+def trusted_graph(work: Work) -> FoldedGraph:
+    """The folded graph, compared with the model: outputs, losses and metrics at the work's probes.
+
+    Raises:
+        TracingError: It cannot be traced, or something of it is other than with the module.
+    """
+    # Each comparison uncovers a value that tracing may have frozen: a number of images by fewer of them, a weight by a
+    # point away from the origin.
+    half = work.first.part(0, -(-work.first.count // 2))
+    positions = work.coordinates[work.probes()].tolist()
+    asked = [(position, work.first) for position in positions] + [(positions[0], half)]
+    # The module is asked first, and is back in its place when the traced network copies the origin from it.
+    with moving(work.model, work.directions) as move_to:
+        answers = [_ask(work, position, images, move_to) for position, images in asked]
+    plan = replace(plain_plan(work.model, precision="fp32", batch_size=work.first.count), traced=True)
+    with explained():
+        known = work.graphs.get(work.model)
+        if isinstance(known, FoldedGraph):
+            graph = known
+        else:
+            graph = fold_batch_norms(trace(work.model, work.first.inputs, work.task.forward))
+        with ready_network(work.model, work.directions, work.task.forward, plan, graph) as network:
+            for answer in answers:
+                network.move_to([answer.position])
+                _compare(work, answer, network.outputs(answer.images.inputs)[0])
+    return graph
+
+
+def reads_network(work: Work) -> bool:
+    """Whether loss or metric depend on where the module is, beside its output: then it must be at the point itself.
+
+    They do if they call torch with one of the tensors that move, or give something else for the same output once the
+    module is elsewhere.
+    """
+    with moving(work.model, work.directions) as move_to:
+        tensors, names = named_tensors(work.model), moving_names(work.directions)
+        watch = _Watch({_storage(tensor) for name, tensor in tensors.items() if name in names})
+        for position in work.coordinates[work.probes()[1:]].tolist():
+            here = _ask(work, position, work.first, move_to)
+            move_to([0.0] * len(position))
+            with watch:
+                there = _judged(work, here.output, work.first)
+            if watch.seen or any(not same_output(here.judged[role], values, 0.0) for role, values in there.items()):
+                return True
+    return False
+
+
+@final
+class _Watch(TorchFunctionMode):
+    """Sees whether torch is called with tensors of certain storages, also with views of them or lists.
+
+    Args:
+        storages: Addresses, as `_storage` gives them.
+    """
+
+    def __init__(self, storages: set[int]) -> None:
+        super().__init__()
+        self.seen = False
+        self._storages = storages
+
+    def __torch_function__(
+        self, function: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        """Look at what a function of torch is called with, and call it."""
+        self.seen |= self._holds((args, kwargs))
+        return function(*args, **(kwargs or {}))
+
+    def _holds(self, given: Any) -> bool:
+        if isinstance(given, Tensor):
+            return given.layout == torch.strided and _storage(given) in self._storages
+        if isinstance(given, Mapping):
+            return any(map(self._holds, given.values()))
+        return isinstance(given, (tuple, list)) and any(map(self._holds, given))
+
+
+def _storage(tensor: Tensor) -> int:
+    return tensor.untyped_storage().data_ptr()
+
+
+def _ask(work: Work, position: list[float], images: Block, move_to: Callable[[Sequence[float]], None]) -> _Answer:
+    move_to(position)
+    output = work.task.forward(work.model, images.inputs)
+    return _Answer(position, images, output, _judged(work, output, images))
+
+
+def _judged(work: Work, output: Any, images: Block) -> dict[str, Tensor]:
+    return judged_by_role(output, images.labels, images.count, work.task)
+
+
+def _compare(work: Work, answer: _Answer, output: Any) -> None:
+    """Compare what the traced network gives with what the module gave, while both are at the position.
+
+    Raises:
+        TracingError: Something is other.
+    """
+    if not same_output(answer.output, output, _GRAPH_TOLERANCE):
+        raise TracingError("its graph gives other outputs than the module")
+    # Given the very same output, they can only differ by what they read beside it, such as what the module's own
+    # forward pass has left somewhere: the graph leaves nothing.
+    again = _judged(work, answer.output, answer.images)
+    traced = _judged(work, output, answer.images)
+    for role, values in answer.judged.items():
+        if not same_output(values, again[role], _SAME_OUTPUT):
+            raise TracingError(f"`{role}` reads something that only the module's own forward pass leaves behind")
+        if not same_output(values, traced[role], _GRAPH_TOLERANCE):
+            raise TracingError(f"`{role}` gives something else with its graph than with the module")

@@ -1,0 +1,66 @@
+"""Losses and metrics by name, as command lines give them."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from gradscape._names import is_function_name, load_function, unknown_name
+from gradscape.landscape.engine import LossFunction, MetricFunction
+from gradscape.landscape.engine.logits import bce_with_logits, binary, cross_entropy, mse, nll, top1, top5
+
+__all__ = ["find_loss", "find_metric"]
+
+_LOSSES: Mapping[str, LossFunction] = {
+    "cross_entropy": cross_entropy,
+    "bce_with_logits": bce_with_logits,
+    "mse": mse,
+    "nll": nll,
+}
+_METRICS: Mapping[str, MetricFunction | None] = {"top1": top1, "top5": top5, "binary": binary, "none": None}
+
+
+def find_loss(name: str) -> LossFunction:
+    """A loss by its name.
+
+    Args:
+        name: cross_entropy, bce_with_logits, mse or nll (of a network that gives logarithms of probabilities), or
+            `package.module:function`, which is imported, from the current directory too: (output, labels) -> one
+            number per image.
+
+    Raises:
+        ValueError: There is no such loss.
+        TypeError: What was imported cannot be called.
+
+    Example:
+        >>> find_loss("mse").__name__
+        'mse'
+    """
+    return _found("loss", name, _LOSSES)
+
+
+def find_metric(name: str) -> MetricFunction | None:
+    """A metric by its name.
+
+    Args:
+        name: top1, top5, binary (is every logit above 0 where its label is 1?), none, or
+            `package.module:function` as for `find_loss`: (output, labels) -> right or wrong per image.
+
+    Returns:
+        None for "none".
+
+    Raises:
+        ValueError: There is no such metric.
+        TypeError: What was imported cannot be called.
+
+    Example:
+        >>> find_metric("none") is None
+        True
+    """
+    return _found("metric", name, _METRICS)
+
+
+def _found(argument: str, name: str, known: Mapping[str, Callable[..., Any] | None]) -> Any:
+    if name in known:
+        return known[name]
+    if is_function_name(name):
+        return load_function(argument, name)
+    raise ValueError(f"{unknown_name(argument, name, known)}; known: {', '.join(known)}, package.module:function")

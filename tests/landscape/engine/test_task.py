@@ -1,0 +1,69 @@
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape.landscape import evaluate_line, random_directions
+from tests.landscape.networks import images_and_labels, small_net
+
+IMAGES, LABELS = images_and_labels(24)
+
+
+def _line(net: nn.Module, batches: Any = None, **options: Any) -> Any:
+    direction, _ = random_directions(net, seed=0)
+    return evaluate_line(net, batches or [(IMAGES, LABELS)], direction, [0.0, 1.0], **options)
+
+
+def _energy_slopes(net: nn.Module, images: Tensor) -> Tensor:
+    given = images.detach().requires_grad_()
+    return torch.autograd.grad(net(given).sum(), given)[0].flatten(1)
+
+
+@pytest.mark.parametrize("role", ["loss", "metric", "forward"])
+def test_who_differentiates_without_gradients_reads_how_it_is_written(role: str) -> None:
+    net = small_net()
+    functions = {
+        "loss": lambda output, labels: _energy_slopes(net, IMAGES[: len(labels)]).sum(dim=1),
+        "metric": lambda output, labels: _energy_slopes(net, IMAGES[: len(labels)]).sum(dim=1) > 0,
+        "forward": _energy_slopes,
+    }
+    with pytest.raises(ValueError, match=rf"`{role}` must turn gradients on .* `with torch.enable_grad\(\):`"):
+        _line(net, **{role: functions[role]})
+
+
+def test_what_differentiates_with_gradients_on_may_keep_its_graph() -> None:
+    net = small_net()
+
+    def loss(output: Tensor, images: Tensor) -> Tensor:
+        with torch.enable_grad():
+            return _energy_slopes(net, images).square().sum(dim=1) * net.get_parameter("7.weight").sum()
+
+    line = _line(net, [(IMAGES, IMAGES)], loss=loss, metric=None)
+    assert line.origin.loss == pytest.approx(loss(net(IMAGES), IMAGES).mean().item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("role", ["loss", "metric"])
+def test_what_is_random_is_refused_unless_it_has_a_seed(role: str) -> None:
+    def random(output: Tensor, labels: Tensor) -> Tensor:
+        noise = torch.rand(len(labels))
+        return output[:, 0] + noise if role == "loss" else noise > 0.5
+
+    def seeded(output: Tensor, labels: Tensor) -> Tensor:
+        torch.manual_seed(3)
+        return random(output, labels)
+
+    before = torch.get_rng_state()
+    with pytest.raises(ValueError, match=f"`{role}` must give the same number for the same output"):
+        _line(small_net(), **{role: random})
+    assert _line(small_net(), **{role: seeded}).count.min() == 24
+    assert torch.equal(before, torch.get_rng_state())
+
+
+def test_a_loss_that_compares_the_images_of_a_batch_is_refused() -> None:
+    def contrastive(output: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(output @ output.T, torch.arange(len(output)), reduction="none")
+
+    with pytest.raises(ValueError, match="`loss` must judge each image by itself"):
+        _line(small_net(), loss=contrastive)

@@ -1,0 +1,161 @@
+import copy
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape.landscape import evaluate_line, evaluate_surface, random_directions
+from gradscape.landscape.directions import Direction
+from gradscape.landscape.engine import trials, trust
+from gradscape.landscape.engine.graph import trace
+from tests.landscape.networks import images_and_labels, small_net
+
+ALPHAS, BETAS = np.linspace(0, 1, 4), np.linspace(-1, 1, 5)  # the first point is not the farthest
+IMAGES, LABELS = images_and_labels(40)
+
+
+def _truth(net: nn.Module, directions: tuple[Direction, Direction], value: Callable[[nn.Module], Tensor]) -> np.ndarray:
+    """The slow way: a copy whose parameters are set one by one, and the mean of a value there."""
+    other, origin = copy.deepcopy(net), dict(net.named_parameters())
+    found = np.empty((len(BETAS), len(ALPHAS)))
+    for row, beta in enumerate(BETAS.tolist()):
+        for column, alpha in enumerate(ALPHAS.tolist()):
+            with torch.no_grad():
+                for name, parameter in other.named_parameters():
+                    parameter.copy_(origin[name] + alpha * directions[0][name] + beta * directions[1][name])
+            found[row, column] = value(other).double().mean().item()
+    return found
+
+
+def _surface(net: nn.Module, batches: Any, **options: Any) -> Any:
+    return evaluate_surface(net, batches, random_directions(net, seed=0), ALPHAS, BETAS, **options)
+
+
+def _decayed(net: nn.Module, output: Tensor, labels: Tensor) -> Tensor:
+    decay = sum(parameter.square().sum() for parameter in net.parameters())
+    return F.cross_entropy(output, labels, reduction="none") + 0.05 * decay
+
+
+def test_weight_decay_in_the_loss_follows_the_weights_in_every_form(form: str) -> None:
+    net = small_net()
+    surface = _surface(net, [(IMAGES, LABELS)], loss=lambda output, labels: _decayed(net, output, labels))
+    expected = _truth(net, random_directions(net, seed=0), lambda other: _decayed(other, other(IMAGES), LABELS))
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-6)
+    assert surface.meta["plan"]["traced"] == (form != "module")
+    assert surface.meta["plan"]["points_per_forward"] == 1  # of several at once the module can be at none
+
+
+def _attacked(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """The loss after one step of the fast gradient sign method: two passes and a gradient."""
+    with torch.enable_grad():
+        start = images.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(F.cross_entropy(net(start), labels, reduction="sum"), start)
+    return F.cross_entropy(net(images + 0.05 * slope.sign()), labels, reduction="none")
+
+
+@pytest.mark.parametrize("form", ["graph"], indirect=True)
+def test_an_adversarial_loss_attacks_the_moved_network(form: str) -> None:
+    net = small_net().double()
+    images = IMAGES.double()
+    loss = lambda _, both: _attacked(net, *both)  # noqa: E731
+    surface = _surface(net, [(images, (images, LABELS))], loss=loss, metric=None)
+    expected = _truth(net, random_directions(net, seed=0), lambda other: _attacked(other, images, LABELS))
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-9)
+    assert surface.meta["plan"]["traced"]
+
+
+@pytest.mark.parametrize("form", ["graph", "side by side"], indirect=True)
+def test_a_metric_that_reads_the_network_sees_it_moved(form: str) -> None:
+    net = small_net()
+    weight = net.get_parameter("7.weight")
+    start = weight.sum().item()
+
+    def metric(output: Tensor, labels: Tensor) -> Tensor:
+        return (output[:, 0] > -1e9) & (weight.sum() - start > -0.06)
+
+    surface = _surface(net, [(IMAGES, LABELS)], metric=metric)
+    directions = random_directions(net, seed=0)
+    shifts = [direction["7.weight"].sum().item() for direction in directions]
+    sums = np.add.outer(BETAS * shifts[1], ALPHAS * shifts[0])
+    assert 0 < (sums > -0.06).sum() < sums.size
+    np.testing.assert_array_equal(surface.error, 1.0 * (sums <= -0.06))
+
+
+@pytest.mark.parametrize("form", ["side by side"], indirect=True)
+def test_a_network_that_is_read_goes_alone_even_if_no_probe_shows_a_difference(form: str) -> None:
+    net = small_net()
+
+    def read(output: Tensor, labels: Tensor) -> Tensor:
+        return (output.argmax(dim=1) == labels) | (
+            torch.cat([net.get_parameter("0.bias"), net.get_parameter("7.weight").flatten()]).norm() > 1e6
+        )
+
+    plans = [_surface(net, [(IMAGES, LABELS)], **options).meta["plan"] for options in ({}, {"metric": read})]
+    assert [plan["points_per_forward"] for plan in plans] == [3, 1]
+
+
+@pytest.mark.parametrize("form", ["graph", "side by side"], indirect=True)
+@pytest.mark.parametrize("kind", ["module", "tensors"])
+def test_an_adapter_with_its_own_handle_of_the_network_gives_the_moved_one(form: str, kind: str) -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(105, 5)).eval()
+    weight, bias = net.parameters()
+    by_tensors = lambda _, inputs: F.linear(inputs.flatten(1), weight, bias)  # noqa: E731
+    surface = _surface(
+        net, [(IMAGES, LABELS)], forward=by_tensors if kind == "tensors" else lambda _, inputs: net(inputs)
+    )
+    plain = _truth(
+        net, random_directions(net, seed=0), lambda other: F.cross_entropy(other(IMAGES), LABELS, reduction="none")
+    )
+    np.testing.assert_allclose(surface.loss, plain, rtol=1e-6)
+
+
+class _Leaving(nn.Module):
+    """Leaves the balance of its gate behind, as mixtures of experts do, for the loss to add."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net, self.gate = small_net(), nn.Linear(105, 3)
+        self.balance = torch.zeros(())
+
+    def forward(self, images: Tensor) -> Tensor:
+        shares = self.gate(images.flatten(1)).softmax(dim=1)
+        self.balance = shares.square().sum(dim=1)
+        return self.net(images) * shares[:, :1]
+
+
+@pytest.mark.parametrize("form", ["graph", "side by side"], indirect=True)
+@pytest.mark.parametrize("share", [1.0, 1e-4])
+def test_a_loss_of_what_the_forward_pass_leaves_behind_keeps_to_the_module(form: str, share: float) -> None:
+    torch.manual_seed(0)
+    net = _Leaving().eval()
+
+    def loss(model: Any, output: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(output, labels, reduction="none") + share * model.balance
+
+    surface = _surface(net, [(IMAGES, LABELS)], loss=lambda *given: loss(net, *given))
+    assert not surface.meta["plan"]["traced"]
+    expected = _truth(net, random_directions(net, seed=0), lambda other: loss(other, other(IMAGES), LABELS))
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-6)
+
+
+def test_a_graph_that_stands_still_is_found_out_although_the_line_begins_at_the_origin(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trials, "_WORTH_TRACING", 0)
+    monkeypatch.setattr(trials, "_WORTH_COMPILING", math.inf)
+
+    def frozen(model: nn.Module, inputs: Any, forward: Any) -> Any:
+        still = copy.deepcopy(model)
+        return trace(model, inputs, lambda _, given: forward(still, given))
+
+    monkeypatch.setattr(trust, "trace", frozen)
+    net = small_net()
+    direction, _ = random_directions(net, seed=0)
+    line = evaluate_line(net, [(IMAGES, LABELS)], direction, [0.0, 0.5, 1.0])
+    assert not line.meta["plan"]["traced"]
+    assert len(np.unique(line.loss)) == 3

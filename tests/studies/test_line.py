@@ -1,0 +1,80 @@
+"""A line from one checkpoint to another: both ends are the networks themselves, or it is refused."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from gradscape.data import load_split
+from gradscape.landscape import Options
+from gradscape.models import Classifier
+from gradscape.studies.line import make_path
+from gradscape.studies.networks import check_classes
+
+LABELS = ["ant", "bee", "cow", "dog", "eel", "fox", "gnu", "hen", "ibis", "jay"]
+SPLIT = load_split("digits", "test", limit=20, image_size=8)
+
+
+def network(*, seed: int = 0, eps: float = 1e-5, **meta: Any) -> Classifier:
+    torch.manual_seed(seed)
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4, eps=eps), nn.Flatten(), nn.Linear(144, 10))
+    about = {"name": "own", "num_classes": 10, "image_size": 8, "labels": None, "mean": [0.5] * 3, "std": [0.25] * 3}
+    return Classifier(net, {**about, **meta}).eval()
+
+
+def path_between(first: Classifier, second: Classifier, **options: Any) -> Any:
+    return make_path({"first": first, "second": second}, SPLIT, span=1.0, steps=6, seed=0, **options)
+
+
+def test_both_ends_are_the_networks_with_their_own_normalization(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    nets = network(mean=[0.1, 0.2, 0.3]), network(seed=1, mean=[0.6, 0.5, 0.4], std=[0.5, 1.0, 2.0])
+    with caplog.at_level(logging.WARNING):
+        path = path_between(*nets)
+    assert "first and second normalize images differently: between them mean and std move" in caplog.text
+    line = path.evaluate(SPLIT, tmp_path / "line.h5", report=lambda *_: None, options=Options(precision="fp32"))
+    images, labels = next(iter(SPLIT))
+    with torch.no_grad():
+        own = [F.cross_entropy(net(images), labels).item() for net in nets]
+    np.testing.assert_allclose(line.alphas, [0, 0.2, 0.4, 0.6, 0.8, 1])
+    np.testing.assert_allclose(line.loss[[0, -1]], own, rtol=1e-5)
+
+
+def test_one_normalization_stays_out_of_the_way_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    path = path_between(network(), network(seed=1))
+    assert not {"mean", "std"} & path.direction.keys()
+    assert not caplog.text
+
+
+def test_weights_alone_between_two_normalizations_are_refused() -> None:
+    with pytest.raises(ValueError, match="`space` must be states, as the networks differ in mean"):
+        path_between(network(), network(seed=1, mean=[0.4] * 3), space="weights")
+
+
+def test_a_network_that_computes_something_else_with_the_same_tensors_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"no line leads from first to second: .*; give two networks with one"):
+        path_between(network(), network(seed=1, eps=0.5))
+
+
+def test_classes_in_another_order_are_refused() -> None:
+    first, second = network(labels=LABELS), network(seed=1, labels=[*LABELS[:8], "jay", "ibis"])
+    with pytest.raises(ValueError, match=r"'ibis' is class 8 of first, but class 9 of second: .*`gradscape import"):
+        path_between(first, second)
+    assert path_between(first, network(labels=[name.upper() for name in LABELS])), "other names are not another order"
+
+
+def test_images_whose_classes_the_network_has_in_another_order_are_refused() -> None:
+    split = load_split("digits", "test", limit=20)
+    split.classes = tuple(reversed(LABELS))
+    with pytest.raises(ValueError, match=r"'jay' is class 0 of digits, but class 9 of net: bring the classes into one"):
+        check_classes({"net": network(labels=LABELS)}, split)
+    split.classes = tuple(LABELS)
+    check_classes({"net": network(labels=LABELS)}, split)
+    split.classes = tuple(map(str, range(10)))  # what data without names have
+    check_classes({"net": network(labels=[str(9 - number) for number in range(10)])}, split)
