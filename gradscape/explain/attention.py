@@ -17,6 +17,8 @@ from gradscape.explain.attention_map import AttentionMap, MapCollector
 from gradscape.explain.explainable import images_for
 from gradscape.explain.features import listening, run_listened, run_without_memory
 from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
+from gradscape.explain.layer_layouts import LayerLayouts, last_grid
+from gradscape.explain.layout import Layout
 from gradscape.explain.readout import tokens_read
 from gradscape.explain.target_layer import layer_names
 from gradscape.explain.token_maps import find_grid
@@ -33,6 +35,7 @@ def attention_maps(
     images: Shaped[Tensor, "batch channels height width"],
     *,
     kinds: Collection[str] | None = None,
+    layout: Layout | None = None,
 ) -> dict[str, AttentionMap]:
     """Return what every attention block of a model computes for a batch of images.
 
@@ -49,6 +52,8 @@ def attention_maps(
     Args:
         model: Any model with attention.
         images: What the model takes: for a loaded checkpoint images in [0, 1].
+        layout: Which of the tokens that attend to one another are places; None to have it measured, once for a model:
+            they must answer to the pixels where they are drawn, else an affinity has no grid.
         kinds: The kinds wanted; None for all. Affinities take height² × width² numbers for each image and head.
 
     Returns:
@@ -59,7 +64,7 @@ def attention_maps(
     Raises:
         TypeError: If the images are not floating point.
         ValueError: If the images are no batch, a kind is unknown, the model has no attention of these kinds, or the
-            affinities would take too much memory.
+            affinities would take too much memory, or `layout` does not fit.
 
     Example:
         >>> import torch
@@ -92,6 +97,10 @@ def attention_maps(
         if "affinity" in wanted:
             stack.enter_context(collecting_self_attention(layers, collector))
         run_listened(model, images)
+    for name, one in collector.maps.items():
+        if one.kind == "affinity" and one.grid is None and one.name not in taps:
+            grid = _key_grid(one, layout, LayerLayouts(model, layer_names(model), images))
+            collector.maps[name] = replace(one, grid=grid)
     if not collector.maps:
         of = "" if kinds is None else f" of the kinds {', '.join(wanted)}"
         raise ValueError(
@@ -152,6 +161,19 @@ def _completed(
     return {
         key: replace(one, read=read, left_out=left_out) if one in seen else one for key, one in collector.maps.items()
     }
+
+
+def _key_grid(one: AttentionMap, layout: Layout | None, layouts: LayerLayouts) -> tuple[int, int] | None:
+    """The grid of the last of the keys, as stated or as measured."""
+    keys = one.values.shape[-1]
+    if layout is None:
+        return layouts.key_grid(one.name, keys)
+    grid = last_grid(layout, keys)
+    if grid is None and one.values.shape[-2] == keys:
+        raise ValueError(
+            f"`layout` must have its places last among the {keys} tokens of {one.name}, row by row, and has {layout}"
+        )
+    return grid
 
 
 def _reserve_affinities(model: nn.Module, taps: Mapping[str, Tap], images: Tensor, collector: MapCollector) -> None:

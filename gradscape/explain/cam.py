@@ -1,7 +1,7 @@
 """Class-activation maps of many methods and layers from one pass."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from itertools import product
 from typing import Any, overload
@@ -17,10 +17,11 @@ from gradscape._provenance import Provenance, current_versions
 from gradscape.explain.explainable import uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.layer_layouts import settle_layout
+from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.output_kind import OutputKind
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
-from gradscape.explain.target_layer import resolve_layer
-from gradscape.explain.token_maps import as_maps
+from gradscape.explain.target_layer import layer_names, resolve_layer
 from gradscape.explain.weightings import METHODS, UNGRADED
 
 __all__ = ["heatmaps", "list_methods"]
@@ -50,6 +51,7 @@ def heatmaps(
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
     outputs: OutputKind | None = ...,
+    layout: MapLayout | None = ...,
 ) -> Heatmaps: ...
 @overload
 def heatmaps(
@@ -61,6 +63,7 @@ def heatmaps(
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
     outputs: OutputKind | None = ...,
+    layout: MapLayout | None = ...,
 ) -> dict[str, Heatmaps]: ...
 @overload
 def heatmaps(
@@ -72,6 +75,7 @@ def heatmaps(
     class_index: ClassIndex | None = ...,
     score: Score | None = ...,
     outputs: OutputKind | None = ...,
+    layout: MapLayout | None = ...,
 ) -> dict[str, Heatmaps]: ...
 def heatmaps(
     model: nn.Module,
@@ -82,12 +86,13 @@ def heatmaps(
     class_index: ClassIndex | None = None,
     score: Score | None = None,
     outputs: OutputKind | None = None,
+    layout: MapLayout | None = None,
 ) -> Heatmaps | dict[str, Heatmaps]:
     """Return where in each image the features speak for a class.
 
     `gradcam`, `gradcam++`, `hirescam`, `layercam`, `xgradcam`, `elementwise`, `eigencam` and `eigengradcam` come from
     one forward pass and one differentiation, however many of them and of layers are asked for; where the layer has to
-    be found, one image goes through before. The other methods of
+    be found, or how it is laid out, a few images go through before, once for a model. The other methods of
     `list_methods()` are the grad-cam package's, and cost what they cost there. The model is explained in eval mode and
     left as it was: modes, parameters, their gradients, hooks.
 
@@ -114,6 +119,9 @@ def heatmaps(
         outputs: What the model's numbers are: "logits", "probabilities", "log_probabilities", or where each class has
             a probability of its own "multi_label_logits" or "multi_label_probabilities"; None to measure it, by which
             logits always count as those of classes that exclude each other.
+        layout: How the target layer gives its places: "channels_first" (N, C, h, w), "channels_last" (N, h, w, C), a
+            `Layout` of tokens, or a function from what it gives to (N, C, h, w); None to have it measured: which pixels
+            each place answers to must be where it is drawn.
 
     Returns:
         Heatmaps; for a list of methods or of layers a dict of them, by method, by layer, or by "method@layer".
@@ -121,7 +129,8 @@ def heatmaps(
     Raises:
         TypeError: An argument, or what a layer or `score` gives, is of the wrong kind.
         ValueError: A name is unknown, images or scores are not finite, a class is out of range, a layer has no places
-            or does not lead to the score, or `outputs` contradicts the numbers.
+            or does not lead to the score, `outputs` contradicts the numbers, or `layout` does not fit it or has to be
+            given.
 
     Example:
         >>> import torch
@@ -134,7 +143,9 @@ def heatmaps(
     many_methods, many_layers = isinstance(method, list | tuple), isinstance(target_layer, list | tuple)
     methods = _listed("method", method)
     _check_methods(methods)
-    layers = dict(resolve_layer(model, one, images) for one in _listed("target_layer", target_layer))
+    layers = dict(
+        resolve_layer(model, one, images, score=score, layout=layout) for one in _listed("target_layer", target_layer)
+    )
     seen = run_shared_pass(
         model,
         images,
@@ -142,12 +153,18 @@ def heatmaps(
         partial(pick_scores, class_index=class_index, score=score, labels=_labels(model), outputs=outputs),
         differentiate=any(name in METHODS and name not in UNGRADED for name in methods),
     )
+    names = layer_names(model)
+    layouts = {
+        name: settle_layout(layout, seen.features[name], model, images, layer=layer, layers=names)
+        for name, layer in layers.items()
+    }
     found: dict[str, Heatmaps] = {}
     for layer, name in product(layers, methods):
         if name in METHODS:
-            raw = _shared_maps(name, layer, seen, _size(images))
+            raw = _shared_maps(name, layer, seen, layouts[layer])
         else:
-            raw = _package_maps(name, layers[layer], seen, model, images, score=score)
+            to_maps = partial(as_maps, layout=layouts[layer])
+            raw = _package_maps(name, layers[layer], seen, model, images, score=score, to_maps=to_maps)
         key = f"{name}@{layer}" if many_methods and many_layers else layer if many_layers else name
         found[key] = Heatmaps(
             raw,
@@ -163,16 +180,16 @@ def heatmaps(
     return found if many_methods or many_layers else found[name]
 
 
-def _shared_maps(name: str, layer: str, seen: SharedPass, image_size: tuple[int, int]) -> np.ndarray:
+def _shared_maps(name: str, layer: str, seen: SharedPass, layout: MapLayout) -> np.ndarray:
     """One method's maps at one layer from the shared pass, (N, h, w) float32."""
-    features = as_maps(seen.features[layer].float(), image_size)
-    gradients = features if name in UNGRADED else _placed_gradients(layer, seen, image_size)
+    features = as_maps(seen.features[layer].float(), layout)
+    gradients = features if name in UNGRADED else _placed_gradients(layer, seen, layout)
     with torch.autocast(features.device.type, enabled=False):
         return METHODS[name](features, gradients).cpu().numpy()
 
 
-def _placed_gradients(layer: str, seen: SharedPass, image_size: tuple[int, int]) -> Tensor:
-    gradients = as_maps(seen.gradients[layer].float(), image_size)
+def _placed_gradients(layer: str, seen: SharedPass, layout: MapLayout) -> Tensor:
+    gradients = as_maps(seen.gradients[layer].float(), layout)
     if not gradients.any() and seen.gradients[layer].any():
         raise ValueError(
             f"`target_layer` {layer} reaches the score by its class token alone, so that every place has a zero "
@@ -182,7 +199,14 @@ def _placed_gradients(layer: str, seen: SharedPass, image_size: tuple[int, int])
 
 
 def _package_maps(
-    name: str, layer: nn.Module, seen: SharedPass, model: nn.Module, images: ImageBatch, *, score: Score | None
+    name: str,
+    layer: nn.Module,
+    seen: SharedPass,
+    model: nn.Module,
+    images: ImageBatch,
+    *,
+    score: Score | None,
+    to_maps: Callable[[Tensor], Tensor],
 ) -> np.ndarray:
     from gradscape.explain.package_cam import package_maps
 
@@ -194,7 +218,7 @@ def _package_maps(
         class_index=seen.explained.class_index,
         score=score,
         outputs=seen.explained.outputs,
-        to_maps=partial(as_maps, image_size=_size(images)),
+        to_maps=to_maps,
     )
 
 

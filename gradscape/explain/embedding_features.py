@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.features import copied, listening
+from gradscape.explain.layer_layouts import settle_layout
+from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.target_layer import layer_names, named_layer
-from gradscape.explain.token_maps import as_maps
 
 __all__ = ["Features", "extract_features"]
 
@@ -63,7 +64,11 @@ def extract_features(
             found = found or _last_linear(model, images)
             name = found[0] if layer else f"input of {found[0]}"
             heard = _heard(model, images, dict([found]), to_inputs=layer is None)
-            values.append(_one_row_each(heard, name, images))
+            rows = _one_each(heard, name, images)
+            if rows.ndim == 4:
+                layout = _layout(rows, model, images, layer=found[1], is_input=layer is None)
+                rows = as_maps(rows, layout).mean((2, 3))
+            values.append((rows.mean(1) if rows.ndim == 3 else rows).flatten(1).cpu())
             labels.append(marks.cpu().to(torch.int64))
     if not values:
         raise ValueError("`batches` must hold at least one image, got none")
@@ -108,7 +113,8 @@ def _heard(model: nn.Module, images: Tensor, layer: dict[str, nn.Module], *, to_
     return heard
 
 
-def _one_row_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, "images features"]:
+def _one_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, "images ..."]:
+    """What the layer gave or took in last, checked."""
     if not heard:
         raise ValueError(f"`layer` {name} does not run in the forward pass: name a module that does")
     found = heard[-1]
@@ -118,10 +124,11 @@ def _one_row_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, 
         raise ValueError(
             f"`layer` {name} must give features for each of the {len(images)} images, got shape {tuple(found.shape)}"
         )
-    rows = found.float()
-    if rows.ndim == 3:
-        rows = rows.mean(1)
-    elif rows.ndim == 4:
-        height, width = images.shape[2:]
-        rows = as_maps(rows, (height, width)).mean((2, 3))
-    return rows.flatten(1).cpu()
+    return found.float()
+
+
+def _layout(rows: Tensor, model: nn.Module, images: Tensor, *, layer: nn.Module, is_input: bool) -> MapLayout:
+    """How maps are laid out: a convolution takes channels first, a linear layer last; what others give is measured."""
+    if is_input:
+        return "channels_first" if isinstance(layer, nn.Conv2d) else "channels_last"
+    return settle_layout(None, rows, model, images, layer=layer, layers=layer_names(model), argument="layer")

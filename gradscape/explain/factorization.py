@@ -24,8 +24,9 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._provenance import current_versions
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.features import copied, listening
-from gradscape.explain.target_layer import resolve_layer
-from gradscape.explain.token_maps import as_maps
+from gradscape.explain.layer_layouts import settle_layout
+from gradscape.explain.layout import MapLayout, as_maps
+from gradscape.explain.target_layer import layer_names, resolve_layer
 
 __all__ = ["FeatureFactors", "factorize_features"]
 
@@ -92,6 +93,7 @@ def factorize_features(
     components: int,
     target_layer: str | nn.Module | None = None,
     head: Callable[[Tensor], Tensor] | None = None,
+    layout: MapLayout | None = None,
     seed: int = 0,
 ) -> FeatureFactors:
     """Find concepts that recur over images: a non-negative factorization of all their places' features.
@@ -102,6 +104,7 @@ def factorize_features(
         components: Number of concepts, K.
         target_layer: The layer, by name or module; None for the automatic one.
         head: From pooled features (K, C) to scores (K, classes), such as the model's last linear layer.
+        layout: How the layer gives its places, as `heatmaps` takes it; None to have it measured.
         seed: Of the solver's start.
 
     Raises:
@@ -111,11 +114,12 @@ def factorize_features(
 
     Source: Collins et al. 2018, section 3.
     """
-    name, layer = resolve_layer(model, target_layer, images)
+    name, layer = resolve_layer(model, target_layer, images, layout=layout)
     height, width = images.shape[2:]
     with explainable(model), torch.no_grad():
         features = _features(model, images_for(model, images), layer)
-        maps = as_maps(features, (height, width)).float()
+        known = settle_layout(layout, features, model, images, layer=layer, layers=layer_names(model))
+        maps = as_maps(features, known).float()
         factors = _factorized(maps.cpu().numpy(), components, seed)
         scores = None if head is None else _scored(head, factors, like=features)
     return FeatureFactors(

@@ -11,31 +11,39 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gradscape.explain.explainable import call_model, explainable, images_for
-from gradscape.explain.target_layer import named_layer
-from gradscape.explain.token_maps import as_maps
+from gradscape.explain.layer_layouts import settle_layout
+from gradscape.explain.layout import MapLayout, as_maps
+from gradscape.explain.target_layer import layer_names, named_layer
 
 __all__ = ["as_array", "copied", "feature_maps", "listening", "run_listened", "run_without_memory"]
 
 
 def feature_maps(
-    model: nn.Module, images: Shaped[Tensor, "batch channels height width"], *, layer: str | nn.Module
+    model: nn.Module,
+    images: Shaped[Tensor, "batch channels height width"],
+    *,
+    layer: str | nn.Module,
+    layout: MapLayout | None = None,
 ) -> np.ndarray:
     """Return what a layer gives for each image, as maps.
 
     Tokens of a transformer are laid out on their grid, without the class token and the like. Of a layer that runs
-    several times the last output counts. The model is run once, in eval mode, and left as it was.
+    several times the last output counts. The model is run once, in eval mode, and left as it was; once more with one
+    image where it has to be measured how the layer is laid out.
 
     Args:
         model: Any model.
         images: What the model takes: for a loaded checkpoint images in [0, 1].
         layer: The layer or its name, with or without the `network.` of a loaded checkpoint.
+        layout: How the layer gives its places, as `heatmaps` takes it; None to have it measured.
 
     Returns:
         (N, C, H, W) float32.
 
     Raises:
         TypeError: If the images are not floating point.
-        ValueError: If there is no such layer, it does not run, or its output is not a map for each image.
+        ValueError: If there is no such layer, it does not run, or its output is not a map for each image, or `layout` does
+            not fit it or has to be given.
     """
     name, module = named_layer(model, layer, argument="layer")
     outputs: list[Any] = []
@@ -44,10 +52,13 @@ def feature_maps(
     if not outputs:
         raise ValueError(f"`layer` {name} must run when the model does, but does not; choose another one")
     features = outputs[-1]
-    if not isinstance(features, Tensor) or features.ndim < 3 or len(features) != len(images):
+    if not isinstance(features, Tensor) or features.ndim < 3:
         came = f"the shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
         raise ValueError(f"`layer` {name} must give maps (images, channels, height, width), got {came}; choose another")
-    return as_array(as_maps(features, (images.shape[2], images.shape[3])))
+    known = settle_layout(
+        layout, features, model, images, layer=module, layers=layer_names(model), argument="layer"
+    )
+    return as_array(as_maps(features, known))
 
 
 @contextmanager

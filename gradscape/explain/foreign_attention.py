@@ -18,7 +18,6 @@ from torch.nn import functional as F
 from gradscape.explain.attention_calls import AttentionCall, has_taps, watching_attention
 from gradscape.explain.attention_map import MapCollector
 from gradscape.explain.features import listening
-from gradscape.explain.token_maps import find_grid
 
 __all__ = ["attends_in_whole_images", "collecting_gates", "collecting_self_attention"]
 
@@ -112,7 +111,7 @@ def collecting_self_attention(layers: Mapping[str, nn.Module], collector: MapCol
             collector.reserve(name, shape)
             weights = call.weights()
             heads = weights if weights.ndim == 4 else weights[:, None]
-            collector.add(name, name, "affinity", heads, grid=find_grid(shape[-1], collector.image_size))
+            collector.add(name, name, "affinity", heads, grid=None)
         else:
             collector.leave_out(name)
 

@@ -24,6 +24,7 @@ from gradscape.explain.cam import heatmaps
 from gradscape.explain.explainable import call_model, check_finite, explainable, images_for, uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.layout import MapLayout
 
 __all__ = ["guided_backprop", "guided_gradcam"]
 
@@ -120,6 +121,7 @@ def guided_gradcam(
     class_index: ClassIndex | None = None,
     score: Score | None = None,
     target_layer: str | nn.Module | None = None,
+    layout: MapLayout | None = None,
 ) -> np.ndarray:
     """Return guided backpropagation times the Grad-CAM heatmap: fine detail, of the class alone.
 
@@ -129,6 +131,7 @@ def guided_gradcam(
         class_index: A class by number or name, for all images or one for each; None for the predicted one.
         score: From the model's output to a number for each image, (N,).
         target_layer: Layer of the heatmap, by name or module; None for the automatic one.
+        layout: How that layer gives its places, as `heatmaps` takes it; None to have it measured.
 
     Returns:
         (N, C, H, W) float32: `guided_backprop` times the heatmap as displayed, between 0 and 1 and resized bilinearly.
@@ -139,6 +142,14 @@ def guided_gradcam(
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, section 3.2.
     """
-    maps = heatmaps(model, images, method="gradcam", target_layer=target_layer, class_index=class_index, score=score)
+    maps = heatmaps(
+        model,
+        images,
+        method="gradcam",
+        target_layer=target_layer,
+        class_index=class_index,
+        score=score,
+        layout=layout,
+    )
     assert isinstance(maps, Heatmaps)
     return guided_backprop(model, images, class_index=class_index, score=score) * maps.display[:, None]

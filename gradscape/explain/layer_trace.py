@@ -1,7 +1,7 @@
-"""What the layers of a model gave on the way of one image, and which of them lie on every path to the output."""
+"""What the layers of a model gave on the way of one image, and which of them lie on every path to what is explained."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from torch.autograd.graph import Node
 
 from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
-from gradscape.explain.token_maps import as_maps
+from gradscape.explain.explained import Explained
+from gradscape.explain.layer_layouts import LayerLayouts
+from gradscape.explain.layout import MapLayout, as_maps
 
 __all__ = ["PassedMap", "trace_maps"]
 
@@ -24,12 +26,12 @@ _NO_FINDERS = (
 
 @dataclass(frozen=True)
 class PassedMap:
-    """A map that passed on the way from the image to the output.
+    """A map that passed on the way from the image to what is explained.
 
     Attributes:
         name: The outermost layer that gave it.
-        places: h·w.
-        on_every_path: Whether all that the output knows of the image came through it.
+        places: h·w; 0 where it has places, but it is not known how they are laid out.
+        on_every_path: Whether all that the score knows of the image came through it.
         normalized_from: Name of the map that a layer normalization made it from, or None.
     """
 
@@ -50,38 +52,78 @@ class _Event:
     node: Node  # taken at once: an operation in place gives the same tensor another one
 
 
-def trace_maps(model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor) -> list[PassedMap]:
+def trace_maps(
+    model: nn.Module,
+    layers: Mapping[str, nn.Module],
+    images: Tensor,
+    *,
+    pick: Callable[[Any], Explained] | None = None,
+    layout: MapLayout | None = None,
+) -> list[PassedMap]:
     """Follow the first image and return the maps that layers gave, in the order in which they were finished.
 
     A map has more than one place. Weights come after it: without, it holds the classes' scores already. And more than
-    one of its places has influence on what these weigh, unlike the patches after ViT's last block.
+    one of its places has influence on what these weigh, unlike the patches after ViT's last block. What does not lead
+    to the score is not looked at.
 
     Args:
         model: Any module.
         layers: Its layers by name.
         images: (N, C, H, W).
+        pick: From the model's output to what is explained; None for all that is in the output.
+        layout: How the maps are laid out, where the user says so; None to have it measured.
     """
+    layouts = LayerLayouts(model, layers, images)
     events: list[_Event] = []
     with explainable(model), ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(_listener(name, events)).remove)
         own = images_for(model, images)
         check_finite(own)
-        image = own[:1].clone().requires_grad_()
-        outputs = _differentiable_in(call_model(model, image.clone()))
-        weighing = [number for number, event in enumerate(events) if _weighs(event.module)]
-        before = events[: weighing[-1]] if weighing else []
-        head = events[weighing[-1]].input if weighing else None
+        image, results = _followed(model, own, pick, events)
+        leading = set(_children_first([one.grad_fn for one in results if one.grad_fn is not None]))
+        scored = [event for event in events if event.node in leading]
+        weighing = [number for number, event in enumerate(scored) if _weighs(event.module)]
+        before = scored[: weighing[-1]] if weighing else []
+        head = scored[weighing[-1]].input if weighing else None
         givers = _outermost(before, Counter(event.name for event in events))
-        size = (images.shape[-2], images.shape[-1])
-        counts = _influential_places(givers, [*outputs, *_differentiable_in(head)], size)
-        crossed = _nodes_on_every_path(outputs, image)
+        known = [_layout_of(event, layouts, len(image), layout) for event in givers]
+        counts = _influential_places(givers, known, [*results, *_differentiable_in(head)])
+        crossed = _nodes_on_every_path(results, image)
         names = {id(event.output): event.name for event in givers}
-    return [
-        PassedMap(event.name, places, event.node in crossed, _normalized_from(event, names))
-        for event, (places, influential) in zip(givers, counts, strict=True)
-        if influential > 1
-    ]
+    passed = []
+    for event, one, (places, influential) in zip(givers, known, counts, strict=True):
+        if influential > 1 or (one is None and layout is None and layouts.has_places(event.name)):
+            passed.append(PassedMap(event.name, places, event.node in crossed, _normalized_from(event, names)))
+    return passed
+
+
+def _followed(
+    model: nn.Module, images: Tensor, pick: Callable[[Any], Explained] | None, events: list[_Event]
+) -> tuple[Tensor, list[Tensor]]:
+    """The images that were followed, the first one if possible, and what they led to."""
+    image = images[:1].clone().requires_grad_()
+    output = call_model(model, image.clone())
+    if pick is None:
+        return image, _differentiable_in(output)
+    try:
+        return image, _differentiable_in(pick(output).scores)
+    except (IndexError, RuntimeError, ValueError):
+        if len(images) == 1:
+            raise
+    events.clear()  # a score may be made for this number of images
+    image = images.clone().requires_grad_()
+    return image, _differentiable_in(pick(call_model(model, image.clone())).scores)
+
+
+def _layout_of(event: _Event, layouts: LayerLayouts, images: int, stated: MapLayout | None) -> MapLayout | None:
+    """How what a layer gave is laid out, if it is a map."""
+    if stated is None:
+        return layouts.of(event.name) if layouts.fits(event.name, event.output, images) else None
+    try:
+        return stated if len(as_maps(event.output, stated)) == images and event.output.ndim > 2 else None
+    except ValueError:
+        return None
 
 
 def _listener(name: str, events: list[_Event]) -> Any:
@@ -116,32 +158,26 @@ def _normalized_from(event: _Event, names: Mapping[int, str]) -> str | None:
 
 
 def _influential_places(
-    events: list[_Event], results: list[Tensor], image_size: tuple[int, int]
+    events: list[_Event], layouts: list[MapLayout | None], results: list[Tensor]
 ) -> list[tuple[int, int]]:
     """For each event how many places its map has, 0 if it is none, and how many of them reach the results.
 
     The results are weighed unevenly, since a normalized result has a constant sum. What the head takes in is one of
     them, since a head may still be zero.
     """
-    maps: list[Tensor | None] = []
-    for event in events:
-        try:
-            maps.append(as_maps(event.output, image_size))
-        except ValueError:
-            maps.append(None)
-    spatial = [event.output for event, one in zip(events, maps, strict=True) if one is not None]
-    if not spatial or not results:
+    laid_out = [(event.output, layout) for event, layout in zip(events, layouts, strict=True) if layout is not None]
+    if not laid_out or not results:
         return [(0, 0)] * len(events)
     uneven = sum((one.flatten() * torch.arange(one.numel(), device=one.device).cos()).sum() for one in results)
     assert isinstance(uneven, Tensor)
-    gradients = iter(torch.autograd.grad(uneven, spatial, allow_unused=True))
+    gradients = iter(torch.autograd.grad(uneven, [output for output, _ in laid_out], allow_unused=True))
     counts = []
-    for one in maps:
-        gradient = None if one is None else next(gradients)
-        if one is None or gradient is None:
+    for layout in layouts:
+        gradient = None if layout is None else next(gradients)
+        if layout is None or gradient is None:
             counts.append((0, 0))
         else:
-            reached = (as_maps(gradient, image_size) != 0).any(1)
+            reached = (as_maps(gradient, layout)[:1] != 0).any(1)
             counts.append((reached.numel(), int(reached.sum())))
     return counts
 

@@ -7,7 +7,7 @@ numbers themselves.
 
 import logging
 import re
-from typing import Final, Literal, get_args
+from typing import Final, Literal, final, get_args
 
 import torch
 from jaxtyping import Float
@@ -66,7 +66,7 @@ def find_output_kind(
     """
     if stated is not None and stated not in get_args(OutputKind):
         raise unknown_name("outputs", stated, get_args(OutputKind))
-    measured = _Measured(output)
+    measured = _MeasuredOutput(output)
     if stated is not None:
         measured.check(stated)
         return stated
@@ -96,7 +96,8 @@ def class_probabilities(output: Float[Tensor, "batch classes"], kind: OutputKind
     return numbers.exp() if kind == "log_probabilities" else numbers
 
 
-class _Measured:
+@final
+class _MeasuredOutput:
     """What an output's graph and numbers tell."""
 
     def __init__(self, output: Tensor) -> None:

@@ -172,15 +172,29 @@ class _Ablation(nn.Module):
 
     def forward(self, output: Tensor) -> Tensor:
         """The layer's output with channel `indices[i]` of copy i at 0."""
+        numbers = torch.arange(output.numel(), dtype=torch.float64).view(output.shape)
+        images, channels = _leading_dimensions(numbers, self.to_maps(numbers))
         ablated = output.clone()
-        rows = torch.arange(len(output), device=output.device)
-        channels = torch.as_tensor(self.indices[: len(output)], device=output.device)
-        (ablated.movedim(-1, 1) if self._has_channels_last(output) else ablated)[rows, channels] = 0
+        rows = torch.arange(output.shape[images], device=output.device)
+        chosen = torch.as_tensor(self.indices[: len(rows)], device=output.device)
+        ablated.movedim((images, channels), (0, 1))[rows, chosen] = 0
         return ablated
 
-    def _has_channels_last(self, output: Tensor) -> bool:
-        places = torch.arange(output[0].numel(), dtype=torch.float64).view_as(output[:1])
-        return not torch.equal(self.to_maps(places), places)
+
+def _leading_dimensions(numbers: Tensor, maps: Tensor) -> tuple[int, int]:
+    """Which dimensions of an output, whose entries are numbered, are the first two of its maps."""
+    dimensions: list[int] = []
+    for size, neighbors in ((len(maps), maps[:, 0, 0, 0]), (maps.shape[1], maps[0, :, 0, 0])):
+        step = neighbors[:2].diff().tolist()  # empty where there is only one
+        found = [
+            one
+            for one in range(numbers.ndim)
+            if numbers.shape[one] == size and step in ([], [numbers.stride(one)]) and one not in dimensions
+        ]
+        if not found:
+            raise ValueError("`layout` must keep images and channels whole for ablationcam; choose another method")
+        dimensions.append(found[0])
+    return dimensions[0], dimensions[1]
 
 
 def _score_cam(framed: _Framed, image: Tensor) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Which layer to explain: by name, by module, or found by following one image through the model."""
 
+from functools import partial
 from typing import Any
 
 from torch import Tensor, nn
@@ -7,7 +8,10 @@ from torch import Tensor, nn
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
 from gradscape.explain.explainable import uncompiled
-from gradscape.explain.layer_trace import trace_maps
+from gradscape.explain.explained import Score, pick_scores
+from gradscape.explain.layer_trace import PassedMap, trace_maps
+from gradscape.explain.layout import MapLayout, check_layout
+from gradscape.explain.remembered import identity_of, remembered
 
 __all__ = ["find_target_layer", "layer_names", "named_layer", "resolve_layer"]
 
@@ -25,20 +29,29 @@ def layer_names(model: nn.Module) -> dict[str, nn.Module]:
     return {name: module for name, module in names.items() if name}
 
 
-def resolve_layer(model: nn.Module, asked: str | nn.Module | None, images: Tensor) -> tuple[str, nn.Module]:
+def resolve_layer(
+    model: nn.Module,
+    asked: str | nn.Module | None,
+    images: Tensor,
+    *,
+    score: Score | None = None,
+    layout: MapLayout | None = None,
+) -> tuple[str, nn.Module]:
     """Return the layer to explain with its name.
 
     Args:
         model: Any module.
         asked: As `named_layer` takes it; None for the layer of `find_target_layer`.
         images: (N, C, H, W), of which the first is followed where the layer is to be found.
+        score: As `find_target_layer` takes it.
+        layout: As `find_target_layer` takes it.
 
     Raises:
         TypeError: `asked` is something else.
         ValueError: The model has no such layer, or none with places.
     """
     if asked is None:
-        found = find_target_layer(model, images)
+        found = find_target_layer(model, images, score=score, layout=layout)
         return found, layer_names(model)[found]
     return named_layer(model, asked)
 
@@ -74,31 +87,63 @@ def named_layer(model: nn.Module, asked: str | nn.Module, *, argument: str = "ta
     return asked, layer
 
 
-def find_target_layer(model: nn.Module, images: Tensor) -> str:
-    """Return the name of the last layer with places that all that comes after it goes through.
+def find_target_layer(
+    model: nn.Module, images: Tensor, *, score: Score | None = None, layout: MapLayout | None = None
+) -> str:
+    """Return the name of the last layer with places that all that is explained goes through.
 
     One image is followed through the model; `trace_maps` says what counts as a map. A head that joins maps of several
     depths leaves no such layer but at the very beginning; then it is the last map of all. Where the next block starts
     with a layer normalization of that map, it is the normalized one, as in ViT: what is normalized feels no gradient
     along itself, so that HiResCAM of it is zero at every place.
 
+    The layer is looked for once for a model, an image size and a score, and again when the model's modules change.
+
     Args:
         model: Any module.
         images: (N, C, H, W).
+        score: From the model's output to one number for each image; None for logits, or where the output is something
+            else for everything that is in it.
+        layout: As `heatmaps` takes it.
 
     Raises:
-        ValueError: No layer gives a map with more than one place.
+        ValueError: No layer gives a map with more than one place, or a later one has places of unknown layout.
     """
-    passed = trace_maps(model, layer_names(model), images)
-    if not passed:
-        height, width = images.shape[-2:]
+    if layout is not None:
+        check_layout(layout)
+    which = identity_of(score), identity_of(layout) if callable(layout) else layout
+    key = None if None in (which[0], which[1] if callable(layout) else "") else ("target layer", *which)
+    size = tuple(images.shape[1:])
+    return remembered(model, key and (*key, size), lambda: _found_layer(model, images, score, layout))
+
+
+def _found_layer(model: nn.Module, images: Tensor, score: Score | None, layout: MapLayout | None) -> str:
+    pick = None if score is None else partial(pick_scores, score=score)
+    passed = trace_maps(model, layer_names(model), images, pick=pick, layout=layout)
+    maps = [one for one in passed if one.places]
+    height, width = images.shape[-2:]
+    if maps:
+        crossed = [one for one in maps if one.on_every_path and one.places <= _DEPTHS * maps[-1].places]
+        chosen = (crossed or maps)[-1]
+        _check_nothing_later(passed, chosen)
+        return next((one.name for one in maps if one.normalized_from == chosen.name), chosen.name)
+    if layout is not None:
+        raise ValueError("`layout` must fit a layer of `model`, but fits none; name the layer with `target_layer`")
+    raise ValueError(
+        f"`model` has no layer that makes a map with more than one place of images of {height}×{width} pixels; "
+        "give larger images, or a model with convolutions or patches"
+    )
+
+
+def _check_nothing_later(passed: list[PassedMap], chosen: PassedMap) -> None:
+    """Refuse to go back to an early layer only because later ones cannot be read."""
+    later = [one for one in passed[passed.index(chosen) + 1 :] if one.on_every_path and not one.places]
+    if later:
         raise ValueError(
-            f"`model` has no layer that makes a map with more than one place of images of {height}×{width} pixels; "
-            "give larger images, or a model with convolutions or patches"
+            f"`target_layer` must be named: the last layer whose places could be told is {chosen.name}, but "
+            f"{later[-1].name} comes after it, and how its places are laid out is unknown; "
+            "name a layer, and say with `layout` how it is laid out"
         )
-    crossed = [one for one in passed if one.on_every_path and one.places <= _DEPTHS * passed[-1].places]
-    chosen = (crossed or passed)[-1].name
-    return next((one.name for one in passed if one.normalized_from == chosen), chosen)
 
 
 def _root(model: nn.Module) -> nn.Module:

@@ -1,40 +1,61 @@
-"""A layer's output as maps (N, C, h, w): convolutions have them, transformers flatten them or put channels last."""
+"""Which layout a layer's output has: of those that its shape allows the one whose places look where they are drawn."""
 
-from torch import Tensor
+from collections.abc import Iterator
 
-__all__ = ["as_maps", "find_grid"]
+import numpy as np
+
+from gradscape.explain.layout import Layout, MapLayout, TokenOrder
+from gradscape.explain.receptive_centers import Answers
+
+__all__ = ["count_places", "find_grid", "read_layout"]
 
 _ALIKE = 1.4  # convolutions without padding distort small maps by less; Swin's 64 × 64 × 96 are further apart
 
-_MOST_OTHER_TOKENS = 16  # class, distillation and register tokens before those of the patches
+_MOST_OTHER_TOKENS = 16  # class, distillation and register tokens beside those of the patches
+
+_SILENT = 1e-3  # of the median answer: a padded patch that holds one pixel of the image answers more
+_ROUNDED = 1e-9  # of the largest answer
+
+_EXPLAINED = 0.5  # part of the centers' variance that lines explain; of a shuffled grid they explain less
+_STEADY = 0.9  # correlation of the lines of a map with their numbers
+_LEVEL = 0.15  # of the image: how far the centers of a single row may lie from a level line; of two rows it is 0.25
+_SPAN = 0.5  # of the image, which a single row of places covers at least
+_GAP = 0.5  # of a grid's step: how far centers of one line may lie apart where the order has to be found
+
+_AXES: dict[tuple[int, int], TokenOrder] = {
+    (0, 2): "batch_first",
+    (1, 2): "sequence_first",
+    (0, 1): "channels_first",
+}
 
 
-def as_maps(features: Tensor, image_size: tuple[int, int]) -> Tensor:
-    """Return a layer's output, or a gradient of its shape, as maps (N, C, h, w).
+def read_layout(answers: Answers, image_size: tuple[int, int]) -> MapLayout | None:
+    """Return the layout by which the measured centers of places lie as the places are drawn; None if none does so.
 
-    Known from the shape alone: maps (N, C, h, w); channels last (N, h, w, C), as in Swin, where h × w has about the
-    image's proportions and the last two sides do not; tokens (N, L, C), as in ViT, where the last h·w
-    of the L are a grid of square patches, and those before, such as the class token, have no place and are dropped.
+    Rows have to look ever further down, columns ever further to the right. Tokens that do not answer have no place.
+    Where only the order of tokens is unusual, as in windows, it is found from sharp centers.
 
     Args:
-        features: What the layer gave.
+        answers: Of the layer.
         image_size: (H, W) of the images in pixels.
-
-    Raises:
-        ValueError: If the shape is none of these.
     """
-    if features.ndim == 4:
-        _, first, second, third = features.shape
-        as_last, as_second = (_distortion(grid, image_size) for grid in ((first, second), (second, third)))
-        return features.movedim(3, 1) if as_last < _ALIKE <= as_second else features
-    has_tokens = features.ndim == 3 and features.shape[2] > 1
-    grid = find_grid(features.shape[1], image_size) if has_tokens else None
-    if grid is None:
-        raise ValueError(
-            f"`target_layer` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over images of "
-            f"{image_size[0]}×{image_size[1]} pixels, got the shape {tuple(features.shape)}; choose another layer"
-        )
-    return features[:, -grid[0] * grid[1] :].unflatten(1, grid).movedim(3, 1)
+    if len(answers.shape) == 4:
+        return _map_layout(answers, image_size)
+    for axes, energies in answers.energies.items():
+        if energies.shape[1] > 1:
+            found = _token_layout(energies, image_size, _AXES[axes])
+            if found is not None:
+                return found
+    return None
+
+
+def count_places(answers: Answers) -> int:
+    """Return how many parts of a layer's output answer, whichever of its dimensions are the channels.
+
+    Args:
+        answers: Of the layer.
+    """
+    return min(int(_centers(energies)[1].sum()) for energies in answers.energies.values())
 
 
 def find_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | None:
@@ -49,6 +70,142 @@ def find_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | Non
     grids = ((height // side, width // side) for side in sides)
     grid = next((grid for grid in grids if grid[0] * grid[1] <= tokens), None)
     return grid if grid and tokens - grid[0] * grid[1] <= _MOST_OTHER_TOKENS else None
+
+
+def _map_layout(answers: Answers, image_size: tuple[int, int]) -> MapLayout | None:
+    _, first, second, third = answers.shape
+    if second * third == 1:
+        return "channels_first"
+    fits = {
+        "channels_first": _steadiness(answers.energies[0, 1]),
+        "channels_last": _steadiness(answers.energies[0, 3]),
+    }
+    best = max(fits, key=lambda word: fits[word])
+    if fits[best] >= _EXPLAINED:
+        return "channels_last" if best == "channels_last" else "channels_first"
+    as_last, as_first = (_distortion(grid, image_size) for grid in ((first, second), (second, third)))
+    return "channels_first" if as_first < _ALIKE <= as_last else None
+
+
+def _steadiness(energies: np.ndarray) -> float:
+    """How much of where places (3, h, w) look is explained by their rows and columns; 0 if these are not in order."""
+    if energies[0].size == 1:
+        return 0.0
+    centers, answered = _centers(energies)
+    if answered.sum() < max(2, answered.size / 2):
+        return 0.0
+    explained = 1.0
+    for axis, size in enumerate(answered.shape):
+        if size > 1:
+            lines = np.nanmean(np.moveaxis(np.where(answered, centers[axis], np.nan), axis, 0), axis=1)
+            lines = lines[np.isfinite(lines)]
+            if len(lines) < 2 or _correlation(lines) < _STEADY:
+                return 0.0
+            explained = min(explained, _explained(centers[axis], answered, axis))
+    return explained
+
+
+def _token_layout(energies: np.ndarray, image_size: tuple[int, int], tokens: TokenOrder) -> Layout | None:
+    """The layout of tokens with the energies (3, L)."""
+    centers, answered = _centers(energies)
+    count = len(answered)
+    numbers = np.flatnonzero(answered)
+    extra = tuple(np.flatnonzero(~answered).tolist())
+    if len(numbers) < 2:
+        return None
+    for grid in _grids(len(numbers), image_size):
+        if _in_order(centers[:, numbers].reshape(2, *grid)):
+            return Layout(grid, extra=extra, tokens=tokens)
+    if not extra:  # whatever mixes places other than attention blurs where they look
+        for grid in _grids(count, image_size):
+            if min(grid) > 2 and _steadiness(energies.reshape(3, *grid)) >= _EXPLAINED:
+                return Layout(grid, tokens=tokens)
+        # and makes class tokens answer too
+        for grid, start, others in _among_others(count, image_size):
+            rest = np.delete(centers, np.s_[start : start + others], axis=1)
+            if _in_order(rest.reshape(2, *grid)):
+                return Layout(grid, extra=tuple(range(start, start + others)), tokens=tokens)
+    for grid in _grids(len(numbers), image_size):
+        order = _order(centers[:, numbers], grid) if min(grid) > 1 else None
+        if order is not None:
+            return Layout(grid, places=tuple(numbers[order].tolist()), tokens=tokens)
+    return None
+
+
+def _centers(energies: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(2, …) centers from 0 at the top or left to 1, and (…) which ones there are since anything answered."""
+    energies = energies.astype(np.float64)
+    strength = np.nan_to_num(energies[0], nan=0, posinf=0)
+    largest = strength.max(initial=0)
+    loud = strength > _ROUNDED * largest
+    answered = strength > _SILENT * np.median(strength[loud]) if loud.any() else loud
+    return energies[1:] / np.where(answered, strength, 1), answered & np.isfinite(energies).all(0)
+
+
+def _in_order(centers: np.ndarray) -> bool:
+    """Whether (2, h, w) centers lie as places: the means of rows ever further down, of columns ever further right."""
+    if min(centers.shape[1:]) == 1:
+        return _is_line(centers)
+    everywhere = np.ones(centers.shape[1:], bool)
+    for axis in (0, 1):
+        steps = np.diff(centers[axis].mean(axis=1 - axis))
+        if not (steps > 0).all() or _explained(centers[axis], everywhere, axis) < _EXPLAINED:
+            return False
+    return True
+
+
+def _is_line(centers: np.ndarray) -> bool:
+    """Whether the centers of a single row or column, (2, 1, w) or (2, h, 1), lie evenly along it."""
+    along = 0 if centers.shape[2] == 1 else 1
+    values, across = centers[along].ravel(), centers[1 - along].ravel()
+    numbers = np.arange(len(values))
+    slope, start = np.polyfit(numbers, values, 1)
+    return bool(
+        slope * len(values) > _SPAN
+        and across.std() <= _LEVEL
+        and np.abs(values - start - slope * numbers).max() <= _LEVEL
+    )
+
+
+def _order(centers: np.ndarray, grid: tuple[int, int]) -> np.ndarray | None:
+    """The numbers of places (2, P) row by row, as they look; None unless rows and columns are far apart."""
+    by_row = np.argsort(centers[0], kind="stable").reshape(grid)
+    columns = np.argsort(centers[1][by_row], axis=1, kind="stable")
+    order = np.take_along_axis(by_row, columns, axis=1)
+    for axis, size in enumerate(grid):
+        lines = np.moveaxis(centers[axis][order], axis, 0)
+        if size > 1 and np.ptp(lines, axis=1).max() > _GAP * np.diff(lines.mean(axis=1)).min():
+            return None
+    return order.ravel()
+
+
+def _grids(places: int, image_size: tuple[int, int]) -> list[tuple[int, int]]:
+    """All (h, w) of so many places, first those of the image's proportions."""
+    grids = [(height, places // height) for height in range(1, places + 1) if places % height == 0]
+    return sorted(grids, key=lambda grid: _distortion(grid, image_size))
+
+
+def _among_others(count: int, image_size: tuple[int, int]) -> Iterator[tuple[tuple[int, int], int, int]]:
+    """Grids that leave over a few tokens, which stand before, amid or after the places: grid, start and number."""
+    for others in range(1, min(_MOST_OTHER_TOKENS, count - 4) + 1):
+        for grid in _grids(count - others, image_size):
+            for start in (0, (count - others) // 2, count - others):
+                if min(grid) > 1:
+                    yield grid, start, others
+
+
+def _explained(values: np.ndarray, chosen: np.ndarray, axis: int) -> float:
+    """Part of the variance of the chosen (h, w) values that lies between lines along an axis."""
+    lines = np.moveaxis(np.where(chosen, values, np.nan), axis, 0)
+    lines = lines[chosen.any(axis=1 - axis)]
+    total = np.nanvar(lines)
+    within = np.nanmean((lines - np.nanmean(lines, axis=1, keepdims=True)) ** 2)
+    return float(1 - within / total) if total else 0.0
+
+
+def _correlation(lines: np.ndarray) -> float:
+    """Of values with their numbers."""
+    return float(np.corrcoef(lines, np.arange(len(lines)))[0, 1]) if np.ptp(lines) else 0.0
 
 
 def _distortion(grid: tuple[int, int], image_size: tuple[int, int]) -> float:

@@ -13,7 +13,6 @@ from torchvision.models.vision_transformer import VisionTransformer
 from gradscape._checkpoint import Classifier
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.target_layer import find_target_layer, layer_names, resolve_layer
-from gradscape.explain.token_maps import as_maps, find_grid
 from gradscape.models import create_model
 from gradscape.models.registry import MODELS
 
@@ -218,53 +217,6 @@ def test_finding_a_layer_leaves_no_hooks_and_no_gradients() -> None:
     assert not any(module._forward_hooks for module in network.modules())
     assert all(parameter.grad is None and parameter.requires_grad for parameter in network.parameters())
     assert network.training
-
-
-def test_tokens_become_a_grid_without_those_before_the_patches() -> None:
-    patches = torch.arange(2 * 6 * 5.0).view(2, 6, 5)
-    for others in (0, 1, 2, 5):
-        tokens = torch.cat([torch.full((2, others, 5), -1.0), patches], 1)
-        maps = as_maps(tokens, (32, 48))  # patches of 16 pixels: 2 rows of 3
-        assert maps.shape == (2, 5, 2, 3)
-        assert maps[1, 4, 1, 2] == patches[1, 5, 4]
-        assert maps[0, 3, 0, 2] == patches[0, 2, 3]
-
-
-def test_channels_come_to_the_front_where_they_are_last() -> None:
-    last = torch.rand(2, 4, 6, 24)
-    assert torch.equal(as_maps(last, (32, 48)), last.permute(0, 3, 1, 2))
-    first = torch.rand(2, 24, 4, 6)
-    assert as_maps(first, (32, 48)) is first
-
-
-@pytest.mark.parametrize("channels", [1, 2, 3, 7, 14, 28, 64])
-def test_maps_with_channels_in_front_are_never_turned(channels: int) -> None:
-    maps = torch.rand(2, channels, 7, 14)
-    assert as_maps(maps, (224, 448)) is maps
-
-
-@pytest.mark.parametrize(
-    ("tokens", "size", "grid"),
-    [
-        (197, (224, 224), (14, 14)),
-        (198, (224, 224), (14, 14)),
-        (201, (224, 224), (14, 14)),
-        (50, (224, 224), (7, 7)),
-        (65, (32, 32), (8, 8)),
-        (577, (384, 384), (24, 24)),
-        (1370, (518, 518), (37, 37)),
-        (150, (224, 224), None),
-        (3, (224, 224), (1, 1)),
-    ],
-)
-def test_the_grid_of_known_transformers_is_found(tokens: int, size: tuple[int, int], grid: Any) -> None:
-    assert find_grid(tokens, size) == grid
-
-
-@pytest.mark.parametrize("shape", [(2, 7), (2, 150, 5), (2, 3, 4, 5, 6)])
-def test_an_output_without_places_is_refused(shape: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match=r"`target_layer` must give maps .* got the shape \(2, .*choose another layer"):
-        as_maps(torch.rand(shape), (224, 224))
 
 
 def test_a_layer_whose_class_token_alone_reaches_the_score_is_refused_instead_of_painted_black() -> None:

@@ -117,10 +117,10 @@ def _outputs(known: range) -> str:
     return f"{len(known)} classes" if len(known) > 2 else "one logit or two"
 
 
-def _described(labels: Any) -> str:
-    if not isinstance(labels, Tensor):
-        return type(labels).__name__
-    return f"{str(labels.dtype).removeprefix('torch.')} {tuple(labels.shape)}"
+def _described(part: Any) -> str:
+    if not isinstance(part, Tensor):
+        return type(part).__name__
+    return f"{str(part.dtype).removeprefix('torch.')} ({', '.join(map(str, ['N', *part.shape[1:]]))})"
 
 
 def _check_default_loss(output: Any, labels: Any, task: Task) -> None:
@@ -158,7 +158,7 @@ def _check_probabilities(labels: Any, logits: Tensor) -> None:
     found = _described(labels)
     if not isinstance(labels, Tensor) or labels.shape != logits.shape or not labels.is_floating_point():
         raise ValueError(
-            f"`loss` is a cross-entropy, which takes class indices (N,) or probabilities {tuple(logits.shape)} as "
+            f"`loss` is a cross-entropy, which takes class indices (N) or probabilities (N, {logits.shape[1]}) as "
             f"labels, but they are {found}: give the `loss` that belongs to them"
         )
     sums = labels.sum(dim=1)
@@ -186,7 +186,7 @@ def _check_default_metric(output: Any, block: Block, task: Task) -> None:
     found = _described(labels)
     if not isinstance(labels, Tensor) or logits.dim() > 2:
         raise ValueError(
-            f"`metric` is the top-1 error, which takes outputs (N, C) and labels (N,), but they are "
+            f"`metric` is the top-1 error, which takes outputs (N, C) and labels (N), but they are "
             f"{_described(logits)} and {found}: {_OTHER_METRIC}"
         )
     if is_single(logits):

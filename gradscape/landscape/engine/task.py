@@ -180,7 +180,9 @@ def _gradients_explained(role: str) -> Iterator[None]:
 
 
 def same_output(first: Any, second: Any, tolerance: float) -> bool:
-    """Whether outputs agree up to a share of the largest value."""
+    """Whether outputs are of one kind and agree up to a share of the largest value."""
+    if not isinstance(first, Tensor) and type(first) is not type(second):
+        return False
     for one, other in zip(tensors_in(first), tensors_in(second), strict=True):
         scale = one.double().abs().nan_to_num(0.0, 0.0, 0.0).max().item() if one.numel() else 0.0
         if one.shape != other.shape or not torch.allclose(

@@ -1,0 +1,111 @@
+"""What was found out about a model, remembered for as long as the model stays the same."""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from types import BuiltinFunctionType, CodeType, FunctionType, ModuleType
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary, ref
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["identity_of", "remembered"]
+
+Found = TypeVar("Found")
+
+_PLAIN: Final = (int, float, complex, str, bytes, bool, type(None), type(...), slice, torch.dtype, torch.device)
+_MOST_NUMBERS: Final = 10_000  # that are compared one by one
+
+
+@dataclass(eq=False)
+class _Memory:
+    """What is known of a model that has these modules, with these options."""
+
+    modules: dict[str, tuple[ref[nn.Module], dict[str, Any]]]
+    known: dict[Hashable, Any] = field(default_factory=dict)
+
+    def is_of(self, model: nn.Module) -> bool:
+        now = dict(model.named_modules())
+        return now.keys() == self.modules.keys() and all(
+            before() is now[name] and options == _options(now[name]) for name, (before, options) in self.modules.items()
+        )
+
+
+_MEMORIES: WeakKeyDictionary[nn.Module, _Memory] = WeakKeyDictionary()
+
+
+def remembered(model: nn.Module, key: Hashable, find: Callable[[], Found]) -> Found:
+    """Return what `find` gives for this model and key, which is looked for once.
+
+    It is looked for again when a module of the model has been replaced, added or removed, or an option that one keeps
+    as a plain value has changed. Weights may change. What is found must not hold the model.
+
+    Args:
+        model: What it is about.
+        key: What else it depends on; None where this cannot be told, so that it is looked for each time.
+        find: Finds it.
+    """
+    if key is None:
+        return find()
+    memory = _MEMORIES.get(model)
+    if memory is None or not memory.is_of(model):
+        memory = _Memory({name: (ref(one), _options(one)) for name, one in model.named_modules()})
+        _MEMORIES[model] = memory
+    if key not in memory.known:
+        memory.known[key] = find()
+    found: Found = memory.known[key]
+    return found
+
+
+def identity_of(function: Callable[..., Any] | None) -> Hashable:
+    """Return what tells one function from another that may compute something else; None where nothing does for sure.
+
+    A lambda written anew at each call is one function as long as all that it reads is the same: what it closes over,
+    its defaults and the globals that it names.
+
+    Args:
+        function: Any function, or none.
+    """
+    if function is None:
+        return "none"
+    found = _identity(function, 3)
+    return found if found is not _UNKNOWN else None
+
+
+_UNKNOWN: Final = object()
+
+
+def _identity(value: Any, depth: int) -> Any:
+    """A hashable stand-in for what a value is now; `_UNKNOWN` where there is none."""
+    if isinstance(value, _PLAIN):
+        return type(value), repr(value)
+    if isinstance(value, ModuleType | BuiltinFunctionType | type):
+        return id(value)
+    if isinstance(value, Tensor) and value.numel() <= _MOST_NUMBERS:
+        return value.dtype, tuple(value.shape), str(value.tolist())
+    if isinstance(value, tuple | list) and depth:
+        return _all_known("sequence", [_identity(one, depth - 1) for one in value])
+    if isinstance(value, FunctionType) and depth:
+        names = _names(value.__code__)
+        read = [cell.cell_contents for cell in value.__closure__ or ()]
+        read += [*(value.__defaults__ or ()), *(value.__kwdefaults__ or {}).values()]
+        read += [value.__globals__[name] for name in names if name in value.__globals__]
+        return _all_known(value.__code__, [_identity(one, depth - 1) for one in read])
+    return _UNKNOWN
+
+
+def _all_known(kind: Hashable, parts: list[Any]) -> Any:
+    return _UNKNOWN if any(part is _UNKNOWN for part in parts) else (kind, *parts)
+
+
+def _names(code: CodeType) -> list[str]:
+    """The names that a function and those within it look up."""
+    inner = [name for one in code.co_consts if isinstance(one, CodeType) for name in _names(one)]
+    return [*code.co_names, *inner]
+
+
+def _options(module: nn.Module) -> dict[str, Any]:
+    """What a module keeps as plain values, such as how it pools."""
+    return {
+        name: value for name, value in vars(module).items() if isinstance(value, _PLAIN) and name != "training"
+    }
