@@ -11,9 +11,10 @@ from pathlib import Path
 
 import torch
 
+from tests.wild.attempt import Verdict
 from tests.wild.networks import NETWORKS, REFUSED
 from tests.wild.plain_heatmaps import METHODS
-from tests.wild.verdict import Judged, Verdict, judge
+from tests.wild.verdict import Judged, judge
 
 __all__ = ["page"]
 

@@ -1,29 +1,26 @@
 """What gradscape makes of a stranger's network: right, refused with a sentence, or wrong."""
 
 import copy
-import traceback
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from itertools import combinations, product
-from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-import gradscape
 from gradscape.explain import heatmaps
 from gradscape.landscape import evaluate_line, evaluate_surface, random_directions
+from tests.wild.attempt import Verdict, Word, WrongError, attempt
 from tests.wild.plain_heatmaps import METHODS, plain_heatmaps
-from tests.wild.plain_landscape import State, digest, loaded, plain_losses
+from tests.wild.plain_landscape import State, loaded, plain_losses
 from tests.wild.subject import IMAGES, Subject, built, ready
 
-__all__ = ["Judged", "Verdict", "Word", "judge"]
+__all__ = ["Judged", "judge"]
 
-Word = Literal["right", "refused", "wrong", "not compared"]
 Directions = tuple[Mapping[str, Tensor], Mapping[str, Tensor]]
 
 _ALPHAS, _BETAS = (-0.1, 0.15), (0.0, 0.12)  # two of the four points lie off the axes
@@ -34,15 +31,6 @@ _ROUNDINGS = 3  # times what the last bits of the weights change, where that is 
 _APART = 100  # tolerances that losses differ by: else weights that stay in place would pass
 _RESCALED = 3.0
 _DRAWN = 8  # directions, until the losses are apart
-_ROOM = Path(gradscape.__file__).parent
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One word, and what is to be said beside it: the refusal, or what was found instead of what."""
-
-    word: Word
-    said: str = ""
 
 
 @dataclass(frozen=True)
@@ -82,10 +70,6 @@ class _Awaited:
     tolerances: np.ndarray
 
 
-class _WrongError(Exception):
-    """What gradscape gave is not what it should be."""
-
-
 def judge(subject: Subject) -> Judged:
     """Compare gradscape with the slow ways, and look whether the network is as it was."""
     with warnings.catch_warnings():
@@ -112,8 +96,8 @@ def _judge_landscape(model: nn.Module, other: nn.Module, state: State, subject: 
     near = 1.0
     for seed in range(_DRAWN):
         _used(model, state, subject)
-        drawn, directions = _attempt(model, partial(random_directions, model, seed=seed))
-        if directions is None:
+        drawn, directions = attempt(model, partial(_draw_directions, model, seed=seed))
+        if drawn.word != "right":
             return drawn
         positions = [(near * alpha, near * beta) for alpha, beta in _POSITIONS]
         expected, rounded = (
@@ -123,12 +107,30 @@ def _judge_landscape(model: nn.Module, other: nn.Module, state: State, subject: 
         tolerances = max(_TOLERANCE, rounding) * np.abs(expected)
         if _are_apart(expected, tolerances):
             awaited = _Awaited(directions, near, expected, tolerances)
-            return _attempt(model, partial(_compare_landscapes, model, subject, awaited))[0]
+            return attempt(model, partial(_compare_landscapes, model, subject, awaited))[0]
         if rounding > _TOLERANCE:
             near /= 2
         else:
             _rescale_head(model, state)
     return Verdict("wrong", f"the losses of this network do not tell its weights apart: {expected} ± {tolerances}")
+
+
+def _draw_directions(model: nn.Module, *, seed: int) -> Directions:
+    """Random directions, of which each filter must be as long as the network's; transposed ones lie otherwise."""
+    directions = random_directions(model, seed=seed)
+    transposed = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+    left_out = {f"{name}.weight" for name, one in model.named_modules() if isinstance(one, transposed)}
+    for name, parameter in model.named_parameters():
+        if parameter.dim() < 2 or name in left_out:
+            continue
+        wanted, *found = (
+            one.detach().flatten(1).norm(dim=1) for one in (parameter, *(each[name] for each in directions))
+        )
+        if not all(torch.allclose(lengths, wanted, rtol=1e-3) for lengths in found):
+            raise WrongError(f"the direction of {name} has filters of another length than the network's")
+        if parameter.is_complex() and not all(each[name].imag.any() for each in directions):
+            raise WrongError(f"the direction of {name} is real, and the weights are complex")
+    return directions
 
 
 def _compare_landscapes(model: nn.Module, subject: Subject, awaited: _Awaited) -> None:
@@ -147,7 +149,7 @@ def _compare_landscapes(model: nn.Module, subject: Subject, awaited: _Awaited) -
     for called, found, part in (("surface", chosen.ravel(), slice(4)), ("line", line.loss, slice(4, None))):
         wanted, tolerances = awaited.losses[part], awaited.tolerances[part]
         if not (np.abs(found - wanted) <= tolerances).all():
-            raise _WrongError(f"the {called} has the losses {found}, a plain loop {wanted} ± {tolerances}")
+            raise WrongError(f"the {called} has the losses {found}, a plain loop {wanted} ± {tolerances}")
 
 
 def _are_apart(losses: np.ndarray, tolerances: np.ndarray) -> bool:
@@ -168,7 +170,7 @@ def _rescale_head(model: nn.Module, state: State) -> None:
 def _judge_heatmaps(model: nn.Module, other: nn.Module, subject: Subject) -> tuple[Verdict, str]:
     if subject.places is None:
         return Verdict("not compared"), ""
-    verdict, layer = _attempt(model, lambda: _compare_heatmaps(model, other, subject))
+    verdict, layer = attempt(model, lambda: _compare_heatmaps(model, other, subject))
     return verdict, layer or ""
 
 
@@ -181,40 +183,14 @@ def _compare_heatmaps(model: nn.Module, other: nn.Module, subject: Subject) -> s
         for method, one in plain.items():
             raw, place = found[method].raw[number], f"{method} at {layer}"
             if raw.shape != one.values.shape:
-                raise _WrongError(f"{place} is a map of {raw.shape}, and should be of {one.values.shape}")
+                raise WrongError(f"{place} is a map of {raw.shape}, and should be of {one.values.shape}")
             off = np.abs(raw - one.values).max()
             if not off <= one.tolerance:
-                raise _WrongError(f"{place} is off by {off:.3g} of {np.abs(one.values).max():.3g}")
+                raise WrongError(f"{place} is off by {off:.3g} of {np.abs(one.values).max():.3g}")
             if found[method].class_index[number] != one.class_index:
-                raise _WrongError(f"{place} explains another class than the largest")
+                raise WrongError(f"{place} explains another class than the largest")
             if np.ptp(one.values) > _APART * one.tolerance:
                 telling.add(method)
     if len(telling) < len(METHODS) // 2:
-        raise _WrongError(f"the maps at {layer} are flat, so that no comparison tells anything")
+        raise WrongError(f"the maps at {layer} are flat, so that no comparison tells anything")
     return layer
-
-
-def _attempt(model: nn.Module, function: Callable[[], Any]) -> tuple[Verdict, Any]:
-    """Call gradscape; what it says and whether the model is as it was decide the verdict."""
-    before = digest(model)
-    verdict, result = Verdict("right"), None
-    try:
-        result = function()
-    except _WrongError as fault:
-        verdict = Verdict("wrong", str(fault))
-    except Exception as problem:
-        verdict = _refusal(problem)
-    after = digest(model)
-    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
-    if changed:
-        verdict = Verdict("wrong", f"the network was changed: {', '.join(changed[:3])}")
-    return verdict, result
-
-
-def _refusal(problem: Exception) -> Verdict:
-    """Refused is what gradscape itself says in a sentence that names an argument; all else is a traceback."""
-    raised_in = Path(traceback.extract_tb(problem.__traceback__)[-1].filename)
-    told = isinstance(problem, ValueError | TypeError) and raised_in.is_relative_to(_ROOM) and "`" in str(problem)
-    if told:
-        return Verdict("refused", str(problem))
-    return Verdict("wrong", f"{type(problem).__name__} in {raised_in.name}: {problem}")
