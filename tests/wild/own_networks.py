@@ -33,12 +33,16 @@ class _Convolutional(nn.Module):
         return self.head(self.features(images).mean((2, 3)))
 
 
-class _DictIn(_Convolutional):
+class _DictIn(nn.Module):
     """Pictures and their masks, by name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = _Convolutional()
 
     def forward(self, given: dict[str, Tensor]) -> Tensor:
         """Logits of what the masks leave."""
-        return super().forward(given["images"] * given["masks"])
+        return self.network(given["images"] * given["masks"])
 
 
 class _TupleOut(_Convolutional):

@@ -1,7 +1,6 @@
 """A landscape the slow way: for each position a state dict is added up and loaded into a network of its own."""
 
 import copy
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,7 +13,7 @@ from tests.wild.subject import Subject
 __all__ = ["State", "digest", "loaded", "plain_losses"]
 
 
-State = OrderedDict[str, Any]
+State = dict[str, Any]
 
 
 def plain_losses(

@@ -28,9 +28,9 @@ Networks that gradscape was not built with: one of every module of torchvision's
 in depth, twelve of transformers', and twelve small ones with what a tool could overlook. All have random weights.
 
 - **Landscape**: four points of a surface and four of a line, on two images or more, against a plain loop that adds up
-  state dicts and loads them into another copy of the network. A loss may differ by 10⁻⁵ of itself, or by three times
-  what changing the last bit of each weight does, where that is more; each network's losses differ from one another by
-  at least 100 times as much, so that weights that stay in place would be seen.
+  state dicts and loads them into another copy of the network. A loss may differ by 3 · 10⁻⁶ of itself, or, where that
+  is more, by three times what changing the last bit of each weight does; each network's losses differ from one another
+  by at least 100 times as much, so that weights that stay in place would be seen.
 - **Heatmaps**: {methods} of two images at the layer that gradscape finds, against the
   methods' equations in loops. Where a family puts its places is written by hand in `tests/wild/`. "—": nowhere, in
   several grids, or in an order that nobody has written down.

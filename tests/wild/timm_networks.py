@@ -32,9 +32,11 @@ repvgg_a0 repvit_m0_9 res2net50_14w_8s resnest14d resnet10t resnetv2_18 rexnet_1
 starnet_s050 swiftformer_xs test_byobnet test_convnext test_efficientnet test_nfnet test_resnet tresnet_m xception41
 """
 
+_NARROW = {"embed_dim": 96, "num_heads": 4}
+
 _SHOWN: dict[str, _Shown] = {
     **{name: _Shown() for name in _CONVOLUTIONAL.split()},
-    "beit_base_patch16_224": _Shown(places=tokens(before=1), options={"depth": 2, "img_size": (64, 96)}),
+    "beit_base_patch16_224": _Shown(places=tokens(before=1), options={"depth": 2, **_NARROW, "img_size": (64, 96)}),
     "lambda_resnet26t": _Shown(),
     "cait_xxs24_224": _Shown(places=tokens(), options={"depth": 3, "img_size": (64, 96)}),
     "coat_tiny": _Shown(places=None, options={"img_size": (64, 96)}),
@@ -69,7 +71,7 @@ _SHOWN: dict[str, _Shown] = {
     "resmlp_12_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96)}),
     "mobilenetv5_300m": _Shown(options={"channel_multiplier": 0.25}),
     "mvitv2_tiny": _Shown(places=tokens(), options={"img_size": (64, 96), "depths": (1, 1, 2, 1)}),
-    "naflexvit_base_patch16_gap": _Shown(places=tokens(), options={"depth": 2}),
+    "naflexvit_base_patch16_gap": _Shown(places=tokens(), options={"depth": 2, **_NARROW}),
     "nasnetalarge": _Shown((96, 139), options={"stem_size": 32, "num_features": 1056, "channel_multiplier": 2}),
     "nest_tiny": _Shown((224, 224)),
     "pit_ti_distilled_224": _Shown(places=tokens(before=2), options={"img_size": (64, 96)}),
@@ -88,7 +90,7 @@ _SHOWN: dict[str, _Shown] = {
     "test_vit": _Shown(places=tokens(before=1), options={"img_size": (64, 96)}),
     "vit_tiny_r_s16_p8_224": _Shown((128, 192), places=tokens(before=1), options={"depth": 3, "img_size": (128, 192)}),
     "test_vit_relpos": _Shown(places=tokens(), options={"img_size": (64, 96)}),
-    "samvit_base_patch16_224": _Shown(places=CHANNELS_LAST, options={"depth": 2, "img_size": (64, 96)}),
+    "samvit_base_patch16_224": _Shown(places=CHANNELS_LAST, options={"depth": 2, **_NARROW, "img_size": (64, 96)}),
     "vitamin_small_224": _Shown(places=tokens(), options={"img_size": (64, 96)}),
     "volo_d1_224": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96)}),
     "xcit_nano_12_p8_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torchvision import models
+from torchvision.models.video.mvit import MSBlockConfig
 
 from tests.wild.places import CHANNELS_FIRST, CHANNELS_LAST, Places, tokens
 from tests.wild.subject import CLASSES, Subject, pictures
@@ -41,6 +42,17 @@ def _video(name: str, *size: int, **options: Any) -> Subject:
         build=_made(name, num_classes=CLASSES, **options),
         inputs=pictures(3, *size),
     )
+
+
+def _mvit() -> Subject:
+    """Two blocks, of which the second pools."""
+    blocks = [
+        MSBlockConfig(2, 16, 16, [3, 3, 3], [3, 3, 3], [1, 1, 1], [1, 2, 2]),
+        MSBlockConfig(4, 16, 32, [3, 3, 3], [3, 3, 3], [1, 2, 2], [1, 1, 1]),
+    ]
+    rules = {"residual_pool": True, "residual_with_cls_embed": False, "rel_pos_embed": True, "proj_after_attn": True}
+    build = partial(models.video.MViT, (32, 48), 8, blocks, num_classes=CLASSES, **rules)
+    return Subject(name="torchvision MViT", family=_family("mvit_v2_s"), build=build, inputs=pictures(3, 8, 32, 48))
 
 
 def _segmenter(name: str) -> Subject:
@@ -195,7 +207,7 @@ TORCHVISION = [
     _detector("ssd300_vgg16", 300, 300, **_ONE_STAGE),
     _detector("ssdlite320_mobilenet_v3_large", 320, 320, **_ONE_STAGE),
     _video("r3d_18", 8, 32, 48),
-    _video("mvit_v2_s", 16, 64, 64, spatial_size=(64, 64)),
+    _mvit(),
     _video("s3d", 16, 64, 64),
     _video("swin3d_t", 8, 64, 64),
     _raft(),
