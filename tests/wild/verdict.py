@@ -165,8 +165,9 @@ def _are_apart(losses: np.ndarray, tolerances: np.ndarray) -> bool:
 def _rescale_head(model: nn.Module, state: State) -> None:
     """Make the last weights of the network larger, also where another library derives them from several."""
     owners = [name for name, one in model.named_modules() if any(each.dim() > 1 for each in one.parameters(False))]
-    for name, _ in dict(model.named_modules())[owners[-1]].named_parameters(owners[-1], recurse=False):
-        state[name] = state[name] * _RESCALED
+    for name, one in dict(model.named_modules())[owners[-1]].named_parameters(owners[-1], recurse=False):
+        if one.dim() > 1:  # a bias stays in place, and would drown what moves
+            state[name] = state[name] * _RESCALED
 
 
 def _judge_heatmaps(model: nn.Module, other: nn.Module, subject: Subject) -> tuple[Verdict, str]:
