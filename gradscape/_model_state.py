@@ -3,13 +3,17 @@
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from itertools import chain
+from typing import Any, final
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-__all__ = ["model_device", "unchanged"]
+__all__ = ["changes_with_mode", "kept_values", "model_device", "plain_items", "plain_tensors", "unchanged"]
+
+_INTERNALS = frozenset(vars(nn.Module()))  # `training`, parameters, buffers, children and hooks
 
 
 def model_device(model: nn.Module) -> torch.device:
@@ -18,21 +22,48 @@ def model_device(model: nn.Module) -> torch.device:
     return tensors[0].device if tensors else torch.device("cpu")
 
 
-@contextmanager
-def unchanged(model: nn.Module) -> Iterator[None]:
-    """Afterwards modes, buffers, gradients, `requires_grad` and the global random states are as before.
+def changes_with_mode(model: nn.Module) -> bool:
+    """Whether a class of the model has a `train()` or `eval()` of its own, which may merge weights or cache them."""
+    classes = {type(module) for module in model.modules()}
+    return any(one.train is not nn.Module.train or one.eval is not nn.Module.eval for one in classes)
 
-    Landscapes and explanations add what each of them needs meanwhile (`evaluable`, `explainable`); whoever changes
-    the values of parameters puts them back itself.
+
+def plain_items(module: nn.Module) -> Iterator[tuple[str, Any]]:
+    """Plain attributes of a module, and what is in those that are lists, tuples or dicts: `name`, `name[0]`, ….
+
+    No parameters, no buffers, no children.
+    """
+    for name, value in _plain_attributes(module).items():
+        yield name, value
+        if isinstance(value, dict):
+            yield from ((f"{name}[{key!r}]", one) for key, one in value.items())
+        elif isinstance(value, (list, tuple)):
+            yield from ((f"{name}[{index}]", one) for index, one in enumerate(value))
+
+
+def plain_tensors(module: nn.Module) -> dict[str, Tensor]:
+    """The tensors among `plain_items`, without parameters, of which recurrent layers keep a list."""
+    items = plain_items(module)
+    return {name: one for name, one in items if isinstance(one, Tensor) and not isinstance(one, nn.Parameter)}
+
+
+@contextmanager
+def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
+    """Afterwards modes, buffers, derived tensors, gradients, `requires_grad` and global random states are as before.
+
+    Derived tensors are plain attributes, such as the weight that `weight_norm` computes from its parameters. Where a
+    class has a `train()` of its own, which may merge weights or cache them, modes are restored by it, and parameters,
+    children and attributes are then put back to the bit.
+
+    Landscapes and explanations add what each of them needs meanwhile (`evaluable`, `explainable`). Values of parameters
+    are put back only where `parameters` asks for it, since that takes a copy of them.
 
     Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
     """
-    modes = [(module, module.training) for module in model.modules()]
-    buffers = [(module, dict(module._buffers)) for module in model.modules()]
-    values = {buffer: buffer.clone() for _, held in buffers for buffer in held.values() if buffer is not None}
     gradients = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     device = model_device(model)
+    state = _State(model, parameters=parameters)
     try:
         for parameter, _, _ in gradients:
             parameter.grad = None  # a backward pass would add to it in place
@@ -41,18 +72,121 @@ def unchanged(model: nn.Module) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-        for module, training in modes:
-            module.training = training
+        state.restore()
         for parameter, required, gradient in gradients:
             parameter.requires_grad_(required)
             parameter.grad = gradient
-        for module, held in buffers:
-            module._buffers.clear()
-            module._buffers.update(held)
+
+
+@contextmanager
+def kept_values(model: nn.Module) -> Iterator[None]:
+    """Afterwards what a model may change by itself has the same bits: buffers, attributes, what `train()` merges."""
+    state = _State(model)
+    try:
+        yield
+    finally:
+        state.restore()
+
+
+@final
+class _State:
+    """What a model holds now, to be put back.
+
+    Args:
+        model: Any module.
+        parameters: Whether values of parameters are put back even where no class can change them by its `train()`.
+    """
+
+    def __init__(self, model: nn.Module, *, parameters: bool = False) -> None:
+        self._model = model
+        self._by_mode = changes_with_mode(model)
+        self._modes = [(module, module.training) for module in model.modules()]
+        self._attributes = [_Attributes(module, always=self._by_mode) for module, _ in self._modes]
+        self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
+        for module, _ in self._modes:
+            # A scripted module holds its tensors in C++: they can neither be exchanged nor forgotten, only written to.
+            if not isinstance(module, torch.jit.ScriptModule):
+                structure = (module._parameters, module._modules) if self._by_mode else ()
+                self._dicts += [(held, dict(held)) for held in (module._buffers, *structure)]
+        kept = chain(model.buffers(), model.parameters() if parameters or self._by_mode else ())
+        self._values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in kept if _has_memory(tensor)]
+
+    def restore(self) -> None:
+        if self._by_mode:
+            # First by the classes' own ways, which may reach what lies outside of the model.
+            for module, training in self._modes:
+                if module.training != training:
+                    module.train(training)
+        for module, training in self._modes:
+            module.training = training
+        for attributes in self._attributes:
+            attributes.restore()
+        for held, before in self._dicts:
+            held.clear()
+            held.update(before)
+        for tensor, storage, value in self._values:
+            if tensor.data_ptr() != storage.data_ptr():
+                tensor.data = storage
+            _restore_values(tensor, value)
+
+
+@final
+class _Attributes:
+    """The plain attributes of one module.
+
+    They are put back together where one of their tensors is another one: what was computed is often known by a flag or
+    a size beside it. All others are the module's own affair, such as how often it was called.
+    """
+
+    def __init__(self, module: nn.Module, *, always: bool) -> None:
+        self._module, self._always = module, always
+        self._attributes = _plain_attributes(module)
+        self._contents = [
+            (value, _copied(value)) for value in self._attributes.values() if isinstance(value, (dict, list))
+        ]
+        self._tensors = {name: (one, one.detach().clone()) for name, one in plain_tensors(module).items()}
+
+    def restore(self) -> None:
+        now = plain_tensors(self._module)
+        same = now.keys() == self._tensors.keys() and all(
+            now[name] is one and _equal(one, value) for name, (one, value) in self._tensors.items()
+        )
+        if same and not self._always:
+            return
+        held = vars(self._module)
+        for name in _plain_attributes(self._module).keys() - self._attributes.keys():
+            del held[name]
+        held.update(self._attributes)
+        for container, content in self._contents:
+            container.clear()
+            container.update(content) if isinstance(container, dict) else container.extend(content)
+        for one, value in self._tensors.values():
+            _restore_values(one, value)
+
+
+def _plain_attributes(module: nn.Module) -> dict[str, Any]:
+    if isinstance(module, torch.jit.ScriptModule):
+        return {}
+    return {name: value for name, value in vars(module).items() if name not in _INTERNALS}
+
+
+def _has_memory(tensor: Tensor) -> bool:
+    """Whether a tensor holds its values by itself: subclasses may hold other tensors that do, packed."""
+    return not is_traceable_wrapper_subclass(tensor)
+
+
+def _copied(container: dict[Any, Any] | list[Any]) -> dict[Any, Any] | list[Any]:
+    return dict(container) if isinstance(container, dict) else list(container)
+
+
+def _equal(one: Tensor, other: Tensor) -> bool:
+    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _restore_values(tensor: Tensor, value: Tensor) -> None:
+    if not torch.equal(tensor, value):
         with torch.no_grad():
-            for buffer, before in values.items():
-                if not torch.equal(buffer, before):
-                    buffer.copy_(before)
+            tensor.detach().copy_(value)
 
 
 @contextmanager

@@ -23,6 +23,7 @@ __all__ = [
     "parse_options",
     "path_tails",
     "tell_apart",
+    "telling_parts",
     "unknown_name",
     "working_directory_importable",
 ]
@@ -31,6 +32,7 @@ Scalar = bool | int | float | str
 Option = Scalar | list[Scalar]
 
 _LONGEST_ERROR = 200
+_LONGEST_PARTS = 32
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some of its messages in bold
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -124,6 +126,28 @@ def path_tails(paths: Sequence[Path]) -> list[str]:
     counts = {length: Counter(own[-length:] for own in parts) for length in range(1, longest)}
     lengths = [next((n for n in range(1, len(own)) if counts[n][own[-n:]] == 1), len(own)) for own in parts]
     return ["/".join(own[-length:]) for own, length in zip(parts, lengths, strict=True)]
+
+
+def telling_parts(paths: Sequence[Path]) -> list[str]:
+    """Return of each path what it does not share with all others: `sgd/ep0`, `sgd/ep3` and `adam/ep3`.
+
+    Every folder in which paths differ is kept, also where the file's name would do: it says which run is which. Where
+    this is longer than a legend has room for, the shortest different ends are taken. Of a path that has nothing of its
+    own the last part is returned.
+    """
+    parts = [list(path.parts) for path in paths]
+    for end in (0, -1):
+        while all(parts) and len({own[end] for own in parts}) == 1:
+            for own in parts:
+                own.pop(end)
+    if len({len(own) for own in parts}) == 1:
+        columns = [column for column in zip(*parts, strict=True) if len(set(column)) > 1]
+        parts = [[column[number] for column in columns] for number in range(len(parts))]
+    depth = max(map(len, parts), default=0)
+    ends = ([own[-length:] for own in parts] for length in range(1, depth))
+    if any(len("/".join(own)) > _LONGEST_PARTS for own in parts):
+        parts = next((own for own in ends if len({tuple(one) for one in own}) == len(own)), parts)
+    return ["/".join(own) or path.name for own, path in zip(parts, paths, strict=True)]
 
 
 def is_function_name(name: str) -> bool:

@@ -73,8 +73,10 @@ def test_landscapes_have_the_values_that_they_had(kind: str, expected: dict[str,
 def test_captions_say_what_they_said() -> None:
     surface, line = Surface.load(KEPT / "surface.h5"), Line.load(KEPT / "line.h5")
     said = load_arrays(KEPT / "upanets_15.npz")[1]["caption"]
-    assert said.startswith(describe_field(surface.field("loss")) + " · ")
-    assert describe_lines([line]).startswith(f"{TITLE} · digits (train) · 128 of 1,442 images · seed 0")
+    # Which precision it was computed in is said since.
+    assert said.startswith(describe_field(surface.field("loss")).replace(" · fp32", "") + " · ")
+    assert " · seed 0 · fp32 · " in describe_field(surface.field("loss"))
+    assert describe_lines([line]).startswith(f"{TITLE} · digits (train) · 128 of 1,442 images · seed 0 · fp32")
 
 
 def test_the_checkpoint_is_the_network_that_all_results_are_about(model: Classifier) -> None:
@@ -146,7 +148,14 @@ def test_every_kind_is_drawn(tmp_path: Path) -> None:
     surface, line = Surface.load(KEPT / "surface.h5"), Line.load(KEPT / "line.h5")
     drawn: list[list[Surface | Line]] = [[surface], [surface, surface], [line]]
     for number, results in enumerate(drawn):
-        assert draw_one(results, tmp_path / str(number), kind="filled", value="loss", scale="raw")
+        assert draw_one(
+            results,
+            [KEPT / "surface.h5"] * len(results),
+            tmp_path / str(number),
+            kind="filled",
+            value="loss",
+            scale="raw",
+        )
     pictures = load_pictures([KEPT / "images"], SIDE)
     maps = Heatmaps.load(KEPT / TITLE / "gradcam.npz")
     figure_heatmaps(pictures.images, maps)

@@ -13,6 +13,7 @@ from gradscape._names import (
     parse_options,
     path_tails,
     tell_apart,
+    telling_parts,
     unknown_name,
 )
 
@@ -119,3 +120,32 @@ def test_a_class_is_called_by_its_label_and_of_two_with_one_label_the_first_is_n
     assert [class_label(["cat", "dog", "owl"], index) for index in (0, 2, 3, -1)] == ["cat", "owl", None, None]
     assert [class_label(["dog"], index) for index in (0, 1, 2)] == ["not dog", "dog", None]
     assert class_label(None, 0) is None
+
+
+@pytest.mark.parametrize(
+    ("paths", "parts"),
+    [
+        (("a/sgd/ep0", "a/sgd/ep3", "a/adam/ep5"), ["sgd/ep0", "sgd/ep3", "adam/ep5"]),
+        (("a/sgd/run/surface", "a/adam/run/surface"), ["sgd", "adam"]),
+        (("a/sgd/run/ep0", "a/adam/run/ep3"), ["sgd/ep0", "adam/ep3"]),
+        (("a/x/y/model", "a/z/model"), ["x/y", "z"]),
+        (("a/b", "a/b/best"), ["b", "best"]),
+        (("a/b", "a/b"), ["b", "b"]),
+        (("a/b",), ["b"]),
+        ((), []),
+        ((f"a/{'long' * 9}/sgd/x", "b/x/adam/x"), ["sgd", "adam"]),
+    ],
+)
+def test_what_paths_do_not_share_tells_them_apart(paths: tuple[str, ...], parts: list[str]) -> None:
+    assert telling_parts([Path(path) for path in paths]) == parts
+
+
+@given(
+    st.lists(
+        st.lists(st.sampled_from("abc"), min_size=3, max_size=3).map(lambda parts: Path(*parts)),
+        unique=True,
+        min_size=2,
+    )
+)
+def test_paths_of_one_depth_are_always_told_apart(paths: list[Path]) -> None:
+    assert len(set(telling_parts(paths))) == len(paths)

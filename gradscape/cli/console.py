@@ -11,12 +11,14 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from gradscape.landscape import Progress
+    from gradscape.landscape.measured import Measured
 
 __all__ = [
     "errors",
     "moment_after_start",
     "progress_bar",
     "say",
+    "say_precision",
     "say_table",
     "say_written",
     "tuned_process",
@@ -38,6 +40,14 @@ def say_written(paths: Iterable[Path]) -> None:
     """Print what was written."""
     for path in paths:
         say(f"wrote {path}")
+
+
+def say_precision(results: Iterable["Measured"]) -> None:
+    """Print in which precision surfaces or lines were computed."""
+    from gradscape.landscape.rounding import describe_precision
+
+    for said in dict.fromkeys(describe_precision(result.meta) for result in results):
+        say(f"computed in {said}")
 
 
 def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

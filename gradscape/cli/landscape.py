@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import moment_after_start, progress_bar, say, say_written, tuned_process, waiting
+from gradscape.cli.console import (
+    moment_after_start,
+    progress_bar,
+    say,
+    say_precision,
+    say_written,
+    tuned_process,
+    waiting,
+)
 
 if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
@@ -33,6 +41,9 @@ def landscape(
     normalize: options.Normalize = "filter",
     ignore: options.Ignore = "biasbn",
     space: options.Space = "weights",
+    parameters: options.Parameters = "*",
+    loss: options.Loss = "cross_entropy",
+    metric: options.Metric = "top1",
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
@@ -55,7 +66,7 @@ def landscape(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.landscape import Options
+    from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.subjects import draw_subjects
@@ -66,8 +77,11 @@ def landscape(
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
+    making |= {} if parameters == "*" else {"parameters": parameters}
     subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
     evaluation = Options(
+        loss=find_loss(loss),
+        metric=find_metric(metric),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
@@ -80,7 +94,7 @@ def landscape(
         return
     with waiting("searching the span", quiet=quiet or width is not None):
         memory = output / "span.json"
-        axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes)
+        axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes, options=evaluation)
     if search and not quiet:
         say(study.describe_search(search, subjects))
     with progress_bar(quiet=quiet) as report:
@@ -90,6 +104,7 @@ def landscape(
     written = draw_subjects(subjects, surfaces, output)
     if not quiet:
         say(study.describe_directions(subjects))
+        say_precision(surfaces)
         say_written(written)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import progress_bar, say_written, tuned_process
+from gradscape.cli.console import progress_bar, say_precision, say_written, tuned_process
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,9 @@ def line(
     normalize: Annotated[str | None, typer.Option(help="Of a random direction: filter, layer, …")] = None,
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
+    parameters: options.Parameters = "*",
+    loss: options.Loss = "cross_entropy",
+    metric: options.Metric = "top1",
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
@@ -46,12 +49,14 @@ def line(
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate loss and error along a random direction, or from one network (alpha 0) to another (1), and draw them."""
-    if other and any(option is not None for option in (span, normalize, ignore)):
-        raise ValueError("`--span`, `--normalize` and `--ignore` are for random directions, not between two networks")
+    if other and (parameters != "*" or any(option is not None for option in (span, normalize, ignore))):
+        raise ValueError(
+            "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
+        )
     alphas = parse_axis(grid) if grid else None
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.landscape import Options
+    from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import line as study
     from gradscape.studies.drawing import draw_line
     from gradscape.studies.networks import common_image_size, load_models
@@ -68,10 +73,13 @@ def line(
         download=download,
     )
     making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
+    making |= {} if parameters == "*" else {"parameters": parameters}
     path = study.make_path(
         models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, **making
     )
     evaluation = Options(
+        loss=find_loss(loss),
+        metric=find_metric(metric),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
@@ -83,6 +91,7 @@ def line(
         result = path.evaluate(images, output / "line.h5", report=report, options=evaluation)
     written = draw_line(result, output)
     if not quiet:
+        say_precision([result])
         say_written(written)
 
 

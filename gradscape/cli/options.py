@@ -16,8 +16,11 @@ __all__ = [
     "Download",
     "Ignore",
     "Limit",
+    "Loss",
+    "Metric",
     "Normalize",
     "Output",
+    "Parameters",
     "Plan",
     "Precision",
     "Quiet",
@@ -40,6 +43,13 @@ Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
+Loss = Annotated[
+    str,
+    typer.Option(help="cross_entropy, bce_with_logits, mse, nll, or package.module:function: one per image."),
+]
+Metric = Annotated[
+    str, typer.Option(help="top1, top5, binary, none, or package.module:function, right or wrong per image.")
+]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16; auto is fp32, or that of the file or plan followed.")]
 Plan = Annotated[
     Path | None, typer.Option(help="Follow the plan of this surface or line file, for the same numbers to the bit.")
@@ -48,6 +58,9 @@ Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dl
 Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]
 Space = Annotated[
     str, typer.Option(help="weights: parameters move; states: with --ignore none running statistics too.")
+]
+Parameters = Annotated[
+    str, typer.Option(help="Names that move, as patterns: 'layer4*', all but the head '!head*', or trainable.")
 ]
 BatchSize = Annotated[int | None, typer.Option(min=1, help="Images in a forward pass; else the best is found.")]
 Tolerance = Annotated[

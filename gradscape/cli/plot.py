@@ -39,6 +39,6 @@ def plot(
     if difference:
         written = draw_difference(results, files, stem, kind=kind, scale=scale)
     else:
-        written = draw_one(results, stem, kind=kind, value=value, scale=scale)
+        written = draw_one(results, files, stem, kind=kind, value=value, scale=scale)
     if not quiet:
         say_written(written)

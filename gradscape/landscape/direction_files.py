@@ -11,6 +11,7 @@ from torch import nn
 from gradscape._files import replacing
 from gradscape._hdf5 import open_hdf5
 from gradscape.landscape.directions import Direction
+from gradscape.landscape.movable import is_movable
 
 __all__ = ["load_directions", "save_directions"]
 
@@ -77,7 +78,7 @@ def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction
         for axis, direction in zip(_AXES, directions, strict=False):
             for index, tensor in enumerate(order.values()):
                 values = direction.get(canonical[id(tensor)], torch.zeros(tensor.shape))
-                file[f"{axis}/{index}"] = values.float().cpu().numpy()
+                file[f"{axis}/{index}"] = (values if values.is_complex() else values.float()).cpu().numpy()
 
 
 def _read_direction(group: h5py.Group, model: nn.Module) -> Direction:
@@ -98,7 +99,7 @@ def _read_direction(group: h5py.Group, model: nn.Module) -> Direction:
                 f"{group.file.filename} has the shape {tuple(values.shape)} for tensor {index}, "
                 f"but the model's {name} has {tuple(tensor.shape)}"
             )
-        if tensor.is_floating_point():
+        if is_movable(tensor):
             direction[canonical[id(tensor)]] = values.to(tensor)
     return direction
 

@@ -1,9 +1,7 @@
 """Directions in parameter space: random ones, normalized per filter, and the straight way to another network."""
 
-import fnmatch
 import hashlib
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -12,16 +10,15 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape.alike import check_alike, differing_constants
+from gradscape.landscape.movable import Space, bare_name, chosen_names, is_movable, moving_tensors, unmovable_weights
 
 __all__ = [
     "Direction",
     "DirectionSummary",
     "Ignore",
     "Normalize",
-    "Space",
     "TransposedFilters",
     "difference_direction",
-    "moving_tensors",
     "random_directions",
     "summarize_direction",
 ]
@@ -29,11 +26,9 @@ __all__ = [
 Direction = dict[str, Tensor]
 Normalize = Literal["filter", "layer", "weight", "dfilter", "dlayer", "none"]
 Ignore = Literal["biasbn", "none"]
-Space = Literal["weights", "states"]
 TransposedFilters = Literal["output", "input"]
 
 _NORMALIZATIONS = ("filter", "layer", "weight", "dfilter", "dlayer", "none")
-_WRAPPERS = ("module.", "_orig_mod.", "network.")
 _EPSILON = 1e-10
 
 _log = logging.getLogger(__name__)
@@ -54,7 +49,7 @@ def random_directions(
     A filter is one output channel of a convolution or one row of a matrix; "filter" rescales each to the
     norm of the model's: d_i ← d_i · ‖w_i‖/(‖d_i‖ + 1e-10). Tensors with fewer than two dimensions (biases,
     batch-norm scales and shifts, running statistics) have no filters: they stay in place (`ignore="biasbn"`)
-    or move along themselves, d = w (`ignore="none"`).
+    or move along themselves, d = w (`ignore="none"`). Directions of complex weights are complex.
 
     Args:
         model: The network; it is only read.
@@ -63,9 +58,11 @@ def random_directions(
         normalize: "filter" and "layer" give the norm of the filter or tensor, "weight" multiplies by the weights,
             "dfilter" and "dlayer" give norm 1, "none" leaves the Gaussian as drawn.
         ignore: What happens to tensors with fewer than two dimensions.
-        space: "weights" moves parameters only; "states" also what else the state dict holds in floating point
+        space: "weights" moves parameters only; "states" also what else the state dict holds in real or complex numbers
             (batch norm's running statistics), as far as `ignore` lets it.
-        parameters: Shell pattern; tensors whose name (within the network) does not match stay in place.
+        parameters: Shell patterns, separated by spaces or commas; tensors whose name (within the network) matches none
+            stay in place, and so do those that match a pattern with `!` before it: `"!head*"` is all but the head,
+            `"lora_*, !*.bias"` both at once. `"trainable"` means all that require gradients.
         transposed_filters: Transposed convolutions store their input channels first. "output" still takes one
             filter per output channel; "input" takes dimension 0, as the original tool does.
 
@@ -73,7 +70,8 @@ def random_directions(
         (d_alpha, d_beta): for each moving tensor its direction, of the tensor's shape, type and device.
 
     Raises:
-        ValueError: An option is unknown, or `parameters` matches nothing.
+        ValueError: An option is unknown, `parameters` matches nothing that moves, or it means weights that cannot move
+            (quantized ones, integers, matrices that are no parameters).
 
     Source: Li et al., Visualizing the Loss Landscape of Neural Nets (2018), section 4.
 
@@ -88,10 +86,13 @@ def random_directions(
     """
     _check_options(normalize, ignore, space, transposed_filters)
     moving = dict(moving_tensors(model, space))
-    chosen = {name: tensor for name, tensor in moving.items() if fnmatch.fnmatchcase(_bare(name), parameters)}
-    if not chosen:
-        names = ", ".join(_bare(name) for name in list(moving)[:3]) or "none at all"
-        raise ValueError(f"`parameters` must match a tensor of the model ({names}, …), but {parameters!r} matches none")
+    names = chosen_names(model, moving, parameters)
+    chosen = {name: tensor for name, tensor in moving.items() if name in names and is_movable(tensor)}
+    if ignore == "biasbn" and all(tensor.dim() < 2 for tensor in chosen.values()):
+        raise ValueError(
+            f"`parameters` {parameters!r} means tensors of one dimension alone, which all stay in place: "
+            '`ignore`="none" lets them move'
+        )
     groups = _output_first_groups(model, transposed_filters)
     pair = []
     for axis in ("alpha", "beta"):
@@ -119,8 +120,8 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
             normalized by; "weights" leaves the running statistics of `model`.
 
     Raises:
-        ValueError: The networks do not have the same tensors, hold different integers, or differ in constants that
-            `space` leaves, so that alpha = 1 would be neither network.
+        ValueError: The networks do not have the same tensors, hold different integers, have weights that cannot move
+            (quantized ones, say), or differ in constants that `space` leaves, so that alpha = 1 would be neither.
 
     Example:
         >>> import torch
@@ -129,6 +130,11 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
         >>> torch.allclose(first.weight + direction["weight"], second.weight)
         True
     """
+    if stuck := {*unmovable_weights(model), *unmovable_weights(other)}:
+        raise ValueError(
+            f"`model` and `other` must hold their weights in parameters that can move, but these would stay those of "
+            f"`model`: {', '.join(sorted(stuck)[:5])}"
+        )
     first, second = dict(moving_tensors(model, space)), dict(moving_tensors(other, space))
     check_alike(first, second)
     constants = differing_constants(model, other)
@@ -138,17 +144,6 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
             "alpha = 1 would be neither of them"
         )
     return {**{name: second[name].to(tensor) - tensor for name, tensor in first.items()}, **constants}
-
-
-def moving_tensors(model: nn.Module, space: Space) -> Iterator[tuple[str, Tensor]]:
-    """The tensors that move: parameters, and in "states" also floating-point buffers of the state dict."""
-    for name, parameter in model.named_parameters():
-        yield name, parameter.detach()
-    if space == "states":
-        stored = model.state_dict(keep_vars=True)
-        for name, buffer in model.named_buffers():
-            if name in stored and buffer.is_floating_point():
-                yield name, buffer.detach()
 
 
 @dataclass(frozen=True)
@@ -204,21 +199,18 @@ def _check_options(normalize: str, ignore: str, space: str, transposed_filters: 
             raise ValueError(f"`{argument}` must be one of {', '.join(values)}, got {value!r}")
 
 
-def _bare(name: str) -> str:
-    """A tensor's name without what compiling, parallelizing and our own normalization put before it."""
-    while (wrapper := next((wrapper for wrapper in _WRAPPERS if name.startswith(wrapper)), None)) is not None:
-        name = name.removeprefix(wrapper)
-    return name
-
-
 def _gaussian(weight: Tensor, seed: int, axis: str, name: str) -> Tensor:
-    key = hashlib.sha256(f"{seed} {axis} {_bare(name)}".encode()).digest()
+    key = hashlib.sha256(f"{seed} {axis} {bare_name(name)}".encode()).digest()
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16])))
-    return torch.from_numpy(generator.standard_normal(weight.shape, dtype=np.float32)).to(weight.device).double()
+    parts = [
+        torch.from_numpy(generator.standard_normal(weight.shape, dtype=np.float32)).to(weight.device).double()
+        for _ in range(1 + weight.is_complex())
+    ]
+    return torch.complex(*parts) / 2**0.5 if weight.is_complex() else parts[0]
 
 
 def _normalized(drawn: Tensor, weight: Tensor, normalize: Normalize, groups: int | None) -> Tensor:
-    weight = weight.double()
+    weight = weight.to(drawn.dtype)
     if normalize == "none":
         return drawn
     if normalize == "weight":

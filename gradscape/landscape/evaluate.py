@@ -31,8 +31,11 @@ from gradscape.landscape.engine import (
     block_images,
     check_directions,
     check_followed,
+    check_handles,
     check_labels,
     check_model,
+    check_premade,
+    check_same_plan,
     choose_plan,
     count_images,
     cut_blocks,
@@ -42,6 +45,7 @@ from gradscape.landscape.engine import (
     join_blocks,
     named_tensors,
     ready_network,
+    specimen,
     timed,
     within,
 )
@@ -248,8 +252,11 @@ def _prepare(
         seconds=options.seconds,
         tolerance=options.tolerance,
     )
-    check_model(model, work.first, work.task)
+    check_premade(model, work.first, work.task.forward)
     known = check_labels(model, work.first, work.task)
+    check_model(model, work.first, work.task)
+    check_followed(model, directions, work.first, work.task.forward)
+    check_handles(work)
     return work, chain([first], within(blocks, known))
 
 
@@ -273,7 +280,7 @@ def _choose_plan(
         work, precision=options.precision, batch_size=options.batch_size, stored=stored, followed=followed
     )
     if followed is not None:
-        check_followed(followed, chosen.plan, allow_change=options.allow_plan_change)
+        check_same_plan(followed, chosen.plan, allow_change=options.allow_plan_change)
     return chosen
 
 
@@ -282,7 +289,7 @@ def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContext
         return _evaluator(work, chosen)
     from gradscape.landscape.cluster import Cluster
 
-    return Cluster(ray, work, chosen.plan)
+    return Cluster(ray, work, chosen.plan, expected=specimen(work))
 
 
 @contextmanager

@@ -1,12 +1,13 @@
 """What bfloat16 changes in a surface, against what sampling leaves open anyway."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["MOST_ROUNDING", "Rounding", "measure_rounding", "probe_points"]
+__all__ = ["MOST_ROUNDING", "Rounding", "describe_precision", "measure_rounding", "probe_points"]
 
 _PROBES = 5  # on each axis
 _DEVIATIONS = 5.0  # of a normal error: a surface has thousands of points, and the deviation is itself estimated
@@ -75,3 +76,16 @@ def measure_rounding(exact: Float[np.ndarray, "points images"], coarse: Float[np
     bias = np.maximum(errors.mean(axis=1) ** 2 - spread / count, 0.0)
     in_mean, in_spread = (float(np.sqrt(np.mean(squares / scale**2))) for squares in (bias, spread))
     return Rounding(in_mean, in_spread, same_mask, points, count)
+
+
+def describe_precision(meta: Mapping[str, Any]) -> str:
+    """In which precision a surface or a line was computed, and how far bf16 is off; "" where that is unknown."""
+    precision = str(meta.get("plan", {}).get("precision") or "")
+    found = meta.get("plan_notes", {}).get("rounding")
+    if precision != "bf16" or not found:
+        return precision
+    rounding, images = Rounding(**found), max(1, int(meta.get("images") or 1))
+    share = rounding.share(images, max(images, int(meta.get("population") or images)))
+    if np.isfinite(share):
+        return f"bf16 (off by at most {share:.2g} standard errors)"
+    return f"bf16 (off by at most {rounding.bound(images):.2g} standard deviations of the image losses)"

@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._files import replacing
-from gradscape._names import tell_apart, unknown_name
+from gradscape._names import tell_apart, telling_parts, unknown_name
 from gradscape._provenance import Provenance
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
@@ -74,7 +74,7 @@ def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
 
     Returns:
         Network -> its surfaces, one for each draw of directions; a network has its model's name where that tells it
-        from the others, else its folder's, else a part of its digest.
+        from the others, else what its path has of its own, else a part of its digest.
 
     Raises:
         ValueError: A folder without surfaces, a file of another program, or the same draw twice.
@@ -90,7 +90,7 @@ def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
             raise ValueError(f"{known[0]} and {file} hold one network along the same directions: give one of them")
     first = [next(iter(draws.values())) for draws in groups.values()]
     names = [Provenance.of(surface.meta).called or "model" for _, surface in first]
-    folders = [_folder_name(file) for file, _ in first]
+    folders = telling_parts([_run(file) for file, _ in first])
     digests = [f"{name} {weights[:8]}" for name, weights in zip(names, groups, strict=True)]
     called = tell_apart([names, folders, digests])
     surfaces = ([surface for _, surface in draws.values()] for draws in groups.values())
@@ -171,6 +171,7 @@ def _check_comparable(networks: Mapping[str, Sequence[Surface]]) -> None:
                 raise ValueError(f"{reference_name} and {name} have different {what}: {fix} for all")
 
 
+_SURFACE = "surface.h5"
 _ONE_DATA = "use one --data, --limit and --seed, and let every evaluation end"
 _MUST_AGREE = {
     "data": ("data", "use one --data"),
@@ -190,16 +191,17 @@ def _axes(surface: Surface) -> Any:
 def _surface_files(path: Path) -> list[Path]:
     if not path.is_dir():
         return [path]
-    files = sorted(path.rglob("surface.h5"))
+    files = sorted(path.rglob(_SURFACE))
     if not files:
         raise ValueError(f"{path} holds no surface.h5: gradscape landscape makes them")
     return files
 
 
-def _folder_name(file: Path) -> str:
-    """The folder of a surface, or of the draws that it is one of."""
-    folder = file.parent
-    return (folder.parent if folder.name.removeprefix("seed").isdecimal() else folder).name or str(folder)
+def _run(file: Path) -> Path:
+    """The folder of a surface, or of the draws that it is one of; the file where it has a name of its own."""
+    if file.name != _SURFACE:
+        return file.with_suffix("")
+    return file.parent.parent if file.parent.name.removeprefix("seed").isdecimal() else file.parent
 
 
 HEADINGS = ("metric", "network", "mean ", "interval ", "note")

@@ -8,6 +8,7 @@ import numpy as np
 
 from gradscape import figures
 from gradscape._files import replacing
+from gradscape._names import telling_parts
 from gradscape.figures import (
     Figure,
     figure_comparison,
@@ -49,12 +50,15 @@ def draw_comparison(surfaces: Mapping[str, Surface], folder: Path) -> list[Path]
     return [*_save(_comparisons(several, titles), folder), *_save_interactive(several, titles, folder / "surface.html")]
 
 
-def draw_one(results: Sequence[Surface | Line], stem: Path, *, kind: str, value: str, scale: str) -> list[Path]:
+def draw_one(
+    results: Sequence[Surface | Line], files: Sequence[Path], stem: Path, *, kind: str, value: str, scale: str
+) -> list[Path]:
     """One picture of one surface or several, or of lines.
 
     Args:
         results: What to draw; several surfaces stand side by side on one scale, lines share their axes and show
             loss and error, so that of the options they take only `scale` (raw or log).
+        files: Where they come from, which tells networks of one name apart.
         stem: Path without ending.
         kind: "contour", "filled", "heat", "surface" or "interactive" (which has every value and scale).
         value: Name of the surfaces' field: "loss", "error", "stderr", …
@@ -69,12 +73,14 @@ def draw_one(results: Sequence[Surface | Line], stem: Path, *, kind: str, value:
         raise ValueError("surfaces and lines cannot share a picture: draw them one by one")
     if lines:
         line_scale: Any = scale
-        return save_figure(figure_line(lines, scale=line_scale), stem)
+        return save_figure(figure_line(lines, scale=line_scale, titles=_titles(lines, files)), stem)
+    titles = _titles(surfaces, files)
     if kind == "interactive":
-        return _save_interactive(surfaces, None, Path(f"{stem}.html"))
+        return _save_interactive(surfaces, titles, Path(f"{stem}.html"))
     looks: dict[str, Any] = {"kind": kind, "value": value, "scale": scale}
-    figure = figure_landscape(surfaces[0], **looks) if len(surfaces) == 1 else figure_comparison(surfaces, **looks)
-    return save_figure(figure, stem)
+    if len(surfaces) == 1:
+        return save_figure(figure_landscape(surfaces[0], **looks), stem)
+    return save_figure(figure_comparison(surfaces, titles=titles, **looks), stem)
 
 
 def draw_difference(
@@ -118,6 +124,13 @@ def draw_line(line: Line, folder: Path) -> list[Path]:
 def draw_training(metrics: Sequence[Mapping[str, np.ndarray]], folder: Path) -> list[Path]:
     """Curves of one training run or several; metrics.csv beside them has the numbers."""
     return save_figure(figure_training(metrics), folder / "curves")
+
+
+def _titles(results: Sequence[Surface | Line], files: Sequence[Path]) -> list[str]:
+    """The networks' names, with what the files' paths do not share where several have one name."""
+    names = result_names(results)
+    own = telling_parts([file.absolute().with_suffix("") for file in files])
+    return names if len(set(names)) == len(names) else [f"{one} ({part})" for one, part in zip(names, own, strict=True)]
 
 
 def _pages(surface: Surface) -> Numbered:

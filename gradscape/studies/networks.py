@@ -1,12 +1,13 @@
 """Trained networks by path: loaded, told apart by name, checked against images; and what their classes are called."""
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from gradscape._digest import digest_model, digest_tensors
-from gradscape._names import class_label, tell_apart
+from gradscape._names import class_label, tell_apart, telling_parts
 from gradscape._provenance import Provenance, current_versions
 from gradscape.data import Split
 from gradscape.data.pictures import Pictures
@@ -28,14 +29,15 @@ __all__ = [
 def load_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
     """Load checkpoints under names that tell them apart and that a folder can have.
 
-    A name is the model's, else the checkpoint's folder's, else its file's, else that with a number.
+    A name is the model's, else what its path has of its own: folders and file in which the paths differ. Only the same
+    file given twice, or paths that no folder can be called, get numbers.
     """
     # Convolutions are faster in channels_last on every kind of device that torch has.
     models = [load_checkpoint(path, device=device).to(memory_format=torch.channels_last) for path in paths]
+    files = [Path(os.path.abspath(path)) for path in paths]
     candidates = (
         [model.meta["name"] for model in models],
-        [path.resolve().parent.name for path in paths],
-        [path.stem for path in paths],
+        telling_parts([file.with_suffix("") for file in files]),
     )
     names = tell_apart([[file_name(name) for name in names] for names in candidates])
     return dict(zip(names, models, strict=True))
@@ -56,7 +58,7 @@ def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifi
 
 
 def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
-    """Refuse images of other classes than a model tells apart.
+    """Refuse images of other classes than a model tells apart; a single logit tells two.
 
     Raises:
         ValueError: A label would point past a model's last output, or at the output of another class.
@@ -69,7 +71,7 @@ def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
                 f"{called!r} is class {here} of {split.name}, but class {there} of {name}: bring the classes into one "
                 "order, that of the images' folders or that of `gradscape import --labels`"
             )
-        if model.meta["num_classes"] < len(split.classes):
+        if max(2, model.meta["num_classes"]) < len(split.classes):
             raise ValueError(
                 f"{split.name} has {len(split.classes)} classes, "
                 f"but {name} tells only {model.meta['num_classes']} apart"

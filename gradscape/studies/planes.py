@@ -28,6 +28,7 @@ from gradscape.landscape import (
     random_directions,
     summarize_direction,
 )
+from gradscape.landscape.engine import Task
 from gradscape.landscape.evaluate import estimate_grid, evaluate_grid
 from gradscape.models import Classifier
 from gradscape.studies.live import LivePage
@@ -133,6 +134,7 @@ def search_span(
     memory: str | os.PathLike[str],
     *,
     report: Callable[[Trial], None] | None = None,
+    options: Options | None = None,
 ) -> SpanSearch:
     """Find the common span of subjects; a search already made is read from `memory`.
 
@@ -141,19 +143,29 @@ def search_span(
         split: The images.
         memory: A JSON file that holds the search, written if it is not there or belongs to other subjects.
         report: Called after each trial that is made.
+        options: Give loss and forward; the defaults if left out.
     """
+    chosen = options or Options()
     memory, images = Path(memory), digest_tensors(zip(("images", "labels"), next(iter(split)), strict=True))
     shown = {"images": images, "population": split.population, "gradscape": __version__}
+    # What is usual goes without saying: searches were remembered before there was a choice.
+    measured = {role: name for role, name in _identities(chosen).items() if name != _identities(Options())[role]}
+    shown |= {"functions": measured} if measured else {}
     key = json.loads(json.dumps([{**subject.key, **shown} for subject in subjects]))
     if memory.exists():
         stored = json.loads(memory.read_text())
         if stored.get("subjects") == key:
             trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
             return SpanSearch(stored["span"], stored["visible"], trials)
-    search = find_span([(subject.model, subject.directions) for subject in subjects], split, report=report)
+    looked_at = [(subject.model, subject.directions) for subject in subjects]
+    search = find_span(looked_at, split, loss=chosen.loss, forward=chosen.forward, report=report)
     with replacing(memory) as unfinished:
         unfinished.write_text(json.dumps({"subjects": key, **asdict(search)}, indent=1))
     return search
+
+
+def _identities(options: Options) -> dict[str, str]:
+    return Task(loss=options.loss, metric=None, forward=options.forward).identities()
 
 
 def span_axes(span: float, steps: int) -> Axes:
@@ -170,6 +182,7 @@ def settle_axes(
     span: float | None,
     steps: int,
     grid: Axes | None,
+    options: Options | None = None,
 ) -> tuple[Axes, SpanSearch | None]:
     """The grid for all subjects: the one that is given, or of a given half-width, or of one that is searched.
 
@@ -180,6 +193,7 @@ def settle_axes(
         span: Half-width; None to search.
         steps: Points on a side.
         grid: (alphas, betas) instead of all that.
+        options: Give loss and forward to a search; the defaults if left out.
 
     Returns:
         The axes, and the search if there was one.
@@ -188,7 +202,7 @@ def settle_axes(
         return grid, None
     if span is not None:
         return span_axes(span, steps), None
-    search = search_span(subjects, load(limit=SPAN_IMAGES), memory)
+    search = search_span(subjects, load(limit=SPAN_IMAGES), memory, options=options)
     return span_axes(search.span, steps), search
 
 

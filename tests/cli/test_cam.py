@@ -80,7 +80,7 @@ def test_several_networks_are_drawn_together_with_their_faithfulness(
     assert all(0 <= float(row["deletion"]) <= 1 for row in table if not row["fault"])
     assert {row["class"] for row in table[3:]} <= {"cat", "[red]dog", "emu"}
     folders = {path.parent.name for path in tmp_path.glob("*/*.npz")}
-    assert folders == {checkpoint.parent.name, named.parent.name}
+    assert folders == {f"{file.parent.name}-{file.stem}" for file in (checkpoint, named)}
 
 
 def test_a_class_may_be_named_and_markup_in_its_name_stays_text(

@@ -77,6 +77,7 @@ def test_a_landscape_is_a_surface_with_pictures_and_numbers(
     done = gradscape("landscape", checkpoint, *SMALL, "--grid", "-1:1:5,-0.5:0.25:3", "-o", tmp_path)
     assert done.code == 0, done.err
     assert "resnet20: 268,336 of 269,722 values move; " in done.out
+    assert "computed in fp32" in done.out
     surface = Surface.load(tmp_path / "surface.h5")
     np.testing.assert_allclose(surface.alphas, np.linspace(-1, 1, 5))
     np.testing.assert_allclose(surface.betas, np.linspace(-0.5, 0.25, 3))
@@ -134,6 +135,10 @@ def test_a_dry_run_tells_the_time_and_writes_nothing(gradscape: Command, checkpo
 def test_lines_go_along_a_direction_or_to_another_network(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
     assert gradscape("line", checkpoint, *SMALL, "--steps", 3, "-o", tmp_path / "random").code == 0
     line = Line.load(tmp_path / "random" / "line.h5")
+    again = ("--plan", tmp_path / "random" / "line.h5", "-o", tmp_path / "again")
+    done = gradscape("line", checkpoint, *SMALL, "--steps", 3, *again)
+    assert "computed in fp32" in done.out, done.err
+    np.testing.assert_array_equal(Line.load(tmp_path / "again" / "line.h5").blocks.mean, line.blocks.mean)
     np.testing.assert_allclose(line.alphas, [-1, 0, 1])
     twin = tmp_path / "twin" / "model.safetensors"
     twin.parent.mkdir()
@@ -177,6 +182,16 @@ def test_a_stored_surface_is_drawn_and_converted_without_model_or_data(gradscape
     for to, name in (("vtp", "surface.vtp"), ("npz", "surface.npz"), ("goldstein", "surface.goldstein.h5")):
         assert gradscape("convert", surface_file, "--to", to).code == 0
         assert (folder / name).exists()
+
+
+def test_surfaces_of_one_model_are_named_by_their_runs_in_a_picture(gradscape: Command, tmp_path: Path) -> None:
+    surface = Surface.load(Path(__file__).parents[1] / "kept" / "surface.h5")
+    files = [tmp_path / name / "surface.h5" for name in ("sgd/ep1", "sgd/ep2", "adam/ep2")]
+    for file in files:
+        surface.save(file)
+    assert gradscape("plot", *files, "--kind", "interactive", "-o", tmp_path / "page").code == 0
+    page = (tmp_path / "page.html").read_text()
+    assert all(f"({name})" in page for name in ("sgd/ep1", "sgd/ep2", "adam/ep2"))
 
 
 def test_any_field_of_a_surface_and_the_difference_of_two_are_drawn(gradscape: Command, surface_file: Path) -> None:

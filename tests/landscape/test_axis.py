@@ -53,7 +53,7 @@ def test_results_out_of_order_are_refused() -> None:
     ):
         assert isinstance(result, (Surface, Line))
         with pytest.raises(ValueError, match=f"`{argument}` must rise or fall throughout"):
-            replace(result, **{argument: axis})
+            replace(result, **{argument: axis})  # type: ignore[arg-type]
     field = surface.field("loss")
     assert isinstance(field, Field)
     with pytest.raises(ValueError, match="`betas` must rise or fall throughout"):

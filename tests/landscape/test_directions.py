@@ -153,3 +153,20 @@ def test_a_summary_tells_what_moves_and_filters_of_one_element() -> None:
 def test_bad_options_are_refused(options: dict, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         random_directions(small_net(), seed=0, **options)
+
+
+@pytest.mark.parametrize("normalize", ["filter", "layer", "weight", "dfilter", "dlayer", "none"])
+def test_directions_of_complex_weights_are_complex_and_have_their_norms(normalize: str) -> None:
+    net = nn.ParameterDict({"real": torch.randn(4, 6), "complex": 3 * torch.randn(4, 50, dtype=torch.cfloat)})
+    weight = net["complex"].detach()
+    change = random_directions(net, seed=2, normalize=normalize)[0]["complex"]  # type: ignore[arg-type]
+    drawn = random_directions(net, seed=2, normalize="none")[0]["complex"]
+    assert change.dtype == torch.complex64
+    assert change.real.norm().item() == pytest.approx(change.imag.norm().item(), rel=0.3)
+    assert drawn.abs().square().mean().item() == pytest.approx(1.0, rel=0.3)
+    norms = {"filter": weight.norm(dim=1), "dfilter": torch.ones(4)}
+    if normalize in norms:
+        torch.testing.assert_close(change.abs().square().sum(dim=1).sqrt(), norms[normalize])
+    elif normalize != "none":
+        expected = {"layer": drawn * weight.norm() / drawn.norm(), "weight": drawn * weight}
+        torch.testing.assert_close(change, expected.get(normalize, drawn / drawn.norm()))

@@ -491,3 +491,36 @@ def test_the_original_tools_surface_is_met(test_data: Path, form: str) -> None:
     ours = evaluate_surface(net, batches, directions, theirs.alphas, theirs.betas)
     np.testing.assert_allclose(ours.loss, theirs.loss, rtol=1e-5)
     assert np.abs(ours.error - theirs.error).max() * 512 <= 1
+
+
+class _Spectral(nn.Module):
+    """Complex weights on frequencies, and a complex buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(3, 5, dtype=torch.cfloat))
+        self.register_buffer("window", torch.randn(2, 5, dtype=torch.cfloat))
+        self.head = nn.Linear(24, 4)
+
+    def forward(self, images: Tensor) -> Tensor:
+        spectrum = torch.fft.rfft(images)[:, None] * self.weight * self.window.sum(dim=0)  # type: ignore[operator]
+        logits: Tensor = self.head(torch.fft.irfft(spectrum, n=8).flatten(1))
+        return logits
+
+
+@pytest.mark.parametrize("space", ["weights", "states"])
+def test_complex_weights_are_at_every_point_where_a_plain_loop_puts_them(space: Literal["weights", "states"]) -> None:
+    torch.manual_seed(0)
+    model, images, labels = _Spectral(), torch.randn(40, 8), torch.arange(40) % 4
+    directions = random_directions(model, seed=1, space=space)
+    surface = evaluate_surface(model, [(images, labels)], directions, ALPHAS, BETAS)
+    moved = copy.deepcopy(model)
+    tensors = {**dict(moved.named_parameters()), **dict(moved.named_buffers())}
+    origins = {name: tensor.detach().clone() for name, tensor in tensors.items()}
+    with torch.no_grad():
+        for row, beta in enumerate(BETAS):
+            for column, alpha in enumerate(ALPHAS):
+                for name in directions[0]:
+                    tensors[name].copy_(origins[name] + alpha * directions[0][name] + beta * directions[1][name])
+                expected = F.cross_entropy(moved(images), labels).item()
+                assert surface.loss[row, column] == pytest.approx(expected, rel=1e-5)

@@ -3,7 +3,7 @@ import pytest
 from torch import nn
 
 from gradscape.landscape import evaluate_surface, random_directions
-from gradscape.landscape.rounding import measure_rounding, probe_points
+from gradscape.landscape.rounding import describe_precision, measure_rounding, probe_points
 from tests.landscape.networks import images_and_labels
 
 
@@ -75,3 +75,19 @@ def test_probe_points_have_the_corners_and_the_middle() -> None:
     assert {0, 8, 54, 62, 31} <= set(points)
     assert probe_points((3, 2)) == list(range(6))
     assert probe_points((17,)) == list(range(0, 17, 2))
+
+
+@pytest.mark.parametrize(
+    ("plan", "population", "said"),
+    [
+        (None, 1000, ""),
+        ("fp32", 1000, "fp32"),
+        ("bf16", 1000, "bf16 (off by at most 0.16 standard errors)"),
+        ("bf16", 100, "bf16 (off by at most 0.015 standard deviations of the image losses)"),
+    ],
+)
+def test_the_precision_is_said_with_how_far_it_is_off(plan: str | None, population: int, said: str) -> None:
+    rounding = {"bias": 0.003, "spread": 0.0, "same_mask": True, "points": 25, "images": 32}
+    meta = {"plan": {"precision": plan}, "plan_notes": {"rounding": rounding}, "images": 100, "population": population}
+    assert describe_precision(meta if plan else {}) == said
+    assert describe_precision({"plan": {"precision": plan}}) == (plan or "")

@@ -227,6 +227,17 @@ def test_runs_are_grouped_by_network_and_named_by_model_or_folder(tmp_path: Path
     assert {name: len(found) for name, found in named.items()} == {"resnet20": 2, "other": 1}
 
 
+def test_networks_of_one_model_are_named_by_what_their_paths_do_not_share(tmp_path: Path) -> None:
+    for name in ("sgd/ep1", "sgd/ep2", "sam/ep2"):
+        (surface,) = network(name, "bowl", 1, model="resnet20")
+        surface.save(tmp_path / name / "seed0" / "surface.h5")
+    assert sorted(load_networks([tmp_path])) == ["sam/ep2", "sgd/ep1", "sgd/ep2"]
+    files = [tmp_path / f"{name}.h5" for name in ("sgd", "adam")]
+    for file in files:
+        network(file.stem, "bowl", 1, model="resnet20")[0].save(file)
+    assert list(load_networks(files)) == ["sgd", "adam"]
+
+
 def test_folders_without_surfaces_copies_and_foreign_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"holds no surface\.h5: gradscape landscape makes them"):
         load_networks([tmp_path])

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 
 from gradscape.data import load_split
-from gradscape.landscape import random_directions, save_directions
+from gradscape.landscape import Options, SpanSearch, cross_entropy, random_directions, save_directions, top1
 from gradscape.models import create_model, save_checkpoint
+from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.planes import estimate, make_subjects, search_span, span_axes
 
@@ -27,10 +28,31 @@ def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
 
 def test_names_tell_models_apart_and_can_be_folders(tmp_path: Path) -> None:
     paths = [save(tmp_path / folder / "model.safetensors") for folder in ("run 1", "run-1")]
-    assert list(load_models(paths, "cpu")) == ["1-model", "2-model"]
+    assert list(load_models(paths, "cpu")) == ["1-run-1", "2-run-1"], "no folder can be called what tells them apart"
     other = save(tmp_path / "b" / "model.safetensors")
     assert list(load_models([paths[0], other], "cpu")) == ["run-1", "b"]
     assert list(load_models([other], "cpu")) == ["resnet20"]
+
+
+@pytest.mark.parametrize(
+    ("files", "names"),
+    [
+        (("sgd/last", "adam/last", "sam/last"), ["sgd", "adam", "sam"]),
+        (("sgd/epoch_1", "sgd/epoch_9", "adam/epoch_30"), ["sgd-epoch_1", "sgd-epoch_9", "adam-epoch_30"]),
+        (("runs/sgd/seed0/model", "runs/adam/seed1/model"), ["sgd-seed0", "adam-seed1"]),
+        (("sgd/seed0/model", "adam/model"), ["sgd-seed0", "adam"]),
+        (("sgd_e1", "sgd_e2"), ["sgd_e1", "sgd_e2"]),
+    ],
+)
+def test_names_keep_every_folder_that_says_which_run_is_which(
+    tmp_path: Path, files: tuple[str, ...], names: list[str]
+) -> None:
+    source = save(tmp_path / "source.safetensors").read_bytes()
+    paths = [tmp_path / f"{file}.safetensors" for file in files]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(source)
+    assert list(load_models(paths, "cpu")) == names
 
 
 def test_models_of_different_image_sizes_are_not_compared(tmp_path: Path) -> None:
@@ -69,6 +91,22 @@ def test_a_search_is_remembered_for_the_same_images_only(tmp_path: Path) -> None
         assert search.trials == tuple(tried[before:] or tried[:before])
         assert memory.exists()
         assert (len(tried) > before) == (runs == 2 or before == 0)
+
+
+def test_a_search_is_remembered_for_its_own_loss_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
+    split = load_split("digits", "train", limit=20)
+    subjects = make_subjects(models, split, tmp_path, seeds=[0])
+    searched: list = []
+
+    def found_at_once(*_: object, loss: object, **__: object) -> SpanSearch:
+        searched.append(loss)
+        return SpanSearch(1 / (1 + len(searched)), True, ())
+
+    monkeypatch.setattr(planes, "find_span", found_at_once)
+    for loss, span in ((cross_entropy, 1 / 2), (cross_entropy, 1 / 2), (top1, 1 / 3), (top1, 1 / 3)):
+        assert search_span(subjects, split, tmp_path / "span.json", options=Options(loss=loss)).span == span
+    assert searched == [cross_entropy, top1]
 
 
 def test_an_estimate_scales_with_points_and_images(tmp_path: Path) -> None:

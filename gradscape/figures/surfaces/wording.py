@@ -12,6 +12,7 @@ from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.landscape import Field, Line
 from gradscape.landscape.field import NON_FINITE, UNRELIABLE, Reading
 from gradscape.landscape.measured import Measured
+from gradscape.landscape.rounding import describe_precision
 
 __all__ = ["describe_field", "describe_fields", "describe_lines", "model_name", "result_names"]
 
@@ -65,6 +66,10 @@ def describe_lines(lines: Sequence[Line]) -> str:
     if len(lines) == 1:  # several are named, with their seeds, in the legend
         seed = lines[0].meta.get("seed")
         settings[0] = [model_name(lines[0]), *settings[0], *([f"seed {one_line(seed)}"] if seed is not None else [])]
+    settings = [
+        [*setting, *filter(None, [describe_precision(line.meta)])]
+        for setting, line in zip(settings, lines, strict=True)
+    ]
     shared = [part for part in settings[0] if all(part in other for other in settings)]
     estimated = any((line.loss_stderr > 0).any() for line in lines)
     shared += ["band: 95 % interval of the mean loss"] if estimated else []
@@ -92,6 +97,7 @@ def _setting(field: Field) -> list[str]:
     directions = field.meta.get("direction_file")
     parts += [f"directions from {one_line(directions)}"] if directions else []
     parts += [f"seed {one_line(seed)}"] if seed is not None else []
+    parts += [describe_precision(field.meta)]
     return [part for part in parts if part]
 
 

@@ -1,7 +1,7 @@
 """Many devices and many machines: workers in processes that Ray runs."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -12,6 +12,7 @@ try:
 except ImportError as problem:
     raise ImportError('`ray` needs Ray, which is not installed: pip install "gradscape[ray]"') from problem
 from ray.exceptions import RayError
+from torch import Tensor
 
 from gradscape.landscape.cluster.leases import Lease, LeaseQueue
 from gradscape.landscape.cluster.remote import Answer, Parcel, Refusal, RemoteEvaluator, SharedBatches
@@ -55,10 +56,13 @@ class Cluster(Workers):
         address: "local" for all GPUs or cores of this machine, "auto" or HOST:PORT for a cluster that runs.
         work: What is evaluated.
         plan: How. A worker has one GPU, or as many cores as the plan has threads.
+        expected: What `specimen` gives here: workers that find something else are refused. None does not compare.
     """
 
-    def __init__(self, address: str, work: Work, plan: ExecutionPlan) -> None:
-        self._address, self._work, self._plan = address, work, plan
+    def __init__(
+        self, address: str, work: Work, plan: ExecutionPlan, *, expected: Mapping[str, Tensor] | None = None
+    ) -> None:
+        self._address, self._work, self._plan, self._expected = address, work, plan, expected
         self._needs = {"GPU": 1} if plan.device.startswith("cuda") else {"CPU": plan.threads}
         self._workers: list[_Worker] = []
         self._counts: list[int] = []
@@ -75,7 +79,7 @@ class Cluster(Workers):
             RuntimeError: There is no such cluster, or none of its nodes has room for a worker.
         """
         # Before a cluster is started or asked: what cannot be pickled is refused at once.
-        parcel = Parcel.of(self._work, self._plan)
+        parcel = Parcel.of(self._work, self._plan, self._expected)
         with ExitStack() as undo:
             undo.enter_context(ray_session(self._address, cores=self._plan.threads))
             undo.callback(self._dismiss)

@@ -4,7 +4,7 @@ import io
 import time
 import traceback
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from typing import TypeVar, final
@@ -29,6 +29,8 @@ from gradscape.landscape.engine import (
     map_tensors,
     plain_plan,
     ready_network,
+    same_output,
+    specimen,
     tensors_in,
     trusted_graph,
 )
@@ -36,6 +38,8 @@ from gradscape.landscape.engine import (
 __all__ = ["Answer", "Answered", "Parcel", "Refusal", "RemoteEvaluator", "SharedBatches", "check_machine"]
 
 Answered = TypeVar("Answered")
+
+_SAME = 1e-4  # of the largest loss: processes may round otherwise
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,13 +49,15 @@ class Parcel:
     Attributes:
         plan: How it evaluates.
         work: What, as `torch.save` writes it.
+        expected: What the driver found at a point: a worker has to find the same. None if that is not compared.
     """
 
     plan: ExecutionPlan
     work: np.ndarray
+    expected: Mapping[str, Tensor] | None = None
 
     @classmethod
-    def of(cls, work: Work, plan: ExecutionPlan) -> "Parcel":
+    def of(cls, work: Work, plan: ExecutionPlan, expected: Mapping[str, Tensor] | None = None) -> "Parcel":
         """Pack it.
 
         Raises:
@@ -66,7 +72,7 @@ class Parcel:
                 f"`model`, `loss`, `metric` and `forward` must be such that pickle can send them to workers: {problem}"
             ) from problem
         # As an array: those Ray keeps once on a node, in memory that all of its processes read without a copy.
-        return cls(plan, np.frombuffer(file.getbuffer(), np.uint8))
+        return cls(plan, np.frombuffer(file.getbuffer(), np.uint8), expected)
 
     def unpacked(self) -> Work:
         """What was packed, on this process's device if the plan's is of that kind."""
@@ -187,6 +193,8 @@ class RemoteEvaluator:
         # Before anything is evaluated: results of a machine of another kind would look like any others.
         check_machine(plan, plain_plan(work.model, precision="fp32", batch_size=plan.batch_size))
         self._contexts.enter_context(evaluable(work.model))
+        if parcel.expected is not None:
+            _check_specimen(parcel.expected, specimen(work))
         graph = trusted_graph(work) if plan.traced else None
         network = self._contexts.enter_context(
             ready_network(work.model, work.directions, work.task.forward, plan, graph)
@@ -224,6 +232,17 @@ def _refusing(function: Callable[[], Answered]) -> Answered | Refusal:
         raise
     except Exception as problem:
         return Refusal.of(problem)
+
+
+def _check_specimen(expected: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    # A function of a module is sent by its name: what that module's globals hold here is not what they hold there.
+    for role, values in expected.items():
+        if not same_output(values, found[role], _SAME):
+            raise ValueError(
+                f"`{role}` gives other numbers in a process of `ray` than here: is what it or `forward` reads (a "
+                "module's global, a file, an environment variable) another one there? Let it hold what it needs "
+                "itself, such as by functools.partial"
+            )
 
 
 def check_machine(plan: ExecutionPlan, here: ExecutionPlan) -> None:

@@ -9,12 +9,14 @@ from gradscape.landscape.engine.blocks import (
     map_tensors,
     tensors_in,
 )
+from gradscape.landscape.engine.followed import check_followed
 from gradscape.landscape.engine.labels import check_labels, in_mean_weight, within
 from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
-from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_followed, plain_plan
+from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_same_plan, plain_plan
+from gradscape.landscape.engine.premade import check_premade
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
 from gradscape.landscape.engine.task import (
@@ -24,9 +26,10 @@ from gradscape.landscape.engine.task import (
     Task,
     call,
     check_model,
+    same_output,
 )
 from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
-from gradscape.landscape.engine.trust import trusted_graph
+from gradscape.landscape.engine.trust import check_handles, specimen, trusted_graph
 from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
@@ -55,8 +58,11 @@ __all__ = [
     "call",
     "check_directions",
     "check_followed",
+    "check_handles",
     "check_labels",
     "check_model",
+    "check_premade",
+    "check_same_plan",
     "choose_plan",
     "count_images",
     "cross_entropy",
@@ -69,6 +75,8 @@ __all__ = [
     "named_tensors",
     "plain_plan",
     "ready_network",
+    "same_output",
+    "specimen",
     "tensors_in",
     "timed",
     "top1",

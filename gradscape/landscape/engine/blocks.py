@@ -151,7 +151,10 @@ def _block(pieces: list[Any], count: int) -> Block:
 
 def _length(batch: Any) -> int:
     if not (isinstance(batch, (tuple, list)) and len(batch) == 2):
-        raise TypeError(f"`batches` must give pairs (inputs, labels), got {type(batch).__name__}")
+        raise TypeError(
+            f"`batches` must give pairs (inputs, labels), got {type(batch).__name__}: make pairs of them, such as "
+            '[(batch, batch["labels"]) for batch in loader]'
+        )
     for path, leaf in leaves_in(batch):
         if not isinstance(leaf, Tensor):
             kind = f"{type(leaf).__name__} in its {_part(path)}"

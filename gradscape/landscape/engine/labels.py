@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gradscape.landscape.engine.blocks import Block, is_class_indices, map_tensors, tensors_in
 from gradscape.landscape.engine.logits import (
+    bce_with_logits,
     class_weight,
     cross_entropy,
     has_class_weights,
@@ -19,11 +20,10 @@ from gradscape.landscape.engine.logits import (
     nll,
     top1,
 )
-from gradscape.landscape.engine.task import Task, judge, same_output
+from gradscape.landscape.engine.task import Task, gradients_explained, judged_by_role
 
 __all__ = ["check_labels", "in_mean_weight", "within"]
 
-_COMPANIONS = 1e-4  # of the largest loss: kernels may sum in another order at another batch size
 _OTHER_METRIC = "give metric=None, or as `metric` a function (output, labels) -> right or wrong per image"
 
 _log = logging.getLogger(__name__)
@@ -38,13 +38,14 @@ def check_labels(model: nn.Module, block: Block, task: Task) -> range | None:
         task: What is measured.
 
     Returns:
-        The class indices that later labels have to be among; None where labels are something else.
+        The labels that later ones have to be among, where they are class indices or sides; else None.
 
     Raises:
         TypeError: The output holds no tensor.
         ValueError: As the message says, with the argument to give.
     """
-    output = task.forward(model, block.inputs)
+    with gradients_explained("forward"):
+        output = task.forward(model, block.inputs)
     if next(tensors_in(output), None) is None:
         raise TypeError(
             f"`model` must give tensors, but it gives {type(output).__name__}, in which none is found: "
@@ -54,31 +55,28 @@ def check_labels(model: nn.Module, block: Block, task: Task) -> range | None:
     _check_default_loss(output, block.labels, task)
     known = _class_indices(output, block.labels, task)
     next(within([block], known))
-    losses, _ = judge(output, block.labels, block.count, replace(task, metric=None))
+    losses = _losses(output, block.labels, block.count, task)
     _check_default_metric(output, block, task)
-    judge(output, block.labels, block.count, task)
+    if task.metric is top1 and is_single(logits_of(output)):
+        known = _sides(block.labels)
     _check_missing(losses, block.labels)
     _check_left_out(output, losses, block, task)
-    _check_companions(model, losses, block, task)
     return known
 
 
 def within(blocks: Iterable[Block], known: range | None) -> Iterator[Block]:
-    """The blocks, as long as their labels are among the class indices.
+    """The blocks, as long as their labels are among the known ones.
 
     Raises:
         ValueError: A label is another.
     """
     for block in blocks:
-        if known is not None:
-            low, high = (int(extreme) for extreme in block.labels.long().aminmax())
-            if low not in known or high not in known:
-                other = low if low not in known else high
-                raise ValueError(
-                    f"`batches` must have labels from 0 to {known[-1]}, since the model has {_outputs(known)}, but one "
-                    f"is {other}: leave such images out, or name what stands for no label by "
-                    f'loss=nn.CrossEntropyLoss(ignore_index={other}, reduction="none")'
-                )
+        if known is not None and (others := [one for one in block.labels.unique().tolist() if one not in known]):
+            raise ValueError(
+                f"`batches` must have labels from {known[0]} to {known[-1]}, which are all that the model tells apart, "
+                f"but one is {others[0]}: leave such images out, or name what stands for no label by "
+                f'loss=nn.CrossEntropyLoss(ignore_index={others[0]}, reduction="none")'
+            )
         yield block
 
 
@@ -113,8 +111,8 @@ def in_mean_weight(task: Task, batches: Iterable[Any]) -> Task:
     return replace(task, mean_weight=total / images)
 
 
-def _outputs(known: range) -> str:
-    return f"{len(known)} classes" if len(known) > 2 else "one logit or two"
+def _losses(output: Any, labels: Any, count: int, task: Task) -> Tensor:
+    return judged_by_role(output, labels, count, replace(task, metric=None))["loss"]
 
 
 def _described(part: Any) -> str:
@@ -140,8 +138,13 @@ def _check_default_loss(output: Any, labels: Any, task: Task) -> None:
         )
     if task.loss is cross_entropy:
         _check_logits(logits)
-    if logits.dim() == 2 and not is_class_indices(labels):
+    if not is_class_indices(labels):
         _check_probabilities(labels, logits)
+    elif logits.dim() > 2:
+        raise ValueError(
+            f"`loss` is a cross-entropy with one label an image, but the model gives {_described(logits)}: take out "
+            "one prediction for each image by `forward`, or give another `loss`"
+        )
 
 
 def _check_logits(logits: Tensor) -> None:
@@ -156,10 +159,12 @@ def _check_logits(logits: Tensor) -> None:
 
 def _check_probabilities(labels: Any, logits: Tensor) -> None:
     found = _described(labels)
+    if isinstance(labels, Tensor) and labels.shape == (len(logits), *logits.shape[2:]) and labels.dim() > 1:
+        return  # of pixels, of which another message says how they are reduced
     if not isinstance(labels, Tensor) or labels.shape != logits.shape or not labels.is_floating_point():
         raise ValueError(
             f"`loss` is a cross-entropy, which takes class indices (N) or probabilities (N, {logits.shape[1]}) as "
-            f"labels, but they are {found}: give the `loss` that belongs to them"
+            f"labels, but they are {found} for outputs {_described(logits)}: give the `loss` that belongs to them"
         )
     sums = labels.sum(dim=1)
     if not torch.allclose(sums, torch.ones_like(sums), rtol=0.0, atol=1e-3):
@@ -171,12 +176,10 @@ def _check_probabilities(labels: Any, logits: Tensor) -> None:
 
 def _class_indices(output: Any, labels: Any, task: Task) -> range | None:
     """Which labels there can be, where loss or metric take them for class indices."""
-    if task.metric is not top1 and ignored_label(task.loss) is None:
-        return None
-    if not is_class_indices(labels):
+    if not is_class_indices(labels) or (task.metric is not top1 and ignored_label(task.loss) is None):
         return None
     logits = logits_of(output)
-    return range(2) if is_single(logits) else range(logits.shape[1])
+    return None if is_single(logits) else range(logits.shape[1])
 
 
 def _check_default_metric(output: Any, block: Block, task: Task) -> None:
@@ -190,16 +193,17 @@ def _check_default_metric(output: Any, block: Block, task: Task) -> None:
             f"{_described(logits)} and {found}: {_OTHER_METRIC}"
         )
     if is_single(logits):
-        if labels.numel() != len(logits) or not bool(((labels == 0) | (labels == 1)).all()):
+        sides = _sides(labels)
+        if sides is None or labels.numel() != len(logits):
             raise ValueError(
-                f"`metric` is right or wrong of a single logit, which takes labels 0 and 1, one an image, but they are "
-                f"{found}: {_OTHER_METRIC}"
+                "`metric` is right or wrong of a single logit, which takes labels 0 and 1 (or −1 and 1), one an image, "
+                f"but they are {found}: {_OTHER_METRIC}"
             )
-        if not _parts_at_zero(output, block, task):
+        if not _parts_at_zero(output, block, sides, task):
             raise ValueError(
                 "`metric` must be told for one output an image, since at 0 the `loss` does not change sides between "
-                "the labels 0 and 1: give metric=gradscape.landscape.binary if an output above 0 means 1, a `metric` "
-                "with another threshold, or metric=None"
+                f"the labels {sides[0]} and 1: give metric=gradscape.landscape.binary if an output above 0 means 1, a "
+                "`metric` with another threshold, or metric=None"
             )
     elif not is_class_indices(labels):
         raise ValueError(
@@ -208,16 +212,23 @@ def _check_default_metric(output: Any, block: Block, task: Task) -> None:
         )
 
 
-def _parts_at_zero(output: Any, block: Block, task: Task) -> bool:
-    """Whether the loss is on the side of label 1 above 0, and on that of label 0 below."""
+def _sides(labels: Tensor) -> range | None:
+    """The labels that the first images have one of: 0 and 1, or −1 and 1."""
+    found = labels.unique().tolist()
+    return next((sides for sides in (range(2), range(-1, 2, 2)) if all(one in sides for one in found)), None)
+
+
+def _parts_at_zero(output: Any, block: Block, sides: range, task: Task) -> bool:
+    """Whether the loss is on the side of label 1 above 0, and on that of the other label below."""
+    if task.loss is bce_with_logits or isinstance(task.loss, nn.BCEWithLogitsLoss):
+        return True  # by its definition, also where one side weighs more
     labels, single = block.labels, logits_of(output)
-    other = ~labels if labels.dtype == torch.bool else 1 - labels
-    lossy = replace(task, metric=None)
+    other = ~labels if labels.dtype == torch.bool else sides[0] + 1 - labels
 
     def losses(sign: float, wanted: Tensor) -> Tensor:
-        toward = sign * (2 * labels.to(single.dtype) - 1).reshape(single.shape)
+        toward = sign * (2.0 * (labels == 1) - 1).to(single.dtype).reshape(single.shape)
         put = map_tensors(lambda tensor: toward if tensor is single else tensor, output)
-        return judge(put, wanted, block.count, lossy)[0]
+        return _losses(put, wanted, block.count, task)
 
     # First at 0 alone: there probabilities are still probabilities, so that no loss of theirs fails.
     middle = losses(0.0, labels)
@@ -244,7 +255,7 @@ def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> No
         return
     # A sure network may have a loss of 0, too, but not with each class's logit given to the next class.
     turned = output.roll(1, dims=1)
-    again = judge(turned, block.labels, block.count, replace(task, metric=None))[0]
+    again = _losses(turned, block.labels, block.count, task)
     silent = (losses == 0) & (again == 0) & (turned != output).flatten(1).any(dim=1)
     for label in block.labels[silent].unique().tolist():
         if bool(silent[block.labels == label].all()):
@@ -253,13 +264,3 @@ def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> No
                 f'0 in the mean. Give loss=nn.CrossEntropyLoss(ignore_index={label}, reduction="none"), with which '
                 "they do not count, or leave them out of `batches`"
             )
-
-
-def _check_companions(model: nn.Module, losses: Tensor, block: Block, task: Task) -> None:
-    half = block.part(0, (block.count + 1) // 2)
-    alone, _ = judge(task.forward(model, half.inputs), half.labels, half.count, replace(task, metric=None))
-    if not same_output(losses[: half.count], alone, _COMPANIONS):
-        raise ValueError(
-            "`loss` must judge each image by itself, but that of an image depends on the others in its batch: is there "
-            "a mean over the batch, or a number that the model computes over all images?"
-        )

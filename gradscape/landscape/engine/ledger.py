@@ -86,6 +86,41 @@ class Ledger:
         stop = batch.first - (-batch.count // block_size)
         return bool((self._arrays["count"][batch.first : stop][:, points] == 0).any())
 
+    def stored_points(self) -> tuple[list[int], list[int]]:
+        """Points at which the first block was evaluated, and those of them at which all its losses are finite."""
+        if not self._sizes:
+            return [], []
+        stored = self._arrays["count"][0] > 0
+        return np.flatnonzero(stored).tolist(), np.flatnonzero(stored & (self._arrays["nonfinite"][0] == 0)).tolist()
+
+    def mean(self, point: int, batch: Batch, block_size: int) -> float:
+        """Mean loss of a batch's images at a point, as entered."""
+        blocks = slice(batch.first, batch.first - (-batch.count // block_size))
+        return float(np.average(self._arrays["mean"][blocks, point], weights=self._arrays["count"][blocks, point]))
+
+    def deviation(self, point: int, first: int, block_size: int, judged: Judgment) -> float:
+        """How far losses are from what was entered for consecutive blocks, `first` the first one, at a point.
+
+        Returns:
+            0 where all sums are the same to the bit; else the largest difference of a block's mean as a share of
+            that mean or of the deviation of its losses; infinite where more than one image of a block is judged
+            otherwise.
+        """
+        values = _summaries(judged, block_size)
+        held = {name: self._arrays[name][first : first + len(value), point] for name, value in values.items()}
+        if all(np.array_equal(value, held[name], equal_nan=True) for name, value in values.items()):
+            return 0.0
+        counted = np.array_equal(values["nonfinite"], held["nonfinite"])
+        judged_alike = np.abs(values["right"] - held["right"]) <= 1
+        unmeasured = np.isnan(values["right"]) & np.isnan(held["right"])
+        if not counted or not (judged_alike | unmeasured).all():
+            return np.inf
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scale = np.hypot(held["mean"], np.sqrt(held["m2"] / held["count"]))
+            gaps = np.abs(values["mean"] - held["mean"]) / scale
+        finite = held["nonfinite"] == 0
+        return float(max(np.max(gaps, where=finite & (scale > 0), initial=0.0), np.finfo(float).tiny))
+
     def images(self, blocks: int) -> int:
         """How many images the first blocks hold."""
         return sum(self._sizes[:blocks])

@@ -35,7 +35,7 @@ def cross_entropy(output: Any, labels: Tensor) -> Tensor:
 
     Labels may also be the classes' probabilities, (N, C). Images labelled −100 do not count, as in torch.
     """
-    return F.cross_entropy(logits_of(output), labels, reduction="none")
+    return F.cross_entropy(logits_of(output), _as_torch_takes(labels), reduction="none")
 
 
 def nll(output: Any, labels: Tensor) -> Tensor:
@@ -43,7 +43,11 @@ def nll(output: Any, labels: Tensor) -> Tensor:
 
     Images labelled −100 do not count, as in torch.
     """
-    return F.nll_loss(logits_of(output), labels, reduction="none")
+    return F.nll_loss(logits_of(output), _as_torch_takes(labels), reduction="none")
+
+
+def _as_torch_takes(labels: Tensor) -> Tensor:
+    return labels if labels.is_floating_point() else labels.long()
 
 
 def bce_with_logits(output: Any, labels: Tensor) -> Tensor:
@@ -109,7 +113,8 @@ def logits_of(output: Any) -> Tensor:
     leaves = {way: leaf for way, leaf in leaves_in(output) if isinstance(leaf, Tensor)}
     if ("logits",) in leaves:
         return leaves["logits",]
-    vectors = [leaf for leaf in leaves.values() if leaf.dim() in (1, 2) and leaf.is_floating_point()]
+    possible = [leaf for leaf in leaves.values() if leaf.dim() and leaf.is_floating_point()]
+    vectors = [leaf for leaf in possible if leaf.dim() <= 2] if len(possible) > 1 else possible
     if len(vectors) != 1:
         held = ", ".join(f"{'.'.join(map(str, way))}: {tuple(leaf.shape)}" for way, leaf in leaves.items())
         raise ValueError(

@@ -1,13 +1,15 @@
 """The one place that moves tensors: they become views of flat buffers, which one fused update moves."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 
+from gradscape._model_state import changes_with_mode, kept_values
 from gradscape.landscape.directions import Direction
+from gradscape.landscape.movable import is_movable
 
 __all__ = ["MovingTensors", "Positions", "check_directions", "moving", "moving_names", "named_tensors"]
 
@@ -58,15 +60,21 @@ class MovingTensors:
 
 
 @contextmanager
-def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callable[[Sequence[float]], None]]:
+def moving(
+    model: nn.Module, directions: Sequence[Direction], *, refreshed: bool = True
+) -> Iterator[Callable[[Sequence[float]], None]]:
     """Let a model be moved to θ + Σ c_i·d_i, and put the very same tensors back afterwards.
 
     The tensors of the model keep their identity; their storage is exchanged for a view of a flat buffer and
     the old storage, untouched, put back at the end, also after an exception.
 
+    Where a class of the model has a `train()` of its own, it may merge or cache weights in `eval()`. There the model
+    goes back into training before every move, which undoes that, and into `eval()` after it.
+
     Args:
-        model: Any module.
+        model: Any module, in `eval()`.
         directions: For each coordinate, tensor names and their change per unit.
+        refreshed: False leaves what `eval()` has merged or cached as it is.
 
     Yields:
         A function that takes the coordinates, one for each direction.
@@ -74,19 +82,38 @@ def moving(model: nn.Module, directions: Sequence[Direction]) -> Iterator[Callab
     Raises:
         ValueError: A direction names a tensor that the model lacks, or has another shape.
     """
-    tensors = named_tensors(model)
-    check_directions(directions, tensors)
-    moved = MovingTensors(tensors, directions)
-    # Parameters stay the same objects and only exchange what they hold: hooks, tied weights and the caller's own
-    # references see the moved values, and an optimizer finds its parameters again afterwards.
-    storages = {name: tensors[name].data for name in moved.tensors}
-    try:
-        for name, view in moved.tensors.items():
-            tensors[name].data = view
-        yield lambda coordinates: moved.move_to([coordinates])
-    finally:
-        for name, storage in storages.items():
-            tensors[name].data = storage
+    by_mode = refreshed and changes_with_mode(model)
+    with kept_values(model) if by_mode else nullcontext():
+        if by_mode:
+            model.train()  # the origin is what has not been merged
+        tensors = named_tensors(model)
+        check_directions(directions, tensors)
+        moved = MovingTensors(tensors, directions)
+        # Parameters stay the same objects and only exchange what they hold: hooks, tied weights and the caller's own
+        # references see the moved values, and an optimizer finds its parameters again afterwards.
+        storages = {name: tensors[name].data for name in moved.tensors}
+        still = [(tensors[name], tensors[name].data.clone()) for name in tensors.keys() - storages if by_mode]
+
+        def move_to(coordinates: Sequence[float]) -> None:
+            if not by_mode:
+                moved.move_to([coordinates])
+                return
+            model.train()
+            # What was merged comes out of the sums with a rounding error, which would grow from point to point.
+            for tensor, value in still:
+                tensor.data.copy_(value)
+            for name, view in moved.tensors.items():
+                tensors[name].data = view  # merging may have exchanged it
+            moved.move_to([coordinates])
+            model.eval()
+
+        try:
+            for name, view in moved.tensors.items():
+                tensors[name].data = view
+            yield move_to
+        finally:
+            for name, storage in storages.items():
+                tensors[name].data = storage
 
 
 class _FlatBuffer:
@@ -162,8 +189,12 @@ def check_directions(directions: Sequence[Direction], tensors: Mapping[str, Tens
                     f"`directions` have the shape {tuple(change.shape)} for {name}, "
                     f"but the model's is {tuple(tensors[name].shape)}"
                 )
-            if change.any() and not tensors[name].is_floating_point():
+            if change.any() and not is_movable(tensors[name]):
                 raise ValueError(f"`directions` move {name}, which holds integers: leave it out")
+            if change.is_complex() and not tensors[name].is_complex():
+                raise ValueError(
+                    f"`directions` move {name} by complex numbers, but it is real: make them from this model"
+                )
 
 
 def _kind(tensor: Tensor, dtype: torch.dtype) -> tuple[torch.dtype, torch.dtype, torch.device]:

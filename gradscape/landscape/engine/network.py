@@ -3,7 +3,7 @@
 import copy
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from typing import Any, final
 
 import torch
@@ -159,12 +159,13 @@ class AccompaniedNetwork(Network):
 
 @contextmanager
 def evaluable(model: nn.Module) -> Iterator[None]:
-    """Inside, a model can be evaluated; afterwards it is as before (`unchanged`).
+    """Inside, a model can be evaluated; afterwards it is as before (`unchanged`), its parameters too.
 
     To that promise it adds what an evaluation needs: `eval()`, no gradients, and no autocast of the caller's.
     """
-    with unchanged(model), torch.no_grad(), torch.autocast(model_device(model).type, enabled=False):
-        model.eval()
+    with unchanged(model, parameters=True), torch.no_grad(), torch.autocast(model_device(model).type, enabled=False):
+        with suppress(NotImplementedError):  # what torch.export has made keeps the mode that it was made in
+            model.eval()
         yield
 
 

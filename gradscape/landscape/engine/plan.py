@@ -15,7 +15,7 @@ __all__ = [
     "ExecutionPlan",
     "Precision",
     "block_images",
-    "check_followed",
+    "check_same_plan",
     "plain_plan",
     "plan_changes",
 ]
@@ -103,7 +103,7 @@ def plan_changes(then: Mapping[str, Any], now: ExecutionPlan) -> dict[str, str]:
     }
 
 
-def check_followed(followed: Mapping[str, Any], plan: ExecutionPlan, *, allow_change: bool) -> None:
+def check_same_plan(followed: Mapping[str, Any], plan: ExecutionPlan, *, allow_change: bool) -> None:
     """Refuse what is not the plan that was to be followed.
 
     Raises:

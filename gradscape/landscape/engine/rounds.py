@@ -12,6 +12,7 @@ import numpy as np
 from gradscape.landscape.engine.blocks import Batch, Block, join_blocks
 from gradscape.landscape.engine.ledger import Ledger
 from gradscape.landscape.engine.plan import ExecutionPlan
+from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.schedule import doubling_rounds
 from gradscape.landscape.engine.workers import Job, Workers
 
@@ -89,6 +90,7 @@ def evaluate_points(
     ledger: Ledger,
     clock: "Clock",
     limits: Limits,
+    remeasurement: Remeasurement | None = None,
 ) -> None:
     """Enter into the ledger what it misses: round by round more images, in each round level by level more points.
 
@@ -100,9 +102,10 @@ def evaluate_points(
         ledger: Takes the results.
         clock: Is told of them.
         limits: When to stop.
+        remeasurement: Of a run that goes on: checks what the ledger holds.
 
     Raises:
-        ValueError: There are fewer images than the run to be resumed has seen.
+        ValueError: There are fewer images than the run to be resumed has seen, or it was another one.
     """
     source, start = iter(blocks), 0
     with clock:
@@ -123,6 +126,8 @@ def evaluate_points(
             # Before any work: images of another run are refused here, not when their results meet the old ones.
             ledger.open(start, found)
             workers.load(batches)
+            if remeasurement is not None:
+                remeasurement.check(workers, batches)
             for level in levels:
                 _evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
                 if level is levels[-1]:

@@ -10,8 +10,10 @@ import numpy as np
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._provenance import current_versions
 from gradscape.landscape.engine.blocks import Block
+from gradscape.landscape.engine.identity import same_identity
 from gradscape.landscape.engine.ledger import Ledger
 from gradscape.landscape.engine.plan import FORM, ExecutionPlan, plan_changes
+from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
 from gradscape.landscape.engine.trials import ChosenPlan
@@ -48,9 +50,12 @@ class Run(Generic[Result]):
         self._axes, self._work, self._plan = axes, work, planned.plan
         self._ledger = Ledger(len(work.coordinates), work.population or work.images)
         self._provenance = {**meta, **_provenance(work, planned)}
+        self._remeasurement: Remeasurement | None = None
 
     def resume(self, stored: Result, *, allow_plan_change: bool) -> None:
         """Take over what a file holds, if it is of the same model, directions, grid, task and plan.
+
+        Names and digests are compared here; `evaluate` then measures some of it again.
 
         Raises:
             ValueError: It is another run's, or was begun under another plan.
@@ -58,7 +63,9 @@ class Run(Generic[Result]):
         differing = [name for name, values in self._axes.items() if not np.array_equal(values, getattr(stored, name))]
         differing += [name for name in ("weights", "directions") if stored.meta.get(name) != self._provenance[name]]
         functions = stored.meta.get("functions", {})
-        differing += [role for role, name in self._provenance["functions"].items() if functions.get(role) != name]
+        differing += [
+            role for role, name in self._provenance["functions"].items() if not same_identity(functions.get(role), name)
+        ]
         if differing:
             raise ValueError(
                 f"`path` holds another run (other {', '.join(differing)}): choose another output or delete it"
@@ -70,9 +77,10 @@ class Run(Generic[Result]):
                 "choose another output"
             )
         then: dict[str, Any] = stored.meta["plan"]
-        changed = _check_plans(then, self._plan, allow_change=allow_plan_change)
+        changed: bool = _check_plans(then, self._plan, allow_change=allow_plan_change)
         points = stored.blocks.reshape((-1,))
         self._ledger.restore(stored.origin.reshape((1,)).join(points), stored.meta["blocks"])
+        self._remeasurement = Remeasurement(self._ledger, self._work.coordinates, self._plan, exact=not changed)
         if earlier := [*stored.meta.get("earlier_plans", []), *([then] if changed else [])]:
             self._provenance["earlier_plans"] = earlier
 
@@ -86,7 +94,11 @@ class Run(Generic[Result]):
         report: Report | None,
         preview: Callable[[Result], None] | None,
     ) -> None:
-        """Evaluate what is missing, within limits, and keep the file up to date."""
+        """Evaluate what is missing, within limits, and keep the file up to date.
+
+        Raises:
+            ValueError: What was taken over comes out otherwise today.
+        """
         levels = [[1 + point for point in level] for level in coarse_to_fine(self._work.shape)]
         levels[0].insert(0, 0)
         clock = Clock(
@@ -98,7 +110,16 @@ class Run(Generic[Result]):
             report=report,
             preview=(lambda complete: preview(self.result(complete))) if preview else None,
         )
-        evaluate_points(workers, blocks, levels, plan=self._plan, ledger=self._ledger, clock=clock, limits=limits)
+        evaluate_points(
+            workers,
+            blocks,
+            levels,
+            plan=self._plan,
+            ledger=self._ledger,
+            clock=clock,
+            limits=limits,
+            remeasurement=self._remeasurement,
+        )
 
     def result(self, blocks: int | None = None) -> Result:
         """What was evaluated so far, of the first `blocks` or all."""

@@ -1,17 +1,15 @@
 """How one forward pass over images is judged, and whether the model can be judged at all."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
-from types import CodeType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gradscape.landscape.engine.blocks import Block, leaves_in, map_tensors, tensors_in
+from gradscape.landscape.engine.identity import function_identity
 from gradscape.landscape.engine.logits import cross_entropy, top1
 
 __all__ = [
@@ -21,6 +19,7 @@ __all__ = [
     "Task",
     "call",
     "check_model",
+    "gradients_explained",
     "judge",
     "judged_by_role",
     "same_output",
@@ -85,9 +84,12 @@ class Task:
         return {"loss": name(self.loss), "metric": name(self.metric)}
 
     def identities(self) -> dict[str, str]:
-        """Names of the functions with digests of their code: another lambda has another one."""
-        loss = _identity(self.loss) + ("" if self.mean_weight == 1 else f" / {self.mean_weight!r}")
-        return {"loss": loss, "metric": _identity(self.metric), "forward": _identity(self.forward)}
+        """Names of the functions with digests of what they are: another lambda has another one."""
+        functions = {"loss": self.loss, "metric": self.metric, "forward": self.forward}
+        identities = {role: function_identity(function) for role, function in functions.items()}
+        if self.mean_weight != 1:
+            identities["loss"] += f" / {self.mean_weight!r}"
+        return identities
 
 
 def judge(output: Any, labels: Any, count: int, task: Task) -> tuple[Tensor, Tensor | None]:
@@ -153,21 +155,21 @@ def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str
     for role, function in (("loss", task.loss), ("metric", task.metric)):
         if function is not None:
             copied = map_tensors(lambda tensor: tensor.detach().clone(), output)
-            with _gradients_explained(role):
+            with gradients_explained(role):
                 found[role] = _per_image(function(copied, labels), count, role).double()
     return found
 
 
 def _passed(model: nn.Module, images: Block, task: Task) -> tuple[Any, dict[str, Tensor]]:
     """Output and judgment: one after the other, since a loss may read what the forward pass left in the model."""
-    with _gradients_explained("forward"):
+    with gradients_explained("forward"):
         output = task.forward(model, images.inputs)
     return output, judged_by_role(output, images.labels, images.count, task)
 
 
 @contextmanager
-def _gradients_explained(role: str) -> Iterator[None]:
-    """Say what to do instead of torch's own "element 0 of tensors does not require grad"."""
+def gradients_explained(role: str) -> Iterator[None]:
+    """Say, of what an option gives, what to do instead of torch's own "element 0 of tensors does not require grad"."""
     try:
         yield
     except RuntimeError as problem:
@@ -226,21 +228,3 @@ def _reduced_too_little(values: Tensor, count: int) -> str:
     if values.dim() > 1 and len(values) == count:
         return "several"
     return "flat" if values.dim() and values.numel() > count and values.numel() % count == 0 else "scalar"
-
-
-def _identity(function: Any) -> str:
-    """The name of ours, whose modules move; of others also the module, and a digest of code and what it holds on to."""
-    if function is None:
-        return "none"
-    if isinstance(function, partial):
-        return f"partial({_identity(function.func)}, {function.args!r}, {function.keywords!r})"
-    module = str(getattr(function, "__module__", ""))
-    ours = module.startswith("gradscape.")
-    name = f"{'gradscape' if ours else module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
-    code = getattr(function, "__code__", None)
-    if code is None or ours:
-        return f"{name}({function!r})" if isinstance(function, nn.Module) else name
-    constants = [constant for constant in code.co_consts if not isinstance(constant, CodeType)]
-    held = [cell.cell_contents for cell in function.__closure__ or ()]
-    content = repr((code.co_code, constants, code.co_names, held, function.__defaults__, function.__kwdefaults__))
-    return f"{name}#{hashlib.sha256(content.encode()).hexdigest()[:8]}"

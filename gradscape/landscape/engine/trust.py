@@ -1,30 +1,31 @@
 """Whether a traced network may stand in for the module: both are asked the same and compared."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, final
 
-import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from gradscape.landscape.engine.blocks import Block
+from gradscape.landscape.engine.followed import needs_refreshing
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_batch_norms, trace
 from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
 from gradscape.landscape.engine.network import ready_network
 from gradscape.landscape.engine.plan import plain_plan
-from gradscape.landscape.engine.task import judged_by_role, same_output
+from gradscape.landscape.engine.task import call, judged_by_role, same_output
 from gradscape.landscape.engine.work import Work
 
-__all__ = ["explained", "known_graph", "reads_network", "trusted_graph"]
+__all__ = ["check_handles", "explained", "known_graph", "reads_network", "specimen", "trusted_graph"]
 
 _GRAPH_TOLERANCE = 1e-3  # of the largest output or loss: what folding and fusing may change far from the origin
+_READ_IMAGES = 4
 _SAME_OUTPUT = 1e-5  # of the largest loss, where loss and metric are given the very same output
 
 
 @dataclass(frozen=True, eq=False)
-class _Answer:
+class _Expected:
     """What the module itself gave for some images at a position."""
 
     position: list[float]
@@ -65,6 +66,8 @@ def trusted_graph(work: Work) -> FoldedGraph:
     # Each comparison uncovers a value that tracing may have frozen: a number of images by fewer of them, a weight by a
     # point away from the origin.
     half = work.first.part(0, -(-work.first.count // 2))
+    if needs_refreshing(work.model, work.directions, half.inputs, work.task.forward):
+        raise TracingError("its own train() or eval() merges or caches weights that move")
     positions = work.coordinates[work.probes()].tolist()
     asked = [(position, work.first) for position in positions] + [(positions[0], half)]
     # The module is asked first, and is back in its place when the traced network copies the origin from it.
@@ -91,8 +94,7 @@ def reads_network(work: Work) -> bool:
     module is elsewhere.
     """
     with moving(work.model, work.directions) as move_to:
-        tensors, names = named_tensors(work.model), moving_names(work.directions)
-        watch = _Watch({_storage(tensor) for name, tensor in tensors.items() if name in names})
+        watch = _Watch(_moving_tensors(work))
         for position in work.coordinates[work.probes()[1:]].tolist():
             here = _ask(work, position, work.first, move_to)
             move_to([0.0] * len(position))
@@ -103,49 +105,83 @@ def reads_network(work: Work) -> bool:
     return False
 
 
+def specimen(work: Work) -> dict[str, Tensor]:
+    """What the module itself gives for the first images at the farthest point, to be compared across processes."""
+    with moving(work.model, work.directions) as move_to:
+        farthest = work.coordinates[work.probes()[:2][-1]].tolist()
+        return {role: values.cpu() for role, values in _ask(work, farthest, work.first, move_to).judged.items()}
+
+
+def check_handles(work: Work) -> None:
+    """Refuse functions of the user's that read the weights through their old memory, which does not move.
+
+    Raises:
+        ValueError: They call torch with what `.data` or `.detach()` of a weight gave before.
+    """
+    still, task = _Watch(_moving_tensors(work)), work.task
+    images = work.first.part(0, min(work.first.count, _READ_IMAGES))
+    with moving(work.model, work.directions) as move_to:
+        move_to(work.coordinates[work.probes()[:2][-1]].tolist())
+        with still if task.forward is not call else nullcontext():
+            output = task.forward(work.model, images.inputs)
+        role = "forward" if still.seen else "loss` or `metric"
+        with still:
+            _judged(work, output, images)
+    if still.seen:
+        raise ValueError(
+            f"`{role}` reads weights of the network through `.data` or `.detach()` of them that was taken before, and "
+            "these do not move: read the parameters themselves, or call the network"
+        )
+
+
 @final
 class _Watch(TorchFunctionMode):
-    """Sees whether torch is called with tensors of certain storages, also with views of them or lists.
+    """Sees whether torch is called with certain tensors, also with views of them or lists.
 
     Args:
-        storages: Addresses, as `_storage` gives them.
+        tensors: It is their present memory that counts.
     """
 
-    def __init__(self, storages: set[int]) -> None:
+    def __init__(self, tensors: Iterable[Tensor]) -> None:
         super().__init__()
         self.seen = False
-        self._storages = storages
+        self._ranges = [(tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes) for tensor in tensors]
 
     def __torch_function__(
         self, function: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
         """Look at what a function of torch is called with, and call it."""
-        self.seen |= self._holds((args, kwargs))
+        self.seen = self.seen or self._holds((args, kwargs))
         return function(*args, **(kwargs or {}))
 
     def _holds(self, given: Any) -> bool:
         if isinstance(given, Tensor):
-            return given.layout == torch.strided and _storage(given) in self._storages
+            try:
+                address = given.data_ptr()
+            except (RuntimeError, NotImplementedError):  # of torch.func's wrappers, or without memory of its own
+                return False
+            return any(start <= address < stop for start, stop in self._ranges)
         if isinstance(given, Mapping):
             return any(map(self._holds, given.values()))
         return isinstance(given, (tuple, list)) and any(map(self._holds, given))
 
 
-def _storage(tensor: Tensor) -> int:
-    return tensor.untyped_storage().data_ptr()
+def _moving_tensors(work: Work) -> list[Tensor]:
+    names = moving_names(work.directions)
+    return [tensor for name, tensor in named_tensors(work.model).items() if name in names]
 
 
-def _ask(work: Work, position: list[float], images: Block, move_to: Callable[[Sequence[float]], None]) -> _Answer:
+def _ask(work: Work, position: list[float], images: Block, move_to: Callable[[Sequence[float]], None]) -> _Expected:
     move_to(position)
     output = work.task.forward(work.model, images.inputs)
-    return _Answer(position, images, output, _judged(work, output, images))
+    return _Expected(position, images, output, _judged(work, output, images))
 
 
 def _judged(work: Work, output: Any, images: Block) -> dict[str, Tensor]:
     return judged_by_role(output, images.labels, images.count, work.task)
 
 
-def _compare(work: Work, answer: _Answer, output: Any) -> None:
+def _compare(work: Work, answer: _Expected, output: Any) -> None:
     """Compare what the traced network gives with what the module gave, while both are at the position.
 
     Raises:

@@ -8,7 +8,7 @@ from typing import Any, Literal, final
 
 import numpy as np
 
-from gradscape._names import tell_apart
+from gradscape._names import tell_apart, telling_parts
 from gradscape.data import load_split
 from gradscape.figures.surfaces.pages import figure_comparison, figure_scaled
 from gradscape.figures.surfaces.wording import model_name, result_names
@@ -126,7 +126,9 @@ class SurfaceFigure(PaperFigure):
             files, about = self._find(inputs), ""
         surfaces = [Surface.load(file) for file in files]
         _check_grids(inputs.name, surfaces)
-        names = tell_apart([[short_name(name) for name in result_names(surfaces)]])
+        known = [short_name(name) for name in result_names(surfaces)]
+        own = telling_parts([file.absolute().with_suffix("") for file in files])
+        names = tell_apart([known, [f"{name} ({part})" for name, part in zip(known, own, strict=True)]])
         titles = [self.titles.get(name, name) for name in names]
         if self.with_original:
             assert self.scale != "raw", "what stands beside the original must be scaled"

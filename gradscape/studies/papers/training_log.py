@@ -7,7 +7,7 @@ from typing import Any, final
 
 import numpy as np
 
-from gradscape._names import tell_apart
+from gradscape._names import tell_apart, telling_parts
 from gradscape.models import count_parameters, load_checkpoint
 from gradscape.studies.papers.wording import short_name, training_data
 from gradscape.training import load_metrics
@@ -39,8 +39,8 @@ class TrainingLog:
 def load_logs(paths: Sequence[Path]) -> list[TrainingLog]:
     """Read run folders of `gradscape train`, their metrics.csv, or checkpoints, under titles that tell them apart.
 
-    A title is the network's name without its options; without a checkpoint, or where two are alike, the folder's name;
-    where these are alike too, they are numbered.
+    A title is the network's name without its options; without a checkpoint the folder's name; where two are alike, what
+    the folders' paths do not share.
 
     Args:
         paths: Folders and files that are there.
@@ -51,7 +51,8 @@ def load_logs(paths: Sequence[Path]) -> list[TrainingLog]:
     logs = [_load(path) for path in paths]
     folders = [_folder(path).name for path in paths]
     networks = [short_name(log.meta["name"]) if log.meta else folder for log, folder in zip(logs, folders, strict=True)]
-    return [replace(log, title=title) for log, title in zip(logs, tell_apart([networks, folders]), strict=True)]
+    titles = tell_apart([networks, telling_parts([_folder(path) for path in paths])])
+    return [replace(log, title=title) for log, title in zip(logs, titles, strict=True)]
 
 
 def describe_logs(logs: Sequence[TrainingLog]) -> str:

@@ -12,7 +12,7 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
 from gradscape.landscape import Surface
-from gradscape.studies.report.commands import command, data_options, network_paths
+from gradscape.studies.report.commands import command, data_options, function_options, network_paths
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, together
@@ -86,7 +86,9 @@ def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
 
 def _run(found: Found[Surface]) -> object:
     """What surfaces of one run share."""
-    settings = {name: found.meta.get(name) for name in ("data", "split", "images", "direction_file", *_MAKING)}
+    settings = {
+        name: found.meta.get(name) for name in ("data", "split", "images", "functions", "direction_file", *_MAKING)
+    }
     return [str(_run_folder(found)), settings, found.result.alphas.tolist(), found.result.betas.tolist()]
 
 
@@ -113,7 +115,7 @@ def _rebuild(group: _Group) -> list[str]:
 def _command(group: _Group, seeds: Sequence[int], output: Path) -> str:
     first = group[0][1]
     meta = first.meta
-    parts: list[object] = [*network_paths(group), *data_options(first), *_grid(first.result)]
+    parts: list[object] = [*network_paths(group), *data_options(first), *function_options(first), *_grid(first.result)]
     for name, usual in _MAKING.items():
         if meta.get(name, usual) != usual:
             parts += [f"--{name}", meta[name]]

@@ -9,7 +9,7 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.landscape import Line
-from gradscape.studies.report.commands import UNKNOWN, command, data_options, network_path
+from gradscape.studies.report.commands import UNKNOWN, command, data_options, function_options, network_path
 from gradscape.studies.report.definition import ReportKind, Shown
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, owned
@@ -58,7 +58,7 @@ def _command(network: ReportedNetwork, found: Found[Line]) -> str:
     alphas, meta = found.result.alphas, found.meta
     between = "other" in meta
     parts: list[object] = [network_path(network), *([UNKNOWN] if between else [])]
-    parts += [*data_options(found), "--steps", len(alphas)]
+    parts += [*data_options(found), *function_options(found), "--steps", len(alphas)]
     if not between:
         parts += ["--span", f"{np.abs(alphas).max():g}", "--seed", meta.get("seed", 0)]
     return command("line", *parts, "-o", found.path.parent)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradscape._digest import digest_model
-from gradscape._names import one_line, path_tails
+from gradscape._names import one_line, telling_parts
 from gradscape.studies.report.collect import Findings
 from gradscape.studies.report.found import BEST, LAST, ReportedNetwork, ReportedNetworks
 from gradscape.studies.report.kinds import KINDS
@@ -40,12 +40,12 @@ def _add_checkpoints(findings: Findings, networks: ReportedNetworks) -> None:
 
 
 def _give_titles(networks: Sequence[ReportedNetwork]) -> None:
-    """Call networks by their names; those of one name by the end of their path too, and by numbers where it is one."""
+    """Call networks by their names; those of one name by what their paths do not share, too, else by numbers."""
     names = [network.name for network in networks]
     for name in {name for name in names if names.count(name) > 1}:
         alike = [network for network in networks if network.name == name]
-        for network, tail in zip(alike, path_tails([_path(network) for network in alike]), strict=True):
-            network.title = f"{name} ({tail})"
+        for network, own in zip(alike, telling_parts([_path(network) for network in alike]), strict=True):
+            network.title = f"{name} ({own})"
     for network in networks:
         network.title = network.title or network.name
     titles = [network.title for network in networks]

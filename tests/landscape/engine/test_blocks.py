@@ -68,7 +68,7 @@ OUTPUTS = [_Pair, _Frozen, _Slotted, _Attributed, _Mirrored, _ByField]
 
 
 @pytest.mark.parametrize("kind", OUTPUTS)
-def test_an_output_stays_of_its_kind_and_its_attributes_are_mapped(kind: type) -> None:
+def test_an_output_stays_of_its_kind_and_its_attributes_are_mapped(kind: Any) -> None:
     logits = torch.rand(6, 3)
     output = kind(logits=logits)
     part = map_tensors(lambda tensor: tensor[:2], output)
@@ -128,7 +128,9 @@ def test_the_default_loss_finds_the_logits_in_every_form(kind: Any) -> None:
     net, data = _Net(kind), _data()
     directions = random_directions(net, seed=0)
     surface = evaluate_surface(net, data, directions, AXIS, AXIS[:2], precision="fp32")
-    plain = evaluate_surface(net, data, directions, AXIS, AXIS[:2], forward=lambda model, x: model.linear(x))
+    plain = evaluate_surface(
+        net, data, directions, AXIS, AXIS[:2], forward=lambda model, x: model.get_submodule("linear")(x)
+    )
     assert surface.loss == pytest.approx(plain.loss, rel=1e-6)
     assert (surface.error == plain.error).all()
     assert surface.origin.loss == pytest.approx(F.cross_entropy(net.linear(data[0][0]), data[0][1]).item(), rel=1e-6)
@@ -156,7 +158,7 @@ def _Attributed_of(logits: Tensor) -> _Attributed:
     [
         (
             lambda logits: (logits, logits.square()),
-            r"`forward` must say which part .*0: \(40, 3\), 1: \(40",
+            r"`forward` must say which part .*0: \(32, 3\), 1: \(32",
         ),
         (lambda logits: {"text": "no", "score": None}, "`model` must give tensors, but it gives dict"),
         (lambda logits: (logits[:, None], 1), "`forward` must say which part"),

@@ -38,7 +38,7 @@ class _Loader:
         return iter(self._batches)
 
 
-def _net(classes: int = 4) -> nn.Module:
+def _net(classes: int = 4) -> nn.Sequential:
     torch.manual_seed(3)
     return nn.Sequential(nn.Linear(6, classes))
 
@@ -62,7 +62,7 @@ def _surface(net: nn.Module, labels: Any, *, images: Tensor | None = None, **opt
 def _moved(net: nn.Module) -> nn.Module:
     """The network at the grid's first point."""
     first, second = random_directions(net, seed=1)
-    moved = _net(net[0].out_features)  # type: ignore[index, arg-type, union-attr]
+    moved = _net(len(net.get_parameter("0.bias")))
     for name, tensor in moved.named_parameters():
         tensor.data = net.get_parameter(name).data + AXIS[0] * (first[name] + second[name])
     return moved
@@ -134,7 +134,7 @@ def test_a_function_that_ignores_a_label_is_found_out() -> None:
 
 def test_a_sure_network_whose_loss_is_0_is_not_taken_for_one() -> None:
     net = _net()
-    net[0].weight.data *= 1e4  # type: ignore[index, union-attr, operator]
+    net.get_parameter("0.weight").data *= 1e4
     labels = net(_images()).argmax(1)
     labels[labels == 0] = 1
 
@@ -161,6 +161,8 @@ SINGLE = {
     ),
     "(N, 1), bool": (lambda y: y.bool(), lambda o, y: F.soft_margin_loss(o[:, 0], 2.0 * y - 1, reduction="none")),
     "(N, 1), numbers of that shape": (lambda y: y[:, None].float(), nn.BCEWithLogitsLoss(reduction="none")),
+    "weighted": (lambda y: y[:, None].float(), nn.BCEWithLogitsLoss(pos_weight=torch.tensor(3.0), reduction="none")),
+    "−1 and 1": (lambda y: 2 * y - 1, lambda o, y: (1 - o[:, 0] * y).clamp(min=0)),
     "ours": (lambda y: y, bce_with_logits),
 }
 
@@ -176,6 +178,13 @@ def test_the_error_of_one_logit_is_on_which_side_of_0_it_lies(labelled: Callable
     assert surface.origin.error == pytest.approx(14 / IMAGES)
     wrong = ((_moved(net)(_images())[:, 0] > 0) != noisy).double().mean().item()
     assert surface.error[0, 0] == pytest.approx(wrong)
+
+
+def test_later_labels_are_on_one_of_the_two_sides_too() -> None:
+    labels = _labels(2)[:, None].float()
+    labels[-1] = 0.7
+    with pytest.raises(ValueError, match=r"labels from 0 to 1, .* but one is 0\.69"):
+        _surface(_net(1), labels, loss=nn.BCEWithLogitsLoss(reduction="none"))
 
 
 def test_losses_that_are_torchs_are_its_means() -> None:
@@ -208,7 +217,7 @@ REFUSED: dict[str, tuple[int, Any, dict[str, Any], str]] = {
     "soft labels": (4, torch.rand(IMAGES, 4).softmax(1), {}, "`metric` is the top-1 error.* give metric=None"),
     "several labels, their own loss": (4, torch.ones(IMAGES, 4), {"loss": bce_with_logits}, "give metric=None"),
     "labels (N, 1)": (4, _labels()[:, None], {}, r"takes class indices \(N\).* but they are int64 \(N, 1\)"),
-    "numbers": (4, torch.rand(IMAGES), {}, r"but they are float32 \(N\): give the `loss`"),
+    "numbers": (4, torch.rand(IMAGES), {}, r"but they are float32 \(N\) for .*: give the `loss`"),
     "one logit and the default loss": (
         1,
         _labels(2),
@@ -222,7 +231,7 @@ REFUSED: dict[str, tuple[int, Any, dict[str, Any], str]] = {
         {"loss": mse},
         "`metric` must be told.*metric=gradscape.landscape.binary",
     ),
-    "−1 and 1": (1, 2 * _labels(2) - 1, {"loss": mse}, "`batches` must have labels from 0 to 1"),
+    "three labels and one number": (1, _labels(3), {"loss": mse}, "`metric` is right or wrong.* give metric=None"),
     "missing labels": (
         1,
         torch.full((IMAGES,), torch.nan),
@@ -250,7 +259,9 @@ def test_what_does_not_fit_is_refused_with_the_argument_to_give(
 def test_probabilities_are_not_taken_for_logits(ends_in: nn.Module) -> None:
     several = isinstance(ends_in, nn.Softmax)
     net = nn.Sequential(_net(4 if several else 1), ends_in)
-    loss = {} if several else {"loss": lambda o, y: F.binary_cross_entropy(o[:, 0], y.float(), reduction="none")}
+    loss: dict[str, Any] = (
+        {} if several else {"loss": lambda o, y: F.binary_cross_entropy(o[:, 0], y.float(), reduction="none")}
+    )
     with pytest.raises(ValueError, match="the model gives probabilities" if several else "`metric` must be told"):
         _surface(net, _labels(4 if several else 2), **loss)
     if several:
@@ -300,6 +311,30 @@ def test_a_loss_of_each_pixel_is_told_how_to_be_reduced() -> None:
 def test_losses_of_another_shape_say_what_is_to_be_done(loss: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         _surface(_net(), _labels(), loss=loss)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8, torch.int32])
+def test_class_indices_of_any_kind_of_integer_are_taken(dtype: torch.dtype) -> None:
+    labels = _labels(2)
+    found, usual = (_surface(_net(2), given) for given in (labels.to(dtype), labels))
+    np.testing.assert_array_equal(found.loss, usual.loss)
+    np.testing.assert_array_equal(found.error, usual.error)
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            torch.zeros(24, 6, dtype=torch.int64),
+            r"but they are int64 \(N, 6\) for outputs float32 \(N, 5, 4, 6\): give the `loss`",
+        ),
+        (torch.zeros(24, dtype=torch.int64), r"one label an image, but the model gives float32 \(N, 5, 4, 6\)"),
+        (torch.zeros(24, 4, 6, dtype=torch.int64), r"\(24, 4, 6\): it is unreduced"),
+    ],
+)
+def test_the_default_loss_of_maps_is_told_what_to_give(labels: Tensor, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        _surface(_Pixels(), labels, images=torch.rand(24, 3, 4, 6))
 
 
 def test_losses_in_a_column_are_taken() -> None:

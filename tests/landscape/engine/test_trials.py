@@ -232,17 +232,16 @@ def test_a_plan_that_traces_is_refused_for_a_model_that_cannot_be(tmp_path: Path
 
 
 def test_points_side_by_side_are_refused_where_the_network_is_read(
-    tmp_path: Path, clocks: Callable[[int], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     net = small_net()
-    plan = next(
-        path
-        for path in (tmp_path / f"{seed}.h5" for seed in range(20))
-        if clocks(int(path.stem)) is None and _surface(net, path=path).meta["plan"]["points_per_forward"] > 1
-    )
+    monkeypatch.setattr(trials, "_TINY", math.inf)
+    monkeypatch.setattr(trials, "_SIDE_BY_SIDE", 3)
+    monkeypatch.setattr(trials, "_OTHER_FORM", 0.0)
+    assert _surface(net, path=tmp_path / "s.h5").meta["plan"]["points_per_forward"] == 3
     decay = lambda output, labels: output[:, 0] + net.get_parameter("7.weight").norm()  # noqa: E731
     with pytest.raises(ValueError, match="`plan` evaluates several points at once, but `loss` or `metric` reads"):
-        _surface(net, plan=plan, loss=decay)
+        _surface(net, plan=tmp_path / "s.h5", loss=decay)
 
 
 def test_a_file_of_the_original_tool_has_no_plan(tmp_path: Path) -> None:

@@ -159,3 +159,50 @@ def test_a_graph_that_stands_still_is_found_out_although_the_line_begins_at_the_
     line = evaluate_line(net, [(IMAGES, LABELS)], direction, [0.0, 0.5, 1.0])
     assert not line.meta["plan"]["traced"]
     assert len(np.unique(line.loss)) == 3
+
+
+def _by_function(net: nn.Module, parameters: dict[str, Tensor], points: Tensor) -> Tensor:
+    """A residual per point, the way torch.func writes it."""
+
+    def value(point: Tensor) -> Tensor:
+        return torch.func.functional_call(net, parameters, (point[None],)).sum()
+
+    return (torch.func.vmap(torch.func.grad(value))(points).sum(dim=1) - 1).square()
+
+
+@pytest.mark.parametrize("form", ["graph", "side by side"], indirect=True)
+def test_a_loss_in_the_style_of_torch_func_follows_the_parameters(form: str) -> None:
+    net = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 5)).eval()
+    points = torch.rand(40, 4)
+    loss = lambda _, given: _by_function(net, dict(net.named_parameters()), given)  # noqa: E731
+    surface = _surface(net, [(points, points)], loss=loss, metric=None)
+    expected = _truth(
+        net,
+        random_directions(net, seed=0),
+        lambda other: _by_function(other, dict(other.named_parameters()), points),
+    )
+    np.testing.assert_allclose(surface.loss, expected, rtol=1e-5)
+    assert surface.meta["plan"]["points_per_forward"] == 1
+
+
+@pytest.mark.parametrize("role", ["loss", "metric", "forward"])
+def test_weights_that_were_detached_before_do_not_move_and_are_refused(role: str) -> None:
+    net = small_net()
+    held = {name: parameter.detach() for name, parameter in net.named_parameters()}
+    weight = net.get_parameter("7.weight").data
+    functions = {
+        "loss": lambda output, labels: output[:, 0] + 0.1 * weight.square().sum(),
+        "metric": lambda output, labels: (output[:, 0] > -1e9) & (torch.stack([held["0.weight"].sum()])[0] > -1e9),
+        "forward": lambda model, inputs: torch.func.functional_call(model, held, (inputs,)),
+    }
+    with pytest.raises(ValueError, match=f"{role}.*reads weights of the network through `.data` or `.detach"):
+        _surface(net, [(IMAGES, LABELS)], **{role: functions[role]})
+
+
+def test_the_distance_to_weights_copied_before_is_a_loss_like_any_other() -> None:
+    net = small_net()
+    start = net.get_parameter("7.weight").detach().clone()
+    loss = lambda _, labels: (net.get_parameter("7.weight") - start).square().sum().expand(len(labels))  # noqa: E731
+    surface = _surface(net, [(IMAGES, LABELS)], loss=loss)
+    assert surface.origin.loss == 0
+    assert surface.loss.max() > 0

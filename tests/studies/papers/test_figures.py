@@ -237,8 +237,8 @@ def test_two_networks_of_one_name_are_told_apart(saved: Saved, photographs: list
     twins = [save_network(tmp_path / folder, "resnet20+ba2m", seed=len(folder)) for folder in ("a", "bb")]
     renamed = [path.rename(path.with_name(f"{number}.safetensors")) for number, path in enumerate(twins)]
     make_figure("ba2m:3", renamed, tmp_path, images=photographs[:1])
-    assert set(arrays_of(tmp_path, "ba2m:3")) == {"images", "0", "1"}
-    assert "test accuracy: 0 (resnet20+ba2m) not recorded, 1 (resnet20+ba2m) not recorded" in caption(
+    assert set(arrays_of(tmp_path, "ba2m:3")) == {"images", "a-0", "bb-1"}
+    assert "test accuracy: a-0 (resnet20+ba2m) not recorded, bb-1 (resnet20+ba2m) not recorded" in caption(
         tmp_path, "ba2m:3"
     )
 

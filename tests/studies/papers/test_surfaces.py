@@ -129,8 +129,8 @@ def test_two_surfaces_of_one_network_are_told_apart(save: Save, tmp_path: Path) 
     paths = [save("upanet16", seed, folder=str(seed), seed=0) for seed in (1, 2)]
     make_figure("upanets:14", paths, tmp_path)
     arrays, caption = shown(tmp_path, "upanets:14")
-    np.testing.assert_allclose(arrays["2-upanet16.loss"], bowl(2), rtol=1e-6)
-    assert "1-upanet16: loss at the origin" in caption
+    np.testing.assert_allclose(arrays["upanet16 (2).loss"], bowl(2), rtol=1e-6)
+    assert "upanet16 (1): loss at the origin" in caption
 
 
 def test_checkpoints_are_evaluated_with_the_figures_range_and_kept(tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_networks_of_one_name_are_told_apart_by_their_folders(tmp_path: Path) ->
     for seed in range(3):
         save_network(tmp_path / f"seed{seed}" / "run", "resnet20", seed=seed)
     titles = [network.title for network in networks_in(tmp_path)]
-    assert titles == [f"resnet20 (seed{seed}/run/resnet20)" for seed in range(3)]
+    assert titles == [f"resnet20 (seed{seed})" for seed in range(3)]
 
 
 def test_checkpoints_in_one_folder_are_told_apart_by_their_files(tmp_path: Path) -> None:
