@@ -77,7 +77,7 @@ _SHOWN: dict[str, _Shown] = {
     "pit_ti_distilled_224": _Shown(places=tokens(before=2), options={"img_size": (64, 96)}),
     "pnasnet5large": _Shown((96, 139)),
     "pvt_v2_b0": _Shown(),
-    "qwen3_vit_88m": _Shown(places=None, options={"depth": 2}),
+    "qwen3_vit_88m": _Shown(places=None, options={"depth": 2, **_NARROW}),
     "sequencer2d_s": _Shown((64, 96), places=CHANNELS_LAST),
     "swin_tiny_patch4_window7_224": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4}),
     "swinv2_tiny_window8_256": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4}),
