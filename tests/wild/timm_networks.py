@@ -23,8 +23,8 @@ class _Shown:
 
 
 _CONVOLUTIONAL = """
-convmixer_768_32 cpubone_nano cs3darknet_focus_s csatv2 cspnext_tiny davit_tiny densenet121 dla46x_c dpn48b
-edgenext_xx_small efficientvim_m1 efficientvit_b0 ese_vovnet19b_slim_dw fasternet_t0 fastvit_t8 focalnet_tiny_srf
+convmixer_768_32 cpubone_nano cs3darknet_focus_s csatv2 cspnext_tiny densenet121 dla46x_c dpn48b
+edgenext_xx_small efficientvim_m1 efficientvit_b0 ese_vovnet19b_slim_dw fasternet_t0 fastvit_t8
 gernet_s ghostnet_050 hardcorenas_b hgnetv2_b0 hrnet_w18_small iformer_t inception_next_atto lcnetv2_small
 legacy_seresnet18 legacy_xception lowformer_b0 mobilenetv3_small_050 mobilenetv4_conv_small_035 mobileone_s1
 mobilevit_xxs mobilevitv2_050 nextvit_small nf_regnet_b0 poolformer_s12 rdnet_tiny regnetx_002 repghostnet_050
@@ -33,6 +33,8 @@ starnet_s050 swiftformer_xs test_byobnet test_convnext test_efficientnet test_nf
 """
 
 _NARROW = {"embed_dim": 96, "num_heads": 4}
+
+_SHALLOW = (1, 1, 2, 1)
 
 _SHOWN: dict[str, _Shown] = {
     **{name: _Shown() for name in _CONVOLUTIONAL.split()},
@@ -54,9 +56,11 @@ _SHOWN: dict[str, _Shown] = {
     "efficientvit_m0": _Shown((224, 224)),
     "eva02_tiny_patch14_224": _Shown((56, 84), places=tokens(before=1), options={"depth": 3, "img_size": (56, 84)}),
     "vit_tiny_patch16_dinov3_qkvb": _Shown(places=tokens(before=5), options={"depth": 3, "img_size": (64, 96)}),
-    "gcvit_xxtiny": _Shown(options={"img_size": (224, 224)}, size=(224, 224)),
+    "gcvit_xxtiny": _Shown((224, 224)),
     "gemma4_vit_167m": _Shown(places=None, options={"depth": 2}),
-    "hiera_tiny_224": _Shown((224, 224), places=tokens()),
+    "davit_tiny": _Shown(options={"depths": _SHALLOW}),
+    "focalnet_tiny_srf": _Shown(),
+    "hiera_tiny_224": _Shown((224, 224), places=tokens(), options={"stages": _SHALLOW}),
     "sam2_hiera_tiny": _Shown((128, 192), places=CHANNELS_LAST),
     "inception_resnet_v2": _Shown((107, 139)),
     "inception_v3": _Shown((107, 139)),
@@ -70,7 +74,7 @@ _SHOWN: dict[str, _Shown] = {
     "mixer_s32_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96)}),
     "resmlp_12_224": _Shown((64, 96), places=tokens(), options={"img_size": (64, 96)}),
     "mobilenetv5_300m": _Shown(options={"channel_multiplier": 0.25}),
-    "mvitv2_tiny": _Shown(places=tokens(), options={"img_size": (64, 96), "depths": (1, 1, 2, 1)}),
+    "mvitv2_tiny": _Shown(places=tokens(), options={"img_size": (64, 96)}),
     "naflexvit_base_patch16_gap": _Shown(places=tokens(), options={"depth": 2, **_NARROW}),
     "nasnetalarge": _Shown((96, 139), options={"stem_size": 32, "num_features": 1056, "channel_multiplier": 2}),
     "nest_tiny": _Shown((224, 224)),
@@ -78,10 +82,14 @@ _SHOWN: dict[str, _Shown] = {
     "pnasnet5large": _Shown((96, 139)),
     "pvt_v2_b0": _Shown(),
     "qwen3_vit_88m": _Shown(places=None, options={"depth": 2, **_NARROW}),
-    "sequencer2d_s": _Shown((64, 96), places=CHANNELS_LAST),
-    "swin_tiny_patch4_window7_224": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4}),
-    "swinv2_tiny_window8_256": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4}),
-    "swinv2_cr_tiny_224": _Shown(options={"img_size": (64, 96), "window_size": 4}),
+    "sequencer2d_s": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96), "layers": _SHALLOW}),
+    "swin_tiny_patch4_window7_224": _Shown(
+        places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4, "depths": _SHALLOW}
+    ),
+    "swinv2_tiny_window8_256": _Shown(
+        places=CHANNELS_LAST, options={"img_size": (64, 96), "window_size": 4, "depths": _SHALLOW}
+    ),
+    "swinv2_cr_tiny_224": _Shown(options={"img_size": (64, 96), "window_size": 4, "depths": _SHALLOW}),
     "tiny_vit_5m_224": _Shown((64, 96)),
     "tnt_s_patch16_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
     "twins_pcpvt_small": _Shown(places=tokens()),
