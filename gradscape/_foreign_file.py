@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,11 @@ class _Unread:
 
 
 def _read_pickle(path: Path) -> Any:
+    if _is_script(path):
+        raise ValueError(
+            f"{path} must be a state dict saved by torch, and is not: it holds a TorchScript program; nothing in it "
+            "was executed; save `model.state_dict()` alone where it was made"
+        )
     # torch stops at the first type that it does not know to be harmless and says its name. We then read again with a
     # stand-in in that place, so that neither the type's module is imported nor any of its code runs.
     stand_ins: dict[str, type[_Unread]] = {}
@@ -90,6 +96,14 @@ def _read_pickle(path: Path) -> Any:
                     "executed; save `model.state_dict()` alone where it was made"
                 ) from error
             stand_ins[name] = type("_UnreadNamed", (_Unread,), {"name": name})
+
+
+def _is_script(path: Path) -> bool:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:  # an old file, or a damaged one, of which torch knows more
+        return False
 
 
 def _states(found: Any, place: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -125,6 +125,15 @@ def test_a_whole_module_is_named_and_refused_in_one_plain_sentence(tmp_path: Pat
     assert len(str(caught.value)) < 400
 
 
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_a_torchscript_program_is_refused_by_its_name(tmp_path: Path) -> None:
+    torch.jit.trace(nn.Linear(2, 3), torch.zeros(1, 2)).save(str(tmp_path / "x.pt"))
+    with pytest.raises(
+        ValueError, match=r"x.pt must be a state dict .*: it holds a TorchScript program; nothing in it"
+    ):
+        read_foreign_states(tmp_path / "x.pt")
+
+
 def test_weights_of_an_unknown_type_are_refused_by_name_and_not_left_out(tmp_path: Path) -> None:
     odd: Any = argparse.Namespace(codes=torch.zeros(2))
     torch.save({**_network().state_dict(), "0.scale": odd}, tmp_path / "x.pt")

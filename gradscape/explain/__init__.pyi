@@ -11,6 +11,7 @@ from .fusion import fusion_maps, list_blocks
 from .fusion_map import FusionMaps
 from .guided import guided_backprop, guided_gradcam
 from .heatmap import Heatmaps
+from .layout import Layout
 from .procrustes import align_embeddings
 from .randomization import Randomization, randomize_parameters
 from .rollout import attention_rollout
@@ -26,6 +27,7 @@ __all__ = [
     "Features",
     "FusionMaps",
     "Heatmaps",
+    "Layout",
     "Mean",
     "Randomization",
     "align_embeddings",

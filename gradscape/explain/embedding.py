@@ -16,8 +16,10 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
 from gradscape._provenance import current_versions
 from gradscape.explain.embedding_backends import find_backend
+from gradscape.explain.embedding_distances import equal_rows
 from gradscape.explain.embedding_features import Features, extract_features
 from gradscape.explain.embedding_quality import EmbeddingQuality, measure_quality
+from gradscape.explain.embedding_spread import spread_out
 
 __all__ = ["Embedding", "embed"]
 
@@ -35,7 +37,8 @@ class Embedding:
         labels: (N,) int64.
         layer: Where the features come from.
         backend: "sklearn", "opentsne" or "umap".
-        perplexity: About how many neighbors of each image counted, after lowering it for few images.
+        perplexity: About how many neighbors of each image counted, after lowering it for few images; for UMAP the
+            number of neighbors.
         seed: Of the method.
         quality: How far the plane can be believed.
         classes: Names of the classes, which labels are indices into; None where unknown.
@@ -68,13 +71,19 @@ class Embedding:
 
     def _repr_html_(self) -> str:
         title = f"{len(self)} images by {self.layer}: {self.backend}, perplexity {self.perplexity:g}, seed {self.seed}"
-        rows = [(name.replace("_", " "), value) for name, value in asdict(self.quality).items()]
+        figures = asdict(self.quality)
+        errors = figures.pop("standard_errors")
+        rows = [
+            (name.replace("_", " "), f"{value:.4g} ± {errors[name]:.2g}" if name in errors else value)
+            for name, value in figures.items()
+            if value is not None
+        ]
         return html_table(title, ("quality", "value"), rows)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to one `.npz` file."""
         # JSON knows no NaN.
-        quality = {name: None if math.isnan(value) else value for name, value in asdict(self.quality).items()}
+        quality = {name: None if value != value else value for name, value in asdict(self.quality).items()}
         named = {name: getattr(self, name) for name in ("layer", "backend", "perplexity", "seed", "classes")}
         arrays = {"points": self.points, "labels": self.labels}
         save_arrays(path, arrays, {**self.meta, "embedding": {**named, "quality": quality}})
@@ -89,7 +98,8 @@ class Embedding:
         """
         arrays, named, meta = load_result(path, "embedding", called="an embedding")
         quality: dict[str, Any] = {
-            name: math.nan if value is None else value for name, value in named.pop("quality").items()
+            name: math.nan if value is None and name != "sample" else value
+            for name, value in named.pop("quality").items()
         }
         classes = named.pop("classes")
         return cls(
@@ -115,7 +125,9 @@ def embed(
 
     t-SNE starts from the principal components and ends at the same points for the same seed, features and version
     of the library; it runs on one thread. Features differ in their last bits between devices and numbers of
-    threads, which is enough to change a picture.
+    threads, which is enough to change a picture. Images that repeat others are said; where they mislead a tree,
+    which shows in a divergence lower than the picture's own, scikit-learn's exact method (up to 2,000 images) or
+    openTSNE's interpolation takes over.
 
     Args:
         model: Any module; afterwards it is as it was.
@@ -123,8 +135,9 @@ def embed(
             their `classes`, else from the model's `labels`, where they have them.
         layer: A module's name; None: what the last linear layer takes in. See `extract_features`.
         backend: "sklearn" or "opentsne" (t-SNE, openTSNE being faster from 5,000 images on), or "umap".
-        perplexity: About how many neighbors of each image count, at least 1; lowered to (N − 1)/3 where that is
-            less, since t-SNE looks at three times as many. For UMAP the number of neighbors.
+        perplexity: About how many neighbors of each image count, at least 1; for t-SNE lowered to (N − 1)/3 where
+            that is less, since it looks at three times as many. For UMAP the number of neighbors, a whole one from 2
+            to N − 1.
         seed: Of the method.
 
     Returns:
@@ -132,8 +145,9 @@ def embed(
 
     Raises:
         TypeError: The batches are no pairs, or the layer returns no tensor.
-        ValueError: Fewer than 5 images, features that are not finite or all the same or fewer than 2, an unknown
-            layer or backend, one that is not installed, or a perplexity below 1.
+        ValueError: Fewer than 5 images, features that are not finite or all the same or fewer than 2, or differ by
+            less than single precision holds, an unknown layer or backend, one that is not installed or fails at
+            repeated images, or a perplexity below 1.
 
     Source: van der Maaten and Hinton, "Visualizing data using t-SNE", 2008; Kobak and Berens, "The art of using
     t-SNE for single-cell transcriptomics", 2019 (start and learning rate).
@@ -159,18 +173,24 @@ def embed(
     classes = None if named is None else tuple(map(str, named))
     _check_labels(features.labels, classes)
     count = len(features.labels)
-    used = _lowered(float(perplexity), count)
+    used, reason = program.allow(float(perplexity), count)
+    if reason:
+        _log.warning("%s", reason)
+    values = spread_out(features.values, used, layer=features.layer)
     if backend == "sklearn" and count >= _MANY:
         _log.warning('%s images: `backend` "opentsne" is faster from %s on', f"{count:,}", f"{_MANY:,}")
-    layout = program.place(features.values, used, seed)
+    repeated = _count_repeated(values)
+    layout = program.place(values, used, seed)
     meta: dict[str, Any] = {
         "features": features.values.shape[1],
         "package": program.package,
         "versions": current_versions("numpy", "scipy"),
         "threads": torch.get_num_threads(),
     }
-    if used < perplexity:
+    if reason:
         meta["perplexity_asked"] = perplexity
+    if repeated:
+        meta["repeated"] = repeated
     return Embedding(
         points=layout.points,
         labels=features.labels,
@@ -178,10 +198,30 @@ def embed(
         backend=backend,
         perplexity=used,
         seed=seed,
-        quality=measure_quality(features.values, layout.points, features.labels, kl_divergence=layout.kl_divergence),
+        quality=measure_quality(
+            values,
+            layout.points,
+            features.labels,
+            kl_divergence=layout.kl_divergence,
+            kl_error=layout.kl_error,
+            seed=seed,
+        ),
         classes=classes,
         meta=meta,
     )
+
+
+def _count_repeated(values: np.ndarray) -> int:
+    """How many images are another one's equal, said where there are any."""
+    repeated = len(values) - len(np.unique(equal_rows(values)))
+    if repeated:
+        _log.warning(
+            "%d of the %d images repeat the features of another one to the bit: as neighbors they are ties, of which "
+            "any comes first",
+            repeated,
+            len(values),
+        )
+    return repeated
 
 
 def _check_labels(labels: np.ndarray, classes: tuple[str, ...] | None) -> None:
@@ -200,14 +240,3 @@ def _check_features(features: Features) -> None:
             f"`layer` {features.layer} gives all {count} images the same features, which cannot be told apart: "
             "check the model's weights or name another layer"
         )
-
-
-def _lowered(perplexity: float, count: int) -> float:
-    """The perplexity that so few images allow."""
-    most = (count - 1) / 3
-    if perplexity <= most:
-        return perplexity
-    _log.warning(
-        "perplexity %g is lowered to %.4g: it must stay below a third of the %d images", perplexity, most, count
-    )
-    return most

@@ -1,14 +1,19 @@
 """How far an embedding can be believed: neighbors and classes in the plane, and in the features it was made from."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import final
 
 import numpy as np
 from jaxtyping import Float, Int64
 
+from gradscape.explain.embedding_distances import BLOCK, Distances
+
 __all__ = ["EmbeddingQuality", "measure_quality"]
 
 _NEIGHBORS = 10
-_ROWS = 512  # images whose distances to all others are in memory at once
+_ALL = 5_000  # images up to which every one is looked at
+_SAMPLE = 2_000
 
 
 @dataclass(frozen=True)
@@ -23,8 +28,11 @@ class EmbeddingQuality:
         silhouette: In [-1, 1], mean over the images, of the classes in the plane; NaN for a single class, or where
             every image is a class of its own.
         silhouette_features: The same among the features.
-        kl_divergence: What t-SNE ended at, in nats; NaN for other methods.
+        kl_divergence: Of what t-SNE put into the plane, in nats, as `measure_divergence` finds it; NaN for other
+            methods.
         neighbors: Number of neighbors k of the first three.
+        sample: How many images these figures are means over; None where it is all.
+        standard_errors: Name of a figure -> its standard error, where it is that of a sample.
     """
 
     trustworthiness: float
@@ -34,6 +42,8 @@ class EmbeddingQuality:
     silhouette_features: float
     kl_divergence: float
     neighbors: int
+    sample: int | None = None
+    standard_errors: Mapping[str, float] = field(default_factory=dict)
 
 
 def measure_quality(
@@ -42,8 +52,10 @@ def measure_quality(
     labels: Int64[np.ndarray, " images"],
     *,
     kl_divergence: float = float("nan"),
+    kl_error: float = 0.0,
+    seed: int = 0,
 ) -> EmbeddingQuality:
-    """Compare the plane with the features, by Euclidean distances; memory grows linearly with the images.
+    """Compare the plane with the features, by Euclidean distances; memory and time grow linearly with the images.
 
     With r(i, j) the rank of j among the neighbors of i by features, and U(i) those of the k neighbors of i in the
     plane that are not among its k by features::
@@ -51,13 +63,16 @@ def measure_quality(
         trustworthiness = 1 − 2 / (n k (2n − 3k − 1)) Σᵢ Σ_{j in U(i)} (r(i, j) − k)
 
     k is 10, or less where that is half of the images. Where classes have equally many neighbors, the lower label
-    counts.
+    counts. Every figure is a mean over images: up to 5,000 over all, beyond over 2,000 drawn evenly, each compared
+    with all others, and with a standard error.
 
     Args:
         features: What was embedded.
         points: Where it was put.
         labels: Classes.
         kl_divergence: Of t-SNE, to stand beside the others.
+        kl_error: Its standard error.
+        seed: Of the drawing.
 
     Raises:
         ValueError: Fewer than 3 images.
@@ -69,42 +84,59 @@ def measure_quality(
     if count < 3:
         raise ValueError(f"`points` must be at least 3 to have neighbors, got {count}")
     neighbors = min(_NEIGHBORS, (count - 1) // 2)
-    near = {name: _Neighbors(values) for name, values in (("features", features), ("plane", points))}
-    hits, penalty = {"features": 0, "plane": 0}, 0
-    for start in range(0, count, _ROWS):
-        rows = np.arange(start, min(start + _ROWS, count))
-        orders = {name: space.sorted_from(rows) for name, space in near.items()}
-        for name, order in orders.items():
-            hits[name] += int((_majority(labels[order[:, :neighbors]]) == labels[rows]).sum())
-        ranks = np.empty_like(orders["features"], shape=(len(rows), count))
-        np.put_along_axis(ranks, orders["features"], np.arange(1, count)[None], axis=1)
-        reached = np.take_along_axis(ranks, orders["plane"][:, :neighbors], axis=1)
-        penalty += int(np.maximum(reached - neighbors, 0).sum())
-    several = len(np.unique(labels)) > 1
-    worst = count * neighbors * (2 * count - 3 * neighbors - 1) / 2
+    images = _looked_at(count, seed)
+    spaces, classes = {"features": Distances(features), "plane": Distances(points)}, _Classes(labels)
+    blocks = [
+        _per_image(spaces, labels, classes, images[start : start + BLOCK], neighbors)
+        for start in range(0, len(images), BLOCK)
+    ]
+    found = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    worst = neighbors * (2 * count - 3 * neighbors - 1) / 2
+    found["trustworthiness"] = 1 - found.pop("penalty") / worst
+    several = len(classes.counts) > 1
+    known = {name: values for name, values in found.items() if several or name == "trustworthiness"}
+    sampled = len(images) < count
+    errors = {name: _standard_error(values, count) for name, values in known.items()} if sampled else {}
     return EmbeddingQuality(
-        trustworthiness=1 - penalty / worst,
-        knn_accuracy=hits["plane"] / count if several else float("nan"),
-        knn_accuracy_features=hits["features"] / count if several else float("nan"),
-        silhouette=_silhouette(points, labels),
-        silhouette_features=_silhouette(features, labels),
+        **{name: float(values.mean()) if name in known else float("nan") for name, values in found.items()},
         kl_divergence=kl_divergence,
         neighbors=neighbors,
+        sample=len(images) if sampled else None,
+        standard_errors={**errors, "kl_divergence": kl_error} if kl_error else errors,
     )
 
 
-class _Neighbors:
-    """Points, centered in double precision, so that their products tell even small distances."""
+def _looked_at(count: int, seed: int) -> Int64[np.ndarray, " images"]:
+    """Those whose neighbors are compared."""
+    if count <= _ALL:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, _SAMPLE, replace=False))
 
-    def __init__(self, values: Float[np.ndarray, "images features"]) -> None:
-        self.values = values.astype(np.float64) - values.mean(axis=0, dtype=np.float64)
-        self.squares = np.square(self.values).sum(axis=1)
 
-    def sorted_from(self, rows: Int64[np.ndarray, " rows"]) -> Int64[np.ndarray, "rows others"]:
-        """For each row all other points, the nearest first."""
-        distances = self.squares - 2 * self.values[rows] @ self.values.T  # the row's own square changes no order
-        distances[np.arange(len(rows)), rows] = -np.inf
-        return np.argsort(distances, axis=1, kind="stable")[:, 1:]
+def _per_image(
+    spaces: Mapping[str, Distances],
+    labels: Int64[np.ndarray, " images"],
+    classes: "_Classes",
+    rows: Int64[np.ndarray, " rows"],
+    neighbors: int,
+) -> dict[str, np.ndarray]:
+    """What is averaged, for some images."""
+    found: dict[str, np.ndarray] = {}
+    orders = {name: space.sorted_from(rows) for name, space in spaces.items()}
+    for name, suffix in (("plane", ""), ("features", "_features")):
+        found[f"knn_accuracy{suffix}"] = _majority(labels[orders[name][:, :neighbors]]) == labels[rows]
+        distances = np.sqrt(spaces[name].squared_from(rows))
+        found[f"silhouette{suffix}"] = classes.silhouettes(distances, rows)
+    ranks = np.empty((len(rows), len(labels)), np.int64)
+    np.put_along_axis(ranks, orders["features"], np.arange(1, len(labels))[None], axis=1)
+    reached = np.take_along_axis(ranks, orders["plane"][:, :neighbors], axis=1)
+    found["penalty"] = np.maximum(reached - neighbors, 0).sum(axis=1)
+    return found
+
+
+def _standard_error(values: np.ndarray, population: int) -> float:
+    """Of the mean of values drawn without replacement."""
+    return float(values.std(ddof=1) * np.sqrt((1 - len(values) / population) / len(values)))
 
 
 def _majority(labels: Int64[np.ndarray, "rows neighbors"]) -> Int64[np.ndarray, " rows"]:
@@ -114,9 +146,27 @@ def _majority(labels: Int64[np.ndarray, "rows neighbors"]) -> Int64[np.ndarray, 
     return known[counts.argmax(axis=1)]
 
 
-def _silhouette(values: Float[np.ndarray, "images features"], labels: Int64[np.ndarray, " images"]) -> float:
-    from sklearn.metrics import silhouette_score  # takes a second to import
+@final
+class _Classes:
+    """Images in the order of their classes, so that what belongs to one can be summed."""
 
-    if not 1 < len(np.unique(labels)) < len(labels):
-        return float("nan")
-    return float(silhouette_score(values.astype(np.float64), labels))
+    def __init__(self, labels: Int64[np.ndarray, " images"]) -> None:
+        _, self.of, self.counts = np.unique(labels, return_inverse=True, return_counts=True)
+        self.order = np.argsort(self.of, kind="stable")
+        self.starts = np.cumsum(self.counts) - self.counts
+
+    def silhouettes(
+        self, distances: Float[np.ndarray, "rows images"], rows: Int64[np.ndarray, " rows"]
+    ) -> Float[np.ndarray, " rows"]:
+        """By the distances of some images to all, to themselves 0; NaN where there are no classes to tell apart."""
+        if not 1 < len(self.counts) < len(self.of):
+            return np.full(len(rows), np.nan)
+        sums = np.add.reduceat(distances[:, self.order], self.starts, axis=1)
+        own, line = self.of[rows], np.arange(len(rows))
+        inside = sums[line, own] / np.maximum(self.counts[own] - 1, 1)
+        means = sums / self.counts
+        means[line, own] = np.inf
+        outside = means.min(axis=1)
+        widest = np.maximum(inside, outside)
+        widths = np.divide(outside - inside, widest, out=np.zeros_like(widest), where=widest > 0)
+        return np.where(self.counts[own] > 1, widths, 0)

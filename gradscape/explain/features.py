@@ -42,8 +42,8 @@ def feature_maps(
 
     Raises:
         TypeError: If the images are not floating point.
-        ValueError: If there is no such layer, it does not run, or its output is not a map for each image, or `layout` does
-            not fit it or has to be given.
+        ValueError: If there is no such layer, it does not run, or its output is not a map for each image, or `layout`
+            does not fit it or has to be given.
     """
     name, module = named_layer(model, layer, argument="layer")
     outputs: list[Any] = []
@@ -55,9 +55,7 @@ def feature_maps(
     if not isinstance(features, Tensor) or features.ndim < 3:
         came = f"the shape {tuple(features.shape)}" if isinstance(features, Tensor) else type(features).__name__
         raise ValueError(f"`layer` {name} must give maps (images, channels, height, width), got {came}; choose another")
-    known = settle_layout(
-        layout, features, model, images, layer=module, layers=layer_names(model), argument="layer"
-    )
+    known = settle_layout(layout, features, model, images, layer=module, layers=layer_names(model), argument="layer")
     return as_array(as_maps(features, known))
 
 

@@ -8,9 +8,9 @@ from typing import final
 from torch import Tensor, nn
 
 from gradscape.explain.layout import Layout, MapLayout, as_maps, check_layout
-from gradscape.explain.receptive_centers import COPIES, Measurement, measure_answers
+from gradscape.explain.receptive_centers import Measurement, measure_answers
 from gradscape.explain.remembered import remembered
-from gradscape.explain.token_maps import count_places, read_layout
+from gradscape.explain.token_maps import count_places, has_maps_shape, read_layout
 
 __all__ = ["LayerLayouts", "last_grid", "settle_layout"]
 
@@ -42,10 +42,24 @@ class LayerLayouts:
     def __init__(self, model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor) -> None:
         self._measure = partial(measure_answers, model, {"": model, **layers}, images)
         self._image_size = (images.shape[-2], images.shape[-1])
+        self._dimensions = images.ndim
         key = ("layouts", tuple(images.shape[1:]))
-        self._known = remembered(model, key, lambda: _Known(self._measure(silenced=True)))
+        self._known = remembered(model, key, self._first_known)
 
-    def of(self, name: str) -> MapLayout | None:
+    def of(self, name: str, features: Tensor, images: int) -> MapLayout | None:
+        """Return the layout of what a layer gave for so many images, or None if it is not known.
+
+        What the measurement bears out; where it says nothing, as for features that do not depend on the image, maps
+        whose shape leaves no doubt have their channels first.
+        """
+        if self._dimensions != 4:  # volumes and signals have the order that torch's own layers have
+            return "channels_first" if features.ndim == self._dimensions and len(features) == images else None
+        found = self.measured(name) if self._fits(name, features, images) else None
+        if found is None and len(features) == images and has_maps_shape(tuple(features.shape), self._image_size):
+            return "channels_first"
+        return found
+
+    def measured(self, name: str) -> MapLayout | None:
         """Return a layer's layout, or None where it has none that the measurement bears out.
 
         What attention itself gives does not answer while it is silenced: it has the layout of the block around it, if
@@ -61,17 +75,6 @@ class LayerLayouts:
         answers = self._known.silenced.outputs.get(name)
         return answers is not None and count_places(answers) > 1
 
-    def fits(self, name: str, features: Tensor, images: int) -> bool:
-        """Whether a layer gave for so many images what it gave in the measurement."""
-        answers = self._known.silenced.outputs.get(name)
-        if answers is None or features.ndim != len(answers.shape):
-            return False
-        sizes = list(zip(features.shape, answers.shape, strict=True))
-        return any(
-            sizes[batch] == (images, COPIES) and all(a == b for a, b in sizes[:batch] + sizes[batch + 1 :])
-            for batch, _ in answers.energies
-        )
-
     def key_grid(self, name: str, keys: int) -> tuple[int, int] | None:
         """Return the (h, w) of the last h·w of the keys that a layer attends to, or None if they are no grid.
 
@@ -80,8 +83,22 @@ class LayerLayouts:
             keys: How many there are.
         """
         answers = self._known.silenced.keys.get(name)
-        layout = self.of(name) if answers is None else read_layout(answers, self._image_size)
+        layout = self.measured(name) if answers is None else read_layout(answers, self._image_size)
         return last_grid(layout, keys) if isinstance(layout, Layout) else None
+
+    def _fits(self, name: str, features: Tensor, images: int) -> bool:
+        """Whether a layer gave for so many images what it gave in the measurement."""
+        answers = self._known.silenced.outputs.get(name)
+        if answers is None or features.ndim != len(answers.shape):
+            return False
+        sizes = list(zip(features.shape, answers.shape, strict=True))
+        return any(
+            sizes[batch] == (images, answers.copies) and all(a == b for a, b in sizes[:batch] + sizes[batch + 1 :])
+            for batch, _ in answers.energies
+        )
+
+    def _first_known(self) -> _Known:
+        return _Known(self._measure(silenced=True) if self._dimensions == 4 else Measurement({}, {}))
 
     def _found(self, name: str) -> MapLayout | None:
         answers = self._known.silenced.outputs[name]
@@ -121,7 +138,8 @@ def settle_layout(
     """Return how what a layer gave is laid out: as stated, or as measured.
 
     Args:
-        layout: As stated; None to have it measured, which costs a pass of four images, once for each model and size.
+        layout: As stated; None to have it measured, which costs a pass of four images (of small ones up to 25), once
+            for each model and size.
         features: What the layer gave.
         model: Any module.
         images: (N, C, H, W).
@@ -136,18 +154,18 @@ def settle_layout(
     if layout is not None:
         check_layout(layout)
         return _checked(layout, features, images, argument)
-    if features.ndim == images.ndim and (images.ndim != 4 or isinstance(layer, _CHANNELS_FIRST)):
+    if features.ndim == images.ndim and isinstance(layer, _CHANNELS_FIRST):
         return _checked("channels_first", features, images, argument)
     name = next((name for name, one in layers.items() if one is layer), "")
     layouts = LayerLayouts(model, layers, images)
-    found = layouts.of(name) if layouts.fits(name, features, len(images)) else None
+    found = layouts.of(name, features, len(images))
     if found is None:
         height, width = images.shape[-2:]
         raise ValueError(
             f"`{argument}` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over the image; "
-            f"{name or type(layer).__name__} gives {tuple(features.shape)} for {len(images)} images of {height}×{width} "
-            "pixels, and however that is read, its parts do not look where they would be drawn; choose another layer, "
-            "or say with `layout` how it is laid out"
+            f"{name or type(layer).__name__} gives {tuple(features.shape)} for {len(images)} images of "
+            f"{height}×{width} pixels, and however that is read, its parts do not look where they would be drawn; "
+            "choose another layer, or say with `layout` how it is laid out"
         )
     return found
 

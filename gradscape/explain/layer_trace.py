@@ -119,7 +119,7 @@ def _followed(
 def _layout_of(event: _Event, layouts: LayerLayouts, images: int, stated: MapLayout | None) -> MapLayout | None:
     """How what a layer gave is laid out, if it is a map."""
     if stated is None:
-        return layouts.of(event.name) if layouts.fits(event.name, event.output, images) else None
+        return layouts.of(event.name, event.output, images)
     try:
         return stated if len(as_maps(event.output, stated)) == images and event.output.ndim > 2 else None
     except ValueError:

@@ -46,13 +46,14 @@ class Layout:
     tokens: TokenOrder = "batch_first"
 
     def __post_init__(self) -> None:
-        if len(self.grid) != 2 or min(self.grid) < 1:
+        if min(self.grid) < 1:
             raise ValueError(f"`grid` must be the number of rows and columns of the places, got {self.grid}")
         if self.tokens not in _AXES:
             raise ValueError(f"`tokens` must be {', '.join(_AXES)}, got {self.tokens!r}")
         if self.places is not None and (self.extra or len(self.places) != self.grid[0] * self.grid[1]):
             raise ValueError(
-                f"`places` must number the {self.grid[0]}·{self.grid[1]} tokens of `grid`, and stands instead of `extra`"
+                f"`places` must number the {self.grid[0]}·{self.grid[1]} tokens of `grid`, "
+                "and stands instead of `extra`"
             )
 
     def numbers(self, count: int) -> tuple[int, ...]:

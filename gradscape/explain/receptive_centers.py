@@ -1,9 +1,9 @@
-"""Where in the image the parts of layers' outputs look, measured: four copies of one image go through the model.
+"""Where in the image the parts of layers' outputs look, measured: a few copies of one image go through the model.
 
-One copy is plain. The others carry the same random noise: everywhere alike, growing in strength down the image, and
-growing to the right. A part of a layer that answers to the rows around y answers to the second of these as strongly as
-to the first, times y: the quotient of its two answers is the center of what it looks at, and so for x. One pass through
-the model thus measures every place of every layer, whatever the shape says.
+One copy is plain. Three carry the same random noise: everywhere alike, growing in strength down the image, and
+growing to the right; of small images there are several such threes. A part of a layer that answers to the rows around y
+answers to the second of these as strongly as to the first, times y: the quotient of its two answers is the center of
+what it looks at, and so for x. One pass through the model thus measures every place of every layer, whatever its shape.
 
 Attention lets every token look everywhere. It is silenced meanwhile (products of two activations give zero), so that
 each token of a transformer answers to what it is made from and carries along its shortcuts: its own patch. Class
@@ -21,12 +21,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
 
-__all__ = ["COPIES", "Answers", "Measurement", "measure_answers"]
+__all__ = ["Answers", "Measurement", "measure_answers"]
 
-COPIES: Final = 4
 _STRENGTH: Final = 0.1  # of the noise, as a part of the image's range
+_PIXELS: Final = 2**15  # that are to be disturbed in each of three ways, which is one image of 181 × 181
+_MOST_DRAWS: Final = 8
 _PRODUCTS: Final = frozenset(
     {torch.matmul, torch.bmm, torch.baddbmm, torch.einsum, Tensor.matmul, Tensor.bmm, Tensor.baddbmm, Tensor.__matmul__}
 )
@@ -37,12 +38,14 @@ class Answers:
     """What a layer's output, of four copies of an image, answered to the noise.
 
     Attributes:
-        shape: Of its output, for the four copies.
+        shape: Of its output, for all copies.
+        copies: How many these are.
         energies: By the dimensions of the copies and of the channels: (3, …) sums over the channels of squared
             differences to the plain copy, for noise everywhere, growing downward, and growing to the right.
     """
 
     shape: tuple[int, ...]
+    copies: int
     energies: Mapping[tuple[int, int], np.ndarray]
 
 
@@ -69,6 +72,9 @@ def measure_answers(
         layers: Its layers by name.
         images: (N, C, H, W), of which the first is disturbed.
         silenced: Whether attention is.
+
+    Raises:
+        ValueError: If that one is not finite.
     """
     found = Measurement({}, {})
     running: list[str] = []
@@ -78,49 +84,52 @@ def measure_answers(
 
     def end(_module: nn.Module, _inputs: Any, output: Any) -> None:
         first = output[0] if isinstance(output, tuple | list) and output else output  # as attention gives it
-        answers = _answers(first) if isinstance(first, Tensor) and first.is_floating_point() else None
+        answers = _answers(first, len(copies)) if isinstance(first, Tensor) and first.is_floating_point() else None
         name = running.pop()
         if answers is not None:
             found.outputs[name] = answers
 
     def attend(keys: Tensor) -> None:
-        answers = _answers(keys)
+        answers = _answers(keys, len(copies))
         if answers is not None and running:
             found.keys[running[-1]] = answers
 
     with explainable(model), ExitStack() as hooks:
+        image = images_for(model, images[:1])
+        check_finite(image)
+        copies = _disturbed(image).requires_grad_()
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_pre_hook(begin(name)).remove)
             hooks.callback(layer.register_forward_hook(end).remove)
-        copies = _disturbed(images_for(model, images[:1])).requires_grad_()
         hooks.enter_context(_Silence(attend) if silenced else nullcontext())
         call_model(model, copies.clone())
     return found
 
 
 def _disturbed(image: Tensor) -> Tensor:
-    """(4, C, H, W): plain, and with noise that is even, that grows downward, and that grows to the right."""
-    _, _, height, width = image.shape
+    """(1 + 3 draws, C, H, W): plain, with noise that is even, that grows downward, and that grows to the right."""
+    _, channels, height, width = image.shape
+    draws = min(max(_PIXELS // (height * width), 1), _MOST_DRAWS)
     spread = (image.max() - image.min()).float().item()
-    signs = torch.from_numpy(np.random.default_rng(0).choice((-1.0, 1.0), tuple(image.shape[1:])))
-    noise = (_STRENGTH * (spread or 1.0) * signs).to(image)
+    signs = np.random.default_rng(0).choice((-1.0, 1.0), (draws, channels, height, width))
+    noise = _STRENGTH * (spread or 1.0) * torch.from_numpy(signs).to(image)
     down = ((torch.arange(height) + 0.5) / height).sqrt().to(image)[:, None]
     right = ((torch.arange(width) + 0.5) / width).sqrt().to(image)
-    return image + torch.stack([torch.zeros_like(noise), noise, noise * down, noise * right])
+    return image + torch.cat([torch.zeros_like(noise[:1]), noise, noise * down, noise * right])
 
 
-def _answers(output: Tensor) -> Answers | None:
+def _answers(output: Tensor, copies: int) -> Answers | None:
     """Of all ways in which the output may be laid out, or None if it has no places by any."""
-    if output.ndim not in (3, 4) or COPIES not in output.shape:
+    if output.ndim not in (3, 4):
         return None
     energies: dict[tuple[int, int], np.ndarray] = {}
     last = output.ndim - 1
     for batch, channels in ((0, last), (0, 1), (1, last)):
-        if output.shape[batch] == COPIES and (batch == 0 or output.ndim == 3):
-            copies = output.detach().movedim(batch, 0)
-            squares = (copies[1:] - copies[:1]).float().square()
-            energies[batch, channels] = squares.sum(channels).cpu().numpy()
-    return Answers(tuple(output.shape), energies) if energies else None
+        if output.shape[batch] == copies and (batch == 0 or output.ndim == 3):
+            each = output.detach().movedim(batch, 0)
+            squares = (each[1:] - each[:1]).float().square()
+            energies[batch, channels] = squares.sum(channels).unflatten(0, (3, -1)).mean(1).cpu().numpy()
+    return Answers(tuple(output.shape), copies, energies) if energies else None
 
 
 class _Silence(TorchFunctionMode):

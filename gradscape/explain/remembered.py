@@ -17,18 +17,46 @@ _PLAIN: Final = (int, float, complex, str, bytes, bool, type(None), type(...), s
 _MOST_NUMBERS: Final = 10_000  # that are compared one by one
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A module as it was: its parts by name, its number of attributes, and those that are plain values."""
+
+    module: ref[nn.Module]
+    parts: tuple[tuple[str, ref[nn.Module] | None], ...]
+    attributes: int
+    options: dict[str, Any]
+
+    @classmethod
+    def now(cls, module: nn.Module) -> "_Seen":
+        """A module as it is."""
+        held = vars(module)
+        parts = tuple((name, None if one is None else ref(one)) for name, one in module._modules.items())
+        options = {name: one for name, one in held.items() if isinstance(one, _PLAIN) and name != "training"}
+        return cls(ref(module), parts, len(held), options)
+
+    def is_as_it_was(self) -> bool:
+        """Whether nothing of it has changed. Runs at every call: it takes microseconds."""
+        module = self.module()
+        if module is None:
+            return False
+        held, parts = vars(module), module._modules
+        return (
+            len(held) == self.attributes
+            and self.options.items() <= held.items()
+            and len(parts) == len(self.parts)
+            and all(
+                name == before and (part is None if was is None else part is was())
+                for (before, was), (name, part) in zip(self.parts, parts.items(), strict=True)
+            )
+        )
+
+
 @dataclass(eq=False)
 class _Memory:
-    """What is known of a model that has these modules, with these options."""
+    """What is known of a model that has these modules."""
 
-    modules: dict[str, tuple[ref[nn.Module], dict[str, Any]]]
+    seen: list[_Seen]
     known: dict[Hashable, Any] = field(default_factory=dict)
-
-    def is_of(self, model: nn.Module) -> bool:
-        now = dict(model.named_modules())
-        return now.keys() == self.modules.keys() and all(
-            before() is now[name] and options == _options(now[name]) for name, (before, options) in self.modules.items()
-        )
 
 
 _MEMORIES: WeakKeyDictionary[nn.Module, _Memory] = WeakKeyDictionary()
@@ -48,8 +76,8 @@ def remembered(model: nn.Module, key: Hashable, find: Callable[[], Found]) -> Fo
     if key is None:
         return find()
     memory = _MEMORIES.get(model)
-    if memory is None or not memory.is_of(model):
-        memory = _Memory({name: (ref(one), _options(one)) for name, one in model.named_modules()})
+    if memory is None or not all(one.is_as_it_was() for one in memory.seen):
+        memory = _Memory([_Seen.now(one) for one in model.modules()])
         _MEMORIES[model] = memory
     if key not in memory.known:
         memory.known[key] = find()
@@ -102,10 +130,3 @@ def _names(code: CodeType) -> list[str]:
     """The names that a function and those within it look up."""
     inner = [name for one in code.co_consts if isinstance(one, CodeType) for name in _names(one)]
     return [*code.co_names, *inner]
-
-
-def _options(module: nn.Module) -> dict[str, Any]:
-    """What a module keeps as plain values, such as how it pools."""
-    return {
-        name: value for name, value in vars(module).items() if isinstance(value, _PLAIN) and name != "training"
-    }

@@ -111,10 +111,9 @@ def find_target_layer(
     """
     if layout is not None:
         check_layout(layout)
-    which = identity_of(score), identity_of(layout) if callable(layout) else layout
-    key = None if None in (which[0], which[1] if callable(layout) else "") else ("target layer", *which)
-    size = tuple(images.shape[1:])
-    return remembered(model, key and (*key, size), lambda: _found_layer(model, images, score, layout))
+    asked = identity_of(score), identity_of(layout) if callable(layout) else layout or "measured"
+    key = None if None in asked else ("target layer", *asked, tuple(images.shape[1:]))
+    return remembered(model, key, lambda: _found_layer(model, images, score, layout))
 
 
 def _found_layer(model: nn.Module, images: Tensor, score: Score | None, layout: MapLayout | None) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 from gradscape.explain.layout import Layout, MapLayout, TokenOrder
 from gradscape.explain.receptive_centers import Answers
 
-__all__ = ["count_places", "find_grid", "read_layout"]
+__all__ = ["count_places", "find_grid", "has_maps_shape", "read_layout"]
 
 _ALIKE = 1.4  # convolutions without padding distort small maps by less; Swin's 64 × 64 × 96 are further apart
 
@@ -16,7 +16,8 @@ _MOST_OTHER_TOKENS = 16  # class, distillation and register tokens beside those 
 _SILENT = 1e-3  # of the median answer: a padded patch that holds one pixel of the image answers more
 _ROUNDED = 1e-9  # of the largest answer
 
-_EXPLAINED = 0.5  # part of the centers' variance that lines explain; of a shuffled grid they explain less
+_EXPLAINED = 0.5  # part of the variance of tokens' centers that lines explain; of a shuffled grid they explain less
+_EXPLAINED_OF_MAPS = 0.3  # of a few channels, whose places look far around
 _STEADY = 0.9  # correlation of the lines of a map with their numbers
 _LEVEL = 0.15  # of the image: how far the centers of a single row may lie from a level line; of two rows it is 0.25
 _SPAN = 0.5  # of the image, which a single row of places covers at least
@@ -40,7 +41,7 @@ def read_layout(answers: Answers, image_size: tuple[int, int]) -> MapLayout | No
         image_size: (H, W) of the images in pixels.
     """
     if len(answers.shape) == 4:
-        return _map_layout(answers, image_size)
+        return _map_layout(answers)
     for axes, energies in answers.energies.items():
         if energies.shape[1] > 1:
             found = _token_layout(energies, image_size, _AXES[axes])
@@ -58,6 +59,19 @@ def count_places(answers: Answers) -> int:
     return min(int(_centers(energies)[1].sum()) for energies in answers.energies.values())
 
 
+def has_maps_shape(features: tuple[int, ...], image_size: tuple[int, int]) -> bool:
+    """Whether the last two sides of (N, C, h, w) have about the proportions of the images, and no other two do.
+
+    Args:
+        features: Shape of what a layer gave.
+        image_size: (H, W) of the images in pixels.
+    """
+    if len(features) != 4:
+        return False
+    as_last, as_first = (_distortion((features[one], features[one + 1]), image_size) for one in (1, 2))
+    return as_first < _ALIKE <= as_last
+
+
 def find_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | None:
     """Return the (h, w) of the square patches among `tokens`, as many as can be; None if none tile the image.
 
@@ -72,19 +86,17 @@ def find_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | Non
     return grid if grid and tokens - grid[0] * grid[1] <= _MOST_OTHER_TOKENS else None
 
 
-def _map_layout(answers: Answers, image_size: tuple[int, int]) -> MapLayout | None:
-    _, first, second, third = answers.shape
-    if second * third == 1:
+def _map_layout(answers: Answers) -> MapLayout | None:
+    if answers.energies[0, 1][0].size == 1:
         return "channels_first"
     fits = {
         "channels_first": _steadiness(answers.energies[0, 1]),
         "channels_last": _steadiness(answers.energies[0, 3]),
     }
     best = max(fits, key=lambda word: fits[word])
-    if fits[best] >= _EXPLAINED:
+    if fits[best] >= _EXPLAINED_OF_MAPS:
         return "channels_last" if best == "channels_last" else "channels_first"
-    as_last, as_first = (_distortion(grid, image_size) for grid in ((first, second), (second, third)))
-    return "channels_first" if as_first < _ALIKE <= as_last else None
+    return None
 
 
 def _steadiness(energies: np.ndarray) -> float:
@@ -97,11 +109,12 @@ def _steadiness(energies: np.ndarray) -> float:
     explained = 1.0
     for axis, size in enumerate(answered.shape):
         if size > 1:
-            lines = np.nanmean(np.moveaxis(np.where(answered, centers[axis], np.nan), axis, 0), axis=1)
-            lines = lines[np.isfinite(lines)]
+            lines, counts = _lines(centers[axis], answered, axis)
             if len(lines) < 2 or _correlation(lines) < _STEADY:
                 return 0.0
-            explained = min(explained, _explained(centers[axis], answered, axis))
+            between = (counts * (lines - np.average(lines, weights=counts)) ** 2).sum()
+            total = counts.sum() * centers[axis][answered].var()
+            explained = min(explained, float(between / total) if total else 0.0)
     return explained
 
 
@@ -146,10 +159,9 @@ def _in_order(centers: np.ndarray) -> bool:
     """Whether (2, h, w) centers lie as places: the means of rows ever further down, of columns ever further right."""
     if min(centers.shape[1:]) == 1:
         return _is_line(centers)
-    everywhere = np.ones(centers.shape[1:], bool)
     for axis in (0, 1):
-        steps = np.diff(centers[axis].mean(axis=1 - axis))
-        if not (steps > 0).all() or _explained(centers[axis], everywhere, axis) < _EXPLAINED:
+        lines = centers[axis].mean(axis=1 - axis)
+        if not (np.diff(lines) > 0).all() or lines.var() < _EXPLAINED * centers[axis].var():
             return False
     return True
 
@@ -194,13 +206,11 @@ def _among_others(count: int, image_size: tuple[int, int]) -> Iterator[tuple[tup
                     yield grid, start, others
 
 
-def _explained(values: np.ndarray, chosen: np.ndarray, axis: int) -> float:
-    """Part of the variance of the chosen (h, w) values that lies between lines along an axis."""
-    lines = np.moveaxis(np.where(chosen, values, np.nan), axis, 0)
-    lines = lines[chosen.any(axis=1 - axis)]
-    total = np.nanvar(lines)
-    within = np.nanmean((lines - np.nanmean(lines, axis=1, keepdims=True)) ** 2)
-    return float(1 - within / total) if total else 0.0
+def _lines(values: np.ndarray, chosen: np.ndarray, axis: int) -> tuple[np.ndarray, np.ndarray]:
+    """Means of the chosen (h, w) values by rows or columns, and of how many; without lines that have none."""
+    counts = chosen.sum(axis=1 - axis)
+    sums = np.where(chosen, values, 0).sum(axis=1 - axis)
+    return sums[counts > 0] / counts[counts > 0], counts[counts > 0]
 
 
 def _correlation(lines: np.ndarray) -> float:

@@ -32,8 +32,11 @@ class Options:
     Attributes:
         loss: (output, labels) -> one number per image; cross-entropy in nats by default. It may read the network or
             call it: at every point that is the moved one. Where it differentiates, it does so within
-            `with torch.enable_grad():`, and it calls the network in there too.
-        metric: (output, labels) -> right or wrong per image; top-1 by default, None where there is none.
+            `with torch.enable_grad():`, and it calls the network in there too. Images whose label the default, `nll`,
+            `nn.CrossEntropyLoss` or `nn.NLLLoss` ignores (−100, or its `ignore_index`) do not count; with class
+            weights the loss is torch's weighted mean.
+        metric: (output, labels) -> right or wrong per image; top-1 by default, of a single logit whether it is above 0
+            where the label is 1; None where there is none.
         forward: (model, inputs) -> output, where the model does not take a tensor or give one.
         precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products, and its error is measured and told;
             "auto" is fp32, or that of the file or plan that is followed.
@@ -43,7 +46,8 @@ class Options:
         tolerance: Stop when the median standard error is at most this share of the range of the loss.
         seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.
         population: Number of images that those in `batches` were drawn from; by default what `batches` says in
-            an attribute `population`, or their own number. Standard errors are about the mean over these.
+            an attribute `population`, or their own number. Standard errors are about the mean over these. Images
+            without a label are not among them.
         path: An `.h5` file that is kept up to date while the evaluation runs. If it exists, what it
             already holds is not evaluated again.
         allow_plan_change: Go on with a file, or follow a plan, although device, threads or versions have changed.

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import UserList
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +221,37 @@ def test_few_images_lower_the_perplexity_and_say_so(
     assert found.perplexity == 10
     assert found.meta["perplexity_asked"] == 30
     assert "perplexity 30 is lowered to 10: it must stay below a third of the 31 images" in caplog.text
+
+
+def test_repeated_images_are_said(net: Net, batches: Batches, caplog: pytest.LogCaptureFixture) -> None:
+    assert "repeated" not in embed(net, batches, perplexity=5).meta
+    assert "ties" not in caplog.text
+    images, labels = batches[0]
+    found = embed(net, [(images, labels), (images[:15], labels[:15])], perplexity=5)
+    assert (
+        "15 of the 35 images repeat the features of another one to the bit: as neighbors they are ties" in caplog.text
+    )
+    assert found.meta["repeated"] == 15
+    assert found.quality.kl_divergence > 0
+
+
+@pytest.mark.parametrize("backend", ["sklearn", "opentsne"])
+@pytest.mark.parametrize("scale", [1e-25, 1e25])
+def test_features_beyond_single_precisions_squares_are_embedded(backend: str, scale: float) -> None:
+    random = torch.Generator().manual_seed(2)
+    images = torch.cat([torch.ones(40, 1, 1, 1), torch.rand(40, 4, 1, 1, generator=random) * scale], 1)
+    chain = nn.Sequential(nn.Flatten(), nn.Linear(5, 2))
+    found = embed(chain, [(images, torch.arange(40) % 2)], backend=backend, perplexity=8)
+    assert found.quality.trustworthiness > 0.8
+
+
+def test_a_sample_and_its_errors_are_saved_and_shown(net: Net, batches: Batches, tmp_path: Path) -> None:
+    found = embed(net, batches, perplexity=8)
+    quality = replace(found.quality, sample=20, standard_errors={"trustworthiness": 0.0123, "kl_divergence": 0.04})
+    found = replace(found, quality=quality)
+    found.save(tmp_path / "embedding.npz")
+    assert Embedding.load(tmp_path / "embedding.npz").quality == quality
+    assert "± 0.012" in found._repr_html_()
 
 
 def test_many_images_recommend_opentsne(

@@ -68,7 +68,7 @@ def test_quality_is_what_loops_and_scikit_learn_find(count: int, neighbors: int)
 def test_blocks_of_images_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     features, points, labels = scattered()
     whole = measure_quality(features, points, labels, kl_divergence=1.0)
-    monkeypatch.setattr(embedding_quality, "_ROWS", 7)
+    monkeypatch.setattr(embedding_quality, "BLOCK", 7)
     assert measure_quality(features, points, labels, kl_divergence=1.0) == whole
 
 
@@ -98,3 +98,22 @@ def test_two_points_have_no_quality() -> None:
     features, points, labels = scattered(2)
     with pytest.raises(ValueError, match="`points` must be at least 3 to have neighbors, got 2"):
         measure_quality(features, points, labels)
+
+
+def test_a_sample_of_the_images_is_off_by_its_standard_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, points, labels = scattered(400)
+    whole = measure_quality(features, points, labels)
+    assert whole.sample is None
+    assert whole.standard_errors == {}
+    monkeypatch.setattr(embedding_quality, "_ALL", 399)
+    monkeypatch.setattr(embedding_quality, "_SAMPLE", 100)
+    found = [
+        measure_quality(features, points, labels, kl_divergence=1.0, kl_error=0.1, seed=seed) for seed in range(15)
+    ]
+    for name in ("trustworthiness", "knn_accuracy", "knn_accuracy_features", "silhouette", "silhouette_features"):
+        off = [(getattr(one, name) - getattr(whole, name)) / one.standard_errors[name] for one in found]
+        assert 0.4 < np.std(off) < 1.7
+        assert abs(np.mean(off)) < 1
+    assert found[2].sample == 100
+    assert found[2].standard_errors["kl_divergence"] == 0.1
+    assert found[2] == measure_quality(features, points, labels, kl_divergence=1.0, kl_error=0.1, seed=2)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from gradscape.explain.factorization import FeatureFactors, factorize_features
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.layout import Layout
 
 
 class Shown(nn.Module):
@@ -119,7 +120,8 @@ def test_tokens_are_laid_out_on_their_grid() -> None:
 
     model = Tokens(tokens)
     model.head = nn.Linear(7, 5)
-    factors = factorize_features(model, pictures(), components=2, target_layer="features")
+    layout = Layout(grid=(4, 6), extra=(0,))  # what does not depend on the image cannot be measured
+    factors = factorize_features(model, pictures(), components=2, target_layer="features", layout=layout)
     np.testing.assert_allclose(factors.maps, maps, atol=1e-3)
     np.testing.assert_allclose(factors.concepts, concepts, atol=1e-3)
 

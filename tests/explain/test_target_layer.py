@@ -12,6 +12,7 @@ from torchvision.models.vision_transformer import VisionTransformer
 
 from gradscape._checkpoint import Classifier
 from gradscape.explain.cam import heatmaps
+from gradscape.explain.layout import Layout
 from gradscape.explain.target_layer import find_target_layer, layer_names, resolve_layer
 from gradscape.models import create_model
 from gradscape.models.registry import MODELS
@@ -237,3 +238,92 @@ def test_a_layer_that_runs_twice_is_explained_at_its_last_run_and_said_so(caplog
     features = network[:4](images)
     weights = head.weight[6].view(4, 5, 8)
     torch.testing.assert_close(torch.from_numpy(found.raw), (features * weights).sum(1).detach())
+
+
+class _Tower(nn.Module):
+    """A small transformer that also gives away what it saw on the way, and an auxiliary head."""
+
+    def __init__(self, *, open_hearted: bool) -> None:
+        super().__init__()
+        self.patches, self.token = nn.Conv2d(3, 12, 8, 8), nn.Parameter(torch.randn(1, 1, 12))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(12, 2, 24, batch_first=True, norm_first=True) for _ in range(3)
+        )
+        self.head, self.auxiliary = nn.Linear(12, 7), nn.Linear(12, 7)
+        self.open_hearted = open_hearted
+
+    def forward(self, images: Tensor) -> dict[str, Any]:
+        tokens = torch.cat([self.token.expand(len(images), -1, -1), self.patches(images).flatten(2).mT], 1)
+        seen = [tokens]
+        for block in self.blocks:
+            seen.append(block(seen[-1]))
+        scores = {"scores": self.head(seen[-1][:, 0])}
+        return {**scores, "seen": seen, "early": self.auxiliary(seen[1].mean(1))} if self.open_hearted else scores
+
+
+def _first_score(output: Any) -> Tensor:
+    found: Tensor = output["scores"][:, 0]
+    return found
+
+
+def test_the_layer_follows_the_score_and_not_what_else_the_model_gives() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 24, 32)
+    towers = [_Tower(open_hearted=one) for one in (False, True)]
+    assert [find_target_layer(one, images, score=_first_score) for one in towers] == ["blocks.2.norm1"] * 2
+    early = find_target_layer(towers[1], images, score=lambda output: output["early"][:, 0])
+    assert early == "blocks.0"
+
+
+def test_a_score_that_is_made_for_the_whole_batch_is_followed_with_all_images() -> None:
+    images, labels = torch.rand(3, 3, 24, 32), torch.tensor([[1], [0], [4]])
+    network = create_model("resnet20", num_classes=7)
+    found = heatmaps(network, images, score=lambda output: output.gather(1, labels).squeeze(1))
+    assert found.target_layer == "layer3"
+    assert found.raw.shape == (3, 6, 8)
+
+
+def test_the_layer_is_looked_for_once_and_again_when_the_model_has_changed() -> None:
+    network: Any = tv.resnet18()
+    runs: list[int] = []
+    network.conv1.register_forward_hook(lambda *_: runs.append(1))
+    images = torch.rand(1, 3, 32, 64)
+    counts, layers = [], []
+    for _ in range(3):
+        runs.clear()
+        layers.append(heatmaps(network, images).target_layer)
+        counts.append(len(runs))
+    network.layer4 = nn.Identity()
+    network.fc = nn.Linear(256, 1000)
+    layers.append(heatmaps(network, images).target_layer)
+    assert layers == ["layer4", "layer4", "layer4", "layer3"]
+    assert counts == [3, 1, 1]
+
+
+class _Shuffled(_Tower):
+    """Its patches are mixed beyond recognition by something other than attention."""
+
+    def __init__(self) -> None:
+        super().__init__(open_hearted=False)
+        self.mix = nn.Linear(12, 12)
+
+    def forward(self, images: Tensor) -> Any:
+        tokens = self.mix(self.patches(images).flatten(2)).mT
+        for block in self.blocks:
+            tokens = block(tokens)
+        return self.head(tokens.mean(1))
+
+
+def test_an_early_layer_is_not_taken_in_silence_because_later_ones_cannot_be_read() -> None:
+    torch.manual_seed(0)
+    with pytest.raises(ValueError, match=r"is patches, but blocks.2\S* comes after it.* `layout`"):
+        heatmaps(_Shuffled(), torch.rand(2, 3, 24, 32))
+
+
+def test_a_stated_layout_also_finds_the_layer() -> None:
+    torch.manual_seed(0)
+    images = torch.rand(2, 3, 24, 32)
+    layout = Layout(grid=(3, 4))
+    assert heatmaps(_Shuffled(), images, layout=layout).target_layer.startswith("blocks.2")
+    with pytest.raises(ValueError, match="`layout` must fit a layer of `model`, but fits none"):
+        heatmaps(_Shuffled(), images, layout=Layout(grid=(4, 4)))

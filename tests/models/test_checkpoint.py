@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 import torch
 
+from gradscape.explain import heatmaps
 from gradscape.models import Classifier, create_model, import_checkpoint, load_checkpoint, save_checkpoint
 
 GRAY: dict[str, Any] = {"mean": (0.5, 0.25, 0.125), "std": (0.5, 1.0, 2.0)}
@@ -107,6 +108,7 @@ def test_import_of_a_gray_network_takes_one_mean_and_refuses_three(
     model = load_checkpoint("net.safetensors")
     gray = torch.rand(5, 1, 9, 9)
     torch.testing.assert_close(model(gray.expand(-1, 3, -1, -1)), model.network((gray - 0.5) / 0.25))
+    assert heatmaps(model, torch.rand(5, 3, 9, 9), method="gradcam", target_layer="network.0").raw.shape == (5, 1, 1)
     sys.modules.pop(module)
 
 

@@ -129,15 +129,22 @@ def figure_embeddings(embeddings: Sequence[Embedding], titles: Sequence[str] | N
 
 
 def quality_lines(embedding: Embedding) -> list[str]:
-    """Quality of one embedding in two lines, figures among the features in brackets; NaN are left out."""
+    """Quality of one embedding in two lines, figures among the features in brackets; NaN are left out.
+
+    Figures that are those of a sample of the images have their standard error with them.
+    """
     quality = embedding.quality
-    first, second = [], [f"trustworthiness {quality.trustworthiness:.3f}"]
+    error = {name: f" ± {value:.2g}" for name, value in quality.standard_errors.items()}
+    percent = {name: f" ± {100 * value:.2g}" for name, value in quality.standard_errors.items()}
+    first, second = [], [f"trustworthiness {quality.trustworthiness:.3f}{error.get('trustworthiness', '')}"]
     if np.isfinite(quality.knn_accuracy):
-        first.append(f"kNN {100 * quality.knn_accuracy:.1f} % ({100 * quality.knn_accuracy_features:.1f} %)")
+        shown = f"kNN {100 * quality.knn_accuracy:.1f}{percent.get('knn_accuracy', '')} %"
+        first.append(f"{shown} ({100 * quality.knn_accuracy_features:.1f} %)")
     if np.isfinite(quality.silhouette):
-        first.append(f"silhouette {_signed(quality.silhouette)} ({_signed(quality.silhouette_features)})")
+        shown = f"silhouette {_signed(quality.silhouette)}{error.get('silhouette', '')}"
+        first.append(f"{shown} ({_signed(quality.silhouette_features)})")
     if np.isfinite(quality.kl_divergence):
-        second.append(f"KL {quality.kl_divergence:.2f}")
+        second.append(f"KL {quality.kl_divergence:.2f}{error.get('kl_divergence', '')}")
     return [" · ".join(part) for part in (first, second) if part]
 
 
@@ -165,7 +172,7 @@ def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
         f"{classes} class{'es' if classes > 1 else ''}",
         _layers(embeddings),
         _shared([_method(embedding) for embedding in embeddings], "method"),
-        _shared([f"perplexity {embedding.perplexity:.4g}" for embedding in embeddings], "perplexity"),
+        _shared([_neighbors(embedding) for embedding in embeddings], "perplexity"),
         _shared([f"seed {embedding.seed}" for embedding in embeddings], "seed"),
         "turned onto the first" if any("alignment" in embedding.meta for embedding in embeddings) else "",
         f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors; in brackets among the features",
@@ -192,6 +199,12 @@ def legend_handles(names: Mapping[int, str], marks: Mapping[int, ClassMark]) -> 
         )
         for label, name in names.items()
     ]
+
+
+def _neighbors(embedding: Embedding) -> str:
+    """How many neighbors of each image counted, in the method's own word."""
+    word = "neighbors" if embedding.backend == "umap" else "perplexity"
+    return f"{word} {embedding.perplexity:.4g}"
 
 
 def _signed(value: float) -> str:

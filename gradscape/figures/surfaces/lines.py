@@ -21,6 +21,7 @@ __all__ = ["LineScale", "figure_line", "plot_line"]
 LineScale = Literal["raw", "log"]
 
 _LONGEST_END = 26
+_LONGEST_INSIDE = 22  # where two names share the width of the axes
 _MOST_MARKED = 60
 
 
@@ -165,16 +166,20 @@ def _name_ends(ax: Axes, lines: Sequence[Line]) -> None:
     pair = ends.pop()
     if ends or pair is None:
         return
-    for position, name in enumerate(pair):
+    # Beside each other within the axes where these end at the networks: centered, long names would make them narrow.
+    inside = all(line.alphas.min() >= 0 and line.alphas.max() <= 1 for line in lines)
+    for position, (name, side) in enumerate(zip(pair, ("left", "right"), strict=True)):
         ax.axvline(position, color="0.6", linewidth=0.6, zorder=0.5)
-        text = name if len(name) <= _LONGEST_END else f"{name[: _LONGEST_END - 1]}…"
+        longest = _LONGEST_INSIDE if inside else _LONGEST_END
+        half = longest // 2  # both ends of a name may tell runs apart
+        text = name if len(name) <= longest else f"{name[:half]}…{name[1 - half :]}"
         ax.annotate(
             text,
             (position, 1),
             xycoords=ax.get_xaxis_transform(),
             xytext=(0, 3),
             textcoords="offset points",
-            ha="center",
+            ha=side if inside else "center",
             fontsize=SMALL,
             parse_math=False,
         )

@@ -34,6 +34,7 @@ _CHECKED_IMAGES = 16
 # Shares of the largest output: kernels may sum in another order, at another batch size more so.
 _REPEATED = 1e-5
 _COMPANIONS = 1e-4
+_JUDGED_ALONE = 1e-3  # of the largest loss: one that attacks or differentiates makes more of rounding
 
 _LOSS_FIXES = {
     "scalar": ': take the unreduced form, such as cross_entropy(output, labels, reduction="none")',
@@ -136,7 +137,7 @@ def check_model(model: nn.Module, block: Block, task: Task) -> None:
                 f"`{role}` must give the same number for the same output, but two calls differ: let what is random in "
                 "it start from a seed of its own, such as with torch.Generator"
             )
-        if not same_output(values[: half.count], judged_alone[role], _COMPANIONS):
+        if not same_output(values[: half.count], judged_alone[role], _JUDGED_ALONE):
             raise ValueError(
                 f"`{role}` must judge each image by itself, but what it gives for an image depends on the others in "
                 "its batch: does it divide by a sum over the batch, or compare its images?"

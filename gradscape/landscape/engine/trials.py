@@ -90,15 +90,15 @@ def choose_plan(
         graph = known_graph(work)
         notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
         trial = _PlanTrial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
-        if chosen == "bf16":
+        if stored is not None:
+            notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
+        elif chosen == "bf16":
             notes |= _measured_rounding(trial)
         if wanted:
             plan = replace(
                 trial.plan, **{name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
             )
-            _check_side_by_side(work, plan)
-            if stored is not None:
-                notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
+            _check_side_by_side(work, plan, "path" if followed is None else "plan")
         else:
             plan, notes["form"] = _best_form(trial, batch_size=size)
     except TracingError as problem:
@@ -180,11 +180,11 @@ def _measured_rounding(trial: _PlanTrial) -> dict[str, Any]:
     return {"precision": f"bf16, as asked for: its error is at most {said}", "rounding": asdict(rounding)}
 
 
-def _check_side_by_side(work: Work, plan: ExecutionPlan) -> None:
+def _check_side_by_side(work: Work, plan: ExecutionPlan, role: str) -> None:
     if plan.points_per_forward > 1 and reads_network(work):
         raise ValueError(
-            "`plan` evaluates several points at once, but `loss` or `metric` reads the network, which can only be at "
-            "one: leave out the plan"
+            f"`{role}` evaluates several points at once, but `loss` or `metric` reads the network, which can only be "
+            "at one: give another file, or none"
         )
 
 

@@ -12,7 +12,7 @@ from matplotlib.legend import Legend
 
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.embedding_quality import EmbeddingQuality
-from gradscape.figures.charts.embedding import figure_embeddings, plot_embedding
+from gradscape.figures.charts.embedding import describe_embeddings, figure_embeddings, plot_embedding, quality_lines
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, class_marks
 
 QUALITY = EmbeddingQuality(
@@ -179,3 +179,18 @@ def test_what_does_not_fit_together_is_refused() -> None:
         figure_embeddings([embedding, renamed])
     with pytest.raises(ValueError, match="`marks` must have one for each class, but lacks 12, 13"):
         plot_embedding(embedding, marks=class_marks(range(12)))
+
+
+def test_figures_of_a_sample_have_their_standard_errors() -> None:
+    one = make_embedding()
+    errors = {"trustworthiness": 0.0042, "knn_accuracy": 0.011, "silhouette": 0.009, "kl_divergence": 0.031}
+    lines = quality_lines(replace(one, quality=replace(one.quality, sample=2000, standard_errors=errors)))
+    assert [line.count("±") for line in lines] == [2, 2]
+    assert "± 1.1 %" in lines[0]
+    assert lines[1].endswith("± 0.031")
+
+
+def test_umap_counts_neighbors_and_has_no_perplexity() -> None:
+    caption = describe_embeddings([make_embedding(backend="umap")])
+    assert " · neighbors 23 · " in caption
+    assert "perplexity" not in caption

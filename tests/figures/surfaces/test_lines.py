@@ -81,8 +81,14 @@ def test_errors_are_drawn_in_percent_without_a_band() -> None:
 def test_the_ends_of_a_line_between_networks_are_named() -> None:
     ax = draw(plot_line(make_line(LOSS, ERROR, ALPHAS, model="$first_", other="second" * 6)))
     names = {text.get_text(): text.xy for text in ax.texts}  # type: ignore[attr-defined]
-    assert names == {"$first_": (0, 1), "secondsecondsecondsecon" + "ds…": (1, 1)}
+    assert names == {"$first_": (0, 1), "secondseconds…secondsecond": (1, 1)}
     assert ax.get_xlabel() == "alpha (0: first network, 1: second)"
+
+
+def test_names_of_ends_stay_within_a_line_that_ends_there() -> None:
+    for alphas, sides in ((ALPHAS, ["center", "center"]), (np.linspace(0, 1, len(ALPHAS)), ["left", "right"])):
+        ax = plot_line(make_line(LOSS, ERROR, alphas, model="a", other="b"))
+        assert [text.get_ha() for text in ax.texts] == sides
 
 
 def test_a_line_along_a_random_direction_has_no_named_ends() -> None:

@@ -161,7 +161,7 @@ def _Attributed_of(logits: Tensor) -> _Attributed:
             r"`forward` must say which part .*0: \(32, 3\), 1: \(32",
         ),
         (lambda logits: {"text": "no", "score": None}, "`model` must give tensors, but it gives dict"),
-        (lambda logits: (logits[:, None], 1), "`forward` must say which part"),
+        (lambda logits: (logits[:, None], 1), "take out one prediction for each image by `forward`"),
     ],
 )
 def test_where_the_logits_are_not_plain_forward_is_asked_for(kind: Any, message: str) -> None:

@@ -1,0 +1,87 @@
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import nn
+
+from gradscape.explain.remembered import identity_of, remembered
+
+_column = 1
+
+
+def _net() -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU())
+
+
+def _counted() -> tuple[list[int], Callable[[], int]]:
+    calls: list[int] = []
+
+    def find() -> int:
+        calls.append(1)
+        return len(calls)
+
+    return calls, find
+
+
+def test_it_is_looked_for_once_for_a_model_and_a_key() -> None:
+    net, (calls, find) = _net(), _counted()
+    assert [remembered(net, "a", find), remembered(net, "a", find), remembered(net, "b", find)] == [1, 1, 2]
+    remembered(_net(), "a", find)
+    assert len(calls) == 3
+
+
+def test_it_is_looked_for_each_time_without_a_key() -> None:
+    net, (calls, find) = _net(), _counted()
+    for _ in range(2):
+        remembered(net, None, find)
+    assert len(calls) == 2
+
+
+def test_a_replaced_module_or_another_option_makes_it_be_looked_for_again() -> None:
+    net: Any = _net()
+    calls, find = _counted()
+    remembered(net, "a", find)
+    net[1] = nn.ReLU()
+    remembered(net, "a", find)
+    net.append(nn.Identity())
+    remembered(net, "a", find)
+    net[1].inplace = True
+    remembered(net, "a", find)
+    assert len(calls) == 4
+    net.train()
+    with torch.no_grad():
+        next(net.parameters()).zero_()
+    remembered(net, "a", find)
+    assert len(calls) == 4
+
+
+def _scores(index: Any) -> Callable[[Any], Any]:
+    return lambda output: output[:, index]
+
+
+def test_functions_that_read_the_same_are_one() -> None:
+    assert identity_of(_scores(1)) == identity_of(_scores(1)) != identity_of(_scores(2))
+    assert identity_of(_scores([1, 2])) != identity_of(_scores([1, 3]))
+    assert identity_of(_scores(torch.arange(3))) != identity_of(_scores(torch.arange(3) + 1))
+    assert identity_of(lambda output: output[0]) != identity_of(lambda output: output[1])
+    assert identity_of(None) is not None
+
+
+def test_a_function_that_reads_another_global_is_another(monkeypatch: Any) -> None:
+    def score(output: Any) -> Any:
+        return output[:, _column]
+
+    before = identity_of(score)
+    monkeypatch.setitem(globals(), "_column", 2)
+    assert identity_of(score) != before
+
+
+def test_what_can_change_unseen_has_no_identity() -> None:
+    class Score:
+        def __call__(self, output: Any) -> Any:
+            return output
+
+    assert identity_of(Score()) is None
+    assert identity_of(partial(_scores, 1)) is None
+    assert identity_of(_scores(Score())) is None
