@@ -4,7 +4,7 @@ BIN := .venv/bin
 # left for the end.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-zoo test-zoo-tenth check clean
+.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
@@ -13,13 +13,19 @@ test: .venv/.installed-dev
 	$(PYTEST)
 
 test-all: .venv/.installed-dev
-	$(PYTEST) -m "not zoo"
+	$(PYTEST) -m "not zoo and not wild"
 
 test-zoo: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m zoo tests/models/test_zoo.py
 
 test-zoo-tenth: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m tenth tests/models/test_zoo.py
+
+test-wild: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m wild tests/wild
+
+test-wild-tenth: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m tenth tests/wild
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check

@@ -24,10 +24,11 @@ def _gradcam(features: np.ndarray, gradients: np.ndarray) -> np.ndarray:
 
 def _gradcam_plusplus(features: np.ndarray, gradients: np.ndarray) -> np.ndarray:
     weight = np.zeros(len(features))
-    for c, p in product(range(len(features)), _places(features)):
-        g = gradients[c][p]
-        if g > 0:
-            weight[c] += g * g**2 / (2 * g**2 + sum(features[c][q] for q in _places(features)) * g**3 + 1e-6)
+    for c in range(len(features)):
+        total = sum(features[c][p] for p in _places(features))
+        for g in (gradients[c][p] for p in _places(features)):
+            if g > 0:
+                weight[c] += g * g**2 / (2 * g**2 + total * g**3 + 1e-6)
     return _weighted(features, weight)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
+from gradscape.landscape.engine.blocks import Block, leaves_in, map_tensors, tensors_in
 from gradscape.landscape.engine.identity import function_identity
 from gradscape.landscape.engine.logits import cross_entropy, top1
 
@@ -197,9 +197,14 @@ def same_output(first: Any, second: Any, tolerance: float) -> bool:
 
 def _image_by_image(together: Any, count: int, alone: Any, fewer: int) -> tuple[list[Tensor], list[Tensor]]:
     """The first images of two outputs, as far as these have an entry for each image: numbers may stand beside them."""
+    if isinstance(together, (list, tuple)) and (len(together), len(alone)) == (count, fewer) and fewer < count:
+        # As detectors give them: an element for each image, whose tensors have the length of what was found in it.
+        return list(tensors_in(together[:fewer])), list(tensors_in(alone))
+    others = dict(leaves_in(alone))
     pairs = [
         (one[:fewer], other)
-        for one, other in zip(tensors_in(together), tensors_in(alone), strict=True)
+        for path, one in leaves_in(together)
+        if isinstance(one, Tensor) and isinstance(other := others.get(path), Tensor)
         if one.dim() and other.dim() and (len(one), len(other)) == (count, fewer)
     ]
     return [one for one, _ in pairs], [other for _, other in pairs]

@@ -67,3 +67,32 @@ def test_a_loss_that_compares_the_images_of_a_batch_is_refused() -> None:
 
     with pytest.raises(ValueError, match="`loss` must judge each image by itself"):
         _line(small_net(), loss=contrastive)
+
+
+class _Finding(nn.Module):
+    """For each image a dict with what was found in it, of another length from image to image."""
+
+    def __init__(self, *, compares: bool = False) -> None:
+        super().__init__()
+        self.scores, self.compares = nn.Conv2d(3, 1, 3), compares
+
+    def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
+        scores = self.scores(images).flatten(1)
+        if self.compares:
+            scores = scores - scores.mean()
+        return [{"scores": one[: 4 + number % 3]} for number, one in enumerate(scores)]
+
+
+def _found(output: list[dict[str, Tensor]], labels: Tensor) -> Tensor:
+    return torch.stack([one["scores"].square().mean() for one in output])
+
+
+def test_a_list_with_what_was_found_in_each_image_is_an_output_image_by_image() -> None:
+    net = _Finding().eval()
+    line = _line(net, loss=_found, metric=None)
+    assert line.origin.loss == pytest.approx(_found(net(IMAGES), LABELS).mean().item(), rel=1e-5)
+
+
+def test_a_list_whose_elements_depend_on_one_another_is_refused() -> None:
+    with pytest.raises(ValueError, match="`model` must judge each image by itself"):
+        _line(_Finding(compares=True).eval(), loss=_found, metric=None)
