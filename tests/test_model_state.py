@@ -96,7 +96,7 @@ def test_several_derived_weights_are_as_before() -> None:
 
 def test_attributes_beside_a_derived_tensor_go_with_it_and_all_others_stay() -> None:
     layer, other = _Scaled(), _Counting()
-    with unchanged(layer), unchanged(other):
+    with unchanged(layer, parameters=True), unchanged(other, parameters=True):
         layer(torch.randn(3, 6))
         other(torch.randn(3, 6))
     assert not plain_tensors(layer)
