@@ -64,7 +64,7 @@ _SHOWN: dict[str, _Shown] = {
     "sam2_hiera_tiny": _Shown((128, 192), places=CHANNELS_LAST),
     "inception_resnet_v2": _Shown((107, 139)),
     "inception_v3": _Shown((107, 139)),
-    "inception_v4": _Shown((107, 139)),
+    "inception_v4": _Shown((139, 171)),
     "levit_128s": _Shown((224, 224), places=tokens()),
     "mambaout_femto": _Shown(places=CHANNELS_LAST),
     "test_coatnet": _Shown((64, 96), options={"img_size": (64, 96)}),
