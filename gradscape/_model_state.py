@@ -56,14 +56,15 @@ def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
     children and attributes are then put back to the bit.
 
     Landscapes and explanations add what each of them needs meanwhile (`evaluable`, `explainable`). Values of parameters
-    are put back only where `parameters` asks for it, since that takes a copy of them.
+    are put back only where `parameters` asks for it, since that takes a copy of them. Where they may have moved, tensors
+    that a forward pass leaves in new attributes are taken away too; else these are what any forward pass leaves.
 
     Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
     """
     gradients = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     device = model_device(model)
-    state = _State(model, parameters=parameters)
+    state = _State(model, parameters=parameters, additions=not parameters)
     try:
         for parameter, _, _ in gradients:
             parameter.grad = None  # a backward pass would add to it in place
@@ -95,13 +96,14 @@ class _State:
     Args:
         model: Any module.
         parameters: Whether values of parameters are put back even where no class can change them by its `train()`.
+        additions: Whether tensors in attributes that are new may stay.
     """
 
-    def __init__(self, model: nn.Module, *, parameters: bool = False) -> None:
+    def __init__(self, model: nn.Module, *, parameters: bool = False, additions: bool = False) -> None:
         self._model = model
         self._by_mode = changes_with_mode(model)
         self._modes = [(module, module.training) for module in model.modules()]
-        self._attributes = [_Attributes(module, always=self._by_mode) for module, _ in self._modes]
+        self._attributes = [_Attributes(module, always=self._by_mode, additions=additions) for module, _ in self._modes]
         self._dicts: list[tuple[dict[str, Any], dict[str, Any]]] = []
         for module, _ in self._modes:
             # A scripted module holds its tensors in C++: they can neither be exchanged nor forgotten, only written to.
@@ -138,8 +140,8 @@ class _Attributes:
     a size beside it. All others are the module's own affair, such as how often it was called.
     """
 
-    def __init__(self, module: nn.Module, *, always: bool) -> None:
-        self._module, self._always = module, always
+    def __init__(self, module: nn.Module, *, always: bool, additions: bool) -> None:
+        self._module, self._always, self._additions = module, always, additions
         self._attributes = _plain_attributes(module)
         self._contents = [
             (value, _copied(value)) for value in self._attributes.values() if isinstance(value, (dict, list))
@@ -148,8 +150,8 @@ class _Attributes:
 
     def restore(self) -> None:
         now = plain_tensors(self._module)
-        same = now.keys() == self._tensors.keys() and all(
-            now[name] is one and _equal(one, value) for name, (one, value) in self._tensors.items()
+        same = (self._additions or now.keys() == self._tensors.keys()) and all(
+            now.get(name) is one and _equal(one, value) for name, (one, value) in self._tensors.items()
         )
         if same and not self._always:
             return

@@ -96,7 +96,7 @@ def test_several_derived_weights_are_as_before() -> None:
 
 def test_attributes_beside_a_derived_tensor_go_with_it_and_all_others_stay() -> None:
     layer, other = _Scaled(), _Counting()
-    with unchanged(layer), unchanged(other):
+    with unchanged(layer, parameters=True), unchanged(other, parameters=True):
         layer(torch.randn(3, 6))
         other(torch.randn(3, 6))
     assert not plain_tensors(layer)
@@ -156,3 +156,26 @@ def test_values_of_parameters_are_as_before_on_request() -> None:
     with unchanged(embedding, parameters=True):
         embedding(torch.arange(4))
     assert _same_bits(_bits(embedding), before)
+
+
+class _Remembering(nn.Module):
+    """Keeps what it gave last, as many a stranger's network does for debugging."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        self.last = self.linear(inputs)
+        return self.last
+
+
+def test_what_a_forward_pass_leaves_stays_unless_it_may_be_of_moved_weights() -> None:
+    model, inputs = _Remembering().eval(), torch.randn(4, 3)
+    with unchanged(model, parameters=True), torch.no_grad():
+        model.linear.weight.add_(1)
+        model(inputs)
+    assert not hasattr(model, "last")
+    with unchanged(model), torch.no_grad():
+        expected = model(inputs)
+    assert torch.equal(model.last, expected)

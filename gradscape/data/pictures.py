@@ -35,6 +35,8 @@ class Pictures:
 def load_pictures(paths: Iterable[str | os.PathLike[str]], image_size: int) -> Pictures:
     """Decode pictures and bring them to one size: the shorter side resized, the center square cut out.
 
+    What is transparent is seen on white.
+
     Args:
         paths: Image files, and folders whose own image files are taken in alphabetical order, hidden ones and
             sub-folders left out. A file that comes twice is taken once.
@@ -68,7 +70,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _decode(file: Path) -> Tensor:
-    image = decode_file((str(file),), 0, upright=True)
+    image = decode_file((str(file),), 0, upright=True, on_white=True)
     height, width = image.shape[1:]
     if min(height, width) < 2:
         raise ValueError(f"`{file}` must be at least 2 pixels wide and high, but is {width} × {height}: leave it out")

@@ -15,14 +15,17 @@ IMAGE_SUFFIXES = {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".pp
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
 
 
-def decode_file(paths: tuple[str, ...], index: int, *, upright: bool = False) -> Shaped[Tensor, "3 height width"]:
-    """Decode `paths[index]` to uint8 RGB; gray becomes three equal channels, transparency is dropped.
+def decode_file(
+    paths: tuple[str, ...], index: int, *, upright: bool = False, on_white: bool = False
+) -> Shaped[Tensor, "3 height width"]:
+    """Decode `paths[index]` to uint8 RGB; gray becomes three equal channels.
 
     Args:
         paths: Image files.
         index: Which of them.
         upright: Whether to turn it as the camera says that it was held. Data sets are not turned, as torchvision reads
             them and networks were trained.
+        on_white: Whether what is transparent is seen on white. In data sets transparency is dropped, likewise.
 
     Raises:
         OSError: The file cannot be opened.
@@ -37,7 +40,11 @@ def decode_file(paths: tuple[str, ...], index: int, *, upright: bool = False) ->
             mode = image.mode
             turned: Image.Image = ImageOps.exif_transpose(image) if upright else image
             # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
-            rgb = turned.convert("RGBA").convert("RGB") if "transparency" in image.info else turned.convert("RGB")
+            transparent = "transparency" in image.info or (on_white and turned.has_transparency_data)
+            rgba = turned.convert("RGBA") if transparent else turned
+            if transparent and on_white:
+                rgba = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+            rgb = rgba.convert("RGB")
     except Exception as error:  # Pillow's decoders raise nearly every type on corrupt bytes
         if isinstance(error, OSError) and error.errno:  # the system's, by its own name; Pillow's have no number
             raise

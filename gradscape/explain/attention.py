@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from gradscape._names import error_line, unknown_name
 from gradscape._taps import Kind, Tap
 from gradscape.explain.attention_map import AttentionMap, MapCollector
-from gradscape.explain.explainable import images_for
+from gradscape.explain.explainable import ForwardFunction, called_by, images_for, uncompiled
 from gradscape.explain.features import listening, run_listened, run_without_memory
 from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
 from gradscape.explain.layer_layouts import LayerLayouts, last_grid
@@ -32,10 +32,11 @@ ATTENTION_KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kin
 
 def attention_maps(
     model: nn.Module,
-    images: Shaped[Tensor, "batch channels height width"],
+    images: Shaped[Tensor, "batch channels *size"],
     *,
     kinds: Collection[str] | None = None,
     layout: Layout | None = None,
+    forward: ForwardFunction | None = None,
 ) -> dict[str, AttentionMap]:
     """Return what every attention block of a model computes for a batch of images.
 
@@ -55,6 +56,7 @@ def attention_maps(
         layout: Which of the tokens that attend to one another are places; None to have it measured, once for a model:
             they must answer to the pixels where they are drawn, else an affinity has no grid.
         kinds: The kinds wanted; None for all. Affinities take height² × width² numbers for each image and head.
+        forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
         Module name -> map, in the order of the computation. Names are those of the bare network, as in its state dict:
@@ -79,6 +81,7 @@ def attention_maps(
     for kind in wanted:
         if kind not in ATTENTION_KINDS:
             raise unknown_name("kinds", kind, ATTENTION_KINDS)
+    model = called_by(model, forward)
     layers = {"": model, **layer_names(model)}
     taps = {name: one for name, one in layers.items() if isinstance(one, Tap) and one.kind in wanted}
     collector = MapCollector(tuple(images_for(model, images).shape))
@@ -103,8 +106,9 @@ def attention_maps(
             collector.maps[name] = replace(one, grid=grid)
     if not collector.maps:
         of = "" if kinds is None else f" of the kinds {', '.join(wanted)}"
+        given = type(uncompiled(model)).__name__
         raise ValueError(
-            f"`model` must have attention blocks{of} that gradscape knows, but this {type(model).__name__} has none"
+            f"`model` must have attention blocks{of} that gradscape knows, but this {given} has none"
             f"{_said_left_out(collector)}"
         )
     if collector.left_out:

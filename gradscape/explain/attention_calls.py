@@ -28,16 +28,24 @@ _HANDING_ON = (
     *(F.dropout, torch.dropout, Tensor.to, Tensor.type_as, Tensor.float, Tensor.half, Tensor.bfloat16),
     *(Tensor.contiguous, Tensor.clone),
 )
-_EXCHANGING = (Tensor.transpose, torch.transpose, Tensor.permute, Tensor.mT.__get__)
+_EXCHANGING = (Tensor.transpose, torch.transpose, Tensor.permute, Tensor.mT.__get__)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
 class RunningModule:
-    """A module between its begin and its end, by name, with the shape of what it took."""
+    """A module between its begin and its end.
+
+    Attributes:
+        name: Its name.
+        module: Itself.
+        input_shape: Of the first tensor that it took.
+        map_size: (H, W) of the map whose tokens it took, where it was told so after them, as in Hugging Face's Swin.
+    """
 
     name: str
     module: nn.Module
     input_shape: tuple[int, ...]
+    map_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +91,7 @@ def watching_attention(
     def beginner(name: str) -> Any:
         def begin(module: nn.Module, inputs: tuple[Any, ...]) -> None:
             shape = tuple(inputs[0].shape) if inputs and isinstance(inputs[0], Tensor) else ()
-            running.append(RunningModule(name, module, shape))
+            running.append(RunningModule(name, module, shape, _map_size(inputs)))
 
         return begin
 
@@ -97,6 +105,14 @@ def watching_attention(
         seen = stack.enter_context(_AttentionSeen(running, see, lose))
         yield
         seen.close()
+
+
+def _map_size(inputs: tuple[Any, ...]) -> tuple[int, int] | None:
+    """The (H, W) of tokens, if that is what a module takes after them."""
+    match inputs:
+        case [Tensor(), [int(height), int(width)], *_] if inputs[0].ndim == 3 and inputs[0].shape[1] == height * width:
+            return height, width
+    return None
 
 
 def has_taps(module: nn.Module) -> bool:
@@ -162,9 +178,9 @@ class _AttentionSeen(TorchFunctionMode):
             query_dim = -1 if exchanged else -2
             return self._finish(output, query_dim % output.ndim, output.shape[-3 - query_dim])
         elif func is torch.einsum and isinstance(args[0], str) and not exchanged:
-            query_dim = _einsum_query(args[0], places[0] - 1)
-            if query_dim is not None:
-                return self._finish(output, query_dim, output.shape[-1])
+            found = _einsum_query(args[0], places[0] - 1)
+            if found is not None:
+                return self._finish(output, found, output.shape[-1])
         return output
 
     def _finish(self, output: Tensor, query_dim: int, depth: int) -> Tensor:
@@ -185,7 +201,7 @@ def _einsum_query(equation: str, operand: int) -> int | None:
     letters = operands.split(",")
     if "." in equation or not result or len(letters) != 2 or len(letters[operand]) < 3:
         return None
-    query, key = letters[operand][-2:]
+    query, key = letters[operand][-2], letters[operand][-1]
     return result.index(query) if query in result and key not in result else None
 
 

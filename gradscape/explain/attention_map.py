@@ -88,7 +88,7 @@ class MapCollector:
             `name:2`, `name:3` and so on.
         left_out: Names of modules that attend in another way than a map can show.
         batch: How many images there are.
-        image_size: (H, W) of the images in pixels.
+        image_size: (H, W) of the images in pixels, or what volumes and signals have instead.
 
     Args:
         images: The shape of the images, (N, channels, height, width).
@@ -98,7 +98,7 @@ class MapCollector:
         self.maps: dict[str, AttentionMap] = {}
         self.left_out: dict[str, None] = {}
         self.batch = images[0]
-        self.image_size = images[2], images[3]
+        self.image_size = images[2:]
         self._affinity_left = _MOST_AFFINITY
 
     def reserve(self, name: str, shape: tuple[int, ...]) -> None:

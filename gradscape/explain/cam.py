@@ -14,12 +14,13 @@ from torch import Tensor, nn
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
 from gradscape._provenance import Provenance, current_versions
-from gradscape.explain.explainable import uncompiled
+from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.layer_layouts import settle_layout
 from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.output_kind import OutputKind
+from gradscape.explain.place_order import check_order
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
 from gradscape.explain.target_layer import layer_names, resolve_layer
 from gradscape.explain.weightings import METHODS, UNGRADED
@@ -31,7 +32,7 @@ _log = logging.getLogger(__name__)
 Layer = str | nn.Module
 Layers = list[Layer] | tuple[Layer, ...]
 Methods = list[str] | tuple[str, ...]
-ImageBatch = Float[Tensor, "batch channels height width"]
+ImageBatch = Float[Tensor, "batch channels *size"]
 
 
 def list_methods() -> list[str]:
@@ -52,6 +53,7 @@ def heatmaps(
     score: Score | None = ...,
     outputs: OutputKind | None = ...,
     layout: MapLayout | None = ...,
+    forward: ForwardFunction | None = ...,
 ) -> Heatmaps: ...
 @overload
 def heatmaps(
@@ -64,6 +66,7 @@ def heatmaps(
     score: Score | None = ...,
     outputs: OutputKind | None = ...,
     layout: MapLayout | None = ...,
+    forward: ForwardFunction | None = ...,
 ) -> dict[str, Heatmaps]: ...
 @overload
 def heatmaps(
@@ -76,6 +79,7 @@ def heatmaps(
     score: Score | None = ...,
     outputs: OutputKind | None = ...,
     layout: MapLayout | None = ...,
+    forward: ForwardFunction | None = ...,
 ) -> dict[str, Heatmaps]: ...
 def heatmaps(
     model: nn.Module,
@@ -87,6 +91,7 @@ def heatmaps(
     score: Score | None = None,
     outputs: OutputKind | None = None,
     layout: MapLayout | None = None,
+    forward: ForwardFunction | None = None,
 ) -> Heatmaps | dict[str, Heatmaps]:
     """Return where in each image the features speak for a class.
 
@@ -99,8 +104,9 @@ def heatmaps(
     `.raw` is signed: it is taken before the ReLU that most methods end with. The ReLU inside the sum over channels of
     LayerCAM and element-wise Grad-CAM belongs to their equations and is applied.
 
-    Warnings are logged for a layer that runs more than once in a forward pass, which is explained at its last run, and
-    for maps that are zero, nowhere positive, or not finite; `Heatmaps.faults` holds these too.
+    Warnings are logged for a layer that runs more than once in a forward pass, which is explained at the last of its
+    runs that depend on the images, and for maps that are zero, nowhere positive, or not finite; `Heatmaps.faults` holds
+    these too.
 
     `.probability` is the softmax of logits (N, classes), and the sigmoid of one logit (N, 1), which has two classes:
     1, for which the logit speaks, and 0, for which its negative does. A model that ends in a softmax or sigmoid gives
@@ -108,7 +114,7 @@ def heatmaps(
 
     Args:
         model: Any module that takes the images: on any device, in any float type, compiled or not.
-        images: (N, C, H, W); in [0, 1] for a loaded checkpoint.
+        images: (N, C, H, W), volumes (N, C, D, H, W), or signals (N, C, L); in [0, 1] for a loaded checkpoint.
         method: A method's name, or a list of names.
         target_layer: A layer or its name, or a list of these; None for the one of `find_target_layer`. The prefix
             `network.` of a loaded checkpoint may be left out, and `stages.3` is understood where `stages` is a
@@ -122,6 +128,8 @@ def heatmaps(
         layout: How the target layer gives its places: "channels_first" (N, C, h, w), "channels_last" (N, h, w, C), a
             `Layout` of tokens, or a function from what it gives to (N, C, h, w); None to have it measured: which pixels
             each place answers to must be where it is drawn.
+        forward: (model, images) -> output, where the model takes more than images, such as a second input:
+            `forward=lambda model, images: model(images, others)`.
 
     Returns:
         Heatmaps; for a list of methods or of layers a dict of them, by method, by layer, or by "method@layer".
@@ -142,7 +150,8 @@ def heatmaps(
     """
     many_methods, many_layers = isinstance(method, list | tuple), isinstance(target_layer, list | tuple)
     methods = _listed("method", method)
-    _check_methods(methods)
+    _check_methods(methods, images)
+    model = called_by(model, forward)
     layers = dict(
         resolve_layer(model, one, images, score=score, layout=layout) for one in _listed("target_layer", target_layer)
     )
@@ -158,6 +167,8 @@ def heatmaps(
         name: settle_layout(layout, seen.features[name], model, images, layer=layer, layers=names)
         for name, layer in layers.items()
     }
+    if images.ndim != 4:
+        check_order(model, images, layers)
     found: dict[str, Heatmaps] = {}
     for layer, name in product(layers, methods):
         if name in METHODS:
@@ -165,6 +176,11 @@ def heatmaps(
         else:
             to_maps = partial(as_maps, layout=layouts[layer])
             raw = _package_maps(name, layers[layer], seen, model, images, score=score, to_maps=to_maps)
+        if len(raw) != len(images):
+            raise ValueError(
+                f"`target_layer` {layer} must give a map for each of the {len(images)} images, along its first "
+                f"dimension, got {len(raw)}; choose another layer"
+            )
         key = f"{name}@{layer}" if many_methods and many_layers else layer if many_layers else name
         found[key] = Heatmaps(
             raw,
@@ -176,16 +192,19 @@ def heatmaps(
             probability=seen.explained.probability,
             meta=_provenance(model, seen.explained.outputs),
         )
-    _report(found, seen.runs)
+    _report(found, seen)
     return found if many_methods or many_layers else found[name]
 
 
 def _shared_maps(name: str, layer: str, seen: SharedPass, layout: MapLayout) -> np.ndarray:
-    """One method's maps at one layer from the shared pass, (N, h, w) float32."""
+    """One method's maps at one layer from the shared pass, (N, h, w) float32, or of a volume's or signal's shape."""
     features = as_maps(seen.features[layer].float(), layout)
     gradients = features if name in UNGRADED else _placed_gradients(layer, seen, layout)
+    size = features.shape[2:]
+    if len(size) != 2:  # to the methods, places are places
+        features, gradients = (one.flatten(2)[..., None] for one in (features, gradients))
     with torch.autocast(features.device.type, enabled=False):
-        return METHODS[name](features, gradients).cpu().numpy()
+        return METHODS[name](features, gradients).reshape(-1, *size).cpu().numpy()
 
 
 def _placed_gradients(layer: str, seen: SharedPass, layout: MapLayout) -> Tensor:
@@ -222,11 +241,12 @@ def _package_maps(
     )
 
 
-def _report(found: dict[str, Heatmaps], runs: dict[str, int]) -> None:
+def _report(found: dict[str, Heatmaps], seen: SharedPass) -> None:
     """Log what must not go unseen."""
-    for layer, count in runs.items():
+    for layer, count in seen.runs.items():
         if count > 1:
-            _log.warning("`target_layer` %s runs %d times in a forward pass; its last run is explained", layer, count)
+            which = "last run" if seen.seen[layer] == count else f"run {seen.seen[layer]}, the last on the images,"
+            _log.warning("`target_layer` %s runs %d times in a forward pass; its %s is explained", layer, count, which)
     for one in found.values():
         if one.faults:
             listed = ", ".join(f"image {number} is {fault}" for number, fault in one.faults.items())
@@ -240,10 +260,12 @@ def _listed(argument: str, value: Any) -> list[Any]:
     return listed
 
 
-def _check_methods(methods: list[Any]) -> None:
+def _check_methods(methods: list[Any], images: Tensor) -> None:
     for name in methods:
         if name not in METHODS and name not in list_methods():  # the package's names cost its import
             raise unknown_name("method", name, list_methods())
+        if name not in METHODS and images.ndim != 4:
+            raise ValueError(f"`method` must be one of {', '.join(METHODS)} for volumes and signals, got {name}")
 
 
 def _labels(model: nn.Module) -> Sequence[str] | None:
@@ -251,8 +273,8 @@ def _labels(model: nn.Module) -> Sequence[str] | None:
     return plain.labels if isinstance(plain, Classifier) else None
 
 
-def _size(images: Tensor) -> tuple[int, int]:
-    return images.shape[-2], images.shape[-1]
+def _size(images: Tensor) -> tuple[int, ...]:
+    return tuple(images.shape[2:])
 
 
 def _provenance(model: nn.Module, outputs: OutputKind | None) -> Provenance:

@@ -20,6 +20,7 @@ from gradscape.explain.embedding_distances import equal_rows
 from gradscape.explain.embedding_features import Features, extract_features
 from gradscape.explain.embedding_quality import EmbeddingQuality, measure_quality
 from gradscape.explain.embedding_spread import spread_out
+from gradscape.explain.explainable import ForwardFunction
 
 __all__ = ["Embedding", "embed"]
 
@@ -117,6 +118,7 @@ def embed(
     batches: Iterable[tuple[Tensor, Tensor]],
     *,
     layer: str | None = None,
+    forward: ForwardFunction | None = None,
     backend: str = "sklearn",
     perplexity: int | float = 30,
     seed: int = 0,
@@ -134,6 +136,7 @@ def embed(
         batches: Pairs of images float (N, 3, H, W) and integer labels (N,). Names of the classes are taken from
             their `classes`, else from the model's `labels`, where they have them.
         layer: A module's name; None: what the last linear layer takes in. See `extract_features`.
+        forward: (model, images) -> output, where the model takes more than images, or a part of it is meant.
         backend: "sklearn" or "opentsne" (t-SNE, openTSNE being faster from 5,000 images on), or "umap".
         perplexity: About how many neighbors of each image count, at least 1; for t-SNE lowered to (N − 1)/3 where
             that is less, since it looks at three times as many. For UMAP the number of neighbors, a whole one from 2
@@ -166,7 +169,7 @@ def embed(
         raise ValueError(f"`perplexity` must be at least 1, got {perplexity:g}")
     if not 0 <= seed < 2**32:
         raise ValueError(f"`seed` must be from 0 to 2³² - 1, got {seed}")
-    features = extract_features(model, batches, layer=layer)
+    features = extract_features(model, batches, layer=layer, forward=forward)
     _check_features(features)
     named = getattr(batches, "classes", None)
     named = getattr(model, "labels", None) if named is None else named

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
-from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.layer_layouts import settle_layout
 from gradscape.explain.layout import MapLayout, as_maps
@@ -36,7 +36,11 @@ class Features:
 
 
 def extract_features(
-    model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]], *, layer: str | None = None
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    *,
+    layer: str | None = None,
+    forward: ForwardFunction | None = None,
 ) -> Features:
     """Run a model over images in evaluation mode and keep one layer's features.
 
@@ -48,6 +52,7 @@ def extract_features(
         batches: Pairs of images float (N, 3, H, W) as the model takes them, and integer labels (N,).
         layer: A module's name, such as "stages.3", whose output is taken. None: what the last linear layer of the
             forward pass takes in, the penultimate features of every usual classifier.
+        forward: (model, images) -> output, where the model takes more than images, or a part of it is meant.
 
     Returns:
         The features in the images' order.
@@ -57,6 +62,7 @@ def extract_features(
         ValueError: There is no image or no such layer, it does not run, or a feature is NaN or infinite.
     """
     values, labels = [], []
+    model = called_by(model, forward)
     found = None if layer is None else named_layer(model, layer, argument="layer")
     with explainable(model), torch.no_grad():
         for images, marks in batches:

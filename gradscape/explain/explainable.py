@@ -1,10 +1,10 @@
 """A model made ready to be explained, wherever the user stands, and called in that state."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from itertools import chain
-from typing import Any
+from typing import Any, final
 
 import torch
 from jaxtyping import Shaped
@@ -13,7 +13,36 @@ from torch.func import functional_call
 
 from gradscape._model_state import model_device, unchanged
 
-__all__ = ["call_model", "check_finite", "explainable", "images_for", "uncompiled"]
+__all__ = ["ForwardFunction", "call_model", "called_by", "check_finite", "explainable", "images_for", "uncompiled"]
+
+ForwardFunction = Callable[[nn.Module, Tensor], Any]
+"""From a model and images to an output, where the model takes more than images."""
+
+
+@final
+class _Called(nn.Module):
+    """A model as a function of images alone."""
+
+    def __init__(self, model: nn.Module, forward: ForwardFunction) -> None:
+        super().__init__()
+        self.model, self.function = model, forward
+
+    def forward(self, images: Tensor) -> Any:
+        return self.function(self.model, images)
+
+
+def called_by(model: nn.Module, forward: ForwardFunction | None) -> nn.Module:
+    """Return a model that takes images alone; its layers keep the names that they have in the user's.
+
+    Args:
+        model: The user's.
+        forward: From the model and images to its output; None where it takes images.
+
+    Raises:
+        ValueError: If part of the model is TorchScript, which takes no hooks.
+    """
+    _check_open(model)
+    return model if forward is None else _Called(model, forward)
 
 
 @contextmanager
@@ -23,7 +52,11 @@ def explainable(model: nn.Module) -> Iterator[None]:
     To that promise it adds what an explanation needs: the model is in `eval()` with its parameters frozen, gradients
     are recorded even where the caller has switched them off or is in inference mode, and what was compiled runs as
     the plain modules that it was made of, since compiled code calls no hooks.
+
+    Raises:
+        ValueError: If nothing inside of the model can be looked at: TorchScript, or an exported program.
     """
+    _check_open(model)
     with ExitStack() as stack:
         # What was made under inference_mode can be put back under it alone.
         stack.enter_context(torch.inference_mode(any(parameter.is_inference() for parameter in model.parameters())))
@@ -32,7 +65,7 @@ def explainable(model: nn.Module) -> Iterator[None]:
         stack.enter_context(torch.enable_grad())
         if "torch._dynamo" in sys.modules:  # importing it takes seconds, and without it nothing is compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
-        model.eval()
+        _evaluate(model)
         for parameter in model.parameters():
             if not parameter.is_inference():
                 parameter.requires_grad_(False)
@@ -40,28 +73,62 @@ def explainable(model: nn.Module) -> Iterator[None]:
 
 
 def uncompiled(model: nn.Module) -> nn.Module:
-    """Return what `torch.compile` wrapped, or the model itself."""
-    plain: nn.Module = getattr(model, "_orig_mod", model)
+    """Return what `torch.compile` or `called_by` wrapped, or the model itself."""
+    own = model.model if isinstance(model, _Called) else model
+    plain: nn.Module = getattr(own, "_orig_mod", own)
     return plain
 
 
+def _check_open(model: nn.Module) -> None:
+    """Refuse what calls no hooks."""
+    for name, module in model.named_modules():
+        if isinstance(module, torch.jit.ScriptModule):
+            part = name or "all of it"
+            raise ValueError(
+                f"`model` must be made of Python's modules, but {part} is TorchScript (scripted or traced), inside of "
+                "which nothing can be seen or changed; give the module that it was made of"
+            )
+
+
+def _evaluate(model: nn.Module) -> None:
+    """Eval mode; an exported program has none."""
+    try:
+        model.eval()
+    except NotImplementedError as error:
+        raise ValueError(
+            "`model` must be made of Python's modules, but this is a program from torch.export, inside of which "
+            "nothing can be seen; give the module that it was made of"
+        ) from error
+
+
 def images_for(
-    model: nn.Module, images: Shaped[Tensor, "batch channels height width"]
-) -> Shaped[Tensor, "batch channels height width"]:
+    model: nn.Module, images: Shaped[Tensor, "batch channels *size"]
+) -> Shaped[Tensor, "batch channels *size"]:
     """Return a copy of the images with the model's device and precision, a leaf that gradients can flow into.
 
     Raises:
         TypeError: If the images are no float tensor.
-        ValueError: If they are not a batch with at least one image.
+        ValueError: If they are not a batch with at least one image, volume or signal.
     """
     given: Any = images
     if not isinstance(given, Tensor) or not given.is_floating_point():
         kind = given.dtype if isinstance(given, Tensor) else type(given).__name__
         raise TypeError(f"`images` must be a float tensor (images, channels, height, width), got {kind}")
-    if images.ndim != 4 or not images.numel():
-        raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")
+    if not images.numel() or not _may_be_a_batch(model, images.ndim):
+        raise ValueError(
+            "`images` must be (images, channels, height, width), volumes (images, channels, depth, height, width), or "
+            f"signals (images, channels, length), got the shape {tuple(images.shape)}"
+        )
     dtype = next((one.dtype for one in model.parameters() if one.is_floating_point()), images.dtype)
     return images.detach().to(model_device(model), dtype, copy=True)
+
+
+def _may_be_a_batch(model: nn.Module, dimensions: int) -> bool:
+    """Whether images have these dimensions; three may be one picture too, which torch takes without a batch."""
+    if dimensions != 3:
+        return dimensions in (4, 5)
+    kinds = {type(module) for module in model.modules()}
+    return nn.Conv2d not in kinds or nn.Conv1d in kinds
 
 
 def check_finite(images: Tensor) -> None:

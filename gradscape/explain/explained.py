@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gradscape._names import class_label, unknown_name
+from gradscape.explain.logits import logits_in
 from gradscape.explain.output_kind import OutputKind, class_probabilities, find_output_kind
 
 __all__ = ["ClassIndex", "Explained", "Score", "pick_scores"]
@@ -51,7 +52,8 @@ def pick_scores(
     what a probability lacks to 1, for class 0. Class 1 is predicted where its probability is above one half.
 
     Args:
-        output: What the model returned: logits (N, C), or anything that `score` can read.
+        output: What the model returned: logits (N, C), something that holds them as `logits`, or anything that `score`
+            can read.
         class_index: A class by number, or by name where there are labels; one for all images or one for each; None for
             the predicted class of each.
         score: From the output to (N,), for models of another kind: binary, regression, segmentation.
@@ -70,6 +72,7 @@ def pick_scores(
         scores = _own_scores(score(output), _batch_size(output))
         count = len(scores)
         return Explained(scores, np.full(count, -1, np.int64), np.full(count, np.nan, np.float32))
+    output = logits_in(output)
     if not isinstance(output, Tensor) or output.ndim != 2 or not output.is_floating_point():
         raise ValueError(
             f"`model` must give logits (images, classes), got {_described(output)}; "

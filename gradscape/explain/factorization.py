@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._provenance import current_versions
-from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.layer_layouts import settle_layout
 from gradscape.explain.layout import MapLayout, as_maps
@@ -94,6 +94,7 @@ def factorize_features(
     target_layer: str | nn.Module | None = None,
     head: Callable[[Tensor], Tensor] | None = None,
     layout: MapLayout | None = None,
+    forward: ForwardFunction | None = None,
     seed: int = 0,
 ) -> FeatureFactors:
     """Find concepts that recur over images: a non-negative factorization of all their places' features.
@@ -105,6 +106,7 @@ def factorize_features(
         target_layer: The layer, by name or module; None for the automatic one.
         head: From pooled features (K, C) to scores (K, classes), such as the model's last linear layer.
         layout: How the layer gives its places, as `heatmaps` takes it; None to have it measured.
+        forward: (model, images) -> output, where the model takes more than images.
         seed: Of the solver's start.
 
     Raises:
@@ -114,6 +116,9 @@ def factorize_features(
 
     Source: Collins et al. 2018, section 3.
     """
+    model = called_by(model, forward)
+    if images.ndim != 4:
+        raise ValueError(f"`images` must be (images, channels, height, width), got the shape {tuple(images.shape)}")
     name, layer = resolve_layer(model, target_layer, images, layout=layout)
     height, width = images.shape[2:]
     with explainable(model), torch.no_grad():

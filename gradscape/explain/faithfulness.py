@@ -16,7 +16,7 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._notebook import html_table
-from gradscape.explain.explainable import call_model, explainable, images_for, uncompiled
+from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for, uncompiled
 from gradscape.explain.explained import Explained, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.output_kind import OutputKind
@@ -126,6 +126,7 @@ def measure_faithfulness(
     boxes: Boxes | None = None,
     score: Score | None = None,
     outputs: OutputKind | None = None,
+    forward: ForwardFunction | None = None,
     steps: int = 50,
     batch_size: int = 64,
 ) -> Faithfulness:
@@ -149,6 +150,7 @@ def measure_faithfulness(
         boxes: (N, 4) x0, y0, x1, y1 in pixels, 0 the left and upper border of the image; a row of NaN where unknown.
         score: The function of which the heatmaps are, if they explain no class.
         outputs: What the model's numbers are, as in `heatmaps`; None for what the heatmaps say, else it is measured.
+        forward: (model, images) -> output for any number of images, where the model takes more than images.
         steps: Number of steps of deletion and insertion.
         batch_size: How many changed images go through the model at a time.
 
@@ -163,6 +165,7 @@ def measure_faithfulness(
     2018, arXiv 1608.00507. Energy: Wang et al. 2020, Score-CAM, arXiv 1910.01279, energy-based pointing game.
     """
     _check(images, heatmaps, score, steps, batch_size)
+    model = called_by(model, forward)
     display, boxed = heatmaps.display, _checked_boxes(boxes, images.shape)
     signed = F.interpolate(torch.from_numpy(heatmaps.raw)[:, None], heatmaps.image_size, mode="bilinear")[:, 0].numpy()
     faults = dict(heatmaps.faults)

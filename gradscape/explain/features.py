@@ -10,7 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.layer_layouts import settle_layout
 from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.target_layer import layer_names, named_layer
@@ -20,10 +20,11 @@ __all__ = ["as_array", "copied", "feature_maps", "listening", "run_listened", "r
 
 def feature_maps(
     model: nn.Module,
-    images: Shaped[Tensor, "batch channels height width"],
+    images: Shaped[Tensor, "batch channels *size"],
     *,
     layer: str | nn.Module,
     layout: MapLayout | None = None,
+    forward: ForwardFunction | None = None,
 ) -> np.ndarray:
     """Return what a layer gives for each image, as maps.
 
@@ -36,15 +37,17 @@ def feature_maps(
         images: What the model takes: for a loaded checkpoint images in [0, 1].
         layer: The layer or its name, with or without the `network.` of a loaded checkpoint.
         layout: How the layer gives its places, as `heatmaps` takes it; None to have it measured.
+        forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
-        (N, C, H, W) float32.
+        (N, C, H, W) float32; of volumes (N, C, D, H, W), of signals (N, C, L).
 
     Raises:
         TypeError: If the images are not floating point.
         ValueError: If there is no such layer, it does not run, or its output is not a map for each image, or `layout`
             does not fit it or has to be given.
     """
+    model = called_by(model, forward)
     name, module = named_layer(model, layer, argument="layer")
     outputs: list[Any] = []
     with listening({name: module}, lambda _name, output: outputs.append(copied(output))):
@@ -89,7 +92,7 @@ def listening(
             one.remove()
 
 
-def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels height width"]) -> None:
+def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels *size"]) -> None:
     """Run the model once, in eval mode and without gradients, for those who listen; it is left as it was.
 
     Raises:
@@ -100,7 +103,7 @@ def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels height
         call_model(model, images_for(model, images))
 
 
-def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels height width"]) -> None:
+def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels *size"]) -> None:
     """Run the model as `run_listened` does, on tensors that have shapes but neither values nor memory.
 
     Raises:

@@ -5,7 +5,7 @@ Gates (squeeze-and-excitation, CBAM, ECA) are known by their classes, self-atten
 """
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -46,11 +46,28 @@ _GATES = {
 }
 _PAIRS_OF_GATES = ("timm.layers.cbam.CbamModule", "timm.layers.cbam.LightCbamModule")
 
-# What cuts its input, (N, H, W, C), into windows. Timm shifts before it pads, torchvision pads before it shifts.
+
+@dataclass(frozen=True)
+class _Windows:
+    """How a class cuts its input, (N, H, W, C) or tokens and their (H, W), into windows.
+
+    Attributes:
+        padded_first: Whether it pads before it shifts.
+        small_unshifted: Whether a side that one window covers is not shifted.
+    """
+
+    padded_first: bool
+    small_unshifted: bool = False
+
+
 _WINDOWED = {
-    "timm.models.swin_transformer.SwinTransformerBlock": False,
-    "timm.models.swin_transformer_v2.SwinTransformerV2Block": False,
-    "torchvision.models.swin_transformer.ShiftedWindowAttention": True,
+    "timm.models.swin_transformer.SwinTransformerBlock": _Windows(padded_first=False),
+    "timm.models.swin_transformer_v2.SwinTransformerV2Block": _Windows(padded_first=False),
+    "torchvision.models.swin_transformer.ShiftedWindowAttention": _Windows(padded_first=True, small_unshifted=True),
+    "transformers.models.swin.modeling_swin.SwinLayer": _Windows(padded_first=True),
+    "transformers.models.swinv2.modeling_swinv2.Swinv2Layer": _Windows(padded_first=True),
+    "transformers.models.donut.modeling_donut_swin.DonutSwinLayer": _Windows(padded_first=True),
+    "transformers.models.maskformer.modeling_maskformer_swin.MaskFormerSwinLayer": _Windows(padded_first=True),
 }
 
 
@@ -102,7 +119,7 @@ def collecting_self_attention(layers: Mapping[str, nn.Module], collector: MapCol
         name, shape = call.running[-1].name, call.shape
         windowed = [one for one in call.running if _looked_up(one.module, _WINDOWED) is not None]
         if windowed:
-            height, width = windowed[-1].input_shape[1:3]
+            height, width = windowed[-1].map_size or windowed[-1].input_shape[1:3]
             collector.reserve(name, (collector.batch, shape[1], height * width, height * width))
             places = _window_places(windowed[-1].module, height, width)
             spread = _spread_windows(call.weights(), places, height * width)
@@ -134,26 +151,34 @@ def attends_in_whole_images(call: AttentionCall, batch: int) -> bool:
         return False
     queries, heads = shape[-2], shape[1] if len(shape) == 4 else 1
     before = call.running[-1].input_shape[1:]
-    layouts = [(before[-1], math.prod(before[:-1])), (before[0], math.prod(before[1:]))] if len(before) > 1 else []
+    layouts = [(before[-1], math.prod(before[:-1]))] if len(before) > 1 else []  # channels and places
+    if len(before) == 3:
+        layouts.append((before[0], math.prod(before[1:])))
     return queries == call.depth or (heads * queries, call.depth) not in layouts
 
 
 def _window_places(module: Any, height: int, width: int) -> Int[Tensor, "windows area"]:
     """For every pixel of every window its place in the map, or height × width where it lies beyond."""
-    window, shift = tuple(module.window_size), tuple(module.shift_size)
+    windows: _Windows = _looked_up(module, _WINDOWED)
+    window, shift = _pair(module.window_size), _pair(module.shift_size)
     beyond = [-side % step for side, step in zip((height, width), window, strict=True)]
     places = torch.arange(height * width).view(height, width)
 
     def pad(places: Tensor) -> Tensor:
         return F.pad(places, (0, beyond[1], 0, beyond[0]), value=height * width)
 
-    if _looked_up(module, _WINDOWED):
+    if windows.padded_first:
         places = pad(places)
-        shift = tuple(0 if step >= side else by for by, step, side in zip(shift, window, places.shape, strict=True))
+        if windows.small_unshifted:
+            shift = tuple(0 if step >= side else by for by, step, side in zip(shift, window, places.shape, strict=True))
         places = places.roll((-shift[0], -shift[1]), (0, 1))
     else:
         places = pad(places.roll((-shift[0], -shift[1]), (0, 1)))
     return places.unfold(0, window[0], window[0]).unfold(1, window[1], window[1]).flatten(2).flatten(0, 1)
+
+
+def _pair(size: int | Sequence[int]) -> tuple[int, ...]:
+    return (size, size) if isinstance(size, int) else tuple(size)
 
 
 def _spread_windows(

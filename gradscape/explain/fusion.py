@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from gradscape._names import unknown_name
 from gradscape._provenance import current_versions
 from gradscape._taps import Kind, Tap
+from gradscape.explain.explainable import ForwardFunction, called_by
 from gradscape.explain.features import as_array, listening, run_listened
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.target_layer import layer_names, named_layer
@@ -24,7 +25,11 @@ _ROUNDING = 0.03  # of bfloat16, with 8 bits, after a few operations
 
 
 def fusion_maps(
-    model: nn.Module, images: Shaped[Tensor, "batch channels height width"], *, block: str | None = None
+    model: nn.Module,
+    images: Shaped[Tensor, "batch channels height width"],
+    *,
+    block: str | None = None,
+    forward: ForwardFunction | None = None,
 ) -> FusionMaps:
     """Return what an attention block works on, what it adds or multiplies with, and what comes out.
 
@@ -43,6 +48,7 @@ def fusion_maps(
         images: What the model takes. For figure 19 they are standard normal noise, for the bare network.
         block: The attention block's name, or that of a block with one in it, as in `layer2.0`. None for the first in
             the second stage, which figures 1, 7 and 19 of UPANets show, or the first of all if there is none.
+        forward: (model, images) -> output, where the model takes more than images.
 
     Raises:
         TypeError: If the images are not floating point.
@@ -56,6 +62,7 @@ def fusion_maps(
         >>> maps.names, maps.fused.shape
         (('features', 'attention', 'result'), (2, 32, 4, 4))
     """
+    model = called_by(model, forward)
     layers = layer_names(model)
     name = _find_block(model, layers, images, block)
     # An affinity is no part of the fusion, and blocks compute it only for those who listen.

@@ -20,11 +20,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from gradscape.explain.blindness import raise_why_blind
 from gradscape.explain.cam import heatmaps
-from gradscape.explain.explainable import call_model, check_finite, explainable, images_for, uncompiled
+from gradscape.explain.explainable import (
+    ForwardFunction,
+    call_model,
+    called_by,
+    check_finite,
+    explainable,
+    images_for,
+    uncompiled,
+)
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.layout import MapLayout
+from gradscape.explain.target_layer import layer_names
 
 __all__ = ["guided_backprop", "guided_gradcam"]
 
@@ -65,10 +75,11 @@ def _is_relu6(func: Any, options: Mapping[str, Any]) -> bool:
 
 def guided_backprop(
     model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
+    images: Float[Tensor, "batch channels *size"],
     *,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
+    forward: ForwardFunction | None = None,
 ) -> np.ndarray:
     """Return how the images would have to change to raise the score, through excited paths alone.
 
@@ -81,9 +92,10 @@ def guided_backprop(
         images: As the model takes them.
         class_index: A class by number or name, for all images or one for each; None for the predicted one.
         score: From the model's output to a number for each image, (N,).
+        forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
-        (N, C, H, W) float32, signed, in units of the score per unit of the images.
+        Of the images' shape, float32, signed, in units of the score per unit of the images.
 
     Raises:
         TypeError: If `images`, a class or what `score` gives is of the wrong kind.
@@ -92,6 +104,7 @@ def guided_backprop(
 
     Source: Springenberg et al. 2015, section 3.4 and figure 1.
     """
+    model = called_by(model, forward)
     with explainable(model):
         pixels = images_for(model, images)
         check_finite(pixels)
@@ -102,11 +115,13 @@ def guided_backprop(
             output, class_index=class_index, score=score, labels=getattr(uncompiled(model), "labels", None)
         ).scores
         if not guided.met:
+            raise_why_blind(model, images, layer_names(model))
             raise ValueError(
                 "`model` must run ReLU or an activation of its kind for guided backpropagation, but none was met "
                 "between the images and its output: only plain gradients would be left"
             )
         if not scores.requires_grad:
+            raise_why_blind(model, images, layer_names(model))
             raise ValueError("`score` must depend on the images, but its result has no gradient; use torch operations")
         if not scores.isfinite().all():
             raise ValueError("`model` must give finite scores, but some are NaN or infinite; check its weights")
@@ -116,12 +131,13 @@ def guided_backprop(
 
 def guided_gradcam(
     model: nn.Module,
-    images: Float[Tensor, "batch channels height width"],
+    images: Float[Tensor, "batch channels *size"],
     *,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
     target_layer: str | nn.Module | None = None,
     layout: MapLayout | None = None,
+    forward: ForwardFunction | None = None,
 ) -> np.ndarray:
     """Return guided backpropagation times the Grad-CAM heatmap: fine detail, of the class alone.
 
@@ -132,9 +148,10 @@ def guided_gradcam(
         score: From the model's output to a number for each image, (N,).
         target_layer: Layer of the heatmap, by name or module; None for the automatic one.
         layout: How that layer gives its places, as `heatmaps` takes it; None to have it measured.
+        forward: (model, images) -> output, where the model takes more than images.
 
     Returns:
-        (N, C, H, W) float32: `guided_backprop` times the heatmap as displayed, between 0 and 1 and resized bilinearly.
+        Of the images' shape, float32: `guided_backprop` times the heatmap as displayed, between 0 and 1.
 
     Raises:
         TypeError: As `guided_backprop`.
@@ -142,6 +159,7 @@ def guided_gradcam(
 
     Source: Selvaraju et al. 2017, arXiv:1610.02391, section 3.2.
     """
+    model = called_by(model, forward)
     maps = heatmaps(
         model,
         images,

@@ -14,14 +14,17 @@ from gradscape._notebook import html_table
 
 __all__ = ["Heatmaps"]
 
+_RESIZING = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
 
 @dataclass(frozen=True, eq=False)
 class Heatmaps:
     """Class-activation maps of one method at one layer, for N images.
 
     Attributes:
-        raw: (N, h, w) float32, signed, at the layer's size, as the method's equation gives it.
-        image_size: (H, W) of the images in pixels.
+        raw: (N, h, w) float32, signed, at the layer's size, as the method's equation gives it; of volumes (N, d, h, w),
+            of signals (N, l).
+        image_size: (H, W) of the images in pixels; (D, H, W) of volumes, (L,) of signals.
         method: Name of the method.
         target_layer: Name of the layer whose features are weighed.
         class_index: (N,) int64, what was explained; -1 where a score of the user's was.
@@ -32,7 +35,7 @@ class Heatmaps:
     """
 
     raw: np.ndarray
-    image_size: tuple[int, int]
+    image_size: tuple[int, ...]
     method: str
     target_layer: str
     class_index: np.ndarray
@@ -41,25 +44,28 @@ class Heatmaps:
     meta: Mapping[str, Any]
 
     def __post_init__(self) -> None:
-        if self.raw.ndim != 3:
-            raise ValueError(f"`raw` must be (images, height, width), got {self.raw.shape}")
+        if self.raw.ndim not in (2, 3, 4) or len(self.image_size) != self.raw.ndim - 1:
+            raise ValueError(
+                "`raw` must be (images, height, width), (images, depth, height, width) of volumes, or (images, length) "
+                f"of signals, with as many sides as `image_size` {self.image_size}, got {self.raw.shape}"
+            )
         for name in ("class_index", "score", "probability"):
             if getattr(self, name).shape != self.raw.shape[:1]:
                 raise ValueError(f"`{name}` must hold a value for each of the {len(self.raw)} images")
 
     @property
     def display(self) -> np.ndarray:
-        """(N, H, W) float32: what is positive, resized bilinearly to the image, each map min-max scaled to [0, 1].
+        """(N, H, W) float32: what is positive, resized linearly to the image, each map min-max scaled to [0, 1].
 
         A map without positive values, or the same everywhere, is 0; one with a value that is not finite is NaN.
         """
         positive = self._positive()
-        low, high = (bound(positive, axis=(1, 2), keepdims=True) for bound in (np.min, np.max))
+        low, high = (bound(positive, axis=self._sides, keepdims=True) for bound in (np.min, np.max))
         return self._masked((positive - low) / np.where(high > low, high - low, 1))
 
     @property
     def shared_display(self) -> np.ndarray:
-        """(N, H, W) float32: what is positive, resized bilinearly to the image, over the largest value of all the maps.
+        """(N, H, W) float32: what is positive, resized linearly to the image, over the largest value of all the maps.
 
         Zero is 0, so that images can be compared; a map with a value that is not finite is NaN.
         """
@@ -97,26 +103,30 @@ class Heatmaps:
         """
         arrays, named, meta = load_result(path, "heatmaps", called="heatmaps")
         del arrays["display"]
-        height, width = named.pop("image_size")
-        return cls(**arrays, **named, image_size=(height, width), meta=meta)  # type: ignore[arg-type]
+        return cls(**arrays, **{**named, "image_size": tuple(named["image_size"])}, meta=meta)  # type: ignore[arg-type]
 
     def _repr_html_(self) -> str:
-        count, height, width = self.raw.shape
+        count, size = len(self.raw), " × ".join(map(str, self.raw.shape[1:]))
         columns = (self.class_index.tolist(), self.score.tolist(), self.probability.tolist())
         faults = self.faults
         rows = [(image, *cells, faults.get(image, "")) for image, cells in enumerate(zip(*columns, strict=True))]
-        title = f"{count} maps by {self.method} at {self.target_layer}, {height} × {width}"
+        title = f"{count} maps by {self.method} at {self.target_layer}, {size}"
         return html_table(title, ("image", "class", "score", "probability", "fault"), rows)
 
     def _positive(self) -> np.ndarray:
         """What is positive, at the images' size; 0 where a map is not finite."""
         finite = np.where(self._unusable(), 0, self.raw).astype(np.float32)
         maps = torch.from_numpy(finite).clamp(min=0)[:, None]
-        return F.interpolate(maps, self.image_size, mode="bilinear", align_corners=False)[:, 0].numpy()
+        mode = _RESIZING[len(self.image_size)]
+        return F.interpolate(maps, self.image_size, mode=mode, align_corners=False)[:, 0].numpy()
 
     def _masked(self, maps: np.ndarray) -> np.ndarray:
         return np.where(self._unusable(), np.nan, maps).astype(np.float32)
 
     def _unusable(self) -> np.ndarray:
         """(N, 1, 1): whether anything in a map is not finite."""
-        return ~np.isfinite(self.raw).all(axis=(1, 2), keepdims=True)
+        return ~np.isfinite(self.raw).all(axis=self._sides, keepdims=True)
+
+    @property
+    def _sides(self) -> tuple[int, ...]:
+        return tuple(range(1, self.raw.ndim))

@@ -160,11 +160,11 @@ def settle_layout(
     layouts = LayerLayouts(model, layers, images)
     found = layouts.of(name, features, len(images))
     if found is None:
-        height, width = images.shape[-2:]
+        size = "×".join(map(str, images.shape[2:]))
         raise ValueError(
             f"`{argument}` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over the image; "
             f"{name or type(layer).__name__} gives {tuple(features.shape)} for {len(images)} images of "
-            f"{height}×{width} pixels, and however that is read, its parts do not look where they would be drawn; "
+            f"{size} pixels, and however that is read, its parts do not look where they would be drawn; "
             "choose another layer, or say with `layout` how it is laid out"
         )
     return found

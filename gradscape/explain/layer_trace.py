@@ -21,6 +21,8 @@ __all__ = ["PassedMap", "trace_maps"]
 _NO_FINDERS = (
     *(nn.Identity, nn.modules.dropout._DropoutNd, nn.Flatten, nn.Unflatten),
     *(nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d),
+    *(nn.AvgPool1d, nn.AdaptiveAvgPool1d, nn.AdaptiveMaxPool1d),
+    *(nn.AvgPool3d, nn.AdaptiveAvgPool3d, nn.AdaptiveMaxPool3d),
 )
 
 

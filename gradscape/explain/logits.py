@@ -16,9 +16,13 @@ class _HasLogits(Protocol):
 def logits_in(output: Any) -> Any:
     """Return an output's `logits`, as Hugging Face's models have them by key and by attribute; else the output.
 
+    So is the only tensor in a tuple beside nothing but None, such as (logits, None).
+
     Args:
         output: What the model returned.
     """
+    if isinstance(output, tuple) and sum(one is not None for one in output) == 1:
+        return next(one for one in output if one is not None)
     if isinstance(output, Mapping):
         return output.get("logits", output)
     return output.logits if isinstance(output, _HasLogits) else output

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from gradscape._arrays import load_result, save_arrays
 from gradscape._model_state import unchanged
 from gradscape.explain.cam import heatmaps
-from gradscape.explain.explainable import explainable, images_for
+from gradscape.explain.explainable import ForwardFunction, called_by, explainable, images_for
 from gradscape.explain.explained import ClassIndex, Score
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.target_layer import layer_names
@@ -83,6 +83,7 @@ def randomize_parameters(
     target_layer: str | None = None,
     class_index: ClassIndex | None = None,
     score: Score | None = None,
+    forward: ForwardFunction | None = None,
     seed: int = 0,
 ) -> Randomization:
     """Compare heatmaps before and while a model's parameters are randomized, group by group from the head down.
@@ -104,6 +105,7 @@ def randomize_parameters(
         target_layer: As in `heatmaps`, by name.
         class_index: As in `heatmaps`.
         score: As in `heatmaps`.
+        forward: As in `heatmaps`.
         seed: Of the new parameters.
 
     Raises:
@@ -111,6 +113,7 @@ def randomize_parameters(
 
     Source: Adebayo et al. 2018, Sanity Checks for Saliency Maps, arXiv 1810.03292, cascading randomization.
     """
+    model = called_by(model, forward)
     explain = partial(_heatmaps, model, images, method=method, score=score)
     trained = explain(target_layer=target_layer, class_index=class_index)
     explained = trained.class_index if score is None else None

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.explain.attention_calls import AttentionCall, watching_attention
+from gradscape.explain.blindness import tensors_in
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.logits import logits_in
 
@@ -53,7 +54,7 @@ def tokens_read(
         hooks.enter_context(watching_attention(layers, see))
         output = logits_in(call_model(model, images_for(model, images[:1])))
         for result in (output, taken):
-            gradient = _gradient(_differentiable_in(result), leaves)
+            gradient = _gradient([one for one in tensors_in(result) if one.requires_grad], leaves)
             if gradient is not None and gradient.any():
                 by_query = gradient.movedim(calls[last - 1].query_dim, 0).flatten(1)
                 return tuple(by_query.any(1).nonzero()[:, 0].tolist())
@@ -66,12 +67,3 @@ def _gradient(results: list[Tensor], leaves: list[Tensor]) -> Tensor | None:
         return None
     uneven = [(one.flatten() * torch.arange(one.numel(), device=one.device).cos()).sum() for one in results]
     return torch.autograd.grad(torch.stack(uneven).sum(), leaves, retain_graph=True, allow_unused=True)[0]
-
-
-def _differentiable_in(value: Any) -> list[Tensor]:
-    """The tensors in an output of any kind that gradients can start from."""
-    if isinstance(value, Tensor):
-        return [value] if value.requires_grad else []
-    if isinstance(value, Mapping):
-        value = list(value.values())
-    return [tensor for one in value for tensor in _differentiable_in(one)] if isinstance(value, list | tuple) else []

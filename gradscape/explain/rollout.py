@@ -1,6 +1,6 @@
 """Attention rollout: how much of each patch arrives at what a transformer's output reads."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +10,7 @@ from gradscape.explain.attention_map import AttentionMap
 
 __all__ = ["attention_rollout"]
 
-_FUSIONS = {"mean": np.mean, "max": np.max, "min": np.min}
+_FUSIONS: dict[str, Callable[..., np.ndarray]] = {"mean": np.mean, "max": np.max, "min": np.min}
 
 
 def attention_rollout(

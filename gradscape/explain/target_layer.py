@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
-from gradscape.explain.explainable import uncompiled
+from gradscape.explain.blindness import raise_why_blind
+from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
 from gradscape.explain.explained import Score, pick_scores
 from gradscape.explain.layer_trace import PassedMap, trace_maps
 from gradscape.explain.layout import MapLayout, check_layout
@@ -88,7 +89,12 @@ def named_layer(model: nn.Module, asked: str | nn.Module, *, argument: str = "ta
 
 
 def find_target_layer(
-    model: nn.Module, images: Tensor, *, score: Score | None = None, layout: MapLayout | None = None
+    model: nn.Module,
+    images: Tensor,
+    *,
+    score: Score | None = None,
+    layout: MapLayout | None = None,
+    forward: ForwardFunction | None = None,
 ) -> str:
     """Return the name of the last layer with places that all that is explained goes through.
 
@@ -105,10 +111,13 @@ def find_target_layer(
         score: From the model's output to one number for each image; None for logits, or where the output is something
             else for everything that is in it.
         layout: As `heatmaps` takes it.
+        forward: (model, images) -> output, where the model takes more than images.
 
     Raises:
-        ValueError: No layer gives a map with more than one place, or a later one has places of unknown layout.
+        ValueError: No layer gives a map with more than one place, a later one has places of unknown layout, or no
+            gradients lead through the model.
     """
+    model = called_by(model, forward)
     if layout is not None:
         check_layout(layout)
     asked = identity_of(score), identity_of(layout) if callable(layout) else layout or "measured"
@@ -118,9 +127,13 @@ def find_target_layer(
 
 def _found_layer(model: nn.Module, images: Tensor, score: Score | None, layout: MapLayout | None) -> str:
     pick = None if score is None else partial(pick_scores, score=score)
-    passed = trace_maps(model, layer_names(model), images, pick=pick, layout=layout)
+    layers = layer_names(model)
+    try:
+        passed = trace_maps(model, layers, images, pick=pick, layout=layout)
+    except RuntimeError as error:
+        raise_why_blind(model, images, layers, error)
+        raise
     maps = [one for one in passed if one.places]
-    height, width = images.shape[-2:]
     if maps:
         crossed = [one for one in maps if one.on_every_path and one.places <= _DEPTHS * maps[-1].places]
         chosen = (crossed or maps)[-1]
@@ -128,8 +141,10 @@ def _found_layer(model: nn.Module, images: Tensor, score: Score | None, layout: 
         return next((one.name for one in maps if one.normalized_from == chosen.name), chosen.name)
     if layout is not None:
         raise ValueError("`layout` must fit a layer of `model`, but fits none; name the layer with `target_layer`")
+    raise_why_blind(model, images, layers)
+    size = "×".join(map(str, images.shape[2:]))
     raise ValueError(
-        f"`model` has no layer that makes a map with more than one place of images of {height}×{width} pixels; "
+        f"`model` has no layer that makes a map with more than one place of images of {size} pixels; "
         "give larger images, or a model with convolutions or patches"
     )
 

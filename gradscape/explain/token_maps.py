@@ -72,13 +72,15 @@ def has_maps_shape(features: tuple[int, ...], image_size: tuple[int, int]) -> bo
     return as_first < _ALIKE <= as_last
 
 
-def find_grid(tokens: int, image_size: tuple[int, int]) -> tuple[int, int] | None:
+def find_grid(tokens: int, image_size: tuple[int, ...]) -> tuple[int, int] | None:
     """Return the (h, w) of the square patches among `tokens`, as many as can be; None if none tile the image.
 
     Args:
         tokens: Number of tokens, patches and others.
-        image_size: (H, W) of the images in pixels.
+        image_size: (H, W) of the images in pixels; of volumes and signals, which have no such grid, their size.
     """
+    if len(image_size) != 2:
+        return None
     height, width = image_size
     sides = (side for side in range(1, min(height, width) + 1) if height % side == 0 and width % side == 0)
     grids = ((height // side, width // side) for side in sides)

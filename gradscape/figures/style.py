@@ -2,10 +2,10 @@
 
 import io
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar, final
 
 import matplotlib as mpl
 import numpy as np
@@ -16,6 +16,7 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
 from gradscape._files import replacing
+from gradscape.figures.letters import FONT, make_legible
 
 __all__ = [
     "CYCLE",
@@ -54,7 +55,9 @@ LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1.5)), (0, (4, 1.2
 GAP_COLOR = "#ececec"
 GAP_HATCH_COLOR = "#9a9a9a"
 SMALL = 6.5
-FONT = "DejaVu Sans"
+
+_Given = ParamSpec("_Given")
+_Drawn = TypeVar("_Drawn")
 
 _COLORMAPS = {"loss": "viridis", "error": "magma"}
 _ANY_COLORMAP = "cividis"
@@ -94,11 +97,35 @@ _RC: dict[Any, Any] = {
 }
 
 
-@contextmanager
-def styled() -> Iterator[None]:
-    """The house style for what is drawn inside, as a block or a decorator; the user's own settings come back after."""
-    with mpl.rc_context(_RC):
-        yield
+@final
+class _Styled:
+    """The house style, inside of a block or of a function that draws."""
+
+    def __enter__(self) -> None:
+        self._settings = mpl.rc_context(_RC)
+        self._settings.__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        self._settings.__exit__(*raised)
+
+    def __call__(self, function: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
+        @wraps(function)
+        def draw(*args: _Given.args, **kwargs: _Given.kwargs) -> _Drawn:
+            with mpl.rc_context(_RC):
+                drawn = function(*args, **kwargs)
+                if isinstance(drawn, Figure | Axes):
+                    make_legible(drawn)
+                return drawn
+
+        return draw
+
+
+def styled() -> _Styled:
+    """The house style for what is drawn inside, as a block or a decorator; the user's own settings come back after.
+
+    Of a function that returns what it has drawn, letters that the house's font lacks are taken from another font.
+    """
+    return _Styled()
 
 
 def colormap(value: str, *, signed: bool = False) -> Colormap:
@@ -156,6 +183,7 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
         "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},
         "png": {"Software": "gradscape"},
     }
+    make_legible(figure)
     paths = []
     layout = figure.get_layout_engine()
     try:
@@ -178,6 +206,7 @@ def picture_bytes(figure: Figure, *, dots: int = 300) -> bytes:
         figure: What to draw.
         dots: Of the picture, an inch.
     """
+    make_legible(figure)
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dots, metadata={"Software": "gradscape"})
     return buffer.getvalue()

@@ -86,3 +86,25 @@ def test_a_picture_is_turned_as_the_camera_says(tmp_path: Path) -> None:
     upright.save(tmp_path / "a.png")
     shown = load_pictures([tmp_path / "a.png", tmp_path / "b.png"], 4).images
     assert torch.equal(shown[0], shown[1])
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "P"])
+def test_what_is_transparent_in_a_picture_is_seen_on_white(mode: str, tmp_path: Path) -> None:
+    if mode == "P":
+        picture = Image.new("P", (2, 2), 1)
+        picture.putpalette([0, 0, 0, 51, 51, 51])
+        picture.save(tmp_path / "a.png", transparency=b"\x00\x66")
+    else:
+        color = (51, 102) if mode == "LA" else (51, 51, 51, 102)
+        made = Image.new("LA" if mode == "LA" else "RGBA", (2, 2), color)
+        (made.convert("PA") if mode == "PA" else made).save(tmp_path / "a.png" if mode != "PA" else tmp_path / "a.tif")
+    got = load_pictures([tmp_path], 2).images
+    torch.testing.assert_close(got, torch.full_like(got, 0.2 * 0.4 + 0.6), rtol=0, atol=0.01)
+
+
+def test_an_opaque_picture_with_an_alpha_channel_keeps_its_pixels(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (5, 5, 4), dtype=np.uint8)
+    pixels[..., 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    expected = torch.from_numpy(pixels[..., :3].copy()).permute(2, 0, 1) / 255
+    assert torch.equal(load_pictures([tmp_path], 5).images[0], expected)

@@ -255,6 +255,23 @@ def test_talking_heads_are_named() -> None:
         attention_rollout(maps)
 
 
+def test_one_head_over_fewer_keys_is_not_taken_for_channels() -> None:
+    """As PVT's first stage: 64 queries of one head with 16 numbers each, and 4 keys."""
+
+    class Reduced(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.mix = nn.Linear(16, 48)
+
+        def forward(self, tokens: Tensor) -> Tensor:
+            query, key, value = self.mix(tokens)[:, None].chunk(3, -1)
+            return F.scaled_dot_product_attention(query, key[:, :, ::16], value[:, :, ::16])[:, 0]
+
+    model = nn.Sequential(nn.Conv2d(3, 16, 8, 8), TokensLast(), Reduced())
+    (one,) = attention_maps(model, images(height=64, width=64)).values()
+    assert (one.values.shape, one.left_out) == ((3, 1, 64, 4), ())
+
+
 def test_timms_cross_covariance_attention_is_refused() -> None:
     torch.manual_seed(0)
     model = create_timm("xcit_nano_12_p16_224", img_size=64, depth=2, num_classes=5).eval()

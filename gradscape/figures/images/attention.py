@@ -17,7 +17,7 @@ from torch import Tensor
 from gradscape._names import one_line
 from gradscape.explain.attention_map import AttentionMap
 from gradscape.figures.caption import add_caption, caption_height
-from gradscape.figures.images.grid import bare, fitted, fitted_end, lay_out_grid, picture, show_map
+from gradscape.figures.images.grid import Channels, bare, drawable, fitted, fitted_end, lay_out_grid, picture, show_map
 from gradscape.figures.style import (
     CYCLE,
     DOUBLE_COLUMN,
@@ -70,13 +70,14 @@ class _MapRow:
 
 @styled()
 def figure_attention(
-    image: Float[Tensor, "3 height width"],
+    image: Float[Tensor, "channels height width"],
     maps: AttentionMaps,
     *,
     number: int = 0,
     most: int = 7,
     pixel: tuple[float, float] = (0.5, 0.5),
     title: str = "",
+    channels: Channels = None,
 ) -> Figure:
     """One image's attention maps: a row for each attention, its mean over the image and its first channels or heads.
 
@@ -90,13 +91,15 @@ def figure_attention(
         most: Channels or heads drawn of each attention.
         pixel: Where the pixel is whose affinities are drawn, from (0, 0), top left, to (1, 1).
         title: What the caption begins with, such as the image's name.
+        channels: Which to draw: one in gray, or three as red, green and blue; None where there is one or are three.
 
     Returns:
         A page.
 
     Raises:
-        ValueError: No attention has maps, there is no such image, or a number is out of range.
+        ValueError: No attention has maps, there is no such image, a number is out of range, or `channels` is needed.
     """
+    image = drawable(image[None], channels)[0]
     if most < 1:
         raise ValueError(f"`most` must be at least 1, got {most}")
     if not all(0 <= part <= 1 for part in pixel):
@@ -252,11 +255,12 @@ def figure_scale_weights(maps: AttentionMaps, *, title: str = "") -> Figure:
 
 @styled()
 def plot_batch_weights(
-    images: Float[Tensor, "images 3 height width"],
+    images: Float[Tensor, "images channels height width"],
     weights: AttentionMap,
     *,
     names: Sequence[str] | None = None,
     ax: Axes | None = None,
+    channels: Channels = None,
 ) -> Axes:
     """Draw the weights that a batch's images have among each other: bars from high to low above the images.
 
@@ -267,16 +271,18 @@ def plot_batch_weights(
         weights: Of kind "batch weights", (N,).
         names: A name for each image.
         ax: Axes to draw into; by default on a page of their own.
+        channels: Which to draw: one in gray, or three as red, green and blue; None where there is one or are three.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: It is of another kind, or there are other numbers of images.
+        ValueError: It is of another kind, there are other numbers of images, or `channels` is needed.
 
     Source: BA2M, whose weights tell how complex an image's content is.
     """
     _check_kind(weights, "batch weights")
+    images = drawable(images, channels)
     if weights.values.shape != (len(images),):
         raise ValueError(f"`weights` must hold one for each of the {len(images)} images, got {weights.values.shape}")
     ax = ax or new_figure(DOUBLE_COLUMN, 2.2).add_subplot()
@@ -301,7 +307,11 @@ def plot_batch_weights(
 
 @styled()
 def figure_batch_weights(
-    images: Float[Tensor, "images 3 height width"], weights: AttentionMap, *, names: Sequence[str] | None = None
+    images: Float[Tensor, "images channels height width"],
+    weights: AttentionMap,
+    *,
+    names: Sequence[str] | None = None,
+    channels: Channels = None,
 ) -> Figure:
     """A double-column page with `plot_batch_weights`, whose arguments and errors it has, and a caption."""
     left_out = len(images) - _MOST_THUMBNAILS
@@ -318,7 +328,7 @@ def figure_batch_weights(
     figure = Figure(figsize=(DOUBLE_COLUMN, height))
     place = (left / DOUBLE_COLUMN, below / height, 0.99 - left / DOUBLE_COLUMN, bars / height)
     ax = figure.add_axes(place)
-    plot_batch_weights(images, weights, names=names, ax=ax)
+    plot_batch_weights(images, weights, names=names, ax=ax, channels=channels)
     add_caption(figure, caption)
     return figure
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gradscape._names import class_label, one_line
 from gradscape.explain.heatmap import Heatmaps
-from gradscape.figures.images.grid import LINE, ImageGrid, fitted, lay_out_grid, picture
+from gradscape.figures.images.grid import LINE, Channels, ImageGrid, drawable, fitted, lay_out_grid, picture
 from gradscape.figures.images.heatmaps import plot_heatmap
 from gradscape.figures.style import SMALL, styled
 
@@ -21,11 +21,12 @@ __all__ = ["figure_explained_images"]
 
 @styled()
 def figure_explained_images(
-    images: Float[Tensor, "images 3 height width"],
+    images: Float[Tensor, "images channels height width"],
     heatmaps: Mapping[str, Heatmaps],
     *,
     names: Sequence[str],
     labels: Mapping[str, Sequence[str] | None],
+    channels: Channels = None,
 ) -> Figure:
     """Draw a row for each image: the image, then for each model its heatmap and the image masked by it.
 
@@ -34,15 +35,17 @@ def figure_explained_images(
         heatmaps: The maps of each model, by its title.
         names: A name for each image.
         labels: Names of each model's classes, or None.
+        channels: Which to draw: one in gray, or three as red, green and blue; None where there is one or are three.
 
     Returns:
         A double-column page.
 
     Raises:
-        ValueError: There are no maps, or numbers of images, maps and names differ.
+        ValueError: There are no maps, numbers of images, maps and names differ, or `channels` is needed or unknown.
 
     Source: ULSAM, figure 3; the masked image is Grad-CAM++'s explanation map (Chattopadhay et al. 2018).
     """
+    images = drawable(images, channels)
     if not heatmaps:
         raise ValueError("`heatmaps` must hold the maps of at least one model, got none")
     if {len(names), *(len(maps.raw) for maps in heatmaps.values())} != {len(images)}:

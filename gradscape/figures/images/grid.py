@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from unicodedata import east_asian_width
 
 import numpy as np
 from jaxtyping import Float, Shaped
@@ -20,8 +21,10 @@ from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL
 __all__ = [
     "FEW_COLUMNS",
     "LINE",
+    "Channels",
     "ImageGrid",
     "bare",
+    "drawable",
     "finite_only",
     "fitted",
     "fitted_end",
@@ -38,6 +41,9 @@ LINE = 0.115
 
 FEW_COLUMNS = 3
 """Up to so many columns of panels stand on a page of a single column."""
+
+Channels = int | Sequence[int] | None
+"""Which channels of an image are drawn: one in gray, or three as red, green and blue."""
 
 _GAP = 0.06
 _MARGIN = 0.05
@@ -143,7 +149,7 @@ def bare(ax: Axes) -> Axes:
 
 def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> str:
     """Text broken to so many inches of letters of a size, cut with an ellipsis where the lines do not suffice."""
-    letters = max(int(inches * _LETTERS_PER_INCH / size), 4)
+    letters = max(int(inches * _LETTERS_PER_INCH / size / _width(text)), 4)
     # Names of files and layers may be broken behind an underscore.
     parts = textwrap.wrap(one_line(text).replace("_", "_ "), letters, max_lines=lines, placeholder="…")
     broken = [part.replace("_ ", "_") for part in parts]
@@ -155,16 +161,50 @@ def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> 
 
 def fitted_end(text: str, inches: float, *, size: float = SMALL) -> str:
     """Text on a line of so many inches, cut at its beginning: the end of a module's name tells most."""
-    letters, text = max(int(inches * _LETTERS_PER_INCH / size), 4), one_line(text)
+    letters, text = max(int(inches * _LETTERS_PER_INCH / size / _width(text)), 4), one_line(text)
     return text if len(text) <= letters else f"…{text[1 - letters :]}"
 
 
-def picture(image: Float[Tensor, "3 height width"]) -> Float[np.ndarray, "height width 3"]:
+def _width(text: str) -> float:
+    """Of a text's letters in the mean, where Latin ones are 1 and Chinese ones 2."""
+    return 1 + sum(east_asian_width(letter) in "WF" for letter in text) / max(len(text), 1)
+
+
+def drawable(
+    images: Float[Tensor, "images channels *size"], channels: Channels = None
+) -> Float[Tensor, "images 3 *size"]:
+    """Return images of three channels: those of one channel in gray, those of two or of four and more as asked.
+
+    Args:
+        images: In [0, 1].
+        channels: The one to draw in gray, or the three that are red, green and blue; None where there is one or are
+            three.
+
+    Raises:
+        ValueError: There are other numbers of channels, and it is not said which to draw, or there is no such channel.
+    """
+    count = images.shape[1]
+    if channels is None:
+        if count not in (1, 3):
+            raise ValueError(
+                f"`images` must have 1 or 3 channels to be drawn as they are, got {count}; say with `channels` which "
+                "to draw: one in gray, such as channels=0, or three as red, green and blue, such as channels=(2, 1, 0)"
+            )
+        chosen = [0] * 3 if count == 1 else [0, 1, 2]
+    else:
+        chosen = [channels] * 3 if isinstance(channels, int) else list(channels)
+    if len(chosen) != 3 or not all(0 <= number < count for number in chosen):
+        raise ValueError(f"`channels` must be one or three numbers from 0 to {count - 1}, got {channels}")
+    return images[:, chosen]
+
+
+def picture(image: Float[Tensor, "channels height width"]) -> Float[np.ndarray, "height width 3"]:
     """An image as Matplotlib takes it, clipped to [0, 1]."""
+    image = drawable(image[None])[0]
     return image.detach().float().cpu().permute(1, 2, 0).clamp(0, 1).numpy()
 
 
-def grayed(image: Float[Tensor, "3 height width"], *, pale: float = 0.0) -> Float[np.ndarray, "height width 3"]:
+def grayed(image: Float[Tensor, "channels height width"], *, pale: float = 0.0) -> Float[np.ndarray, "height width 3"]:
     """An image without color, for color to be laid over it, and by `pale` nearer to white, to be written upon."""
     luma = picture(image) @ np.array([0.299, 0.587, 0.114], dtype=np.float32)
     return np.repeat((pale + (1 - pale) * luma)[..., None], 3, axis=-1)

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import product
 from typing import Any, Literal, get_args
@@ -22,14 +22,18 @@ from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.grid import (
     FEW_COLUMNS,
     LINE,
+    Channels,
     ImageGrid,
     bare,
+    drawable,
     fitted,
     grayed,
     lay_out_grid,
     picture,
     show_map,
 )
+from gradscape.figures.images.signals import SIGNAL_PROPORTION, chosen_curves, draw_curves, draw_heat
+from gradscape.figures.images.slices import chosen_slices
 from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, check_choice, new_axes, styled
 
 __all__ = ["figure_heatmaps", "images_per_page", "plot_heatmap"]
@@ -39,6 +43,8 @@ HeatmapScale = Literal["image", "shared"]
 Arrangement = Literal["rows", "columns"]
 Labels = Sequence[str] | None
 FoundHeatmaps = Heatmaps | Mapping[str, Heatmaps] | Mapping[str, Mapping[str, Heatmaps]]
+
+_INPUTS = {3: "signal", 4: "image", 5: "volume"}
 
 _COLORS = "inferno"
 _ALPHA = 0.5
@@ -67,45 +73,55 @@ class _Series:
 
 @styled()
 def plot_heatmap(
-    image: Float[Tensor, "3 height width"],
+    image: Float[Tensor, "channels *size"],
     heatmaps: Heatmaps,
     number: int,
     *,
     ax: Axes | None = None,
     style: Style = "overlay",
     scale: HeatmapScale = "image",
+    channels: Channels = None,
+    slices: int | None = None,
 ) -> Axes:
     """Draw one heatmap; one that cannot be drawn is its image in gray and the reason in words.
 
     Args:
-        image: In [0, 1].
+        image: (C, H, W) in [0, 1], a volume (C, D, H, W) in [0, 1], or a signal (C, L).
         heatmaps: The maps.
         number: Which of them belongs to the image.
         ax: Axes to draw into; by default on a page of their own.
         style: "overlay" (over the image in gray), "heatmap" (alone) or "masked" (image times map, the explanation map
             of Grad-CAM++).
         scale: "image" (every map from 0 to 1) or "shared" (from 0 to the largest value of all maps).
+        channels: As `figure_heatmaps` takes it.
+        slices: The slice of a volume to show; None for the one where the map is strongest.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: `style` or `scale` is unknown, the maps are of images of another size, or there is no such map.
+        ValueError: `style` or `scale` is unknown, the maps are of images of another size, there is no such map, or
+            `channels` is needed.
     """
     _check([heatmaps], image[None], style, scale)
     if not 0 <= number < len(heatmaps.raw):
         raise ValueError(f"`number` must be 0 to {len(heatmaps.raw) - 1}, got {number}")
     ax = bare(ax or new_axes())
-    shown = heatmaps.display if scale == "image" else heatmaps.shared_display
-    _draw(ax, image, shown[number], style, fault=heatmaps.faults.get(number))
-    # Beside other axes the panel may have any shape.
-    ax.set_aspect("equal")
+    shown = (heatmaps.display if scale == "image" else heatmaps.shared_display)[number]
+    if shown.ndim == 3:
+        chosen = chosen_slices([shown[None]], slices)[0]
+        image, shown = image[:, chosen], shown[chosen]
+    image = _pictured(image[None], channels)[0]
+    _draw(ax, image, shown, style, fault=heatmaps.faults.get(number))
+    if shown.ndim == 2:
+        # Beside other axes the panel may have any shape.
+        ax.set_aspect("equal")
     return ax
 
 
 @styled()
 def figure_heatmaps(
-    images: Float[Tensor, "images 3 height width"],
+    images: Float[Tensor, "images channels *size"],
     heatmaps: FoundHeatmaps,
     *,
     shown: Sequence[int] | None = None,
@@ -114,13 +130,17 @@ def figure_heatmaps(
     names: Sequence[str] | None = None,
     labels: Labels | Mapping[str, Labels] = None,
     images_as: Arrangement = "rows",
+    channels: Channels = None,
+    slices: int | Sequence[int] | None = None,
 ) -> Figure:
     """Images and their heatmaps in a grid, every panel with the class explained and its probability.
 
-    With several models and several methods, the models stand below each other for each image.
+    With several models and several methods, the models stand below each other for each image. Of a volume one slice
+    is shown, which its name says; signals are curves over a strip of heat.
 
     Args:
-        images: In [0, 1], all that the maps were made of.
+        images: (N, C, H, W) in [0, 1], volumes (N, C, D, H, W) in [0, 1], or signals (N, C, L): all that the maps were
+            made of.
         heatmaps: Maps of one method, of several by name, or model -> method -> maps.
         shown: Numbers of the images on this page; by default all. A shared scale is that of all of them.
         style: "overlay", "heatmap" (alone) or "masked" (image times map); several stand side by side.
@@ -129,12 +149,15 @@ def figure_heatmaps(
         names: A name for each image.
         labels: Names of the classes, for all models or by model; without them their numbers are shown.
         images_as: What an image and its maps are: "rows", or "columns", of which six stand side by side.
+        channels: Which to draw: one in gray, or three as red, green and blue; of signals up to three curves. None
+            where there is one or are three.
+        slices: Which slice of volumes to show, one for all or for each; None for the one where the maps are strongest.
 
     Returns:
         A page; of up to three columns of panels it is a single column wide.
 
     Raises:
-        ValueError: Numbers or sizes of images, maps and names differ, or an option is unknown.
+        ValueError: Numbers or sizes of images, maps and names differ, an option is unknown, or `channels` is needed.
 
     Source: the explanation map of Chattopadhay et al. 2018 (Grad-CAM++) for "masked"; SPANet, figure 5, and ULSAM,
     figure 3, for grids of images and models.
@@ -163,7 +186,13 @@ def figure_heatmaps(
         raise ValueError(f"`names` must hold a name for each of the {len(images)} images, got {len(names)}")
     series = _series(nested, styles, scale)
     caption = _caption(nested, styles, scale)
-    names = names or [f"image {number}" for number in range(len(images))]
+    names = list(names or [f"{_INPUTS[images.ndim]} {number}" for number in range(len(images))])
+    if images.ndim == 5:
+        caption += "" if slices is not None else " · slices where the maps shown are strongest"
+        images, series, names = _sliced(images, series, names, slices)
+    if channels is not None:
+        caption += f" · channels {', '.join(map(str, np.atleast_1d(channels)))}"
+    images = _pictured(images, channels)
     numbers = range(len(images)) if shown is None else shown
     colored = any(one != "masked" for one in styles)
     page = _HeatmapPage(images, numbers, names, labels, caption, right=_BAR_WIDTH if colored else 0.0)
@@ -251,7 +280,7 @@ class _HeatmapPage:
 
     def _grid(self, series: Sequence[_Series], rows: int, columns: int, **room: Any) -> ImageGrid:
         """Panels with as many lines below as the longest class or name takes in their width."""
-        proportion = self.images.shape[2] / self.images.shape[3]
+        proportion = SIGNAL_PROPORTION if self.images.ndim == 3 else self.images.shape[2] / self.images.shape[3]
         make = partial(lay_out_grid, rows, columns, self.caption, proportion=proportion, right=self.right, **room)
         width = make(lines_below=_LINES_BELOW).panel_width
         texts = [fitted(self.names[image], width, _LINES_BELOW, size=SMALL - 0.5) for image in self.numbers]
@@ -261,7 +290,7 @@ class _HeatmapPage:
     def _panel(self, grid: ImageGrid, place: tuple[int, int], image: int, series: _Series | None) -> None:
         ax = grid.panels[place]
         if series is None:
-            ax.imshow(picture(self.images[image]), aspect="auto")
+            _draw_input(ax, self.images[image])
             grid.describe(ax, self.names[image], lines=_LINES_BELOW)
             return
         fault = series.heatmaps.faults.get(image)
@@ -276,11 +305,40 @@ class _HeatmapPage:
         return f"{fitted(explained, width, _LINES_BELOW - 1, size=SMALL - 0.5)}\n{probability}"
 
 
+def _pictured(images: Tensor, channels: Channels) -> Tensor:
+    """The channels that are drawn."""
+    return chosen_curves(images, channels) if images.ndim == 3 else drawable(images, channels)
+
+
+def _sliced(
+    volumes: Tensor, series: Sequence[_Series], names: Sequence[str], slices: int | Sequence[int] | None
+) -> tuple[Tensor, list[_Series], list[str]]:
+    """One slice of each volume and its maps, and names that say which."""
+    numbers = chosen_slices([one.shown for one in series], slices)
+    every, depth = range(len(numbers)), volumes.shape[2]
+    said = [f"{name}, slice {number + 1}/{depth}" for name, number in zip(names, numbers, strict=True)]
+    return volumes[every, :, numbers], [replace(one, shown=one.shown[every, numbers]) for one in series], said
+
+
+def _draw_input(ax: Axes, image: Tensor) -> None:
+    if image.ndim == 2:
+        draw_curves(ax, image)
+    else:
+        ax.imshow(picture(image), aspect="auto")
+
+
 def _draw(ax: Axes, image: Tensor, shown: np.ndarray, style: Style, *, fault: str | None, width: float = 2.0) -> None:
+    is_signal = image.ndim == 2
     if fault:
-        ax.imshow(grayed(image, pale=0.6), aspect="auto")
+        if is_signal:
+            draw_curves(ax, image, pale=True)
+        else:
+            ax.imshow(grayed(image, pale=0.6), aspect="auto")
         reason = "\n".join(textwrap.wrap(f"no map: {fault}", max(int(width * 16), 8)))
         ax.text(0.5, 0.5, reason, transform=ax.transAxes, ha="center", va="center", fontsize=SMALL, parse_math=False)
+        return
+    if is_signal:
+        _draw_signal(ax, image, shown, style)
         return
     if style == "masked":
         ax.imshow(picture(image) * shown[..., None], aspect="auto")
@@ -289,6 +347,17 @@ def _draw(ax: Axes, image: Tensor, shown: np.ndarray, style: Style, *, fault: st
         # Orange over an orange bird would not be seen: color is the map's alone.
         ax.imshow(grayed(image), aspect="auto")
     show_map(ax, shown, cmap=_COLORS, vmin=0, vmax=1, alpha=_ALPHA if style == "overlay" else None)
+
+
+def _draw_signal(ax: Axes, signal: Tensor, shown: np.ndarray, style: Style) -> None:
+    draw_curves(ax, signal, pale=style == "masked")
+    if style == "masked":
+        draw_curves(ax, signal, weight=shown)
+        return
+    if style == "heatmap":
+        for curve in list(ax.lines):
+            curve.remove()
+    draw_heat(ax, shown, alpha=_ALPHA if style == "overlay" else None, cmap=_COLORS)
 
 
 def _nested(heatmaps: FoundHeatmaps) -> dict[str, dict[str, Heatmaps]]:
@@ -314,7 +383,8 @@ def _check(every: Sequence[Heatmaps], images: Tensor, style: str, scale: str) ->
     size = tuple(images.shape[2:])
     other = next((maps.image_size for maps in every if maps.image_size != size), None)
     if other:
-        raise ValueError(f"`heatmaps` must be of images of {size[0]} × {size[1]} pixels, got {other[0]} × {other[1]}")
+        expected, got = (" × ".join(map(str, one)) for one in (size, other))
+        raise ValueError(f"`heatmaps` must be of images of {expected} pixels, got {got}")
 
 
 def _series(
@@ -333,7 +403,7 @@ def _series(
 
 
 def _largest(maps: Heatmaps) -> float:
-    finite = np.isfinite(maps.raw).all(axis=(1, 2))
+    finite = np.isfinite(maps.raw).all(axis=tuple(range(1, maps.raw.ndim)))
     return float(maps.raw[finite].max(initial=0))
 
 

@@ -19,7 +19,8 @@ from gradscape.landscape.movable import bare_name, is_movable
 __all__ = ["check_followed", "needs_refreshing"]
 
 _IMAGES = 2
-_AWAY = (1.0, 0.1, -1.0)  # units along all directions, tried until an output follows: one of them may saturate
+_AWAY = (1.0, 0.1, -1.0)  # units, tried until an output follows: one of them may saturate
+_UNEVEN = 0.7  # of a unit along each further direction: with as much, filters of one element could come back
 _SHOWN = 3  # names in a message
 
 
@@ -41,13 +42,13 @@ def check_followed(model: nn.Module, directions: Sequence[Direction], block: Blo
     Raises:
         ValueError: An output does not follow; the message names the module.
     """
-    names = moving_names(directions)
-    if not names:
+    displaced = _Displaced(model, directions)
+    if not displaced.tensors:
         return
     inputs = block.part(0, min(block.count, _IMAGES)).inputs
     with kept_values(model):
-        _check_whole(model, directions, inputs, forward)
-        replay = _Replay(model, _displaced(model, directions, _AWAY[0]))
+        _check_whole(model, displaced, inputs, forward)
+        replay = _Replay(model, displaced)
         with replay.listening(), _plain_code():
             forward(model, _copied(inputs))
     if replay.silent:
@@ -74,25 +75,71 @@ def needs_refreshing(model: nn.Module, directions: Sequence[Direction], inputs: 
     for refreshed in (True, False):
         with kept_values(model), moving(model, directions, refreshed=refreshed) as move_to:
             for coordinate in (0.0, _AWAY[0]):  # the first pass fills caches
-                move_to([coordinate] * len(directions))
+                move_to([coordinate * _UNEVEN**axis for axis in range(len(directions))])
                 output = forward(model, _copied(inputs))
             outputs.append(output)
     return not _identical(*outputs)
 
 
-def _check_whole(model: nn.Module, directions: Sequence[Direction], inputs: Any, forward: ForwardFunction) -> None:
+def _check_whole(model: nn.Module, displaced: "_Displaced", inputs: Any, forward: ForwardFunction) -> None:
     origin = forward(model, _copied(inputs))
     if not any(is_movable(tensor) for tensor in _tensors(origin)):
         return  # classes are chosen, which may stay the same
     for coordinate in _AWAY:
-        with _moved(model, _displaced(model, directions, coordinate)):
+        with displaced.at(coordinate, displaced.tensors):
             if not _identical(origin, forward(model, _copied(inputs))):
                 return
+    if _same_rows(origin):
+        return  # a layer of zeros lets nothing through: neither images nor weights
     raise ValueError(
         "`model` must follow its weights, but its output stays the same to the bit while "
-        f"{_listed(sorted(moving_names(directions)))} moved: were they merged or cached for eval(), are they not used, "
+        f"{_listed(list(displaced.tensors))} moved: were they merged or cached for eval(), are they not used, "
         "or does `forward` call another network? `parameters` chooses what moves"
     )
+
+
+@final
+class _Displaced:
+    """Tensors away from the origin for a moment.
+
+    Args:
+        model: In `eval()`.
+        directions: One for each axis.
+
+    Attributes:
+        tensors: Those that move, by name, in order.
+    """
+
+    def __init__(self, model: nn.Module, directions: Sequence[Direction]) -> None:
+        self._model, self._directions = model, directions
+        self._by_mode = changes_with_mode(model)
+        tensors = named_tensors(model)
+        self.tensors = {name: tensors[name] for name in sorted(moving_names(directions))}
+
+    @contextmanager
+    def at(self, coordinate: float, names: Iterable[str]) -> Iterator[None]:
+        """Inside, some tensors are elsewhere, and what the model's own `train()` derives from them is made anew."""
+        storages = {name: self.tensors[name].data for name in names}
+        try:
+            self._put({name: self._value(name, coordinate) for name in storages})
+            yield
+        finally:
+            self._put(storages)
+
+    def _put(self, values: Mapping[str, Tensor]) -> None:
+        if self._by_mode:
+            self._model.train()
+        for name, value in values.items():
+            self.tensors[name].data = value
+        if self._by_mode:
+            self._model.eval()
+
+    def _value(self, name: str, coordinate: float) -> Tensor:
+        value = self.tensors[name].detach().clone()
+        for axis, direction in enumerate(self._directions):
+            if name in direction:
+                value.add_(direction[name].to(value), alpha=coordinate * _UNEVEN**axis)
+        return value
 
 
 @final
@@ -101,20 +148,21 @@ class _Replay:
 
     Args:
         model: In `eval()`.
-        moved: Values of the moving tensors, away from the origin.
+        displaced: Moves them.
 
     Attributes:
         silent: Modules that do not follow, with the tensors that they do not follow.
     """
 
-    def __init__(self, model: nn.Module, moved: Mapping[str, Tensor]) -> None:
-        self._model, self._moved = model, moved
+    def __init__(self, model: nn.Module, displaced: _Displaced) -> None:
+        self._displaced = displaced
         self._names = {module: name for name, module in model.named_modules()}
         self._own: dict[str, list[str]] = {}
-        for name in sorted(moved):
+        for name in displaced.tensors:
             self._own.setdefault(name.rpartition(".")[0], []).append(name)
         self._given: dict[nn.Module, tuple[Any, Any]] = {}
         self._ran: set[str] = set()
+        self._asleep = set(self._own)  # owners that did not run so far, and for which no module above them answers
         self._replaying = False
         self.silent: dict[str, list[str]] = {}
 
@@ -122,83 +170,69 @@ class _Replay:
     def listening(self) -> Iterator[None]:
         """Replay what is called inside."""
         with ExitStack() as stack:
-            for module, name in self._names.items():
-                # Scripted modules take no hooks.
-                if (name in self._own or _kept_sizes(module)) and not isinstance(module, torch.jit.ScriptModule):
+            for module in self._names:
+                if not isinstance(module, torch.jit.ScriptModule):  # which take no hooks
                     stack.callback(module.register_forward_pre_hook(self._before, with_kwargs=True).remove)
                     stack.callback(module.register_forward_hook(self._after, with_kwargs=True).remove)
             yield
 
     def _before(self, module: nn.Module, args: Any, kwargs: Any) -> None:
-        if not self._replaying and self._names[module] not in self._ran:
+        name = self._names[module]
+        if not self._replaying and name not in self._ran and (name in self._own or _kept_sizes(module)):
             self._given[module] = _copied((args, kwargs))  # layers may write into their inputs
 
     def _after(self, module: nn.Module, _args: Any, _kwargs: Any, output: Any) -> None:
-        if self._replaying or module not in self._given:
+        name = self._names[module]
+        if self._replaying or name in self._ran:
             return
-        given, name, output = self._given.pop(module), self._names[module], _copied(output)
         self._ran.add(name)
-        if _is_empty(given, output):
+        self._asleep.discard(name)
+        below = {owner for owner in self._asleep if owner.startswith(f"{name}." if name else "")}
+        self._asleep -= below
+        given = self._given.pop(module, None)
+        if given is None or _is_empty(given, output):
             return
-        groups = [group for group in self._groups(module, name) if self._ignores(module, given, group, output)]
-        if groups:
-            self.silent[name] = [one for group in groups for one in group]
+        output = _copied(output)  # later layers may write into it
+        unused = [one for owner in sorted(below) for one in self._own[owner]]
+        groups = self._groups(module, self._own.get(name, []), unused)
+        if silent := [group for group in groups if self._ignores(module, given, group, output)]:
+            self.silent[name] = [one for group in silent for one in group]
 
-    def _groups(self, module: nn.Module, name: str) -> list[list[str]]:
+    def _groups(self, module: nn.Module, own: list[str], unused: list[str]) -> list[list[str]]:
         """Tensors that the module's output is to follow, together or each by itself."""
-        own = self._own.get(name, [])
         kept = max(_kept_sizes(module), default=0)
-        within = f"{name}." if name else ""
-        unused = [
-            moved
-            for owner, names in self._own.items()
-            if owner not in self._ran and owner.startswith(within)
-            for moved in names
-            if self._moved[moved].numel() <= kept
-        ]
-        singles = [[moved] for moved in own if self._moved[moved].numel() <= kept]
-        return [*([own] if own else []), *([unused] if unused else []), *(singles if len(own) > 1 else [])]
+        tensors = self._displaced.tensors
+        sizes = {name: tensors[name].numel() for name in (*own, *unused) if _is_matrix(tensors[name])}
+        own_caches, unused_caches = (
+            [one for one in some if sizes.get(one, kept + 1) <= kept] for some in (own, unused)
+        )
+        singles = [[moved] for moved in own_caches] if len(own) > 1 else []
+        return [group for group in (own, unused_caches, *singles) if group]
 
     def _ignores(self, module: nn.Module, given: tuple[Any, Any], names: Iterable[str], output: Any) -> bool:
-        args, kwargs = _copied(given)
         self._replaying = True
         try:
-            with _moved(self._model, {name: self._moved[name].clone() for name in names}):
-                return _identical(output, module(*args, **kwargs))
+            for coordinate in _AWAY:
+                args, kwargs = _copied(given)
+                with self._displaced.at(coordinate, names):
+                    if not _identical(output, module(*args, **kwargs)):
+                        return False
         except Exception:  # it cannot be called by itself, which tells nothing
             return False
         finally:
             self._replaying = False
-
-
-@contextmanager
-def _moved(model: nn.Module, values: Mapping[str, Tensor]) -> Iterator[None]:
-    """Inside, tensors have other values, and what a `train()` of the model's own derives from them is made anew."""
-    tensors = named_tensors(model)
-    by_mode = changes_with_mode(model)
-    storages = {name: tensors[name].data for name in values}
-    for new in (values, storages):
-        if by_mode:
-            model.train()
-        for name, value in new.items():
-            tensors[name].data = value
-        if by_mode:
-            model.eval()
-        if new is values:
-            yield
-
-
-def _displaced(model: nn.Module, directions: Sequence[Direction], coordinate: float) -> dict[str, Tensor]:
-    tensors = named_tensors(model)
-    changes = {name: [one[name] for one in directions if name in one] for name in moving_names(directions)}
-    return {name: tensors[name].detach() + coordinate * sum(some) for name, some in changes.items()}
+        return True
 
 
 def _kept_sizes(module: nn.Module) -> list[int]:
     """Sizes of matrices that a module keeps and that may be caches: plain attributes, buffers that are not saved."""
     buffers = [tensor for name, tensor in module._buffers.items() if name in module._non_persistent_buffers_set]
     kept = (one for one in (*plain_tensors(module).values(), *buffers) if one is not None and is_movable(one))
-    return [one.numel() for one in kept if sum(length > 1 for length in one.shape) > 1]
+    return [one.numel() for one in kept if _is_matrix(one)]
+
+
+def _is_matrix(tensor: Tensor) -> bool:
+    return sum(length > 1 for length in tensor.shape) > 1
 
 
 def _plain_code() -> AbstractContextManager[None]:
@@ -220,10 +254,16 @@ def _identical(one: Any, other: Any) -> bool:
 
 
 def _is_empty(given: Any, output: Any) -> bool:
-    """Whether an output tells nothing: there is none, or it comes from zeros alone."""
-    floats = [tensor for tensor in _tensors(given) if is_movable(tensor)]
-    silent = not any(is_movable(tensor) and tensor.numel() for tensor in _tensors(output))
-    return silent or (bool(floats) and not any(bool(tensor.any()) for tensor in floats))
+    """Whether an output tells nothing: there is none, or zeros alone go in or come out."""
+    inputs, outputs = ([tensor for tensor in _tensors(value) if is_movable(tensor)] for value in (given, output))
+    zeros_in = bool(inputs) and not any(bool(tensor.any()) for tensor in inputs)
+    return zeros_in or not any(bool(tensor.any()) for tensor in outputs)
+
+
+def _same_rows(output: Any) -> bool:
+    """Whether an output does not depend on the images: all of several have the same."""
+    rows = [tensor for tensor in _tensors(output) if tensor.dim() and len(tensor) > 1]
+    return bool(rows) and all(torch.equal(tensor[:-1], tensor[1:]) for tensor in rows)
 
 
 def _listed(names: Sequence[str]) -> str:

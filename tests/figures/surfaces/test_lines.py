@@ -88,7 +88,7 @@ def test_the_ends_of_a_line_between_networks_are_named() -> None:
 def test_names_of_ends_stay_within_a_line_that_ends_there() -> None:
     for alphas, sides in ((ALPHAS, ["center", "center"]), (np.linspace(0, 1, len(ALPHAS)), ["left", "right"])):
         ax = plot_line(make_line(LOSS, ERROR, alphas, model="a", other="b"))
-        assert [text.get_ha() for text in ax.texts] == sides
+        assert [text.get_horizontalalignment() for text in ax.texts] == sides
 
 
 def test_a_line_along_a_random_direction_has_no_named_ends() -> None:

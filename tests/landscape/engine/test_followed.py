@@ -201,3 +201,12 @@ def test_a_train_that_changes_no_weights_may_be_traced() -> None:
     with torch.no_grad():
         directions = random_directions(net, seed=0)
         assert not needs_refreshing(net.eval(), directions, IMAGES, lambda model, images: model(images))
+
+
+def test_a_network_whose_last_layer_is_zero_is_flat_indeed() -> None:
+    net = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 3))
+    for layer in (net[2], net[4]):
+        nn.init.zeros_(layer.get_parameter("weight"))
+        nn.init.zeros_(layer.get_parameter("bias"))
+    losses, truth = _surfaces(net, 3)
+    np.testing.assert_allclose(losses, truth, rtol=1e-6)

@@ -1,0 +1,80 @@
+"""Letters of any script: those that the house's font lacks come from another installed font, or are missing aloud."""
+
+import logging
+from collections.abc import Iterable
+from functools import cache
+
+from matplotlib.artist import Artist
+from matplotlib.font_manager import FontProperties, findfont, fontManager
+from matplotlib.ft2font import FT2Font
+from matplotlib.text import Text
+
+__all__ = ["FONT", "make_legible"]
+
+FONT = "DejaVu Sans"
+
+_NO_LETTER = "\N{WHITE SQUARE}"
+_NO_FONTS = ("Last Resort", "cm", "STIX")  # placeholders, and parts of formulas that are no running text
+
+_log = logging.getLogger(__name__)
+
+
+def make_legible(drawn: Artist) -> None:
+    """Give every text in a figure or axes fonts that have its letters; a letter that none has becomes a white square.
+
+    Args:
+        drawn: What texts are looked for in.
+    """
+    for text in drawn.findobj(Text):
+        assert isinstance(text, Text)
+        lacking = {letter for letter in text.get_text() if letter.isprintable()} - _letters(FONT)
+        if not lacking or FONT not in text.get_fontfamily():
+            continue
+        families, missing = _others("".join(sorted(lacking)))
+        text.set_fontfamily([FONT, *families])
+        if missing:
+            _say_missing(missing)
+            text.set_text("".join(_NO_LETTER if letter in missing else letter for letter in text.get_text()))
+
+
+@cache
+def _letters(family: str) -> frozenset[str]:
+    return _letters_of(findfont(FontProperties(family=family)))
+
+
+@cache
+def _letters_of(path: str) -> frozenset[str]:
+    try:
+        return frozenset(map(chr, FT2Font(path).get_charmap()))
+    except (OSError, RuntimeError, ValueError):  # a font that cannot be read has no letters
+        return frozenset()
+
+
+@cache
+def _others(lacking: str) -> tuple[tuple[str, ...], str]:
+    """Families that have these letters, as few as come first, and the letters that none has."""
+    left, families = set(lacking), []
+    for name, path in _candidates():
+        if left & _letters_of(path):
+            families.append(name)
+            left -= _letters_of(path)
+        if not left:
+            break
+    return tuple(families), "".join(sorted(left))
+
+
+def _candidates() -> Iterable[tuple[str, str]]:
+    """Upright fonts of ordinary weight, each family once."""
+    regular = [one for one in fontManager.ttflist if one.style == "normal" and one.weight in (400, "normal", "regular")]
+    files = {one.name: one.fname for one in regular if not one.name.startswith(_NO_FONTS) and one.name != FONT}
+    return sorted(files.items())
+
+
+@cache
+def _say_missing(letters: str) -> None:
+    _log.warning(
+        "no installed font has the letters %s, drawn as %s: install one that has them, such as Noto Sans CJK for "
+        "Chinese, Japanese and Korean",
+        letters,
+        _NO_LETTER,
+    )
