@@ -77,7 +77,7 @@ _SHOWN: dict[str, _Shown] = {
     "mvitv2_tiny": _Shown((96, 96), places=tokens(), options={"img_size": 96}),
     "naflexvit_base_patch16_gap": _Shown(places=tokens(before=4), options={"depth": 2, **_NARROW}),
     "nasnetalarge": _Shown((96, 139), options={"stem_size": 32, "num_features": 1056, "channel_multiplier": 2}),
-    "nest_tiny": _Shown((224, 224)),
+    "nest_tiny": _Shown((224, 224), places=Places(channels_last=True, first_at=("levels",))),
     "pit_ti_distilled_224": _Shown(places=tokens(before=2), options={"img_size": (64, 96)}),
     "pnasnet5large": _Shown((96, 139)),
     "pvt_v2_b0": _Shown(),
@@ -98,7 +98,9 @@ _SHOWN: dict[str, _Shown] = {
     "test_vit": _Shown(places=tokens(before=1), options={"img_size": (64, 96)}),
     "vit_tiny_r_s16_p8_224": _Shown((128, 192), places=tokens(before=1), options={"depth": 3, "img_size": (128, 192)}),
     "test_vit_relpos": _Shown(places=tokens(), options={"img_size": (64, 96)}),
-    "samvit_base_patch16_224": _Shown(places=CHANNELS_LAST, options={"depth": 2, **_NARROW, "img_size": (64, 96)}),
+    "samvit_base_patch16_224": _Shown(
+        places=Places(channels_last=True, first_at=("neck",)), options={"depth": 2, **_NARROW, "img_size": (64, 96)}
+    ),
     "vitamin_small_224": _Shown(places=tokens(), options={"img_size": (64, 96)}),
     "volo_d1_224": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96)}),
     "xcit_nano_12_p8_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
