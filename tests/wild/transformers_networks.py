@@ -15,7 +15,7 @@ from tests.wild.subject import CLASSES, Subject, cross_entropy, pictures
 __all__ = ["TRANSFORMERS"]
 
 _WORDS, _LENGTH = 50, 7
-_SMALL = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
+_SMALL: dict[str, Any] = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 40}
 
 
 def _built(kind: str, config: str, **options: Any) -> nn.Module:
