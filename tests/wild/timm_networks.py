@@ -64,7 +64,7 @@ _SHOWN: dict[str, _Shown] = {
     "sam2_hiera_tiny": _Shown((128, 192), places=CHANNELS_LAST),
     "inception_resnet_v2": _Shown((107, 139)),
     "inception_v3": _Shown((107, 139)),
-    "inception_v4": _Shown((139, 171)),
+    "inception_v4": _Shown((155, 187)),
     "levit_128s": _Shown((224, 224), places=tokens()),
     "mambaout_femto": _Shown(places=CHANNELS_LAST),
     "test_coatnet": _Shown((64, 96), options={"img_size": (64, 96)}),
@@ -102,7 +102,7 @@ _SHOWN: dict[str, _Shown] = {
         places=Places(channels_last=True, first_at=("neck",)), options={"depth": 2, **_NARROW, "img_size": (64, 96)}
     ),
     "vitamin_small_224": _Shown(places=tokens(), options={"img_size": (64, 96)}),
-    "volo_d1_224": _Shown(places=CHANNELS_LAST, options={"img_size": (64, 96)}),
+    "volo_d1_224": _Shown(places=Places(channels_last=True, before=1), options={"img_size": (64, 96)}),
     "xcit_nano_12_p8_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
 }
 
