@@ -93,7 +93,7 @@ _SHOWN: dict[str, _Shown] = {
     "tiny_vit_5m_224": _Shown((64, 96)),
     "tnt_s_patch16_224": _Shown(places=tokens(before=1), options={"depth": 3, "img_size": (64, 96)}),
     "twins_pcpvt_small": _Shown(places=tokens()),
-    "vgg11": _Shown(options={"num_features": 40}),
+    "vgg11": _Shown(options={"mlp_ratio": 0.02}),
     "visformer_tiny": _Shown(options={"img_size": (64, 96)}),
     "test_vit": _Shown(places=tokens(before=1), options={"img_size": (64, 96)}),
     "vit_tiny_r_s16_p8_224": _Shown((128, 192), places=tokens(before=1), options={"depth": 3, "img_size": (128, 192)}),
