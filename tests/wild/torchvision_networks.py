@@ -55,6 +55,17 @@ def _mvit() -> Subject:
     return Subject(name="torchvision MViT", family=_family("mvit_v2_s"), build=build, inputs=pictures(3, 8, 32, 48))
 
 
+def _s3d() -> Subject:
+    """With an average over all that small pictures leave, and not over seven rows."""
+
+    def build() -> nn.Module:
+        model = models.get_model("s3d", weights=None, num_classes=CLASSES)
+        model.avgpool = nn.AdaptiveAvgPool3d(1)
+        return model
+
+    return Subject(name="torchvision s3d", family=_family("s3d"), build=build, inputs=pictures(3, 16, 32, 48))
+
+
 def _segmenter(name: str) -> Subject:
     """Each pixel has a class; the loss is a picture's mean."""
 
@@ -84,7 +95,7 @@ def _found(_: nn.Module) -> Callable[[Any, Tensor], Tensor]:
     return lambda output, _labels: _scores(output)
 
 
-def _detector(name: str, *size: int, **options: Any) -> Subject:
+def _detector(name: str, *size: int, places: Places | None = CHANNELS_FIRST, **options: Any) -> Subject:
     """A detector that nobody trained finds nothing, unless everything is found; then a few things do."""
     return Subject(
         name=f"torchvision {name}",
@@ -94,7 +105,7 @@ def _detector(name: str, *size: int, **options: Any) -> Subject:
         loss=_found,
         metric=None,
         score=_scores,
-        places=CHANNELS_FIRST,
+        places=places,
         classifier=False,
     )
 
@@ -164,6 +175,7 @@ def _with_small_head(name: str, *size: int) -> Subject:
 _SWIN = replace(CHANNELS_LAST, first_at=("permute",))
 _SIDES = {"min_size": 64, "max_size": 96}
 _ONE_STAGE = {"score_thresh": 0.0, "detections_per_img": 4, "topk_candidates": 8}
+# Pyramids of maps have no last one of which all is seen: FCOS's and RetinaNet's are shown their landscapes alone.
 _TWO_STAGES = {
     **_SIDES,
     "box_score_thresh": 0.0,
@@ -202,13 +214,13 @@ TORCHVISION = [
     _detector("fasterrcnn_mobilenet_v3_large_320_fpn", 64, 96, **_TWO_STAGES),
     _detector("keypointrcnn_resnet50_fpn", 64, 96, num_keypoints=3, **_TWO_STAGES),
     _detector("maskrcnn_resnet50_fpn", 64, 96, **_TWO_STAGES),
-    _detector("fcos_resnet50_fpn", 64, 96, **_SIDES, **_ONE_STAGE),
-    _detector("retinanet_resnet50_fpn", 64, 96, **_SIDES, **_ONE_STAGE),
+    _detector("fcos_resnet50_fpn", 64, 96, places=None, **_SIDES, **_ONE_STAGE),
+    _detector("retinanet_resnet50_fpn", 64, 96, places=None, **_SIDES, **_ONE_STAGE),
     _detector("ssd300_vgg16", 300, 300, **_ONE_STAGE),
     _detector("ssdlite320_mobilenet_v3_large", 320, 320, **_ONE_STAGE),
     _video("r3d_18", 8, 32, 48),
     _mvit(),
-    _video("s3d", 16, 64, 64),
+    _s3d(),
     _video("swin3d_t", 8, 64, 64),
     _raft(),
 ]
