@@ -56,8 +56,8 @@ def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
     children and attributes are then put back to the bit.
 
     Landscapes and explanations add what each of them needs meanwhile (`evaluable`, `explainable`). Values of parameters
-    are put back only where `parameters` asks for it, since that takes a copy of them. Where they may have moved, tensors
-    that a forward pass leaves in new attributes are taken away too; else these are what any forward pass leaves.
+    are put back only where `parameters` asks for it, since that takes a copy of them. Where they may have moved, new
+    attributes in which a forward pass has left tensors are taken away too; else they stay, as after any forward pass.
 
     Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
     """

@@ -173,10 +173,10 @@ def _with_small_head(name: str, *size: int) -> Subject:
 
 
 _SWIN = replace(CHANNELS_LAST, first_at=("permute",))
-_SIDES = {"min_size": 64, "max_size": 96}
-_ONE_STAGE = {"score_thresh": 0.0, "detections_per_img": 4, "topk_candidates": 8}
+_SIDES: dict[str, Any] = {"min_size": 64, "max_size": 96}
+_ONE_STAGE: dict[str, Any] = {"score_thresh": 0.0, "detections_per_img": 4, "topk_candidates": 8}
 # Pyramids of maps have no last one of which all is seen: FCOS's and RetinaNet's are shown their landscapes alone.
-_TWO_STAGES = {
+_TWO_STAGES: dict[str, Any] = {
     **_SIDES,
     "box_score_thresh": 0.0,
     "box_detections_per_img": 4,
