@@ -10,10 +10,11 @@ each token of a transformer answers to what it is made from and carries along it
 tokens, registers and queries then do not answer at all.
 """
 
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, final
 
 import numpy as np
 import torch
@@ -38,7 +39,7 @@ class Answers:
     """What a layer's output, of four copies of an image, answered to the noise.
 
     Attributes:
-        shape: Of its output, for all copies.
+        shape: Of its output, for the copies of a pass.
         copies: How many these are.
         energies: By the dimensions of the copies and of the channels: (3, …) sums over the channels of squared
             differences to the plain copy, for noise everywhere, growing downward, and growing to the right.
@@ -65,7 +66,7 @@ class Measurement:
 def measure_answers(
     model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor, *, silenced: bool
 ) -> Measurement:
-    """Return what the layers answer to noise in the first image, at their last run.
+    """Return what the layers answer to noise in the first image, at their last run that answers at all.
 
     Args:
         model: Any module.
@@ -76,7 +77,24 @@ def measure_answers(
     Raises:
         ValueError: If that one is not finite.
     """
-    found = Measurement({}, {})
+    with explainable(model):
+        image = images_for(model, images[:1])
+        check_finite(image)
+        copies = _disturbed(image)
+        try:
+            return _measured(model, layers, [copies], len(copies), silenced=silenced)
+        except (RuntimeError, ValueError, IndexError):
+            # A second input, or a model made for so many images, may allow no other number of them.
+            rest = -len(copies) % len(images)
+            chunks = torch.cat([copies, image.expand(rest, *image.shape[1:])]).split(len(images))
+            return _measured(model, layers, chunks, len(copies), silenced=silenced)
+
+
+def _measured(
+    model: nn.Module, layers: Mapping[str, nn.Module], chunks: Sequence[Tensor], copies: int, *, silenced: bool
+) -> Measurement:
+    """Measure by a pass of the model for each chunk of the copies, all equally long; the first copy is plain."""
+    outputs, keys = (_Heard(len(chunks[0]), copies) for _ in range(2))
     running: list[str] = []
 
     def begin(name: str) -> Callable[..., None]:
@@ -84,26 +102,24 @@ def measure_answers(
 
     def end(_module: nn.Module, _inputs: Any, output: Any) -> None:
         first = output[0] if isinstance(output, tuple | list) and output else output  # as attention gives it
-        answers = _answers(first, len(copies)) if isinstance(first, Tensor) and first.is_floating_point() else None
         name = running.pop()
-        if answers is not None:
-            found.outputs[name] = answers
+        if isinstance(first, Tensor) and first.is_floating_point():
+            outputs.hear(name, first)
 
-    def attend(keys: Tensor) -> None:
-        answers = _answers(keys, len(copies))
-        if answers is not None and running:
-            found.keys[running[-1]] = answers
+    def attend(attended: Tensor) -> None:
+        if running:
+            keys.hear(running[-1], attended)
 
-    with explainable(model), ExitStack() as hooks:
-        image = images_for(model, images[:1])
-        check_finite(image)
-        copies = _disturbed(image).requires_grad_()
+    with ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_pre_hook(begin(name)).remove)
             hooks.callback(layer.register_forward_hook(end).remove)
         hooks.enter_context(_Silence(attend) if silenced else nullcontext())
-        call_model(model, copies.clone())
-    return found
+        for chunk in chunks:
+            outputs.start()
+            keys.start()
+            call_model(model, chunk.clone().requires_grad_().clone())
+    return Measurement(outputs.answers(), keys.answers())
 
 
 def _disturbed(image: Tensor) -> Tensor:
@@ -118,18 +134,66 @@ def _disturbed(image: Tensor) -> Tensor:
     return image + torch.cat([torch.zeros_like(noise[:1]), noise, noise * down, noise * right])
 
 
-def _answers(output: Tensor, copies: int) -> Answers | None:
-    """Of all ways in which the output may be laid out, or None if it has no places by any."""
-    if output.ndim not in (3, 4):
-        return None
-    energies: dict[tuple[int, int], np.ndarray] = {}
+@final
+class _Heard:
+    """What layers gave, run by run, in one pass after the other.
+
+    Args:
+        size: Images in a pass.
+        copies: How many of all passes' are copies, the plain one first; plain ones may fill up the last pass.
+    """
+
+    def __init__(self, size: int, copies: int) -> None:
+        self._size, self._copies = size, copies
+        self._runs: dict[tuple[str, int], _Run] = {}
+        self._counts: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """A pass begins."""
+        self._counts.clear()
+
+    def hear(self, name: str, output: Tensor) -> None:
+        """A layer gave something."""
+        run = self._counts[name]
+        self._counts[name] += 1
+        if (name, run) not in self._runs:
+            axes = _possible_axes(output, self._size)
+            first = {one: output.detach().movedim(one[0], 0)[:1].clone() for one in axes}
+            self._runs[name, run] = _Run(tuple(output.shape), first, {one: [] for one in axes})
+        known = self._runs[name, run]
+        for (batch, channels), plain in known.plain.items():
+            squares = (output.detach().movedim(batch, 0) - plain).float().square()
+            known.squares[batch, channels].append(squares.sum(channels).cpu())
+
+    def answers(self) -> dict[str, Answers]:
+        """By layer, of its last run that answers at all; of layers that have places by some way to read them."""
+        found: dict[str, Answers] = {}
+        for (name, _), run in self._runs.items():
+            if run.plain:
+                energies = {axes: self._energies(squares) for axes, squares in run.squares.items()}
+                if name not in found or any(one.any() for one in energies.values()):
+                    found[name] = Answers(run.shape, self._size, energies)
+        return found
+
+    def _energies(self, squares: Sequence[Tensor]) -> np.ndarray:
+        """(3, …) for noise everywhere, growing downward, and growing to the right: means over the draws."""
+        return torch.cat(list(squares))[1 : self._copies].unflatten(0, (3, -1)).mean(1).numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class _Run:
+    """One run of a layer: its shape in a pass, and by each reading the plain copy and how far the others differ."""
+
+    shape: tuple[int, ...]
+    plain: dict[tuple[int, int], Tensor]
+    squares: dict[tuple[int, int], list[Tensor]]
+
+
+def _possible_axes(output: Tensor, copies: int) -> list[tuple[int, int]]:
+    """The dimensions that can be those of the copies and of the channels."""
     last = output.ndim - 1
-    for batch, channels in ((0, last), (0, 1), (1, last)):
-        if output.shape[batch] == copies and (batch == 0 or output.ndim == 3):
-            each = output.detach().movedim(batch, 0)
-            squares = (each[1:] - each[:1]).float().square()
-            energies[batch, channels] = squares.sum(channels).unflatten(0, (3, -1)).mean(1).cpu().numpy()
-    return Answers(tuple(output.shape), copies, energies) if energies else None
+    candidates = {3: [(0, last), (0, 1), (1, last)], 4: [(0, last), (0, 1)]}.get(output.ndim, [])
+    return [axes for axes in candidates if output.shape[axes[0]] == copies]
 
 
 class _Silence(TorchFunctionMode):
