@@ -82,7 +82,7 @@ class LayerLayouts:
             name: The layer.
             keys: How many there are.
         """
-        answers = self._known.silenced.keys.get(name)
+        answers = self._known.silenced.keys.get((name, keys))
         layout = self.measured(name) if answers is None else read_layout(answers, self._image_size)
         return last_grid(layout, keys) if isinstance(layout, Layout) else None
 
@@ -160,13 +160,7 @@ def settle_layout(
     layouts = LayerLayouts(model, layers, images)
     found = layouts.of(name, features, len(images))
     if found is None:
-        size = "×".join(map(str, images.shape[2:]))
-        raise ValueError(
-            f"`{argument}` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over the image; "
-            f"{name or type(layer).__name__} gives {tuple(features.shape)} for {len(images)} images of "
-            f"{size} pixels, and however that is read, its parts do not look where they would be drawn; "
-            "choose another layer, or say with `layout` how it is laid out"
-        )
+        raise ValueError(_unknown(name or type(layer).__name__, features, images, argument))
     return found
 
 
@@ -178,3 +172,25 @@ def _checked(layout: MapLayout, features: Tensor, images: Tensor, argument: str)
             "choose another layer, or another `layout`"
         )
     return layout
+
+
+def _unknown(name: str, features: Tensor, images: Tensor, argument: str) -> str:
+    """Why a layer's layout is not known."""
+    shape, sides = tuple(features.shape), images.ndim - 2
+    if features.ndim == images.ndim and len(features) != len(images):
+        return (
+            f"`{argument}` {name} must give a map for each of the {len(images)} images, along its first dimension, got "
+            f"{len(features)}; choose another layer"
+        )
+    if sides != 2:
+        wanted = {1: "(N, C, l)", 3: "(N, C, d, h, w)"}.get(sides, "(N, C, …)")
+        return (
+            f"`{argument}` {name} must give maps {wanted} of inputs with {sides} dimension{'s' * (sides > 1)}, got the "
+            f"shape {shape}; choose another layer"
+        )
+    height, width = images.shape[2:]
+    return (
+        f"`{argument}` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over the image; {name} "
+        f"gives {shape} for {len(images)} images of {height}×{width} pixels, and however that is read, its parts do not "
+        "look where they would be drawn; choose another layer, or say with `layout` how it is laid out"
+    )

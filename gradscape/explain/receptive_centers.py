@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any, Final, final
+from typing import Any, Final, Generic, TypeVar, final
 
 import numpy as np
 import torch
@@ -25,6 +25,8 @@ from torch.overrides import TorchFunctionMode
 from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
 
 __all__ = ["Answers", "Measurement", "measure_answers"]
+
+Heard = TypeVar("Heard", str, tuple[str, int])
 
 _STRENGTH: Final = 0.1  # of the noise, as a part of the image's range
 _PIXELS: Final = 2**15  # that are to be disturbed in each of three ways, which is one image of 181 × 181
@@ -56,11 +58,11 @@ class Measurement:
 
     Attributes:
         outputs: By layer, of those that give one tensor.
-        keys: By the layer that attends, of what it attends to: tokens (N, L, C).
+        keys: By the layer that attends, and how many tokens it attends to, of these: (N, L, C).
     """
 
     outputs: dict[str, Answers]
-    keys: dict[str, Answers]
+    keys: dict[tuple[str, int], Answers]
 
 
 def measure_answers(
@@ -94,7 +96,7 @@ def _measured(
     model: nn.Module, layers: Mapping[str, nn.Module], chunks: Sequence[Tensor], copies: int, *, silenced: bool
 ) -> Measurement:
     """Measure by a pass of the model for each chunk of the copies, all equally long; the first copy is plain."""
-    outputs, keys = (_Heard(len(chunks[0]), copies) for _ in range(2))
+    outputs, keys = _Heard[str](len(chunks[0]), copies), _Heard[tuple[str, int]](len(chunks[0]), copies)
     running: list[str] = []
 
     def begin(name: str) -> Callable[..., None]:
@@ -107,8 +109,8 @@ def _measured(
             outputs.hear(name, first)
 
     def attend(attended: Tensor) -> None:
-        if running:
-            keys.hear(running[-1], attended)
+        if running and attended.ndim == 3:
+            keys.hear((running[-1], attended.shape[1]), attended)
 
     with ExitStack() as hooks:
         for name, layer in layers.items():
@@ -135,7 +137,7 @@ def _disturbed(image: Tensor) -> Tensor:
 
 
 @final
-class _Heard:
+class _Heard(Generic[Heard]):
     """What layers gave, run by run, in one pass after the other.
 
     Args:
@@ -145,29 +147,29 @@ class _Heard:
 
     def __init__(self, size: int, copies: int) -> None:
         self._size, self._copies = size, copies
-        self._runs: dict[tuple[str, int], _Run] = {}
-        self._counts: Counter[str] = Counter()
+        self._runs: dict[tuple[Heard, int], _LayerRun] = {}
+        self._counts: Counter[Heard] = Counter()
 
     def start(self) -> None:
         """A pass begins."""
         self._counts.clear()
 
-    def hear(self, name: str, output: Tensor) -> None:
+    def hear(self, name: Heard, output: Tensor) -> None:
         """A layer gave something."""
         run = self._counts[name]
         self._counts[name] += 1
         if (name, run) not in self._runs:
             axes = _possible_axes(output, self._size)
             first = {one: output.detach().movedim(one[0], 0)[:1].clone() for one in axes}
-            self._runs[name, run] = _Run(tuple(output.shape), first, {one: [] for one in axes})
+            self._runs[name, run] = _LayerRun(tuple(output.shape), first, {one: [] for one in axes})
         known = self._runs[name, run]
         for (batch, channels), plain in known.plain.items():
             squares = (output.detach().movedim(batch, 0) - plain).float().square()
             known.squares[batch, channels].append(squares.sum(channels).cpu())
 
-    def answers(self) -> dict[str, Answers]:
+    def answers(self) -> dict[Heard, Answers]:
         """By layer, of its last run that answers at all; of layers that have places by some way to read them."""
-        found: dict[str, Answers] = {}
+        found: dict[Heard, Answers] = {}
         for (name, _), run in self._runs.items():
             if run.plain:
                 energies = {axes: self._energies(squares) for axes, squares in run.squares.items()}
@@ -181,7 +183,7 @@ class _Heard:
 
 
 @dataclass(frozen=True, eq=False)
-class _Run:
+class _LayerRun:
     """One run of a layer: its shape in a pass, and by each reading the plain copy and how far the others differ."""
 
     shape: tuple[int, ...]
@@ -210,7 +212,11 @@ class _Silence(TorchFunctionMode):
         output = func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
             return self._unmixed(output, *args, **kwargs)
-        if func in _PRODUCTS and sum(one.requires_grad for one in _tensors(args)) > 1:
+        operands = [one for one in _tensors(args) if one.requires_grad]
+        if func in _PRODUCTS and len(operands) > 1:
+            # Of attention that is written out, the values are an operand of the last product.
+            for one in (turned for operand in operands if operand.ndim > 2 for turned in (operand.mT, operand)):
+                self.attend(one.transpose(1, 2).flatten(2) if one.ndim == 4 else one)
             return output * 0
         return output
 

@@ -255,8 +255,8 @@ def _prepare(
     check_premade(model, work.first, work.task.forward)
     known = check_labels(model, work.first, work.task)
     check_model(model, work.first, work.task)
-    check_followed(model, directions, work.first, work.task.forward)
     check_handles(work)
+    check_followed(model, directions, work.first, work.task.forward)
     return work, chain([first], within(blocks, known))
 
 
