@@ -71,9 +71,9 @@ def extract_features(
             name = found[0] if layer else f"input of {found[0]}"
             heard = _heard(model, images, dict([found]), to_inputs=layer is None)
             rows = _one_each(heard, name, images)
-            if rows.ndim == 4:
+            if rows.ndim == images.ndim:
                 layout = _layout(rows, model, images, layer=found[1], is_input=layer is None)
-                rows = as_maps(rows, layout).mean((2, 3))
+                rows = as_maps(rows, layout).flatten(2).mean(2)
             values.append((rows.mean(1) if rows.ndim == 3 else rows).flatten(1).cpu())
             labels.append(marks.cpu().to(torch.int64))
     if not values:
@@ -136,5 +136,5 @@ def _one_each(heard: list[Any], name: str, images: Tensor) -> Float[Tensor, "ima
 def _layout(rows: Tensor, model: nn.Module, images: Tensor, *, layer: nn.Module, is_input: bool) -> MapLayout:
     """How maps are laid out: a convolution takes channels first, a linear layer last; what others give is measured."""
     if is_input:
-        return "channels_first" if isinstance(layer, nn.Conv2d) else "channels_last"
+        return "channels_first" if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) else "channels_last"
     return settle_layout(None, rows, model, images, layer=layer, layers=layer_names(model), argument="layer")

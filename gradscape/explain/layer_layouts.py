@@ -191,6 +191,6 @@ def _unknown(name: str, features: Tensor, images: Tensor, argument: str) -> str:
     height, width = images.shape[2:]
     return (
         f"`{argument}` must give maps (N, C, h, w), (N, h, w, C), or tokens (N, L, C) on a grid over the image; {name} "
-        f"gives {shape} for {len(images)} images of {height}×{width} pixels, and however that is read, its parts do not "
-        "look where they would be drawn; choose another layer, or say with `layout` how it is laid out"
+        f"gives {shape} for {len(images)} images of {height}×{width} pixels, and however that is read, its parts do "
+        "not look where they would be drawn; choose another layer, or say with `layout` how it is laid out"
     )
