@@ -164,7 +164,7 @@ def test_features_that_are_not_one_for_each_image_are_refused() -> None:
 
     with pytest.raises(ValueError, match="must give one map for each of the 3 images"):
         heatmaps(Crops(), torch.rand(3, 3, 16, 24), target_layer="conv")
-    with pytest.raises(ValueError, match="`layer` crop must give a map for each of the 3 images, .* got 6"):
+    with pytest.raises(ValueError, match=r"`layer` crop must give a map for each of the 3 images, .* got 6"):
         feature_maps(Crops(), torch.rand(3, 3, 16, 24), layer="crop")
 
 
