@@ -221,6 +221,7 @@ def test_the_version_is_told(gradscape: Command) -> None:
     assert gradscape("--version").out == f"gradscape {package.__version__}\n"
 
 
+@pytest.mark.slow
 def test_a_landscape_can_be_watched_and_stopped_by_the_clock(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

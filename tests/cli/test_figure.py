@@ -41,6 +41,7 @@ def test_a_figure_is_drawn_from_a_data_set_and_what_was_written_is_told(upanet: 
     assert load_arrays(tmp_path / "upanets_7.npz")[1]["image_names"] == ["3"]
 
 
+@pytest.mark.slow
 def test_seed_and_quiet_are_obeyed(upanet: Path, tmp_path: Path) -> None:
     for seed in (0, 1):
         assert run("upanets:19", upanet, "--seed", seed, "--device", "cpu", "-q", "-o", tmp_path / str(seed)) == ""
@@ -56,6 +57,7 @@ def test_checkpoints_that_are_missing_are_one_line_with_the_command(tmp_path: Pa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_landscape_is_evaluated_on_the_way_with_as_many_steps_as_asked_for(tmp_path: Path) -> None:
     small = save_network(tmp_path, "upanet16_exc_spa", image_size=8)
     told = run(

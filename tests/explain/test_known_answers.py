@@ -14,6 +14,8 @@ from gradscape.explain.faithfulness import Faithfulness, measure_faithfulness
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.randomization import randomize_parameters
 
+pytestmark = pytest.mark.slow  # a network is trained
+
 HEIGHT, WIDTH, DIGIT = 44, 52, 16
 TRAINED_ON, EPOCHS, BATCH = 1500, 12, 60
 JUDGED = 80  # of the 297 pictures held out, in the measures that ask the network often

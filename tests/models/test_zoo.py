@@ -151,6 +151,7 @@ def test_bf16_autocast_gives_nearly_the_same_output(name: str) -> None:
     _assert_near(rough, exact, max(0.1, share))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unchecked")
 @every_model
 def test_compiled_whole_graph_gives_the_same_output(name: str) -> None:
@@ -161,6 +162,7 @@ def test_compiled_whole_graph_gives_the_same_output(name: str) -> None:
         _assert_near(compiled(images), network(images), 1e-4)
 
 
+@pytest.mark.slow
 @every_model
 def test_exported_program_gives_the_same_output(name: str) -> None:
     images = _images(name, 2)

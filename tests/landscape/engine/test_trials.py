@@ -161,6 +161,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     return start
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"precision": "bf16"}, {"tolerance": 0.5, "population": 10**6}])
 def test_runs_under_different_load_differ_by_rounding_only(
     options: dict[str, Any], clocks: Callable[[int], None], tmp_path: Path
