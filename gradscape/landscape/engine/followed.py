@@ -7,11 +7,10 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from gradscape._model_state import changes_with_mode, kept_values, plain_tensors
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.engine.blocks import Block
+from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
 from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
 from gradscape.landscape.engine.task import ForwardFunction
 from gradscape.landscape.movable import bare_name, is_movable
@@ -83,8 +82,8 @@ def needs_refreshing(model: nn.Module, directions: Sequence[Direction], inputs: 
 
 def _check_whole(model: nn.Module, displaced: "_Displaced", inputs: Any, forward: ForwardFunction) -> None:
     origin = forward(model, _copied(inputs))
-    if not any(is_movable(tensor) for tensor in _tensors(origin)):
-        return  # classes are chosen, which may stay the same
+    if not any(is_movable(tensor) and tensor.numel() for tensor in _tensors(origin)):
+        return  # classes are chosen or nothing is detected, which may stay the same
     for coordinate in _AWAY:
         with displaced.at(coordinate, displaced.tensors):
             if not _identical(origin, forward(model, _copied(inputs))):
@@ -241,16 +240,19 @@ def _plain_code() -> AbstractContextManager[None]:
 
 
 def _tensors(value: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    return list(tensors_in(value))
 
 
 def _copied(value: Any) -> Any:
-    return tree_map_only(Tensor, torch.clone, value)
+    return map_tensors(torch.clone, value)
 
 
 def _identical(one: Any, other: Any) -> bool:
-    pairs = list(zip(_tensors(one), _tensors(other), strict=False))
-    return all(first.shape == second.shape and torch.equal(first, second) for first, second in pairs)
+    firsts, seconds = _tensors(one), _tensors(other)
+    return len(firsts) == len(seconds) and all(
+        first.shape == second.shape and torch.equal(first, second)
+        for first, second in zip(firsts, seconds, strict=True)
+    )
 
 
 def _is_empty(given: Any, output: Any) -> bool:
