@@ -18,7 +18,11 @@ from gradscape.landscape.movable import bare_name, is_movable
 __all__ = ["check_followed", "needs_refreshing"]
 
 _IMAGES = 2
-_AWAY = (1.0, 0.1, -1.0)  # units, tried until an output follows: one of them may saturate
+_AWAY = (
+    1.0,
+    0.1,
+    -1.0,
+)  # units (of a weight's own size at least), tried until an output follows: one of them may saturate
 _UNEVEN = 0.7  # of a unit along each further direction: with as much, filters of one element could come back
 _SHOWN = 3  # names in a message
 
@@ -134,11 +138,16 @@ class _Displaced:
             self._model.eval()
 
     def _value(self, name: str, coordinate: float) -> Tensor:
-        value = self.tensors[name].detach().clone()
+        value = self.tensors[name].detach()
+        change = torch.zeros_like(value)
         for axis, direction in enumerate(self._directions):
             if name in direction:
-                value.add_(direction[name].to(value), alpha=coordinate * _UNEVEN**axis)
-        return value
+                change.add_(direction[name].to(value), alpha=_UNEVEN**axis)
+        # A direction may be so short that rounding takes it away, which says nothing about what follows.
+        size, reach = _largest(change), _largest(value) or 1.0
+        if 0 < size < reach:
+            change.div_(size).mul_(reach)
+        return value + coordinate * change
 
 
 @final
@@ -201,6 +210,8 @@ class _Replay:
         """Tensors that the module's output is to follow, together or each by itself."""
         kept = max(_kept_sizes(module), default=0)
         tensors = self._displaced.tensors
+        if not _kept_sizes(module) and not any(_is_matrix(tensors[one]) for one in own):
+            own = []  # a lone vector may be meant for training (a mask token), and nothing is made from it beside
         sizes = {name: tensors[name].numel() for name in (*own, *unused) if _is_matrix(tensors[name])}
         own_caches, unused_caches = (
             [one for one in some if sizes.get(one, kept + 1) <= kept] for some in (own, unused)
@@ -228,6 +239,10 @@ def _kept_sizes(module: nn.Module) -> list[int]:
     buffers = [tensor for name, tensor in module._buffers.items() if name in module._non_persistent_buffers_set]
     kept = (one for one in (*plain_tensors(module).values(), *buffers) if one is not None and is_movable(one))
     return [one.numel() for one in kept if _is_matrix(one)]
+
+
+def _largest(tensor: Tensor) -> float:
+    return tensor.abs().max().item() if tensor.numel() else 0.0
 
 
 def _is_matrix(tensor: Tensor) -> bool:

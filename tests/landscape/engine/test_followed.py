@@ -247,3 +247,29 @@ def test_where_nothing_is_detected_nothing_can_move() -> None:
     directions = random_directions(net, seed=0)
     block = next(cut_blocks([(IMAGES, LABELS)], 48))
     check_followed(net, directions, block, lambda model, images: [model(image)[:0] for image in images])
+
+
+def test_a_direction_too_short_to_be_seen_is_no_reason_to_refuse() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    directions = random_directions(net, seed=0)
+    short = [{name: 1e-12 * change if name[0] == "0" else change for name, change in one.items()} for one in directions]
+    surface = evaluate_surface(net, [(IMAGES, LABELS)], short, [-1.0, 0.5], [0.0, 1.0])
+    assert np.ptp(surface.loss) > 0.01
+
+
+class _Noise(nn.Module):
+    """Noise of a learned size for each feature, in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = nn.Parameter(torch.rand(5))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input + self.size * torch.randn_like(input) if self.training else input
+
+
+def test_a_lone_vector_that_only_training_uses_is_no_reason_to_refuse() -> None:
+    net = nn.Sequential(nn.Linear(6, 5), _Noise(), nn.Linear(5, 3))
+    losses, truth = _surfaces(net, 3, ignore="none")
+    np.testing.assert_allclose(losses, truth, rtol=1e-5)
