@@ -420,3 +420,12 @@ def test_where_every_image_has_a_label_none_is_copied() -> None:
     first, second = cut_blocks([(images, labels)], 32, ignored=-100)
     assert first.inputs.data_ptr() == images.data_ptr()
     assert second.labels.data_ptr() == labels[32:].data_ptr()
+
+
+@pytest.mark.parametrize("label", [7, -2])
+def test_labels_past_the_class_weights_are_refused_in_words(label: int) -> None:
+    labels = _labels()
+    labels[-3] = label
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5, 3.0]), reduction="none")
+    with pytest.raises(ValueError, match=f"`batches` must have labels from 0 to 3.* but one is {label}"):
+        _surface(_net(), labels, loss=loss)
