@@ -11,7 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-__all__ = ["changes_with_mode", "kept_values", "model_device", "plain_items", "plain_tensors", "unchanged"]
+__all__ = [
+    "changes_with_mode",
+    "has_memory",
+    "kept_values",
+    "model_device",
+    "plain_items",
+    "plain_tensors",
+    "unchanged",
+]
 
 _INTERNALS = frozenset(vars(nn.Module()))  # `training`, parameters, buffers, children and hooks
 
@@ -113,7 +121,7 @@ class _State:
                 structure = (module._parameters, module._modules) if self._by_mode else ()
                 self._dicts += [(held, dict(held)) for held in (module._buffers, *structure)]
         kept = chain(model.buffers(), model.parameters() if parameters or self._by_mode else ())
-        self._values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in kept if _has_memory(tensor)]
+        self._values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in kept if has_memory(tensor)]
 
     def restore(self) -> None:
         if self._by_mode:
@@ -168,7 +176,7 @@ class _Attributes:
             _restore_values(one, value)
 
     def _present(self) -> dict[str, Tensor]:
-        return {name: one for name, one in plain_tensors(self._module).items() if _has_memory(one)}
+        return {name: one for name, one in plain_tensors(self._module).items() if has_memory(one)}
 
 
 def _plain_attributes(module: nn.Module) -> dict[str, Any]:
@@ -177,7 +185,7 @@ def _plain_attributes(module: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if name not in _INTERNALS}
 
 
-def _has_memory(tensor: Tensor) -> bool:
+def has_memory(tensor: Tensor) -> bool:
     """Whether a tensor holds its values by itself: subclasses and sparse ones hold other tensors that do."""
     return tensor.layout == torch.strided and not is_traceable_wrapper_subclass(tensor)
 
