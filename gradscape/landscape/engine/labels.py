@@ -69,11 +69,11 @@ class LaterLabels:
 
     Args:
         known: Which there can be, where they are class indices or sides; else None.
-        silence: Knows which class indices the loss leaves out; None where it cannot be asked.
+        left_out: Knows which class indices the loss leaves out; None where it cannot be asked.
     """
 
-    def __init__(self, known: range | None, silence: "_Silence | None") -> None:
-        self._known, self._silence = known, silence
+    def __init__(self, known: range | None, left_out: "_LeftOut | None") -> None:
+        self._known, self._left_out = known, left_out
 
     def within(self, blocks: Iterable[Block]) -> Iterator[Block]:
         """The blocks, as long as their labels are known ones that the loss does not leave out.
@@ -83,8 +83,8 @@ class LaterLabels:
         """
         for block in blocks:
             _check_known(block.labels, self._known)
-            if self._silence is not None:
-                self._silence.check_unseen(block.labels)
+            if self._left_out is not None:
+                self._left_out.check_unseen(block.labels)
             yield block
 
 
@@ -264,21 +264,21 @@ def _check_known(labels: Any, known: range | None) -> None:
         )
 
 
-def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> "_Silence | None":
+def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> "_LeftOut | None":
     """Refuse a loss that stays 0 for the images of some class index: it leaves out what a mean over images counts."""
     if ignored_label(task.loss) is not None or not is_class_indices(block.labels) or bool((losses == 0).all()):
         return None
-    silence = _Silence(output, block, task)
-    if not silence.can_ask:
+    left_out = _LeftOut(output, block, task)
+    if not left_out.can_ask:
         return None
     for label in block.labels[losses == 0].unique().tolist():
         if bool((losses[block.labels == label] == 0).all()):
-            silence.check(label)
-    return silence
+            left_out.check(label)
+    return left_out
 
 
 @final
-class _Silence:
+class _LeftOut:
     """Asks a loss whether it is 0 for a label whatever the network answers.
 
     Args:
