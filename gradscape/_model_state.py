@@ -11,7 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-__all__ = ["changes_with_mode", "kept_values", "model_device", "plain_items", "plain_tensors", "unchanged"]
+__all__ = [
+    "changes_with_mode",
+    "has_memory",
+    "kept_values",
+    "model_device",
+    "plain_items",
+    "plain_tensors",
+    "unchanged",
+]
 
 _INTERNALS = frozenset(vars(nn.Module()))  # `training`, parameters, buffers, children and hooks
 
@@ -73,10 +81,12 @@ def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
     finally:
         random.setstate(python)
         np.random.set_state(numpy)  # noqa: NPY002
-        state.restore()
-        for parameter, required, gradient in gradients:
-            parameter.requires_grad_(required)
-            parameter.grad = gradient
+        try:
+            state.restore()
+        finally:
+            for parameter, required, gradient in gradients:
+                parameter.requires_grad_(required)
+                parameter.grad = gradient
 
 
 @contextmanager
@@ -111,7 +121,7 @@ class _State:
                 structure = (module._parameters, module._modules) if self._by_mode else ()
                 self._dicts += [(held, dict(held)) for held in (module._buffers, *structure)]
         kept = chain(model.buffers(), model.parameters() if parameters or self._by_mode else ())
-        self._values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in kept if _has_memory(tensor)]
+        self._values = [(tensor, tensor.data, tensor.detach().clone()) for tensor in kept if has_memory(tensor)]
 
     def restore(self) -> None:
         if self._by_mode:
@@ -146,10 +156,10 @@ class _Attributes:
         self._contents = [
             (value, _copied(value)) for value in self._attributes.values() if isinstance(value, (dict, list))
         ]
-        self._tensors = {name: (one, one.detach().clone()) for name, one in plain_tensors(module).items()}
+        self._tensors = {name: (one, one.detach().clone()) for name, one in self._present().items()}
 
     def restore(self) -> None:
-        now = plain_tensors(self._module)
+        now = self._present()
         same = (self._additions or now.keys() == self._tensors.keys()) and all(
             now.get(name) is one and _equal(one, value) for name, (one, value) in self._tensors.items()
         )
@@ -165,6 +175,9 @@ class _Attributes:
         for one, value in self._tensors.values():
             _restore_values(one, value)
 
+    def _present(self) -> dict[str, Tensor]:
+        return {name: one for name, one in plain_tensors(self._module).items() if has_memory(one)}
+
 
 def _plain_attributes(module: nn.Module) -> dict[str, Any]:
     if isinstance(module, torch.jit.ScriptModule):
@@ -172,9 +185,9 @@ def _plain_attributes(module: nn.Module) -> dict[str, Any]:
     return {name: value for name, value in vars(module).items() if name not in _INTERNALS}
 
 
-def _has_memory(tensor: Tensor) -> bool:
-    """Whether a tensor holds its values by itself: subclasses may hold other tensors that do, packed."""
-    return not is_traceable_wrapper_subclass(tensor)
+def has_memory(tensor: Tensor) -> bool:
+    """Whether a tensor holds its values by itself: subclasses and sparse ones hold other tensors that do."""
+    return tensor.layout == torch.strided and not is_traceable_wrapper_subclass(tensor)
 
 
 def _copied(container: dict[Any, Any] | list[Any]) -> dict[Any, Any] | list[Any]:

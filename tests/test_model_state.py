@@ -179,3 +179,45 @@ def test_what_a_forward_pass_leaves_stays_unless_it_may_be_of_moved_weights() ->
     with unchanged(model), torch.no_grad():
         expected = model(inputs)
     assert torch.equal(model.last, expected)
+
+
+class _Graph(nn.Linear):
+    """Multiplies by a sparse adjacency, and knows its transpose as a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__(6, 4)
+        self.adjacency = torch.eye(5).to_sparse_csr()
+        self.register_buffer("transpose", torch.eye(5).roll(1, dims=0).to_sparse())
+
+    def forward(self, input: Tensor) -> Tensor:
+        return self.get_buffer("transpose") @ (self.adjacency @ super().forward(input))
+
+
+@pytest.mark.filterwarnings("ignore:Sparse:UserWarning")
+def test_sparse_tensors_stay_and_gradients_come_back() -> None:
+    net = _Graph()
+    net(torch.randn(5, 6)).sum().backward()
+    adjacency, gradients = net.adjacency, [parameter.grad for parameter in net.parameters()]
+    with unchanged(net):
+        net(torch.randn(5, 6))
+    assert net.adjacency is adjacency
+    assert all(parameter.grad is before for parameter, before in zip(net.parameters(), gradients, strict=True))
+
+
+class _Breaking(nn.Linear):
+    """Cannot go back to training."""
+
+    def train(self, mode: bool = True) -> "_Breaking":
+        if mode:
+            raise RuntimeError("merged for good")
+        super().train(mode)
+        return self
+
+
+def test_gradients_come_back_where_the_rest_cannot() -> None:
+    net = _Breaking(6, 4)
+    net(torch.randn(2, 6)).sum().backward()
+    gradient = net.weight.grad
+    with pytest.raises(RuntimeError, match="merged for good"), unchanged(net):
+        net.eval()
+    assert net.weight.grad is gradient

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape.alike import check_alike, differing_constants
-from gradscape.landscape.movable import Space, bare_name, chosen_names, is_movable, moving_tensors, unmovable_weights
+from gradscape.landscape.movable import Space, bare_name, chosen_names, differing_unmovable, is_movable, moving_tensors
 
 __all__ = [
     "Direction",
@@ -130,10 +130,10 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
         >>> torch.allclose(first.weight + direction["weight"], second.weight)
         True
     """
-    if stuck := {*unmovable_weights(model), *unmovable_weights(other)}:
+    if stuck := differing_unmovable(model, other):
         raise ValueError(
             f"`model` and `other` must hold their weights in parameters that can move, but these would stay those of "
-            f"`model`: {', '.join(sorted(stuck)[:5])}"
+            f"`model`: {', '.join(stuck[:5])}"
         )
     first, second = dict(moving_tensors(model, space)), dict(moving_tensors(other, space))
     check_alike(first, second)

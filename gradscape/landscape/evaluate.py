@@ -47,7 +47,6 @@ from gradscape.landscape.engine import (
     ready_network,
     specimen,
     timed,
-    within,
 )
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
@@ -253,11 +252,11 @@ def _prepare(
         tolerance=options.tolerance,
     )
     check_premade(model, work.first, work.task.forward)
-    known = check_labels(model, work.first, work.task)
+    labels = check_labels(model, work.first, work.task)
     check_model(model, work.first, work.task)
     check_handles(work)
     check_followed(model, directions, work.first, work.task.forward)
-    return work, chain([first], within(blocks, known))
+    return work, chain([first], labels.within(blocks))
 
 
 def _followed_plan(options: Options) -> Mapping[str, Any] | None:

@@ -9,14 +9,23 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from gradscape._model_state import plain_items
+from gradscape._model_state import has_memory, plain_items
 
-__all__ = ["Space", "bare_name", "chosen_names", "is_movable", "moving_tensors", "unmovable_weights"]
+__all__ = [
+    "Space",
+    "bare_name",
+    "chosen_names",
+    "differing_unmovable",
+    "is_movable",
+    "moving_tensors",
+    "unmovable_weights",
+]
 
 Space = Literal["weights", "states"]
 
 _WRAPPERS = ("module.", "_orig_mod.", "network.")
 _TRAINABLE = "trainable"
+_NO_PARAMETER, _NO_CHILD = "a tensor that is no parameter", "a module that is not registered"
 _SHOWN = 5  # names in a message
 
 
@@ -74,7 +83,9 @@ def chosen_names(model: nn.Module, moving: Iterable[str], parameters: str) -> se
         if pattern == _TRAINABLE:
             found = trainable & names.keys()
         else:
-            found = {name for name in names if fnmatch.fnmatchcase(bare_name(name), pattern)}
+            # Names of what is in a list have brackets, which a pattern takes for a choice of characters.
+            bare = {name: bare_name(name) for name in names}
+            found = {name for name in names if bare[name] == pattern or fnmatch.fnmatchcase(bare[name], pattern)}
         if not found:
             known = ", ".join(map(bare_name, list(names)[:3]))
             raise ValueError(
@@ -109,7 +120,7 @@ def unmovable_weights(model: nn.Module) -> dict[str, str]:
                 held[name] = "packed by quantization"
             elif isinstance(value, nn.Module):
                 if any(id(parameter) not in registered for parameter in value.parameters()):
-                    held[name] = "a module that is not registered"
+                    held[name] = _NO_CHILD
             elif isinstance(value, Tensor) and id(value) not in registered:
                 derived = has_matrices or "[" in name or bool(module._forward_pre_hooks)
                 if (kind := _kind_that_stays(value) or _kind_of_plain_weight(value, derived=derived)) is not None:
@@ -118,6 +129,30 @@ def unmovable_weights(model: nn.Module) -> dict[str, str]:
     if isinstance(model, torch.jit.ScriptModule) and "quantized::" in str(model.inlined_graph):
         found["forward"] = "packed by quantization"
     return found
+
+
+def differing_unmovable(model: nn.Module, other: nn.Module) -> list[str]:
+    """Names, sorted, of weights that would stay in place in silence although two networks do not share their values."""
+    first, second = _tensors_anywhere(model), _tensors_anywhere(other)
+    names = {*unmovable_weights(model), *unmovable_weights(other)}
+    return sorted(name for name in names if not _is_shared(first.get(name), second.get(name)))
+
+
+def _tensors_anywhere(model: nn.Module) -> dict[str, Tensor]:
+    found = {
+        **dict(model.named_parameters(remove_duplicate=False)),
+        **dict(model.named_buffers(remove_duplicate=False)),
+    }
+    for prefix, module in model.named_modules():
+        plain = {name: one for name, one in plain_items(module) if isinstance(one, Tensor)}
+        found |= {f"{prefix}.{name}".removeprefix("."): one for name, one in plain.items()}
+    return found
+
+
+def _is_shared(one: Tensor | None, other: Tensor | None) -> bool:
+    if one is None or other is None or not (has_memory(one) and has_memory(other)):
+        return False
+    return (one.dtype, one.shape) == (other.dtype, other.shape) and torch.equal(one, other.to(one.device))
 
 
 def _kind_that_stays(tensor: Tensor) -> str | None:
@@ -140,15 +175,22 @@ def _kind_of_plain_weight(tensor: Tensor, *, derived: bool) -> str | None:
         return None
     # What stands beside parameters or is set by a hook is taken for computed from them: that follows by itself, or
     # `check_followed` finds it. Tables of positions mostly have a first dimension of one, for the images.
-    is_constant = derived or len(tensor) == 1
-    return "a tensor that is no parameter" if tensor.requires_grad or not is_constant else None
+    is_constant = derived or len(tensor) == 1 or _is_mask(tensor)
+    return _NO_PARAMETER if tensor.requires_grad or not is_constant else None
+
+
+def _is_mask(tensor: Tensor) -> bool:
+    """Whether a tensor only says yes or no, as what is added to attention or multiplied with it does."""
+    return tensor.layout == torch.strided and bool(((tensor == 0) | (tensor == 1) | (tensor == -torch.inf)).all())
 
 
 def _cannot_move(stuck: list[str], unmovable: Mapping[str, str]) -> str:
     more = f" and {len(stuck) - _SHOWN} more" if len(stuck) > _SHOWN else ""
     shown = ", ".join(f"{bare_name(name)} ({unmovable[name]})" for name in stuck[:_SHOWN])
+    plain = all(unmovable[name] in (_NO_PARAMETER, _NO_CHILD) for name in stuck)
+    mend = "Register them" if plain else "Take the network before it was quantized"
     return (
         f"`model` must hold its weights in parameters that can move, but these would stay in place: {shown}{more}. "
-        f"Take the network before it was quantized, or leave them out: `parameters`="
-        f'"{" ".join(f"!{bare_name(name)}" for name in stuck[:_SHOWN])}{" …" if more else ""}"'
+        f"{mend}, or leave them out: `parameters`="
+        f'"{" ".join(f"!{bare_name(name)}" for name in stuck[:_SHOWN])}"{" …" if more else ""}'
     )

@@ -14,6 +14,7 @@ from gradscape.landscape.directions import Direction
 __all__ = ["negative_variances", "warn_of_negative_variances"]
 
 _SHOWN = 6
+_PART = 4096  # points at a time, whose variances are held in double
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +42,8 @@ def negative_variances(
         origin = module.running_var.detach().double().cpu()
         changes = [direction[name].double().cpu() if name in direction else 0 * origin for direction in directions]
         if any(change.any() for change in changes):
-            negative |= (origin + points @ torch.stack(changes)).lt(0).any(dim=1)
+            for part, found in zip(points.split(_PART), negative.split(_PART), strict=True):
+                found |= (origin + part @ torch.stack(changes)).lt(0).any(dim=1)
     return negative.numpy().reshape(np.shape(grids[0]))
 
 

@@ -75,7 +75,23 @@ def test_weights_that_cannot_move_are_refused_by_name(held: object, kind: str) -
     assert f"{name} ({kind})" in str(refusal.value)
     assert f'"!{name}"' in str(refusal.value)
     with pytest.raises(ValueError, match=f"stay those of `model`: {name[:5]}"):
-        difference_direction(net, net)
+        difference_direction(net, _Holding())
+
+
+@pytest.mark.parametrize("table", [torch.randn(3, 4), _int8(3, 4), torch.randn(3, 4).to(torch.float8_e5m2)])
+def test_what_two_networks_share_stays_rightly(table: Tensor) -> None:
+    first, second = _Holding(table=table), _Holding(table=table.clone())
+    assert difference_direction(first, second).keys() == {"out.weight", "out.bias"}
+    with pytest.raises(ValueError, match=r"stay those of `model`: table"):
+        difference_direction(first, _Holding(table=table.flip(0)))
+
+
+def test_what_is_in_a_list_may_be_left_out_by_its_name() -> None:
+    net = _Holding(tables=[nn.Parameter(torch.randn(3, 4 + index)) for index in range(7)])
+    with pytest.raises(ValueError, match=r'Register them, or leave them out: .*!tables\[4\]" …$') as refusal:
+        random_directions(net, seed=0)
+    assert "quantized" not in str(refusal.value)
+    assert _moved(net, " ".join(f"!tables[{index}]" for index in range(7))) == {"out.weight", "out.bias"}
 
 
 def test_what_is_said_to_stay_in_place_may() -> None:
@@ -90,6 +106,8 @@ def test_indices_masks_tables_and_derived_weights_are_no_weights() -> None:
         mask=nn.Buffer(torch.ones(4, 4, dtype=torch.uint8).tril()),
         table=torch.randn(1, 5, 4),
         mean=torch.zeros(3),
+        causal=torch.full((4, 4), -torch.inf).triu(1),
+        window=torch.ones(4, 4).tril(),
         normed=weight_norm(nn.Linear(3, 4)),
         recurrent=nn.LSTM(3, 4),
         itself=[nn.Identity()],

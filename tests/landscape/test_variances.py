@@ -43,3 +43,16 @@ def test_nothing_is_said_where_no_variance_moves(caplog: pytest.LogCaptureFixtur
     plain = nn.Sequential(nn.BatchNorm2d(3, track_running_stats=False), nn.Flatten(), nn.Linear(105, 5))
     direction = {name: torch.ones_like(tensor) for name, tensor in plain.named_parameters()}
     assert not negative_variances(plain, [direction], {"alphas": np.array([-9.0, 9.0])}).any()
+
+
+def test_parts_of_a_large_grid_are_those_of_the_whole() -> None:
+    net, axes = small_net(), {"alphas": np.linspace(-2, 2, 71), "betas": np.linspace(-2, 2, 67)}
+    first, second = (
+        {name: torch.zeros_like(tensor) for name, tensor in net.state_dict().items() if name == "1.running_var"}
+        for _ in range(2)
+    )
+    variances = net[1].get_buffer("running_var")
+    first["1.running_var"][0], second["1.running_var"][1] = variances[0], variances[1]
+    alphas, betas = np.meshgrid(*axes.values())
+    assert len(alphas.ravel()) > 4096
+    np.testing.assert_array_equal(negative_variances(net, [first, second], axes), (alphas < -1) | (betas < -1))

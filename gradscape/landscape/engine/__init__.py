@@ -10,7 +10,7 @@ from gradscape.landscape.engine.blocks import (
     tensors_in,
 )
 from gradscape.landscape.engine.followed import check_followed
-from gradscape.landscape.engine.labels import check_labels, in_mean_weight, within
+from gradscape.landscape.engine.labels import check_labels, in_mean_weight
 from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, named_tensors
@@ -81,5 +81,4 @@ __all__ = [
     "timed",
     "top1",
     "trusted_graph",
-    "within",
 ]

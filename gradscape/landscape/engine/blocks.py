@@ -252,7 +252,7 @@ def _children(tree: Any) -> dict[Any, Any] | None:
         # Outputs of libraries are dicts whose entries are attributes as well; some keep attributes of their own.
         return {**tree, **{name: value for name, value in _attributes(tree).items() if name not in tree}}
     if isinstance(tree, UserDict):
-        return dict(vars(tree))
+        return dict(tree.data)
     if is_dataclass(tree) and not isinstance(tree, type):
         return {field.name: getattr(tree, field.name) for field in fields(tree)}
     return None
@@ -266,6 +266,9 @@ def _rebuilt(tree: Any, children: dict[Any, Any]) -> Any:
     if type(tree) is dict:
         return children
     new = copy.copy(tree)
+    if isinstance(tree, UserDict):
+        new.data = children
+        return new
     for name, child in children.items():
         # An entry may be an attribute, too, which has to say the same.
         if isinstance(tree, dict) and name in tree:

@@ -7,11 +7,10 @@ from typing import Any, final
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map_only
 
 from gradscape._model_state import changes_with_mode, kept_values, plain_tensors
 from gradscape.landscape.directions import Direction
-from gradscape.landscape.engine.blocks import Block
+from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
 from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
 from gradscape.landscape.engine.task import ForwardFunction
 from gradscape.landscape.movable import bare_name, is_movable
@@ -19,7 +18,11 @@ from gradscape.landscape.movable import bare_name, is_movable
 __all__ = ["check_followed", "needs_refreshing"]
 
 _IMAGES = 2
-_AWAY = (1.0, 0.1, -1.0)  # units, tried until an output follows: one of them may saturate
+_AWAY = (
+    1.0,
+    0.1,
+    -1.0,
+)  # units (of a weight's own size at least), tried until an output follows: one of them may saturate
 _UNEVEN = 0.7  # of a unit along each further direction: with as much, filters of one element could come back
 _SHOWN = 3  # names in a message
 
@@ -83,8 +86,8 @@ def needs_refreshing(model: nn.Module, directions: Sequence[Direction], inputs: 
 
 def _check_whole(model: nn.Module, displaced: "_Displaced", inputs: Any, forward: ForwardFunction) -> None:
     origin = forward(model, _copied(inputs))
-    if not any(is_movable(tensor) for tensor in _tensors(origin)):
-        return  # classes are chosen, which may stay the same
+    if not any(is_movable(tensor) and tensor.numel() for tensor in _tensors(origin)):
+        return  # classes are chosen or nothing is detected, which may stay the same
     for coordinate in _AWAY:
         with displaced.at(coordinate, displaced.tensors):
             if not _identical(origin, forward(model, _copied(inputs))):
@@ -135,11 +138,16 @@ class _Displaced:
             self._model.eval()
 
     def _value(self, name: str, coordinate: float) -> Tensor:
-        value = self.tensors[name].detach().clone()
+        value = self.tensors[name].detach()
+        change = torch.zeros_like(value)
         for axis, direction in enumerate(self._directions):
             if name in direction:
-                value.add_(direction[name].to(value), alpha=coordinate * _UNEVEN**axis)
-        return value
+                change.add_(direction[name].to(value), alpha=_UNEVEN**axis)
+        # A direction may be so short that rounding takes it away, which says nothing about what follows.
+        size, reach = _largest(change), _largest(value) or 1.0
+        if 0 < size < reach:
+            change.div_(size).mul_(reach)
+        return value + coordinate * change
 
 
 @final
@@ -202,6 +210,8 @@ class _Replay:
         """Tensors that the module's output is to follow, together or each by itself."""
         kept = max(_kept_sizes(module), default=0)
         tensors = self._displaced.tensors
+        if not _kept_sizes(module) and not any(_is_matrix(tensors[one]) for one in own):
+            own = []  # a lone vector may be meant for training (a mask token), and nothing is made from it beside
         sizes = {name: tensors[name].numel() for name in (*own, *unused) if _is_matrix(tensors[name])}
         own_caches, unused_caches = (
             [one for one in some if sizes.get(one, kept + 1) <= kept] for some in (own, unused)
@@ -231,6 +241,10 @@ def _kept_sizes(module: nn.Module) -> list[int]:
     return [one.numel() for one in kept if _is_matrix(one)]
 
 
+def _largest(tensor: Tensor) -> float:
+    return tensor.abs().max().item() if tensor.numel() else 0.0
+
+
 def _is_matrix(tensor: Tensor) -> bool:
     return sum(length > 1 for length in tensor.shape) > 1
 
@@ -241,16 +255,19 @@ def _plain_code() -> AbstractContextManager[None]:
 
 
 def _tensors(value: Any) -> list[Tensor]:
-    return [leaf for leaf in tree_leaves(value) if isinstance(leaf, Tensor)]
+    return list(tensors_in(value))
 
 
 def _copied(value: Any) -> Any:
-    return tree_map_only(Tensor, torch.clone, value)
+    return map_tensors(torch.clone, value)
 
 
 def _identical(one: Any, other: Any) -> bool:
-    pairs = list(zip(_tensors(one), _tensors(other), strict=False))
-    return all(first.shape == second.shape and torch.equal(first, second) for first, second in pairs)
+    firsts, seconds = _tensors(one), _tensors(other)
+    return len(firsts) == len(seconds) and all(
+        first.shape == second.shape and torch.equal(first, second)
+        for first, second in zip(firsts, seconds, strict=True)
+    )
 
 
 def _is_empty(given: Any, output: Any) -> bool:

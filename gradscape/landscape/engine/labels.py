@@ -1,9 +1,9 @@
 """Whether labels, loss and metric fit what the network gives: found out on the first images, once."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -22,14 +22,14 @@ from gradscape.landscape.engine.logits import (
 )
 from gradscape.landscape.engine.task import Task, gradients_explained, judged_by_role
 
-__all__ = ["check_labels", "in_mean_weight", "within"]
+__all__ = ["LaterLabels", "check_labels", "in_mean_weight"]
 
 _OTHER_METRIC = "give metric=None, or as `metric` a function (output, labels) -> right or wrong per image"
 
 _log = logging.getLogger(__name__)
 
 
-def check_labels(model: nn.Module, block: Block, task: Task) -> range | None:
+def check_labels(model: nn.Module, block: Block, task: Task) -> "LaterLabels":
     """Refuse labels, a loss or a metric that do not fit the model's output.
 
     Args:
@@ -38,7 +38,7 @@ def check_labels(model: nn.Module, block: Block, task: Task) -> range | None:
         task: What is measured.
 
     Returns:
-        The labels that later ones have to be among, where they are class indices or sides; else None.
+        What this tells about the labels of later images.
 
     Raises:
         TypeError: The output holds no tensor.
@@ -54,30 +54,38 @@ def check_labels(model: nn.Module, block: Block, task: Task) -> range | None:
     # Before the loss is called: on a GPU a class index out of range ends the process.
     _check_default_loss(output, block.labels, task)
     known = _class_indices(output, block.labels, task)
-    next(within([block], known))
+    _check_known(block.labels, known)
     losses = _losses(output, block.labels, block.count, task)
     _check_default_metric(output, block, task)
     if task.metric is top1 and is_single(logits_of(output)):
         known = _sides(block.labels)
     _check_missing(losses, block.labels)
-    _check_left_out(output, losses, block, task)
-    return known
+    return LaterLabels(known, _check_left_out(output, losses, block, task))
 
 
-def within(blocks: Iterable[Block], known: range | None) -> Iterator[Block]:
-    """The blocks, as long as their labels are among the known ones.
+@final
+class LaterLabels:
+    """What the first images tell about the labels of later ones.
 
-    Raises:
-        ValueError: A label is another.
+    Args:
+        known: Which there can be, where they are class indices or sides; else None.
+        left_out: Knows which class indices the loss leaves out; None where it cannot be asked.
     """
-    for block in blocks:
-        if known is not None and (others := [one for one in block.labels.unique().tolist() if one not in known]):
-            raise ValueError(
-                f"`batches` must have labels from {known[0]} to {known[-1]}, which are all that the model tells apart, "
-                f"but one is {others[0]}: leave such images out, or name what stands for no label by "
-                f'loss=nn.CrossEntropyLoss(ignore_index={others[0]}, reduction="none")'
-            )
-        yield block
+
+    def __init__(self, known: range | None, left_out: "_LeftOut | None") -> None:
+        self._known, self._left_out = known, left_out
+
+    def within(self, blocks: Iterable[Block]) -> Iterator[Block]:
+        """The blocks, as long as their labels are known ones that the loss does not leave out.
+
+        Raises:
+            ValueError: A label is another.
+        """
+        for block in blocks:
+            _check_known(block.labels, self._known)
+            if self._left_out is not None:
+                self._left_out.check_unseen(block.labels)
+            yield block
 
 
 def in_mean_weight(task: Task, batches: Iterable[Any]) -> Task:
@@ -247,20 +255,74 @@ def _check_missing(losses: Tensor, labels: Any) -> None:
             )
 
 
-def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> None:
+def _check_known(labels: Any, known: range | None) -> None:
+    if known is not None and (others := [one for one in labels.unique().tolist() if one not in known]):
+        raise ValueError(
+            f"`batches` must have labels from {known[0]} to {known[-1]}, which are all that the model tells apart, "
+            f"but one is {others[0]}: leave such images out, or name what stands for no label by "
+            f'loss=nn.CrossEntropyLoss(ignore_index={others[0]}, reduction="none")'
+        )
+
+
+def _check_left_out(output: Any, losses: Tensor, block: Block, task: Task) -> "_LeftOut | None":
     """Refuse a loss that stays 0 for the images of some class index: it leaves out what a mean over images counts."""
-    if ignored_label(task.loss) is not None or not is_class_indices(block.labels) or not isinstance(output, Tensor):
-        return
-    if output.dim() < 2 or not bool((losses == 0).any()) or bool((losses == 0).all()):
-        return
-    # A sure network may have a loss of 0, too, but not with each class's logit given to the next class.
-    turned = output.roll(1, dims=1)
-    again = _losses(turned, block.labels, block.count, task)
-    silent = (losses == 0) & (again == 0) & (turned != output).flatten(1).any(dim=1)
-    for label in block.labels[silent].unique().tolist():
-        if bool(silent[block.labels == label].all()):
+    if ignored_label(task.loss) is not None or not is_class_indices(block.labels) or bool((losses == 0).all()):
+        return None
+    left_out = _LeftOut(output, block, task)
+    if not left_out.can_ask:
+        return None
+    for label in block.labels[losses == 0].unique().tolist():
+        if bool((losses[block.labels == label] == 0).all()):
+            left_out.check(label)
+    return left_out
+
+
+@final
+class _LeftOut:
+    """Asks a loss whether it is 0 for a label whatever the network answers.
+
+    Args:
+        output: Of the first images.
+        block: These.
+        task: What is measured.
+
+    Attributes:
+        can_ask: Whether the output holds answers that can be exchanged.
+    """
+
+    def __init__(self, output: Any, block: Block, task: Task) -> None:
+        self._output, self._block, self._task = output, block, task
+        self._seen = set(block.labels.unique().tolist())
+        self.can_ask = any(map(self._is_answer, tensors_in(output)))
+
+    def check_unseen(self, labels: Tensor) -> None:
+        """Refuse labels that the loss leaves out, of those that did not come before."""
+        for label in set(labels.unique().tolist()) - self._seen:
+            self._seen.add(label)
+            self.check(label)
+
+    def check(self, label: int) -> None:
+        """Refuse a label that the loss leaves out."""
+        if self._is_left_out(label):
             raise ValueError(
                 f"`loss` ignores the images labelled {label}: it is 0 whatever the network answers, and would count as "
                 f'0 in the mean. Give loss=nn.CrossEntropyLoss(ignore_index={label}, reduction="none"), with which '
                 "they do not count, or leave them out of `batches`"
             )
+
+    def _is_left_out(self, label: int) -> bool:
+        labels = torch.full_like(self._block.labels, label)
+        # A sure network may have a loss of 0, too, but not with each class's logit given to the next class; and what
+        # compares classes or images by a margin may have 0 for both, but not where all are alike.
+        changes = (torch.clone, lambda tensor: tensor.roll(1, dims=1), torch.zeros_like)
+        try:
+            return all(bool((self._losses(change, labels) == 0).all()) for change in changes)
+        except Exception:  # it may need what the last forward pass has left, which tells nothing
+            return False
+
+    def _losses(self, change: Callable[[Tensor], Tensor], labels: Tensor) -> Tensor:
+        output = map_tensors(lambda tensor: change(tensor) if self._is_answer(tensor) else tensor, self._output)
+        return _losses(output, labels, self._block.count, self._task)
+
+    def _is_answer(self, tensor: Tensor) -> bool:
+        return tensor.is_floating_point() and tensor.dim() > 1 and len(tensor) == self._block.count

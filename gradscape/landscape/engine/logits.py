@@ -146,10 +146,11 @@ def has_class_weights(loss: Loss) -> bool:
 
 
 def class_weight(loss: Loss, labels: Tensor) -> Tensor:
-    """The weight that a loss with class weights gives each image, (N,) float64, by the labels (N,)."""
+    """The weights, float64, that a loss with class weights gives the labels (N,), as far as it has one for them."""
     weight = _weight(loss)
     assert weight is not None
-    return weight.detach().double().cpu()[labels.cpu().long()]
+    indices = labels.cpu().long()
+    return weight.detach().double().cpu()[indices[(indices >= 0) & (indices < len(weight))]]
 
 
 def _weight(loss: Loss) -> Tensor | None:

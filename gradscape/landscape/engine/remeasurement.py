@@ -20,14 +20,14 @@ _ROUNDING: Mapping[str, float] = {"fp32": 1e-4, "bf16": 0.03}
 class Remeasurement:
     """Measures a little of each round of a run that goes on again: the last batch that was stored, at one point.
 
-    In the first round it is two points, as far apart as can be. Under the same plan everything has to be the same to
-    the bit, under another one but for rounding: 1e-4 of a block's mean loss or of its deviation in fp32, 3 % in bf16.
+    In the first round it is two points, as far apart as can be. Everything has to be the same to the bit, or, where the
+    plan may change, but for rounding: 1e-4 of a block's mean loss or of its deviation in fp32, 3 % in bf16.
 
     Args:
         ledger: What was stored.
         coordinates: Position of each point, (points, axes).
         plan: How it is measured.
-        exact: Whether that is how it was measured.
+        exact: Whether rounding may not differ either: where the plan may change, it may.
     """
 
     def __init__(self, ledger: Ledger, coordinates: np.ndarray, plan: ExecutionPlan, *, exact: bool) -> None:

@@ -80,7 +80,9 @@ class Run(Generic[Result]):
         changed: bool = _check_plans(then, self._plan, allow_change=allow_plan_change)
         points = stored.blocks.reshape((-1,))
         self._ledger.restore(stored.origin.reshape((1,)).join(points), stored.meta["blocks"])
-        self._remeasurement = Remeasurement(self._ledger, self._work.coordinates, self._plan, exact=not changed)
+        self._remeasurement = Remeasurement(
+            self._ledger, self._work.coordinates, self._plan, exact=not allow_plan_change
+        )
         if earlier := [*stored.meta.get("earlier_plans", []), *([then] if changed else [])]:
             self._provenance["earlier_plans"] = earlier
 

@@ -97,6 +97,24 @@ def test_batches_may_be_dicts_of_a_class_of_their_own() -> None:
     assert [len(batch[0]["ids"]) for batch in batches] == [5, 5]
 
 
+class _Encoding(UserDict[str, Any]):
+    """As tokenizers give them: entries, and beside them what is none."""
+
+    def __init__(self, entries: dict[str, Any], count: int) -> None:
+        super().__init__(entries)
+        self.count = count
+
+
+def test_what_a_dict_of_a_class_of_its_own_knows_beside_stays() -> None:
+    tokens = torch.arange(18).reshape(6, 3)
+    given = _Encoding({"ids": tokens}, 6)
+    (block,) = cut_blocks([(given, torch.zeros(6))], 8)
+    part = block.part(1, 3).inputs
+    assert (type(part), part.count) == (_Encoding, 6)
+    torch.testing.assert_close(part["ids"], tokens[1:3])
+    assert given["ids"] is tokens
+
+
 class _Net(nn.Module):
     """Logits in an output of some kind, beside what is no entry for each image."""
 

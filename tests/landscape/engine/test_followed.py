@@ -1,6 +1,8 @@
 """Outputs follow the weights, or the module that does not is named; each against a plain loop."""
 
+from collections import UserDict
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -10,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.landscape import evaluate_surface, random_directions
-from gradscape.landscape.engine.followed import needs_refreshing
+from gradscape.landscape.engine.blocks import cut_blocks
+from gradscape.landscape.engine.followed import check_followed, needs_refreshing
 
 IMAGES = torch.randn(48, 6, generator=torch.Generator().manual_seed(0))
 LABELS = torch.arange(48) % 3
@@ -210,3 +213,63 @@ def test_a_network_whose_last_layer_is_zero_is_flat_indeed() -> None:
         nn.init.zeros_(layer.get_parameter("bias"))
     losses, truth = _surfaces(net, 3)
     np.testing.assert_allclose(losses, truth, rtol=1e-6)
+
+
+@dataclass
+class _Answer:
+    """An output that torch's own trees take for a leaf."""
+
+    logits: Tensor
+
+
+class _Answering(nn.Sequential):
+    """Gives its output in a container."""
+
+    def __init__(self, answer: Callable[[Tensor], Any], *layers: nn.Module) -> None:
+        super().__init__(*layers)
+        self.answer = answer
+
+    def forward(self, input: Tensor) -> Any:
+        return self.answer(super().forward(input))
+
+
+@pytest.mark.parametrize("answer", [_Answer, lambda logits: UserDict(logits=logits)])
+def test_outputs_of_any_container_have_to_follow(answer: Callable[[Tensor], Any]) -> None:
+    net = _Answering(answer, _Hidden(6, 3)).eval()
+    net(IMAGES)
+    directions = random_directions(net, seed=0, parameters="0.weight")
+    with pytest.raises(ValueError, match=r"stays the same to the bit while 0\.weight moved"):
+        evaluate_surface(net, [(IMAGES, LABELS)], directions, [0.0, 1.0], [0.0, 1.0])
+
+
+def test_where_nothing_is_detected_nothing_can_move() -> None:
+    net = nn.Linear(6, 3).eval()
+    directions = random_directions(net, seed=0)
+    block = next(cut_blocks([(IMAGES, LABELS)], 48))
+    check_followed(net, directions, block, lambda model, images: [model(image)[:0] for image in images])
+
+
+def test_a_direction_too_short_to_be_seen_is_no_reason_to_refuse() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Linear(6, 5), nn.Tanh(), nn.Linear(5, 3))
+    directions = random_directions(net, seed=0)
+    short = [{name: 1e-12 * change if name[0] == "0" else change for name, change in one.items()} for one in directions]
+    surface = evaluate_surface(net, [(IMAGES, LABELS)], short, [-1.0, 0.5], [0.0, 1.0])
+    assert np.ptp(surface.loss) > 0.01
+
+
+class _Noise(nn.Module):
+    """Noise of a learned size for each feature, in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size = nn.Parameter(torch.rand(5))
+
+    def forward(self, input: Tensor) -> Tensor:
+        return input + self.size * torch.randn_like(input) if self.training else input
+
+
+def test_a_lone_vector_that_only_training_uses_is_no_reason_to_refuse() -> None:
+    net = nn.Sequential(nn.Linear(6, 5), _Noise(), nn.Linear(5, 3))
+    losses, truth = _surfaces(net, 3, ignore="none")
+    np.testing.assert_allclose(losses, truth, rtol=1e-5)

@@ -144,6 +144,45 @@ def test_a_sure_network_whose_loss_is_0_is_not_taken_for_one() -> None:
     assert _surface(net, labels, loss=loss).origin.loss == pytest.approx(F.cross_entropy(net(_images()), labels).item())
 
 
+def _margins(output: Tensor, labels: Tensor) -> Tensor:
+    own = output.gather(1, labels[:, None])
+    others = output.scatter(1, labels[:, None], -torch.inf)
+    return F.relu(2e-3 + others.amax(1, keepdim=True) - own).squeeze(1)
+
+
+def _distances(output: Tensor, labels: Tensor) -> Tensor:
+    """Wants an embedding far from 0, or near it, as contrastive losses do; the order of columns has no say."""
+    return torch.where(labels == 0, F.relu(0.1 - output.norm(dim=1)), output.norm(dim=1))
+
+
+@pytest.mark.parametrize("loss", [_margins, _distances])
+def test_a_loss_with_a_margin_that_is_met_leaves_out_nothing(loss: Any) -> None:
+    net = _net()
+    net.get_parameter("0.weight").data *= 1e4
+    labels = net(_images()).argmax(1)
+    if loss is _distances:
+        labels = (labels > 1).long()
+    assert np.isfinite(_surface(net, labels, loss=loss, metric=None).loss).all()
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_an_ignored_label_is_found_in_any_output_and_in_any_block(at_once: bool) -> None:
+    def loss(output: dict[str, Tensor], labels: Tensor) -> Tensor:
+        return F.cross_entropy(output["logits"], labels, ignore_index=1, reduction="none")
+
+    labels = torch.where(_labels() == 1, 2, _labels())
+    labels[5 if at_once else -2] = 1
+    with pytest.raises(ValueError, match="`loss` ignores the images labelled 1"):
+        _surface(
+            _net(),
+            labels,
+            loss=loss,
+            metric=None,
+            forward=lambda net, images: {"logits": net(images), "count": torch.tensor(3)},
+            batch_size=16,
+        )
+
+
 @pytest.mark.parametrize("options", [{}, {"loss": lambda o, y: F.cross_entropy(o, y % 4, reduction="none")}])
 @pytest.mark.parametrize("place", [3, IMAGES - 1])
 @pytest.mark.parametrize("label", [4, -1])
@@ -381,3 +420,12 @@ def test_where_every_image_has_a_label_none_is_copied() -> None:
     first, second = cut_blocks([(images, labels)], 32, ignored=-100)
     assert first.inputs.data_ptr() == images.data_ptr()
     assert second.labels.data_ptr() == labels[32:].data_ptr()
+
+
+@pytest.mark.parametrize("label", [7, -2])
+def test_labels_past_the_class_weights_are_refused_in_words(label: int) -> None:
+    labels = _labels()
+    labels[-3] = label
+    loss = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 2.0, 0.5, 3.0]), reduction="none")
+    with pytest.raises(ValueError, match=f"`batches` must have labels from 0 to 3.* but one is {label}"):
+        _surface(_net(), labels, loss=loss)
