@@ -83,7 +83,7 @@ def measure_answers(
         copies = _disturbed(image)
         try:
             return _measured(model, layers, [copies], len(copies), silenced=silenced)
-        except (RuntimeError, ValueError, IndexError):
+        except (AssertionError, IndexError, RuntimeError, ValueError):
             # A second input, or a model made for so many images, may allow no other number of them.
             rest = -len(copies) % len(images)
             chunks = torch.cat([copies, image.expand(rest, *image.shape[1:])]).split(len(images))
