@@ -19,7 +19,7 @@ _MOST_NUMBERS: Final = 10_000  # that are compared one by one
 
 @dataclass(frozen=True, eq=False)
 class _Seen:
-    """A module as it was: its parts by name, its number of attributes, and those that are plain values."""
+    """A module as it was: its parts by name, its number of attributes, and those that are options: plain values."""
 
     module: ref[nn.Module]
     parts: tuple[tuple[str, ref[nn.Module] | None], ...]
@@ -27,11 +27,16 @@ class _Seen:
     options: dict[str, Any]
 
     @classmethod
-    def now(cls, module: nn.Module) -> "_Seen":
-        """A module as it is."""
+    def now(cls, module: nn.Module, before: "_Seen | None" = None) -> "_Seen":
+        """A module as it is; what differs from before is no option, such as a count of its own."""
         held = vars(module)
         parts = tuple((name, None if one is None else ref(one)) for name, one in module._modules.items())
         options = {name: one for name, one in held.items() if isinstance(one, _PLAIN) and name != "training"}
+        if before is not None:
+            was = before.options
+            options = {
+                name: one for name, one in options.items() if name in was and (one is was[name] or one == was[name])
+            }
         return cls(ref(module), parts, len(held), options)
 
     def is_as_it_was(self) -> bool:
@@ -55,8 +60,19 @@ class _Seen:
 class _Memory:
     """What is known of a model that has these modules."""
 
-    seen: list[_Seen]
+    seen: list[_Seen] = field(default_factory=list)
     known: dict[Hashable, Any] = field(default_factory=dict)
+
+    def look(self, model: nn.Module) -> None:
+        """Forget everything if the model has changed."""
+        if not self.seen or not all(one.is_as_it_was() for one in self.seen):
+            self.known.clear()
+            self.seen = [_Seen.now(one) for one in model.modules()]
+
+    def look_again(self, model: nn.Module) -> None:
+        """Take what a forward pass has set in the model itself for no change."""
+        before = {one.module(): one for one in self.seen}
+        self.seen = [_Seen.now(one, before.get(one)) for one in model.modules()]
 
 
 _MEMORIES: WeakKeyDictionary[nn.Module, _Memory] = WeakKeyDictionary()
@@ -66,7 +82,8 @@ def remembered(model: nn.Module, key: Hashable, find: Callable[[], Found]) -> Fo
     """Return what `find` gives for this model and key, which is looked for once.
 
     It is looked for again when a module of the model has been replaced, added or removed, or an option that one keeps
-    as a plain value has changed. Weights may change. What is found must not hold the model.
+    as a plain value has changed. Weights may change, and so may what changes while something is looked for: a forward
+    pass may count. What is found must not hold the model.
 
     Args:
         model: What it is about.
@@ -75,12 +92,11 @@ def remembered(model: nn.Module, key: Hashable, find: Callable[[], Found]) -> Fo
     """
     if key is None:
         return find()
-    memory = _MEMORIES.get(model)
-    if memory is None or not all(one.is_as_it_was() for one in memory.seen):
-        memory = _Memory([_Seen.now(one) for one in model.modules()])
-        _MEMORIES[model] = memory
+    memory = _MEMORIES.setdefault(model, _Memory())
+    memory.look(model)
     if key not in memory.known:
-        memory.known[key] = find()
+        memory.known[key] = find()  # which may look in the same memory
+        memory.look_again(model)
     found: Found = memory.known[key]
     return found
 

@@ -56,6 +56,36 @@ def test_a_replaced_module_or_another_option_makes_it_be_looked_for_again() -> N
     assert len(calls) == 4
 
 
+class _Counting(nn.Module):
+    """Counts its passes, and keeps from the first on how many images it saw."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale, self.passes = 2.0, 0
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        self.passes += 1
+        self.count = len(images)
+        return images * self.scale
+
+
+def test_what_a_forward_pass_sets_itself_lets_nothing_be_forgotten() -> None:
+    net, (calls, find) = _Counting(), _counted()
+
+    def outer() -> int:
+        net(torch.ones(3))
+        return remembered(net, "inner", lambda: find() + len(net(torch.ones(4))))
+
+    for _ in range(3):
+        remembered(net, "outer", outer)
+        remembered(net, "inner", find)
+        net(torch.ones(5))
+    assert len(calls) == 1
+    net.scale = 3.0
+    remembered(net, "inner", find)
+    assert len(calls) == 2
+
+
 def _scores(index: Any) -> Callable[[Any], Any]:
     return lambda output: output[:, index]
 
