@@ -173,3 +173,23 @@ def test_patches_that_leave_pixels_over_keep_their_grid() -> None:
     found = heatmaps(network, torch.rand(1, 3, 29, 39), method="gradcam")
     assert found.raw.shape == (1, 3, 4)
     assert found.target_layer.startswith("blocks")
+
+
+class _Weighing(nn.Module):
+    """Attention among patches, with its weights from a softmax that is a layer of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 12, 6, 6)
+        self.weights = nn.Softmax(-1)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).mT.unflatten(2, (2, 6)).transpose(1, 2)
+        return self.head((self.weights(tokens @ tokens.mT) @ tokens).transpose(1, 2).flatten(2).mean(1))
+
+
+def test_the_weights_of_attention_are_no_maps_though_their_shape_is_one_of_maps() -> None:
+    network, images = _Weighing(), torch.rand(2, 3, 24, 24)  # weights (N, 2, 16, 16)
+    with pytest.raises(ValueError, match="`layer` must give maps"):
+        feature_maps(network, images, layer="weights")
