@@ -142,8 +142,8 @@ def settle_layout(
     """Return how what a layer gave is laid out: as stated, or as measured.
 
     Args:
-        layout: As stated; None to have it measured, which costs a pass of four images (of small ones up to 25), once
-            for each model and size.
+        layout: As stated; None to have it measured, which costs a pass of four images (of small ones up to 25, or as
+            many as there are, where the model takes no other number), once for each model and size.
         features: What the layer gave.
         model: Any module.
         images: (N, C, H, W).
