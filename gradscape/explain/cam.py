@@ -245,7 +245,8 @@ def _report(found: dict[str, Heatmaps], seen: SharedPass) -> None:
     """Log what must not go unseen."""
     for layer, count in seen.runs.items():
         if count > 1:
-            which = "last run" if seen.seen[layer] == count else f"run {seen.seen[layer]}, the last on the images,"
+            run = seen.explained_runs[layer]
+            which = "last run" if run == count else f"run {run}, the last on the images,"
             _log.warning("`target_layer` %s runs %d times in a forward pass; its %s is explained", layer, count, which)
     for one in found.values():
         if one.faults:

@@ -183,7 +183,7 @@ def embed(
     if backend == "sklearn" and count >= _MANY:
         _log.warning('%s images: `backend` "opentsne" is faster from %s on', f"{count:,}", f"{_MANY:,}")
     repeated = _count_repeated(values)
-    layout = program.place(values, used, seed)
+    placed = program.place(values, used, seed)
     meta: dict[str, Any] = {
         "features": features.values.shape[1],
         "package": program.package,
@@ -195,7 +195,7 @@ def embed(
     if repeated:
         meta["repeated"] = repeated
     return Embedding(
-        points=layout.points,
+        points=placed.points,
         labels=features.labels,
         layer=features.layer,
         backend=backend,
@@ -203,10 +203,10 @@ def embed(
         seed=seed,
         quality=measure_quality(
             values,
-            layout.points,
+            placed.points,
             features.labels,
-            kl_divergence=layout.kl_divergence,
-            kl_error=layout.kl_error,
+            kl_divergence=placed.kl_divergence,
+            kl_error=placed.kl_error,
             seed=seed,
         ),
         classes=classes,

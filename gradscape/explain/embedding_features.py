@@ -18,6 +18,7 @@ from gradscape.explain.target_layer import layer_names, named_layer
 __all__ = ["Features", "extract_features"]
 
 _CLASSIFIERS = (nn.Linear, nn.Conv2d)  # SqueezeNet's last layer with weights is a convolution
+_CHANNELS_LAST = (nn.Linear, nn.LayerNorm, nn.TransformerEncoder, nn.TransformerEncoderLayer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +46,9 @@ def extract_features(
     """Run a model over images in evaluation mode and keep one layer's features.
 
     Maps (N, C, H, W), also in the order (N, H, W, C) of Swin transformers, are averaged over their pixels and
-    sequences (N, tokens, C) over their tokens. A layer that runs several times counts with its last output.
+    sequences (N, tokens, C) over their tokens. Features (N, C, …) of signals and volumes are averaged over all places;
+    of linear layers, layer normalizations and torch's own transformers their channels are last. A layer that runs
+    several times counts with its last output.
 
     Args:
         model: Any module; afterwards it is as it was.
@@ -71,9 +74,12 @@ def extract_features(
             name = found[0] if layer else f"input of {found[0]}"
             heard = _heard(model, images, dict([found]), to_inputs=layer is None)
             rows = _one_each(heard, name, images)
-            if rows.ndim == images.ndim:
+            if images.ndim != 4 and rows.ndim == images.ndim:  # signals and volumes
+                channels = -1 if isinstance(found[1], _CHANNELS_LAST) else 1
+                rows = rows.movedim(channels, 1).flatten(2).mean(2)
+            elif rows.ndim == 4:
                 layout = _layout(rows, model, images, layer=found[1], is_input=layer is None)
-                rows = as_maps(rows, layout).flatten(2).mean(2)
+                rows = as_maps(rows, layout).mean((2, 3))
             values.append((rows.mean(1) if rows.ndim == 3 else rows).flatten(1).cpu())
             labels.append(marks.cpu().to(torch.int64))
     if not values:

@@ -13,7 +13,16 @@ from torch.func import functional_call
 
 from gradscape._model_state import model_device, unchanged
 
-__all__ = ["ForwardFunction", "call_model", "called_by", "check_finite", "explainable", "images_for", "uncompiled"]
+__all__ = [
+    "ForwardFunction",
+    "call_model",
+    "called_by",
+    "check_finite",
+    "explainable",
+    "images_for",
+    "inner_model",
+    "uncompiled",
+]
 
 ForwardFunction = Callable[[nn.Module, Tensor], Any]
 """From a model and images to an output, where the model takes more than images."""
@@ -72,9 +81,14 @@ def explainable(model: nn.Module) -> Iterator[None]:
         yield
 
 
+def inner_model(model: nn.Module) -> tuple[nn.Module, ForwardFunction | None]:
+    """Return the model and the function that `called_by` made a model of; the model itself and None of any other."""
+    return (model.model, model.function) if isinstance(model, _Called) else (model, None)
+
+
 def uncompiled(model: nn.Module) -> nn.Module:
     """Return what `torch.compile` or `called_by` wrapped, or the model itself."""
-    own = model.model if isinstance(model, _Called) else model
+    own, _ = inner_model(model)
     plain: nn.Module = getattr(own, "_orig_mod", own)
     return plain
 

@@ -50,14 +50,13 @@ class LayerLayouts:
         """Return the layout of what a layer gave for so many images, or None if it is not known.
 
         What the measurement bears out; where it says nothing, as for features that do not depend on the image, maps
-        whose shape leaves no doubt have their channels first.
+        whose shape leaves no doubt have their channels first, unless attention made them, as it does its weights.
         """
         if self._dimensions != 4:  # volumes and signals have the order that torch's own layers have
             return "channels_first" if features.ndim == self._dimensions and len(features) == images else None
         found = self.measured(name) if self._fits(name, features, images) else None
-        if found is None and len(features) == images and has_maps_shape(tuple(features.shape), self._image_size):
-            return "channels_first"
-        return found
+        shaped = len(features) == images and has_maps_shape(tuple(features.shape), self._image_size)
+        return "channels_first" if found is None and shaped and not self._only_by_attention(name) else found
 
     def measured(self, name: str) -> MapLayout | None:
         """Return a layer's layout, or None where it has none that the measurement bears out.
@@ -74,6 +73,11 @@ class LayerLayouts:
         """Whether more than one part of what a layer gives for an image answers to it."""
         answers = self._known.silenced.outputs.get(name)
         return answers is not None and count_places(answers) > 1
+
+    def _only_by_attention(self, name: str) -> bool:
+        """Whether what a layer gives has places that answer to the image, but none while attention is silenced."""
+        mixed = None if self._known.mixed is None else self._known.mixed.outputs.get(name)
+        return not self.has_places(name) and mixed is not None and count_places(mixed) > 1
 
     def key_grid(self, name: str, keys: int) -> tuple[int, int] | None:
         """Return the (h, w) of the last h·w of the keys that a layer attends to, or None if they are no grid.
@@ -138,8 +142,8 @@ def settle_layout(
     """Return how what a layer gave is laid out: as stated, or as measured.
 
     Args:
-        layout: As stated; None to have it measured, which costs a pass of four images (of small ones up to 25), once
-            for each model and size.
+        layout: As stated; None to have it measured, which costs a pass of four images (of small ones up to 25, or as
+            many as there are, where the model takes no other number), once for each model and size.
         features: What the layer gave.
         model: Any module.
         images: (N, C, H, W).

@@ -14,6 +14,7 @@ from gradscape.explain.explainable import call_model, check_finite, explainable,
 from gradscape.explain.explained import Explained
 from gradscape.explain.layer_layouts import LayerLayouts
 from gradscape.explain.layout import MapLayout, as_maps
+from gradscape.explain.logits import logits_in
 
 __all__ = ["PassedMap", "trace_maps"]
 
@@ -72,7 +73,7 @@ def trace_maps(
         model: Any module.
         layers: Its layers by name.
         images: (N, C, H, W).
-        pick: From the model's output to what is explained; None for all that is in the output.
+        pick: From the model's output to what is explained; None for its logits.
         layout: How the maps are laid out, where the user says so; None to have it measured.
     """
     layouts = LayerLayouts(model, layers, images)
@@ -104,18 +105,19 @@ def _followed(
     model: nn.Module, images: Tensor, pick: Callable[[Any], Explained] | None, events: list[_Event]
 ) -> tuple[Tensor, list[Tensor]]:
     """The images that were followed, the first one if possible, and what they led to."""
-    image = images[:1].clone().requires_grad_()
-    output = call_model(model, image.clone())
-    if pick is None:
-        return image, _differentiable_in(output)
+
+    def followed(image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        image = image.clone().requires_grad_()
+        output = call_model(model, image.clone())
+        return image, _differentiable_in(logits_in(output) if pick is None else pick(output).scores)
+
     try:
-        return image, _differentiable_in(pick(output).scores)
-    except (IndexError, RuntimeError, ValueError):
+        return followed(images[:1])
+    except (AssertionError, IndexError, RuntimeError, ValueError):
         if len(images) == 1:
             raise
-    events.clear()  # a score may be made for this number of images
-    image = images.clone().requires_grad_()
-    return image, _differentiable_in(pick(call_model(model, image.clone())).scores)
+    events.clear()  # the model or the score may be made for this number of images
+    return followed(images)
 
 
 def _layout_of(event: _Event, layouts: LayerLayouts, images: int, stated: MapLayout | None) -> MapLayout | None:

@@ -46,9 +46,7 @@ _MEANING: Final[dict[OutputKind, str]] = {
 }
 
 
-def find_output_kind(
-    output: Float[Tensor, "batch classes"], stated: OutputKind | None = None, *, said: bool = True
-) -> OutputKind:
+def find_output_kind(output: Float[Tensor, "batch classes"], stated: OutputKind | None = None) -> OutputKind:
     """Return what the numbers of a model's output are, as stated or as measured.
 
     Measured: rows in [0, 1] that sum to 1 are probabilities; rows in [0, 1] that come out of a sigmoid are
@@ -58,7 +56,6 @@ def find_output_kind(
     Args:
         output: Of the model, with its graph where there is one.
         stated: What the user says that it is; None to measure.
-        said: Whether to log what was measured where it is not the usual: logits of several classes.
 
     Raises:
         ValueError: The stated kind is unknown or contradicts the numbers, or the model ends in a softmax over one
@@ -71,9 +68,9 @@ def find_output_kind(
         measured.check(stated)
         return stated
     kind = measured.kind()
-    if said and (kind != "logits" or output.shape[1] == 1):
+    if kind != "logits" or output.shape[1] == 1:
         _log.warning("`model` gives %s; say so, or otherwise, with `outputs`", _MEANING[kind])
-    elif said and measured.doubtful:
+    elif measured.doubtful:
         _log.warning(
             "`model` gives numbers that all lie in [0, 1], which are taken for logits, so that a softmax makes "
             "probabilities of them; if they are probabilities themselves, say so with `outputs`"

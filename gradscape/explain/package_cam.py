@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from gradscape._model_state import model_device
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.explained import Score, pick_scores
+from gradscape.explain.logits import logits_in
 from gradscape.explain.output_kind import OutputKind
 
 __all__ = ["PACKAGE_METHODS", "package_maps"]
@@ -302,6 +303,7 @@ def _logit(method: str, class_index: int, outputs: OutputKind | None) -> Score:
     def lead(output: Any) -> Tensor:
         from pytorch_grad_cam.utils.model_targets import FinerWeightedTarget
 
+        output = logits_in(output)
         if output.shape[1] == 1:
             raise ValueError("`model` must have two classes or more for finercam, got 1; choose another method")
         distances = (output - logit(output)[:, None]).detach().abs()[0]

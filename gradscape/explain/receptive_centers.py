@@ -19,6 +19,7 @@ from typing import Any, Final, Generic, TypeVar, final
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
@@ -38,7 +39,7 @@ _PRODUCTS: Final = frozenset(
 
 @dataclass(frozen=True, eq=False)
 class Answers:
-    """What a layer's output, of four copies of an image, answered to the noise.
+    """What a layer's output, of several copies of an image, answered to the noise.
 
     Attributes:
         shape: Of its output, for the copies of a pass.
@@ -84,12 +85,30 @@ def measure_answers(
         check_finite(image)
         copies = _disturbed(image)
         try:
-            return _measured(model, layers, [copies], len(copies), silenced=silenced)
-        except (RuntimeError, ValueError, IndexError):
-            # A second input, or a model made for so many images, may allow no other number of them.
-            rest = -len(copies) % len(images)
-            chunks = torch.cat([copies, image.expand(rest, *image.shape[1:])]).split(len(images))
-            return _measured(model, layers, chunks, len(copies), silenced=silenced)
+            return _measured_lightly(model, layers, [copies], len(copies), silenced=silenced)
+        except torch.OutOfMemoryError:
+            if len(images) >= len(copies):
+                raise
+        except (AssertionError, IndexError, RuntimeError, ValueError):
+            if len(images) == len(copies):
+                raise
+        # A second input, or a model made for so many images, may allow no other number of them.
+        rest = -len(copies) % len(images)
+        chunks = torch.cat([copies, image.expand(rest, *image.shape[1:])]).split(len(images))
+        return _measured_lightly(model, layers, chunks, len(copies), silenced=silenced)
+
+
+def _measured_lightly(
+    model: nn.Module, layers: Mapping[str, nn.Module], chunks: Sequence[Tensor], copies: int, *, silenced: bool
+) -> Measurement:
+    """Measure; the graph tells what depends on the image, but holds no tensors unless the model differentiates."""
+    try:
+        with saved_tensors_hooks(lambda _: None, _refuse):
+            return _measured(model, layers, chunks, copies, silenced=silenced)
+    except torch.OutOfMemoryError:
+        raise
+    except (RuntimeError, TypeError):
+        return _measured(model, layers, chunks, copies, silenced=silenced)
 
 
 def _measured(
@@ -122,6 +141,10 @@ def _measured(
             keys.start()
             call_model(model, chunk.clone().requires_grad_().clone())
     return Measurement(outputs.answers(), keys.answers())
+
+
+def _refuse(_nothing: None) -> Tensor:
+    raise RuntimeError("a measurement keeps nothing to differentiate with")
 
 
 def _disturbed(image: Tensor) -> Tensor:
@@ -158,20 +181,23 @@ class _Heard(Generic[Heard]):
         """A layer gave something."""
         run = self._counts[name]
         self._counts[name] += 1
+        output = output.detach()
         if (name, run) not in self._runs:
             axes = _possible_axes(output, self._size)
-            first = {one: output.detach().movedim(one[0], 0)[:1].clone() for one in axes}
+            batches = {batch for batch, _ in axes} if self._copies > self._size else set()
+            first = {batch: output.movedim(batch, 0)[:1].clone() for batch in batches}
             self._runs[name, run] = _LayerRun(tuple(output.shape), first, {one: [] for one in axes})
         known = self._runs[name, run]
-        for (batch, channels), plain in known.plain.items():
-            squares = (output.detach().movedim(batch, 0) - plain).float().square()
-            known.squares[batch, channels].append(squares.sum(channels).cpu())
+        for (batch, channels), squares in known.squares.items():
+            copies = output.movedim(batch, 0)
+            plain = known.plain.get(batch, copies[:1])
+            squares.append((copies - plain).float().square().sum(channels).cpu())
 
     def answers(self) -> dict[Heard, Answers]:
         """By layer, of its last run that answers at all; of layers that have places by some way to read them."""
         found: dict[Heard, Answers] = {}
         for (name, _), run in self._runs.items():
-            if run.plain:
+            if run.squares:
                 energies = {axes: self._energies(squares) for axes, squares in run.squares.items()}
                 if name not in found or any(one.any() for one in energies.values()):
                     found[name] = Answers(run.shape, self._size, energies)
@@ -184,10 +210,13 @@ class _Heard(Generic[Heard]):
 
 @dataclass(frozen=True, eq=False)
 class _LayerRun:
-    """One run of a layer: its shape in a pass, and by each reading the plain copy and how far the others differ."""
+    """One run of a layer: its shape in a pass, and by each reading how far the copies differ from the plain one.
+
+    That one is kept, by the dimension of the copies, only where more passes follow.
+    """
 
     shape: tuple[int, ...]
-    plain: dict[tuple[int, int], Tensor]
+    plain: dict[int, Tensor]
     squares: dict[tuple[int, int], list[Tensor]]
 
 

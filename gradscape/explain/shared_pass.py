@@ -25,15 +25,15 @@ class SharedPass:
         features: For each layer what it gave, detached and not overwritten by what came after.
         gradients: For each layer the gradients of the scores with respect to these; empty where none were asked for.
         runs: For each layer how often it ran.
-        seen: For each layer the run that is the one seen, from 1 on: the last that depends on the images, where it is
-            not the same for all, as where a network compares them with others; else the last.
+        explained_runs: For each layer the run that is explained, from 1 on: the last that depends on the images,
+            where it is not the same for all, as where a network compares them with others; else the last.
         explained: The scores, detached.
     """
 
     features: dict[str, Tensor]
     gradients: dict[str, Tensor]
     runs: dict[str, int]
-    seen: dict[str, int]
+    explained_runs: dict[str, int]
     explained: Explained
 
 

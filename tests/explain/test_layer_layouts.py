@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from gradscape.explain.attention import attention_maps
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.features import feature_maps
+from gradscape.explain.layer_layouts import LayerLayouts
 from gradscape.explain.layout import Layout
 
 
@@ -173,3 +174,64 @@ def test_patches_that_leave_pixels_over_keep_their_grid() -> None:
     found = heatmaps(network, torch.rand(1, 3, 29, 39), method="gradcam")
     assert found.raw.shape == (1, 3, 4)
     assert found.target_layer.startswith("blocks")
+
+
+class _Weighing(nn.Module):
+    """Attention among patches, with its weights from a softmax that is a layer of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 12, 6, 6)
+        self.weights = nn.Softmax(-1)
+        self.head = nn.Linear(12, 5)
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).mT.unflatten(2, (2, 6)).transpose(1, 2)
+        return self.head((self.weights(tokens @ tokens.mT) @ tokens).transpose(1, 2).flatten(2).mean(1))
+
+
+def test_the_weights_of_attention_are_no_maps_though_their_shape_is_one_of_maps() -> None:
+    network, images = _Weighing(), torch.rand(2, 3, 24, 24)  # weights (N, 2, 16, 16)
+    with pytest.raises(ValueError, match="`layer` must give maps"):
+        feature_maps(network, images, layer="weights")
+
+
+class _Stuck(nn.Module):
+    """Notes how many images each pass has, and has room for so many."""
+
+    def __init__(self, most: int = 1000, *, differentiates: bool = False) -> None:
+        super().__init__()
+        self.inside = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Tanh())
+        self.most, self.differentiates = most, differentiates
+        self.sizes: list[int] = []
+
+    def forward(self, images: Tensor) -> Tensor:
+        self.sizes.append(len(images))
+        if len(images) > self.most:
+            raise torch.OutOfMemoryError("no room")
+        maps = self.inside(images)
+        if self.differentiates:
+            (slopes,) = torch.autograd.grad(maps.square().sum(), images, create_graph=True)
+            maps = maps + slopes.mean()
+        return maps.mean((2, 3))
+
+
+def _layouts(model: nn.Module, images: Tensor) -> LayerLayouts:
+    return LayerLayouts(model, dict(model.named_modules()), images)
+
+
+@pytest.mark.parametrize("differentiates", [False, True])
+def test_layouts_are_measured_without_what_only_gradients_need(differentiates: bool) -> None:
+    network = _Stuck(differentiates=differentiates)
+    assert _layouts(network, torch.rand(2, 3, 12, 17)).measured("inside") is not None
+    assert len(network.sizes) == 1 + differentiates
+
+
+def test_what_has_no_room_is_tried_with_fewer_images_and_not_with_more() -> None:
+    network = _Stuck(most=4)
+    assert _layouts(network, torch.rand(3, 3, 12, 17)).measured("inside") == "channels_first"
+    assert network.sizes == [25] + 9 * [3]
+    network = _Stuck(most=4)
+    with pytest.raises(torch.OutOfMemoryError):
+        _layouts(network, torch.rand(30, 3, 12, 17))
+    assert network.sizes == [25]

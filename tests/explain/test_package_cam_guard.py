@@ -157,6 +157,11 @@ def test_a_score_reads_outputs_of_any_kind(method: str) -> None:
     np.testing.assert_array_equal(of_numbers, expected)
 
 
+def test_finercam_finds_the_logits_in_a_dict() -> None:
+    net = small_net()
+    np.testing.assert_array_equal(ours(Renamed(net, key="logits"), "finercam", net[4]), ours(net, "finercam", net[4]))
+
+
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam", "shapleycam", "finercam", "kpcacam"])
 def test_features_overwritten_in_place_are_explained_as_they_were(method: str) -> None:
     plain, inplace = small_net(), small_net(inplace=True)

@@ -327,3 +327,24 @@ def test_a_stated_layout_also_finds_the_layer() -> None:
     assert heatmaps(_Shuffled(), images, layout=layout).target_layer.startswith("blocks.2")
     with pytest.raises(ValueError, match="`layout` must fit a layer of `model`, but fits none"):
         heatmaps(_Shuffled(), images, layout=Layout(grid=(4, 4)))
+
+
+class _Deep(nn.Module):
+    """Convolutions whose last maps are handed out beside the logits of earlier ones."""
+
+    def __init__(self, allowed: int | None = None) -> None:
+        super().__init__()
+        self.early, self.later = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 6, 3)
+        self.head = nn.Linear(8, 5)
+        self.allowed = allowed
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        assert self.allowed in (None, len(images))
+        early = self.early(images).relu()
+        return {"decoded": self.later(early), "logits": self.head(early.mean((2, 3)))}
+
+
+@pytest.mark.parametrize("allowed", [None, 3])
+def test_the_layer_found_leads_to_the_logits_and_not_to_what_is_handed_out_beside_them(allowed: int | None) -> None:
+    torch.manual_seed(0)
+    assert find_target_layer(_Deep(allowed), torch.rand(3, 3, 11, 13)) == "early"

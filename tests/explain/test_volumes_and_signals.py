@@ -153,3 +153,27 @@ def test_maps_for_another_number_of_images_are_refused_by_the_layer() -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 3), Heads(), Joined(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(4, 3))
     with pytest.raises(ValueError, match=r"`target_layer` 1 must give a map for each of the 3 images, .* got 6"):
         heatmaps(net, torch.rand(3, 3, 9, 12), method="gradcam", target_layer="1")
+
+
+@pytest.mark.parametrize("kind", INPUTS)
+def test_features_to_be_embedded_are_averaged_over_all_places(kind: str) -> None:
+    build, data = INPUTS[kind]
+    model, batch = build(), data()
+    found = extract_features(model, [(batch, torch.arange(len(batch)))], layer="2").values
+    np.testing.assert_allclose(found, model[:3](batch).flatten(2).mean(2).detach(), rtol=1e-5, atol=1e-7)
+
+
+def test_features_of_a_signals_tokens_are_averaged_over_the_tokens() -> None:
+    torch.manual_seed(0)
+    patches = nn.Sequential(nn.Conv1d(2, 8, 6, 6), nn.Flatten(2))
+    block = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    model = nn.Sequential(patches, Turned(), block, nn.LayerNorm(8), Turned(), nn.AdaptiveAvgPool1d(1), nn.Flatten())
+    batch = signals()
+    for layer, end in (("2", 3), ("3", 4)):
+        found = extract_features(model, [(batch, torch.arange(4))], layer=layer).values
+        np.testing.assert_allclose(found, model[:end](batch).mean(1).detach(), rtol=1e-5, atol=1e-6)
+
+
+class Turned(nn.Module):
+    def forward(self, tokens: Tensor) -> Tensor:
+        return tokens.mT
