@@ -177,3 +177,27 @@ def test_features_of_a_signals_tokens_are_averaged_over_the_tokens() -> None:
 class Turned(nn.Module):
     def forward(self, tokens: Tensor) -> Tensor:
         return tokens.mT
+
+
+def test_a_signal_that_ends_in_silence_is_explained_and_a_signal_transformers_tokens_are_refused() -> None:
+    torch.manual_seed(0)
+    net = nn.Sequential(
+        nn.Conv1d(2, 6, 5, bias=False), nn.ReLU(), nn.AdaptiveAvgPool1d(1), nn.Flatten(), nn.Linear(6, 3)
+    )
+    signals = torch.randn(2, 2, 80)
+    signals[..., 50:] = 0
+    assert heatmaps(net, signals, method="gradcam", target_layer="1").raw.shape == (2, 76)
+
+    class Tokens(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.into, self.head = nn.Linear(2, 12), nn.Linear(12, 3)
+            self.block = nn.TransformerEncoderLayer(12, 3, 24, batch_first=True)
+
+        def forward(self, signals: Tensor) -> Tensor:
+            return self.head(self.block(self.into(signals.mT)).mean(1))
+
+    for seed in range(5):
+        torch.manual_seed(seed)
+        with pytest.raises(ValueError, match="choose another layer"):
+            heatmaps(Tokens(), torch.randn(2, 2, 20), method="gradcam", target_layer="block")
