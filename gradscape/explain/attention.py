@@ -100,10 +100,16 @@ def attention_maps(
         if "affinity" in wanted:
             stack.enter_context(collecting_self_attention(layers, collector))
         run_listened(model, images)
-    for name, one in collector.maps.items():
-        if one.kind == "affinity" and one.grid is None and one.name not in taps:
-            grid = _key_grid(one, layout, LayerLayouts(model, layer_names(model), images))
-            collector.maps[name] = replace(one, grid=grid)
+    unplaced = [
+        name
+        for name, one in collector.maps.items()
+        if one.kind == "affinity" and one.grid is None and one.name not in taps
+    ]
+    if unplaced:
+        layouts = LayerLayouts(model, layer_names(model), images)
+        for name in unplaced:
+            one = collector.maps[name]
+            collector.maps[name] = replace(one, grid=_key_grid(one, layout, layouts))
     if not collector.maps:
         of = "" if kinds is None else f" of the kinds {', '.join(wanted)}"
         given = type(uncompiled(model)).__name__

@@ -18,11 +18,8 @@ from gradscape.landscape.movable import bare_name, is_movable
 __all__ = ["check_followed", "needs_refreshing"]
 
 _IMAGES = 2
-_AWAY = (
-    1.0,
-    0.1,
-    -1.0,
-)  # units (of a weight's own size at least), tried until an output follows: one of them may saturate
+# In units, of a weight's own size at least; tried until an output follows: one of them may saturate.
+_AWAY = (1.0, 0.1, -1.0)
 _UNEVEN = 0.7  # of a unit along each further direction: with as much, filters of one element could come back
 _SHOWN = 3  # names in a message
 
