@@ -1,6 +1,6 @@
 """Why the inside of a model cannot be seen or led gradients through: the one true sentence to refuse it with."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.explain.explainable import call_model, explainable, images_for, uncompiled
+from gradscape.explain.logits import tensors_in
 
-__all__ = ["raise_why_blind", "tensors_in"]
+__all__ = ["raise_why_blind"]
 
 _WITHOUT = "or choose a method that needs none, such as eigencam, with a `target_layer`"
 
@@ -87,21 +88,6 @@ def _cause(model: nn.Module, images: Tensor, layers: Mapping[str, nn.Module]) ->
             f"detached or computed outside of torch; change that, {_WITHOUT}"
         )
     return None
-
-
-def tensors_in(value: Any) -> Iterator[Tensor]:
-    """The tensors in an output of any kind.
-
-    Args:
-        value: A tensor, or mappings, lists and tuples of them.
-    """
-    if isinstance(value, Tensor):
-        yield value
-    elif isinstance(value, Mapping):
-        yield from tensors_in(list(value.values()))
-    elif isinstance(value, list | tuple):
-        for one in value:
-            yield from tensors_in(one)
 
 
 def _listener(name: str, ran: list[_Ran]) -> Callable[..., None]:

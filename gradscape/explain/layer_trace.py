@@ -14,7 +14,7 @@ from gradscape.explain.explainable import call_model, check_finite, explainable,
 from gradscape.explain.explained import Explained
 from gradscape.explain.layer_layouts import LayerLayouts
 from gradscape.explain.layout import MapLayout, as_maps
-from gradscape.explain.logits import logits_in
+from gradscape.explain.logits import logits_in, tensors_in
 
 __all__ = ["PassedMap", "trace_maps"]
 
@@ -188,11 +188,7 @@ def _influential_places(
 
 def _differentiable_in(value: Any) -> list[Tensor]:
     """The tensors in an output of any kind that gradients can start from."""
-    if isinstance(value, Tensor):
-        return [value] if value.requires_grad else []
-    if isinstance(value, Mapping):
-        return _differentiable_in(list(value.values()))
-    return [tensor for one in value for tensor in _differentiable_in(one)] if isinstance(value, list | tuple) else []
+    return [tensor for tensor in tensors_in(value) if tensor.requires_grad]
 
 
 def _nodes_on_every_path(outputs: Iterable[Tensor], image: Tensor) -> set[Node]:

@@ -1,11 +1,11 @@
-"""Logits in what a model returns: the output itself, or the part of it that is called so."""
+"""What a model returns taken apart: its tensors, and its logits, the output itself or the part that is called so."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
-__all__ = ["logits_in"]
+__all__ = ["logits_in", "tensors_in"]
 
 
 @runtime_checkable
@@ -26,3 +26,18 @@ def logits_in(output: Any) -> Any:
     if isinstance(output, Mapping):
         return output.get("logits", output)
     return output.logits if isinstance(output, _HasLogits) else output
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in an output of any kind.
+
+    Args:
+        value: A tensor, or mappings, lists and tuples of them.
+    """
+    if isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from tensors_in(list(value.values()))
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from tensors_in(one)

@@ -8,9 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.explain.attention_calls import AttentionCall, watching_attention
-from gradscape.explain.blindness import tensors_in
 from gradscape.explain.explainable import call_model, explainable, images_for
-from gradscape.explain.logits import logits_in
+from gradscape.explain.logits import logits_in, tensors_in
 
 __all__ = ["tokens_read"]
 

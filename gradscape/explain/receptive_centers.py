@@ -24,6 +24,7 @@ from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
 from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
+from gradscape.explain.logits import tensors_in
 
 __all__ = ["Answers", "Measurement", "measure_answers"]
 
@@ -241,7 +242,7 @@ class _Silence(TorchFunctionMode):
         output = func(*args, **kwargs)
         if func is F.scaled_dot_product_attention:
             return self._unmixed(output, *args, **kwargs)
-        operands = [one for one in _tensors(args) if one.requires_grad]
+        operands = [one for one in tensors_in(args) if one.requires_grad]
         if func in _PRODUCTS and len(operands) > 1:
             # Of attention that is written out, the values are an operand of the last product.
             for one in (turned for operand in operands if operand.ndim > 2 for turned in (operand.mT, operand)):
@@ -266,13 +267,3 @@ class _Silence(TorchFunctionMode):
         others = ~torch.eye(len(query), dtype=torch.bool, device=query.device)
         alone = {"attn_mask": others, "key_padding_mask": None, "is_causal": False, "need_weights": False}
         return func(query, key, *args, **{**kwargs, **alone})[0], weights
-
-
-def _tensors(values: Any) -> list[Tensor]:
-    found: list[Tensor] = []
-    for one in values:
-        if isinstance(one, Tensor):
-            found.append(one)
-        elif isinstance(one, list | tuple):
-            found += _tensors(one)
-    return found
