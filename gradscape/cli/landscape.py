@@ -17,12 +17,12 @@ from gradscape.cli.console import (
     tuned_process,
     waiting,
 )
+from gradscape.cli.grids import parse_grid, parse_span
 
 if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
-    from gradscape.studies.planes import Axes
 
-__all__ = ["landscape", "parse_grid", "parse_span"]
+__all__ = ["landscape"]
 
 
 def landscape(
@@ -106,28 +106,3 @@ def landscape(
         say(study.describe_directions(subjects))
         say_precision(surfaces)
         say_written(written)
-
-
-def parse_span(text: str) -> float:
-    """Read the half-width of a grid."""
-    try:
-        span = float(text)
-    except ValueError:
-        span = 0.0
-    if not 0 < span < float("inf"):
-        raise ValueError(f"`--span` must be auto or a positive number, got {text!r}")
-    return span
-
-
-def parse_grid(text: str) -> "Axes":
-    """Read `a0:a1:A,b0:b1:B`: first, last and number of the alphas and of the betas."""
-    import numpy as np
-
-    try:
-        first, second = (part.split(":") for part in text.split(","))
-        axes = [np.linspace(float(start), float(stop), int(count)) for start, stop, count in (first, second)]
-    except ValueError:
-        axes = []
-    if not axes or not all(len(axis) and np.isfinite(axis).all() for axis in axes):
-        raise ValueError(f"`--grid` must read a0:a1:A,b0:b1:B, such as -1:1:51,-0.5:0.5:26, got {text!r}")
-    return axes[0], axes[1]

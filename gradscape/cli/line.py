@@ -8,13 +8,12 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import progress_bar, say_precision, say_written, tuned_process
+from gradscape.cli.grids import parse_line_grid
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from gradscape.landscape.engine import Precision
 
-__all__ = ["line", "parse_axis"]
+__all__ = ["line"]
 
 
 def line(
@@ -53,7 +52,7 @@ def line(
         raise ValueError(
             "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
         )
-    alphas = parse_axis(grid) if grid else None
+    alphas = parse_line_grid(grid) if grid else None
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
     from gradscape.landscape import Options, find_loss, find_metric
@@ -93,17 +92,3 @@ def line(
     if not quiet:
         say_precision([result])
         say_written(written)
-
-
-def parse_axis(text: str) -> "np.ndarray":
-    """Read `a0:a1:A`: first, last and number of the alphas."""
-    import numpy as np
-
-    try:
-        start, stop, count = text.split(":")
-        axis = np.linspace(float(start), float(stop), int(count))
-    except ValueError:
-        axis = np.empty(0)
-    if not len(axis) or not np.isfinite(axis).all():
-        raise ValueError(f"`--grid` must read a0:a1:A, such as -0.25:1.25:51, got {text!r}")
-    return axis
