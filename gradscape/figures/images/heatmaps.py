@@ -55,6 +55,7 @@ _MOST_ACROSS = 6
 _BAR_LABELS = {"image": "share of the map's own range", "shared": "share of the largest value"}
 _SCALES = {"image": "each map on its own scale", "shared": "all maps of a method on one scale"}
 _STYLES = {"overlay": "maps over their images", "heatmap": "maps", "masked": "images times their maps"}
+_SIGNAL_STYLES = {"overlay": "maps below their signals", "heatmap": "maps", "masked": "signals times their maps"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,7 +358,7 @@ def _draw_signal(ax: Axes, signal: Tensor, shown: np.ndarray, style: Style) -> N
     if style == "heatmap":
         for curve in list(ax.lines):
             curve.remove()
-    draw_heat(ax, shown, alpha=_ALPHA if style == "overlay" else None, cmap=_COLORS)
+    draw_heat(ax, shown, alone=style == "heatmap", cmap=_COLORS)
 
 
 def _nested(heatmaps: FoundHeatmaps) -> dict[str, dict[str, Heatmaps]]:
@@ -434,4 +435,5 @@ def _caption(nested: Mapping[str, Mapping[str, Heatmaps]], styles: Sequence[Styl
     for model, names in list(layers.items())[: 1 if alike else None]:
         parts.append(f"target layer {'' if alike else f'of {one_line(model)} '}{', '.join(sorted(names))}")
     below = "below each map the class explained and its probability"
-    return " · ".join(part for part in [*parts, *(_STYLES[style] for style in styles), _SCALES[scale], below] if part)
+    words = _SIGNAL_STYLES if len(next(iter(first.values())).image_size) == 1 else _STYLES
+    return " · ".join(part for part in [*parts, *(words[style] for style in styles), _SCALES[scale], below] if part)

@@ -13,9 +13,10 @@ SIGNAL_PROPORTION = 0.5
 """Height over width of a panel with a signal."""
 
 _MOST_CURVES = 3
-_LINE_WIDTH = 0.7
+_LINE_WIDTH = 0.5
 _SHADES = ("0.0", "0.35", "0.55")
 _MARGIN = 0.08  # of the signal's range, above and below
+_STRIP, _GAP = 0.22, 0.06  # of the panel's height: a strip of heat below the curves, and what is free between
 
 
 def chosen_curves(
@@ -63,15 +64,20 @@ def draw_curves(
     ax.set(xlim=(-0.5, curves.shape[1] - 0.5), ylim=(low - margin, high + margin))
 
 
-def draw_heat(ax: Axes, heat: Float[np.ndarray, " length"], *, alpha: float | None, cmap: str) -> None:
-    """Fill a panel with a strip of colors, one for each point of the signal.
+def draw_heat(ax: Axes, heat: Float[np.ndarray, " length"], *, alone: bool, cmap: str) -> None:
+    """Draw a strip of colors, one for each point of the signal.
 
     Args:
         ax: The panel.
         heat: From 0 to 1.
-        alpha: How much it covers.
+        alone: Whether it fills the panel; else it lies below the curves, where it hides none and none hides it.
         cmap: The color map.
     """
     low, high = ax.get_ylim()
-    extent = (-0.5, len(heat) - 0.5, low, high)
-    ax.imshow(finite_only(heat[None]), aspect="auto", extent=extent, cmap=cmap, vmin=0, vmax=1, alpha=alpha, zorder=0.5)
+    top = high
+    if not alone:
+        height = (high - low) / (1 - _STRIP - _GAP)
+        low, top = high - height, high - (1 - _STRIP) * height
+    extent = (-0.5, len(heat) - 0.5, low, top)
+    ax.imshow(finite_only(heat[None]), aspect="auto", extent=extent, cmap=cmap, vmin=0, vmax=1, zorder=0.5)
+    ax.set_ylim(low, high)

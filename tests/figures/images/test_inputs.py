@@ -112,6 +112,10 @@ def test_a_signal_is_a_curve_over_a_strip_of_its_map() -> None:
             for line, curve in zip(ax.lines, signals()[number], strict=True):
                 np.testing.assert_array_equal(line.get_ydata(), curve.numpy())
         np.testing.assert_array_equal(arrays(axes[2 * number + 1])[0], maps.display[number][None])
+        _, _, bottom, top = axes[2 * number + 1].images[0].get_extent()
+        assert bottom == axes[2 * number + 1].get_ylim()[0]
+        assert top < signals()[number].min()  # below all curves
+    assert any("maps below their signals" in text.get_text().replace("\n", " ") for text in page.texts)
 
 
 @pytest.mark.parametrize("style", ["overlay", "heatmap", "masked"])
