@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,7 +14,7 @@ from positions import Position
 from subject import Subject
 
 from gradscape.landscape.engine.blocks import Batch, cut_blocks, join_blocks
-from gradscape.landscape.engine.network import TracedNetwork, evaluable
+from gradscape.landscape.engine.network import Network, evaluable, ready_network
 from gradscape.landscape.engine.plan import BLOCK_IMAGES, ExecutionPlan
 from gradscape.landscape.engine.task import Task
 from gradscape.landscape.engine.trials import choose_plan
@@ -64,13 +65,15 @@ class Engine:
     """gradscape's engine, planned for one subject.
 
     Attributes:
-        network: The folded graph.
+        network: The folded graph, with the module beside it, which goes along for losses that read it.
+        held: Keeps the module movable for as long as the engine lives.
         plan: How it is evaluated.
         note: What the planner found.
         batches: All images.
     """
 
-    network: TracedNetwork
+    network: Network
+    held: ExitStack
     plan: ExecutionPlan
     note: str
     batches: Sequence[Batch]
@@ -106,7 +109,8 @@ def planned_engine(subject: Subject, precision: Precision) -> Engine:
         chosen = choose_plan(work, precision=precision, batch_size=None)
         if chosen.graph is None:
             raise RuntimeError(f"{subject.name} was not traced: {chosen.notes['graph']}")
-        network = TracedNetwork(chosen.graph, net, subject.directions, chosen.plan)
+    held = ExitStack()
+    network = held.enter_context(ready_network(net, subject.directions, work.task.forward, chosen.plan, chosen.graph))
     plan = chosen.plan
     note = f"batches of {plan.batch_size}; {chosen.notes['graph']}{'; compiled' if plan.compiled else ''}"
-    return Engine(network, plan, note, join_blocks(blocks, 0, plan.batch_size // plan.block_size))
+    return Engine(network, held, plan, note, join_blocks(blocks, 0, plan.batch_size // plan.block_size))
