@@ -159,11 +159,7 @@ class _Attributes:
         self._tensors = {name: (one, one.detach().clone()) for name, one in self._present().items()}
 
     def restore(self) -> None:
-        now = self._present()
-        same = (self._additions or now.keys() == self._tensors.keys()) and all(
-            now.get(name) is one and _equal(one, value) for name, (one, value) in self._tensors.items()
-        )
-        if same and not self._always:
+        if not self._always and self._same():
             return
         held = vars(self._module)
         for name in _plain_attributes(self._module).keys() - self._attributes.keys():
@@ -174,6 +170,14 @@ class _Attributes:
             container.update(content) if isinstance(container, dict) else container.extend(content)
         for one, value in self._tensors.values():
             _restore_values(one, value)
+
+    def _same(self) -> bool:
+        if self._additions and not self._tensors:
+            return True
+        now = self._present()
+        return (self._additions or now.keys() == self._tensors.keys()) and all(
+            now.get(name) is one and _equal(one, value) for name, (one, value) in self._tensors.items()
+        )
 
     def _present(self) -> dict[str, Tensor]:
         return {name: one for name, one in plain_tensors(self._module).items() if has_memory(one)}

@@ -147,6 +147,8 @@ def _may_be_a_batch(model: nn.Module, dimensions: int) -> bool:
 
 def check_finite(images: Tensor) -> None:
     """Refuse a batch with a value that is not finite, and tell in which image it is."""
+    if images.sum().isfinite():  # as only a sum of finite values is; it takes a tenth of the time
+        return
     bad = (~images.isfinite().flatten(1).all(1)).nonzero()[:, 0].tolist()
     if bad:
         raise ValueError(f"`images` must be finite, but NaN or infinity is in image {', '.join(map(str, bad))}")
