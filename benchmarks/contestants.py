@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -13,6 +13,7 @@ from plain_loop import BATCH_SIZE, WORKERS, plain_loop
 from positions import Position
 from subject import Subject
 
+from gradscape._model_state import model_device
 from gradscape.landscape.engine.blocks import Batch, cut_blocks, join_blocks
 from gradscape.landscape.engine.network import Network, evaluable, ready_network
 from gradscape.landscape.engine.plan import BLOCK_IMAGES, ExecutionPlan
@@ -70,6 +71,7 @@ class Engine:
         plan: How it is evaluated.
         note: What the planner found.
         batches: All images.
+        device: Where the network is.
     """
 
     network: Network
@@ -77,17 +79,23 @@ class Engine:
     plan: ExecutionPlan
     note: str
     batches: Sequence[Batch]
+    device: torch.device
 
     def point(self, position: Position) -> Callable[[], float]:
         """One point: move, forward pass over all images, losses brought together."""
-        evaluator = Evaluator(self.network, np.array([position]), Task(), self.plan, device=torch.device("cpu"))
+        evaluator = Evaluator(self.network, np.array([position]), Task(), self.plan, device=self.device)
         evaluator.load(self.batches)
         job = Job((0,), tuple(range(len(self.batches))))
         return lambda: float(evaluator.measure_one(job)[0].losses.mean())
 
 
-def planned_engine(subject: Subject, precision: Precision) -> Engine:
-    """The engine as it would evaluate a 51×51 surface.
+def planned_engine(subject: Subject, precision: Precision, *, compiled: bool | None = None) -> Engine:
+    """The engine as it would evaluate a 51×51 surface, where the network is.
+
+    Args:
+        subject: Its network, images and directions are on one device.
+        precision: "fp32" or "bf16".
+        compiled: Whether `torch.compile` makes code of the graph; None for what the planner chooses.
 
     Raises:
         RuntimeError: The network was not traced.
@@ -109,8 +117,9 @@ def planned_engine(subject: Subject, precision: Precision) -> Engine:
         chosen = choose_plan(work, precision=precision, batch_size=None)
         if chosen.graph is None:
             raise RuntimeError(f"{subject.name} was not traced: {chosen.notes['graph']}")
+    plan = chosen.plan if compiled is None else replace(chosen.plan, compiled=compiled)
     held = ExitStack()
-    network = held.enter_context(ready_network(net, subject.directions, work.task.forward, chosen.plan, chosen.graph))
-    plan = chosen.plan
+    network = held.enter_context(ready_network(net, subject.directions, work.task.forward, plan, chosen.graph))
     note = f"batches of {plan.batch_size}; {chosen.notes['graph']}{'; compiled' if plan.compiled else ''}"
-    return Engine(network, held, plan, note, join_blocks(blocks, 0, plan.batch_size // plan.block_size))
+    batches = join_blocks(blocks, 0, plan.batch_size // plan.block_size)
+    return Engine(network, held, plan, note, batches, model_device(net))

@@ -4,7 +4,6 @@ python -m tests.wild.table
 """
 
 from collections import Counter
-from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
@@ -85,9 +84,13 @@ def _judge_named(name: str) -> Judged:
 
 
 def main() -> None:
-    """Judge, and write the page."""
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn"), max_tasks_per_child=20) as pool:
-        judged = list(pool.map(_judge_named, NETWORKS))
+    """Judge, say each verdict at once, and write the page."""
+    judged = []
+    # Not concurrent.futures: its workers are not always replaced after their last task, and it waits for ever.
+    with get_context("spawn").Pool(2, maxtasksperchild=20) as pool:
+        for one in pool.imap(_judge_named, NETWORKS, chunksize=1):
+            judged.append(one)
+            print(f"{len(judged)} of {len(NETWORKS)}: {one.name}: {one.word}", flush=True)  # noqa: T201
     PAGE.write_text(page(judged), encoding="utf-8")
 
 
