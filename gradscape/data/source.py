@@ -1,6 +1,6 @@
 """What a data set is before it is ordered, resized and cut into batches."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-__all__ = ["ALL", "VAL", "Source", "Triple"]
+__all__ = ["ALL", "VAL", "Source", "Triple", "are_names"]
 
 ALL = "all"
 """What the split is called of data that have none of their own."""
@@ -49,11 +49,6 @@ class Source:
         if low < 0 or high >= count:
             raise ValueError(f"`labels` must be 0 to {count - 1} for {count} classes, but span {low} to {high}")
 
-    @property
-    def named(self) -> bool:
-        """Whether the classes have names, and not only their numbers."""
-        return self.classes != tuple(map(str, range(len(self.classes))))
-
     def part(self, indices: np.ndarray, split: str) -> "Source":
         """Only these images, in this order, as a split of such a name.
 
@@ -69,6 +64,11 @@ class Source:
         return np.array_equal(self.labels, other.labels) and all(
             torch.equal(self.read(index), other.read(index)) for index in (0, count // 2, count - 1)
         )
+
+
+def are_names(classes: Sequence[str]) -> bool:
+    """Whether classes have names, and are not only called by their numbers."""
+    return list(classes) != [str(number) for number in range(len(classes))]
 
 
 def _read_part(read: Callable[[int], Tensor], indices: np.ndarray, index: int) -> Shaped[Tensor, "3 height width"]:

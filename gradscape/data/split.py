@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from gradscape.data.images import Images
-from gradscape.data.source import Source, Triple
+from gradscape.data.source import Source, Triple, are_names
 
 __all__ = ["HeldOut", "Split", "balanced_order"]
 
@@ -51,7 +51,6 @@ class Split:
             of their own; "held out" of such data the part that is not trained with.
         held_out: How the data were divided into a part to train with and one held out; None if they were not.
         classes: Class names; a label is an index into them.
-        named: Whether they have names, and not only their numbers.
         present: How many classes have images in the whole split.
         num_images: Images in these batches.
         population: Images of the whole split, before `limit`.
@@ -77,7 +76,6 @@ class Split:
         self.split = split
         self.held_out = held_out
         self.classes = source.classes
-        self.named = source.named
         self.present = len(np.unique(source.labels))
         self.num_images = len(order)
         self.batch_size = batch_size
@@ -92,6 +90,11 @@ class Split:
     def __iter__(self) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
         for start in range(0, self.num_images, self.batch_size):
             yield self.dataset.batch(start, start + self.batch_size)
+
+    @property
+    def named(self) -> bool:
+        """Whether the classes have names, and are not only called by their numbers."""
+        return are_names(self.classes)
 
     def __repr__(self) -> str:
         return (

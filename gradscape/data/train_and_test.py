@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from gradscape.data.load import check_loading, default_size, load_source
-from gradscape.data.source import ALL, Source
+from gradscape.data.source import ALL, Source, are_names
 from gradscape.data.split import HeldOut, Split
 
 __all__ = ["load_train_and_test"]
@@ -98,7 +98,7 @@ def _renumbered(tested: Source, taught: Source, *, names: tuple[str, str]) -> So
     """
     if tested.classes == taught.classes:
         return tested
-    if tested.named and taught.named:
+    if are_names(tested.classes) and are_names(taught.classes):
         if unknown := sorted(set(tested.classes) - set(taught.classes)):
             raise ValueError(f"`{names[0]}` has classes that `{names[1]}` lacks, such as {unknown[0]}: test on others")
         numbers = np.array([taught.classes.index(name) for name in tested.classes], dtype=np.int64)

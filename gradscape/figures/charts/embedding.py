@@ -177,6 +177,7 @@ def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
         "turned onto the first" if any("alignment" in embedding.meta for embedding in embeddings) else "",
         f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors; in brackets among the features",
         "marks repeat" if classes > MOST_MARKS else "",
+        *(f"no better than chance: {one_line(name)}" for one in embeddings for name in one.meta.get("at_chance") or ()),
     ]
     return " · ".join(part for part in parts if part)
 
