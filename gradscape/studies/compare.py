@@ -63,8 +63,8 @@ class Comparison:
             )
         if self.guessing:
             lines.append(
-                f"no better than chance on these images: {', '.join(self.guessing)}; see that the images, their labels "
-                "and the normalization are the networks' own"
+                f"answers no better than chance on these images: {', '.join(self.guessing)}; see that the images, "
+                "their labels and the normalization are the networks' own"
             )
         if self.differences:
             lines.append(

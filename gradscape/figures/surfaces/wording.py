@@ -129,7 +129,7 @@ def _reading(reading: Reading, *, first: bool) -> str:
 def _chance(meta: Mapping[str, Any]) -> list[str]:
     """That networks only guess on the images, as was found before the evaluation."""
     guessing = [one_line(name) for name in meta.get("at_chance") or ()]
-    return [f"no better than chance: {', '.join(guessing)}"] if guessing else []
+    return [f"answers no better than chance: {', '.join(guessing)}"] if guessing else []
 
 
 def _points(count: int, what: str) -> list[str]:
