@@ -79,7 +79,8 @@ class Subject:
     def key(self) -> dict[str, Any]:
         """What identifies a search for its span."""
         directions = [digest_tensors(direction.items()) for direction in self.directions]
-        return {**self.meta, "weights": digest_model(self.model), "directions": directions}
+        made = {name: value for name, value in self.meta.items() if name != CHANCE}  # which follows from the others
+        return {**made, "weights": digest_model(self.model), "directions": directions}
 
 
 def make_subjects(
