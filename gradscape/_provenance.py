@@ -28,7 +28,8 @@ class Provenance(Mapping[str, Any]):
         title: What pictures call it, where that is another name.
         weights: Digest of its parameters and buffers: `digest_model`.
         data: Name of the data set.
-        split: "train" or "test".
+        split: "train" or "test"; "val" where validation images serve as test images; "all" of data without a split
+            of their own.
         images: How many images were looked at.
         image_digest: Of the images as one batch in [0, 1].
         image_names: Names of their files.
@@ -76,7 +77,10 @@ class Provenance(Mapping[str, Any]):
         layout = entries.pop(_LAYOUT, 1)
         if not _is_count(layout) or layout > _NEWEST:
             raise ValueError(f"`text` has layout {layout} of the provenance, this version reads up to {_NEWEST}")
-        return cls.of(entries if layout > 1 else _upgraded(entries))
+        entries = entries if layout > 1 else _upgraded(entries)
+        if "split" in entries and str(entries.get("data")).startswith("npz:"):
+            entries["split"] = "all"  # older files say what was asked for, which was never less than the whole file
+        return cls.of(entries)
 
     def to_json(self) -> str:
         """Everything as one line of JSON.

@@ -85,6 +85,12 @@ def test_entries_of_0_1_0_are_read_under_their_names_of_today() -> None:
     assert Provenance.from_json(json.dumps(line)) == {"model": "net", "directions": ["a"]}
 
 
+@pytest.mark.parametrize(("data", "split"), [("npz:a.npz", "all"), ("digits", "test"), ("folder:pets", "test")])
+def test_an_array_file_was_never_less_than_all_of_it_whatever_an_older_file_says(data: str, split: str) -> None:
+    for entries in ({"data": data, "split": "test"}, {"data": data, "split": "test", "provenance_layout": 2}):
+        assert Provenance.from_json(json.dumps(entries)) == {"data": data, "split": split}
+
+
 @pytest.mark.parametrize(
     ("text", "error", "message"),
     [("[1]", TypeError, "must be a JSON object, got list"), ('{"provenance_layout": 3}', ValueError, "layout 3")],

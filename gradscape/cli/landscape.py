@@ -78,10 +78,13 @@ def landscape(
     images = load(limit=sys.maxsize if limit is None else limit)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     making |= {} if parameters == "*" else {"parameters": parameters}
-    subjects = study.make_subjects(models, images, output, seeds=range(seed, seed + repeats), file=directions, **making)
+    counted = find_metric(metric)
+    subjects = study.make_subjects(
+        models, images, output, seeds=range(seed, seed + repeats), file=directions, metric=counted, **making
+    )
     evaluation = Options(
         loss=find_loss(loss),
-        metric=find_metric(metric),
+        metric=counted,
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,

@@ -73,12 +73,13 @@ def line(
     )
     making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
     making |= {} if parameters == "*" else {"parameters": parameters}
+    counted = find_metric(metric)
     path = study.make_path(
-        models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, **making
+        models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, metric=counted, **making
     )
     evaluation = Options(
         loss=find_loss(loss),
-        metric=find_metric(metric),
+        metric=counted,
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,

@@ -37,7 +37,9 @@ Checkpoints = Annotated[list[Path], typer.Argument(metavar="CKPT...", help="One 
 Data = Annotated[str, typer.Option(help="Data set: digits, cifar10, folder:PATH, npz:PATH, …")]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; else GRADSCAPE_DATA_ROOT.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch a published data set that is not there.")]
-SplitName = Annotated[str, typer.Option("--split", help="train or test.")]
+SplitName = Annotated[
+    str, typer.Option("--split", help="train or test; data without a split of their own are taken whole.")
+]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take a class-balanced, seeded subset of so many images.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]

@@ -1,6 +1,5 @@
 """gradscape train."""
 
-import functools
 from typing import Annotated
 
 import typer
@@ -16,6 +15,13 @@ def train(
     *,
     data: options.Data,
     output: options.Output,
+    test: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATA",
+            help="Test on another data set; else on the test images of --data, or a fifth held out where it has none.",
+        ),
+    ] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe of a paper; the model's own by default.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
@@ -39,8 +45,9 @@ def train(
 ) -> None:
     """Train a network with its paper's recipe; a stopped run goes on where it was."""
     tuned_process("cpu")
-    from gradscape.data import load_split
+    from gradscape.data import load_train_and_test
     from gradscape.studies.drawing import draw_training
+    from gradscape.studies.tested_images import describe_test, record_test
     from gradscape.studies.training import describe_runs, recipe_for, train_networks
     from gradscape.training import create_recipe
 
@@ -52,11 +59,13 @@ def train(
         batch_size=batch_size,
         early_stopping_patience=early_stopping,
     )
-    load = functools.partial(load_split, data, root=data_root, image_size=image_size, download=download)
+    taught, tested = load_train_and_test(
+        data, test=test, root=data_root, image_size=image_size, limit=limit, seed=seed, download=download
+    )
     runs = train_networks(
         model,
-        load("train", limit=limit, seed=seed),
-        load("test"),
+        taught,
+        tested,
         recipe=chosen,
         recipe_name=name,
         output=output,
@@ -68,7 +77,8 @@ def train(
         progress=not quiet,
         report=None if quiet else say,
     )
-    written = draw_training([run.metrics for run in runs], output)
+    about = f"tested on {describe_test(record_test(tested))}"
+    written = draw_training([run.metrics for run in runs], output, about=about)
     if not quiet:
         say(describe_runs(runs))
         say_written([*(run.checkpoint for run in runs), *written])

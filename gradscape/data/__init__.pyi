@@ -1,5 +1,6 @@
 from .load import load_split
 from .pictures import Pictures, load_pictures
-from .split import Split
+from .split import HeldOut, Split
+from .train_and_test import load_train_and_test
 
-__all__ = ["Pictures", "Split", "load_pictures", "load_split"]
+__all__ = ["HeldOut", "Pictures", "Split", "load_pictures", "load_split", "load_train_and_test"]

@@ -13,7 +13,7 @@ from torchvision.models import ResNet18_Weights
 
 from gradscape.data.folders import class_folders, image_files
 from gradscape.data.pixels import decode_file, pick_image
-from gradscape.data.source import Source, Triple
+from gradscape.data.source import VAL, Source, Triple
 
 __all__ = ["ARCHIVES"]
 
@@ -102,7 +102,7 @@ def tiny_imagenet(root: Path, split: str, *, download: bool) -> Source:
         raise ValueError(f"`tiny_imagenet`: {folder / 'val' / 'val_annotations.txt'} must say a class for each image")
     paths = tuple(str(folder / "val" / "images" / row[0]) for row in rows)
     labels = np.array([ids.index(row[1]) for row in rows], dtype=np.int64)
-    return Source(partial(decode_file, paths), labels, classes, _IMAGENET, threads=True)
+    return Source(partial(decode_file, paths), labels, classes, _IMAGENET, threads=True, split=VAL)
 
 
 def _first_names(synonyms: list[str]) -> tuple[str, ...]:
@@ -139,7 +139,7 @@ def imagenet(root: Path, split: str, *, download: bool) -> Source:
     source = class_folders(folder, root / "imagenet" / "train")
     names = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
     classes = tuple(names) if len(source.classes) == len(names) else source.classes
-    return replace(source, classes=classes, statistics=_IMAGENET)
+    return replace(source, classes=classes, statistics=_IMAGENET, split=VAL if split == "test" else None)
 
 
 def _require(folder: Path, name: str) -> None:

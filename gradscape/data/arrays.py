@@ -1,6 +1,7 @@
 """Arrays of images: npz files and what else comes as (images, labels)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,19 +9,19 @@ import numpy as np
 
 from gradscape._files import check_readable
 from gradscape.data.pixels import pick_image
-from gradscape.data.source import Source
+from gradscape.data.source import ALL, Source
 
 __all__ = ["array_images", "npz_images"]
 
 
 def npz_images(path: str) -> Source:
-    """The arrays `images`, `labels` and, if there, `classes` of a .npz file; every split is the whole file."""
+    """The arrays `images`, `labels` and, if there, `classes` of a .npz file, which has no split of its own."""
     file = Path(path).expanduser()
     if not file.is_file():
         raise FileNotFoundError(f"`npz:{path}`: there is no file {file.absolute()}")
     name = f"npz:{path}"
     arrays = _read_arrays(file, name)
-    return array_images(name, arrays["images"], arrays["labels"], arrays.get("classes"))
+    return replace(array_images(name, arrays["images"], arrays["labels"], arrays.get("classes")), split=ALL)
 
 
 def _read_arrays(file: Path, name: str) -> dict[str, np.ndarray]:

@@ -2,13 +2,14 @@
 
 import logging
 import os
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file
-from gradscape.data.source import Source
+from gradscape.data.source import ALL, VAL, Source
 
 __all__ = ["class_folders", "folder_images", "image_files"]
 
@@ -18,18 +19,33 @@ _log = logging.getLogger(__name__)
 def folder_images(path: str, split: str) -> Source:
     """`path`/`split`/class folders with images; without `test`, `val` is taken.
 
-    The classes are those of the training folder where there is one, so that both splits number them alike.
+    The classes are those of the training folder where there is one, so that both splits number them alike. Without
+    both `test` and `val` there is no split: any is all of `train`, or of the class folders in `path` itself.
     """
     root = Path(path).expanduser()
     if not root.is_dir():
         raise FileNotFoundError(f"`folder:{path}`: there is no folder {root.absolute()}")
+    if (whole := _whole(root)) is not None:
+        return replace(class_folders(whole, whole), split=ALL)
     folder = root / split
     if split == "test" and not folder.is_dir() and (root / "val").is_dir():
-        folder = root / "val"
         _log.warning("`folder:%s` has no folder test: val is taken", path)
+        return replace(class_folders(root / "val", root / "train"), split=VAL)
     if not folder.is_dir():
         raise FileNotFoundError(f"`folder:{path}`: there is no folder {folder.absolute()} with the {split} images")
     return class_folders(folder, root / "train")
+
+
+def _whole(root: Path) -> Path | None:
+    """Where the class folders lie of data without a split of their own; None if there is one, or no image."""
+    train, *others = (root / name for name in ("train", "test", "val"))
+    if any(folder.is_dir() for folder in others):
+        return None
+    if train.is_dir():
+        return train
+    classes = _subfolders(root)
+    # Images deeper down may be those of splits that are called otherwise.
+    return root if classes and all(any(map(_is_image, (root / name).iterdir())) for name in classes) else None
 
 
 def class_folders(folder: Path, train: Path) -> Source:
@@ -54,7 +70,7 @@ def image_files(folder: Path, classes: tuple[str, ...]) -> Source:
             str(Path(place, file))
             for place, _, files in os.walk(folder / name, followlinks=True)
             for file in files
-            if Path(file).suffix.lower() in IMAGE_SUFFIXES and not file.startswith(".")
+            if _is_image(Path(file))
         )
         if not found:
             raise ValueError(f"the class folder `{folder / name}` holds no image; fill or remove it")
@@ -63,6 +79,10 @@ def image_files(folder: Path, classes: tuple[str, ...]) -> Source:
     if not paths:
         raise ValueError(f"`{folder}` must hold one folder of images for each class, but has no such folder")
     return Source(partial(decode_file, tuple(paths)), np.array(labels, dtype=np.int64), classes, threads=True)
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
 
 
 def _subfolders(folder: Path) -> tuple[str, ...]:

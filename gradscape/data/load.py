@@ -12,7 +12,7 @@ from gradscape.data.source import Source
 from gradscape.data.split import Split
 from gradscape.data.user_dataset import function_images
 
-__all__ = ["load_split"]
+__all__ = ["check_loading", "default_size", "load_source", "load_split"]
 
 _SPLITS = ("train", "test")
 _KINDS = ("digits", *ARCHIVES, "folder:PATH", "npz:PATH", "noise:N", "package.module:function")
@@ -37,12 +37,16 @@ def load_split(
     - `digits` (scikit-learn; every fifth image of a class is test), `cifar10`, `cifar100`, `fashion_mnist`,
       `tiny_imagenet` and `imagenet` (test is their `val`), `food101`;
     - `folder:PATH`: PATH/train and PATH/test with a folder of images for each class; `val` serves where there is
-      no `test`;
+      no `test`; without both, or with the class folders in PATH itself, every split is all of them;
     - `npz:PATH`: arrays `images`, uint8 or floating point in [0, 1], (N, H, W), (N, H, W, 1) or (N, H, W, 3),
       `labels` (N,) and, if wanted, `classes`; every split is the whole file;
     - `noise:N`: N images of standard normal noise, which is not in [0, 1];
-    - `package.module:function`: called with `split` and `image_size`; returns a map-style data set of (image,
-      label) or a pair (images, labels). This runs the function's module.
+    - `package.module:function`: called with `split`, if it takes it, and `image_size`; returns a map-style data set
+      of (image, label) or a pair (images, labels). This runs the function's module, and calls it for the other
+      split, too: where both are the same, every split is all of it.
+
+    What has no split of its own is called "all" (`Split.split`), whichever is asked for; `load_train_and_test` holds
+    a part of it out.
 
     Args:
         name: One of the above.
@@ -72,14 +76,32 @@ def load_split(
         >>> len(split.classes)
         10
     """
-    _check(split, image_size=image_size, batch_size=batch_size, limit=limit, seed=seed)
-    size = image_size or _DEFAULT_SIZES.get(name.partition(":")[0])
+    check_loading(split, image_size=image_size, batch_size=batch_size, limit=limit, seed=seed)
+    size = image_size or default_size(name)
+    source = load_source(name, split, root=root, image_size=size, seed=seed, download=download)
+    called = source.split or split
+    return Split(source, name=name, split=called, image_size=size, batch_size=batch_size, limit=limit, seed=seed)
+
+
+def default_size(name: str) -> int | None:
+    """Side of a data set's images where nothing else is said, in pixels; None: native."""
+    return _DEFAULT_SIZES.get(name.partition(":")[0])
+
+
+def load_source(
+    name: str,
+    split: str,
+    *,
+    root: str | os.PathLike[str] | None,
+    image_size: int | None,
+    seed: int,
+    download: bool,
+) -> Source:
+    """The images of one split before they are chosen, resized and cut into batches; arguments as for `load_split`."""
     if name in ARCHIVES:
         folder = Path(root or os.environ.get("GRADSCAPE_DATA_ROOT") or "data").expanduser()
-        source = ARCHIVES[name](folder, split, download=download)
-    else:
-        source = _local_source(name, split, image_size=size, seed=seed)
-    return Split(source, name=name, split=split, image_size=size, batch_size=batch_size, limit=limit, seed=seed)
+        return ARCHIVES[name](folder, split, download=download)
+    return _local_source(name, split, image_size=image_size, seed=seed)
 
 
 def _local_source(name: str, split: str, *, image_size: int | None, seed: int) -> Source:
@@ -98,7 +120,12 @@ def _local_source(name: str, split: str, *, image_size: int | None, seed: int) -
     raise ValueError(f"{unknown_name('name', kind, [one.partition(':')[0] for one in _KINDS])}; known: {known}")
 
 
-def _check(split: str, *, image_size: int | None, batch_size: int, limit: int | None, seed: int) -> None:
+def check_loading(split: str, *, image_size: int | None, batch_size: int, limit: int | None, seed: int) -> None:
+    """Refuse what `load_split` does not take, before anything is read.
+
+    Raises:
+        ValueError: An unknown split, or a number below 1 (a seed below 0).
+    """
     if split not in _SPLITS:
         raise ValueError(f"`split` must be one of {', '.join(_SPLITS)}, but came as {split!r}")
     for argument, value in (("image_size", image_size), ("batch_size", batch_size), ("limit", limit)):

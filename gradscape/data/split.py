@@ -1,6 +1,7 @@
 """One split of a data set: re-iterable batches, always in the same order."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -9,29 +10,48 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from gradscape.data.images import Images
-from gradscape.data.source import Source, Triple
+from gradscape.data.source import Source, Triple, are_names
 
-__all__ = ["Split", "balanced_order"]
+__all__ = ["HeldOut", "Split", "balanced_order"]
+
+
+@final
+@dataclass(frozen=True)
+class HeldOut:
+    """How images were held out of data without a split of their own.
+
+    Attributes:
+        share: Part of each class, in (0, 1).
+        seed: Chose them.
+    """
+
+    share: float
+    seed: int
 
 
 @final
 class Split:
     """Batches of (images float32 (B, 3, H, W) in [0, 1], labels int64 (B,)), the same at every iteration.
 
-    Made by `load_split`. The last batch may be smaller. `dataset` has the same images one by one, in the same
-    order, for training loops which shuffle and augment.
+    Made by `load_split` and `load_train_and_test`. The last batch may be smaller. `dataset` has the same images one
+    by one, in the same order, for training loops which shuffle and augment.
 
     Args:
         source: All images of the split.
         name: The data set's name.
-        split: "train" or "test".
+        split: What the split is called: see the attribute.
         image_size: Side of the images in pixels; None: native.
         batch_size: Images in a batch.
         limit: Size of the class-balanced subset; None: all images in the data set's own order.
         seed: Chooses the subset.
+        held_out: Of a part of data without a split of their own, how it came about.
 
     Attributes:
+        split: "train" or "test"; "val" where validation images serve as test images; "all" of data without a split
+            of their own; "held out" of such data the part that is not trained with.
+        held_out: How the data were divided into a part to train with and one held out; None if they were not.
         classes: Class names; a label is an index into them.
+        present: How many classes have images in the whole split.
         num_images: Images in these batches.
         population: Images of the whole split, before `limit`.
         image_size: Side of the images in pixels; (height, width) where they are not square.
@@ -48,12 +68,15 @@ class Split:
         batch_size: int,
         limit: int | None,
         seed: int,
+        held_out: HeldOut | None = None,
     ) -> None:
         self.population = len(source.labels)
         order = np.arange(self.population) if limit is None else balanced_order(source.labels, seed)[:limit]
         self.name = name
         self.split = split
+        self.held_out = held_out
         self.classes = source.classes
+        self.present = len(np.unique(source.labels))
         self.num_images = len(order)
         self.batch_size = batch_size
         self.dataset = Images(source, order, image_size)
@@ -67,6 +90,11 @@ class Split:
     def __iter__(self) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
         for start in range(0, self.num_images, self.batch_size):
             yield self.dataset.batch(start, start + self.batch_size)
+
+    @property
+    def named(self) -> bool:
+        """Whether the classes have names, and are not only called by their numbers."""
+        return are_names(self.classes)
 
     def __repr__(self) -> str:
         return (

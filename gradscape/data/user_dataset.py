@@ -1,5 +1,8 @@
 """Data that a user's own function returns."""
 
+import inspect
+from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -13,7 +16,7 @@ from torchvision.transforms.v2 import functional as transforms
 from gradscape._names import load_function
 from gradscape.data.arrays import array_images
 from gradscape.data.pixels import pick_image
-from gradscape.data.source import Source
+from gradscape.data.source import ALL, Source
 
 __all__ = ["function_images"]
 
@@ -22,13 +25,34 @@ def function_images(name: str, split: str, image_size: int | None) -> Source:
     """Call `package.module:function` with `split` and `image_size`; the current folder is searched, too.
 
     It returns a map-style data set of (image, label), or the pair (images, labels). Tensors are channels first,
-    arrays channels last. Images are uint8, or floating point in [0, 1].
+    arrays channels last. Images are uint8, or floating point in [0, 1]. Data that are the same for either split, or
+    of a function that takes no `split`, have none of their own.
 
     Raises:
         ValueError: There is no such function, or what it returned is not as above.
         TypeError: It returned neither of the two.
     """
-    returned = load_function("name", name)(split=split, image_size=image_size)
+    function = load_function("name", name)
+    if not _takes_split(function):
+        return replace(_returned_images(name, function(image_size=image_size)), split=ALL)
+    source = _returned_images(name, function(split=split, image_size=image_size))
+    try:
+        other = function(split="train" if split == "test" else "test", image_size=image_size)
+        whole = source.same_as(_returned_images(name, other))
+    except Exception:  # whatever a function raises that has no such split
+        whole = False
+    return replace(source, split=ALL) if whole else source
+
+
+def _takes_split(function: Callable[..., Any]) -> bool:
+    try:
+        parameters = inspect.signature(function).parameters
+    except ValueError:  # nothing is known of it
+        return True
+    return "split" in parameters or any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+
+
+def _returned_images(name: str, returned: Any) -> Source:
     if isinstance(returned, (tuple, list)) and len(returned) == 2:
         images, labels = (_as_array(part) for part in returned)
         return array_images(name, images, labels)

@@ -63,7 +63,7 @@ def save_vtp(result: Surface, path: Path) -> None:
 
 def save_goldstein(result: Surface, path: Path) -> None:
     """Only what the original tool writes itself: coordinates, loss, accuracy in percent; −1 where not evaluated."""
-    split = "test" if result.meta.get("split") == "test" else "train"
+    split = "test" if result.meta.get("split") in ("test", "val") else "train"
     filled = result.count > 0
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         file["dir_file"] = ""

@@ -99,7 +99,7 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
         measured: What to store.
         axes: Coordinates by goldstein's names (`xcoordinates`, `ycoordinates`).
     """
-    split = "test" if measured.meta.get("split") == "test" else "train"
+    split = "test" if measured.meta.get("split") in ("test", "val") else "train"
     filled = measured.count > 0
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         for name, values in axes.items():

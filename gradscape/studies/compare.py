@@ -16,6 +16,7 @@ from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface
 from gradscape.landscape.metrics.measure import METRICS, Measure, measure_resamples
+from gradscape.studies.chance import CHANCE
 from gradscape.studies.differences import Draws, PairDifference, pair_difference
 
 __all__ = [
@@ -41,12 +42,14 @@ class Comparison:
         draws: Network -> metric -> value in each draw, NaN where it is undefined.
         differences: Every pair of networks in every metric.
         confidence: Coverage of each interval in `means`, and of all those in `differences` together.
+        guessing: Networks that do no better than chance on their images.
     """
 
     means: Mapping[str, Mapping[str, Measure]]
     draws: Mapping[str, Mapping[str, Sequence[float]]]
     differences: Sequence[PairDifference]
     confidence: float
+    guessing: Sequence[str] = ()
 
     @property
     def remarks(self) -> list[str]:
@@ -57,6 +60,11 @@ class Comparison:
             lines.append(
                 f"one draw of directions for {', '.join(single)}: its interval is over images alone, and how much "
                 "other directions would give is unknown; evaluate more by gradscape landscape --repeats 5"
+            )
+        if self.guessing:
+            lines.append(
+                f"answers no better than chance on these images: {', '.join(self.guessing)}; see that the images, "
+                "their labels and the normalization are the networks' own"
             )
         if self.differences:
             lines.append(
@@ -152,6 +160,7 @@ def compare_surfaces(
             for pair in pairs
         ],
         confidence=confidence,
+        guessing=[name for name, several in networks.items() if any(CHANCE in one.meta for one in several)],
     )
 
 

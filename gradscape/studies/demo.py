@@ -19,6 +19,7 @@ from gradscape.studies.drawing import draw_line, draw_training
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.report import write_report
 from gradscape.studies.subjects import draw_subjects
+from gradscape.studies.tested_images import describe_test, record_test
 from gradscape.studies.training import train_networks
 from gradscape.training import TrainingRun, create_recipe
 
@@ -75,7 +76,7 @@ def _train(output: Path, *, seed: int) -> list[TrainingRun]:
             seed=seed,
             progress=False,
         )
-        draw_training([run.metrics], output / name)
+        draw_training([run.metrics], output / name, about=f"tested on {describe_test(record_test(test))}")
         runs.append(run)
     return runs
 

@@ -121,9 +121,9 @@ def draw_line(line: Line, folder: Path) -> list[Path]:
     return [*save_figure(figure_line(line), folder / "line"), folder / "line.csv"]
 
 
-def draw_training(metrics: Sequence[Mapping[str, np.ndarray]], folder: Path) -> list[Path]:
-    """Curves of one training run or several; metrics.csv beside them has the numbers."""
-    return save_figure(figure_training(metrics), folder / "curves")
+def draw_training(metrics: Sequence[Mapping[str, np.ndarray]], folder: Path, *, about: str = "") -> list[Path]:
+    """Curves of one training run or several, the caption ending in `about`; metrics.csv beside them has the numbers."""
+    return save_figure(figure_training(metrics, about=about), folder / "curves")
 
 
 def _titles(results: Sequence[Surface | Line], files: Sequence[Path]) -> list[str]:

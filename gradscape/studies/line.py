@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from gradscape.data import Split
-from gradscape.landscape import Direction, Line, Options, Progress, difference_direction, random_directions
-from gradscape.landscape.engine import evaluable, tensors_in
+from gradscape.landscape import Direction, Line, Options, Progress, difference_direction, random_directions, top1
+from gradscape.landscape.engine import MetricFunction, evaluable, tensors_in
 from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.models import Classifier
+from gradscape.studies.chance import CHANCE, models_at_chance
 from gradscape.studies.networks import check_classes, check_same_classes
 
 __all__ = ["LinePath", "make_path"]
@@ -57,6 +58,7 @@ def make_path(
     seed: int,
     alphas: np.ndarray | None = None,
     space: str | None = None,
+    metric: MetricFunction | None = top1,
     **making: Any,
 ) -> LinePath:
     """From one model along a random direction, or from the first of two models to the second.
@@ -72,6 +74,7 @@ def make_path(
         seed: Of the random direction.
         alphas: (A,) coordinates instead of span and steps.
         space: "weights" or "states"; None takes states between two networks, else weights.
+        metric: What the evaluation will count as right.
         **making: More options of `random_directions`.
 
     Raises:
@@ -80,7 +83,9 @@ def make_path(
     """
     check_classes(models, split)
     (name, model), *others = models.items()
-    meta = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
+    meta: dict[str, Any] = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
+    if guessing := models_at_chance(models, split, data=split.name, metric=metric):
+        meta[CHANCE] = guessing
     if others:
         ((other_name, other),) = others
         check_same_classes(models)

@@ -1,5 +1,6 @@
 """Trained networks by path: loaded, told apart by name, checked against images; and what their classes are called."""
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from gradscape._names import class_label, tell_apart, telling_parts
 from gradscape._provenance import Provenance, current_versions
 from gradscape.data import Split
 from gradscape.data.pictures import Pictures
+from gradscape.data.source import are_names
 from gradscape.models import Classifier, load_checkpoint
 
 __all__ = [
@@ -22,8 +24,11 @@ __all__ = [
     "file_name",
     "load_finite_models",
     "load_models",
+    "other_classes",
     "provenance",
 ]
+
+_log = logging.getLogger(__name__)
 
 
 def load_models(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
@@ -58,24 +63,44 @@ def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifi
 
 
 def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
-    """Refuse images of other classes than a model tells apart; a single logit tells two.
+    """Refuse images of other classes than a model tells apart; warn where only their names are others.
+
+    Fewer classes than the model's are fine where they are its first ones by name. Data without names may lack some of
+    its classes; but where no label below the largest is missing, their classes are taken for all that there are.
 
     Raises:
-        ValueError: A label would point past a model's last output, or at the output of another class.
+        ValueError: A label would point past a model's last output or at the output of another class, or the data have
+            fewer classes than the model.
     """
-    numbers = tuple(map(str, range(len(split.classes))))  # stand for names where the data have none
     for name, model in models.items():
-        if model.labels and split.classes != numbers and (moved := _moved_class(split.classes, model.labels)):
-            called, here, there = moved
+        if moved := _moved_to(name, model, split):
             raise ValueError(
-                f"{called!r} is class {here} of {split.name}, but class {there} of {name}: bring the classes into one "
-                "order, that of the images' folders or that of `gradscape import --labels`"
+                f"{moved}: bring the classes into one order, that of the images' folders or that of "
+                "`gradscape import --labels`"
             )
-        if max(2, model.meta["num_classes"]) < len(split.classes):
+        if counted := _miscounted(name, model, split):
             raise ValueError(
-                f"{split.name} has {len(split.classes)} classes, "
-                f"but {name} tells only {model.meta['num_classes']} apart"
+                f"{counted}: take images of its own classes; data of which only some occur must name all of them"
             )
+        renamed = (
+            _renamed(split.classes, model.labels) if model.labels and split.named and are_names(model.labels) else []
+        )
+        if renamed:
+            _log.warning(
+                "%d of the %d classes of %s have other names in %s, such as %r for %r: see that the same are meant",
+                *(len(renamed), len(split.classes), split.name, name, *reversed(renamed[0])),
+            )
+
+
+def other_classes(name: str, model: Classifier, split: Split) -> str:
+    """Say in what the classes of images and of a model do not fit each other; "" where they do.
+
+    Args:
+        name: What the model is called.
+        model: The model; a single logit tells two classes apart.
+        split: The images.
+    """
+    return _moved_to(name, model, split) or _miscounted(name, model, split)
 
 
 def check_same_classes(models: Mapping[str, Classifier]) -> None:
@@ -91,6 +116,32 @@ def check_same_classes(models: Mapping[str, Classifier]) -> None:
             f"{called!r} is class {here} of {first}, but class {there} of {second}: between networks whose classes are "
             "in another order no line makes sense; see `gradscape import --labels`"
         )
+
+
+def _moved_to(name: str, model: Classifier, split: Split) -> str:
+    if not (split.named and model.labels and (moved := _moved_class(split.classes, model.labels))):
+        return ""
+    called, here, there = moved
+    return f"{called!r} is class {here} of {split.name}, but class {there} of {name}"
+
+
+def _miscounted(name: str, model: Classifier, split: Split) -> str:
+    told, count = max(2, model.meta["num_classes"]), len(split.classes)
+    has = f"{split.name} has {count} class{'es' if count > 1 else ''}, but {name} tells"
+    if count > told:
+        return f"{has} only {told} apart"
+    complete = split.named or (count > 1 and split.present == count)
+    first = split.named and model.labels and not _renamed(split.classes, model.labels)
+    return f"{has} {told} apart" if count < told and complete and not first else ""
+
+
+def _renamed(classes: Sequence[str], labels: Sequence[str]) -> list[tuple[str, str]]:
+    """Names that differ, by more than capitals and underscores, from those at the same place."""
+    return [
+        (here, there)
+        for here, there in zip(classes, labels, strict=False)
+        if here.casefold().replace("_", " ") != there.casefold().replace("_", " ")
+    ]
 
 
 def _moved_class(first: Sequence[str], second: Sequence[str]) -> tuple[str, int, int] | None:

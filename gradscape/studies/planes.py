@@ -27,10 +27,12 @@ from gradscape.landscape import (
     load_directions,
     random_directions,
     summarize_direction,
+    top1,
 )
-from gradscape.landscape.engine import Task
+from gradscape.landscape.engine import MetricFunction, Task
 from gradscape.landscape.evaluate import estimate_grid, evaluate_grid
 from gradscape.models import Classifier
+from gradscape.studies.chance import CHANCE, models_at_chance
 from gradscape.studies.live import LivePage
 from gradscape.studies.networks import check_classes
 
@@ -77,7 +79,8 @@ class Subject:
     def key(self) -> dict[str, Any]:
         """What identifies a search for its span."""
         directions = [digest_tensors(direction.items()) for direction in self.directions]
-        return {**self.meta, "weights": digest_model(self.model), "directions": directions}
+        made = {name: value for name, value in self.meta.items() if name != CHANCE}  # which follows from the others
+        return {**made, "weights": digest_model(self.model), "directions": directions}
 
 
 def make_subjects(
@@ -87,9 +90,12 @@ def make_subjects(
     *,
     seeds: Sequence[int],
     file: Path | None = None,
+    metric: MetricFunction | None = top1,
     **making: Any,
 ) -> list[Subject]:
     """Every model with every pair of directions; folders and titles tell apart only what there are several of.
+
+    A model that does no better than chance on the first images is warned of, and its results will say so.
 
     Args:
         models: By the name that their folder and pictures take.
@@ -97,15 +103,17 @@ def make_subjects(
         output: The folder of all.
         seeds: One pair of random directions each.
         file: A direction file to take instead.
+        metric: What the evaluation will count as right.
         **making: Options of `random_directions`.
 
     Raises:
-        ValueError: The images have more classes than a model, or a file is to give several pairs of directions.
+        ValueError: The images are of other classes than a model's, or a file is to give several pairs of directions.
     """
     check_classes(models, split)
     if file and len(seeds) > 1:
         raise ValueError("`--repeats` draws random directions, but `--directions` gives one pair: choose one of them")
     making = {"normalize": "filter", "ignore": "biasbn", "space": "weights", **making}
+    guessing = models_at_chance(models, split, data=split.name, metric=metric)
     subjects = []
     for name, model in models.items():
         for seed in seeds:
@@ -122,6 +130,7 @@ def make_subjects(
                         "data": split.name,
                         "split": split.split,
                         **({"direction_file": file.name} if file else {"seed": seed, **making}),
+                        **({CHANCE: [name]} if name in guessing else {}),
                     },
                 )
             )

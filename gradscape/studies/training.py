@@ -13,6 +13,8 @@ from torch import nn
 from gradscape.data import Split
 from gradscape.models import create_model, save_checkpoint
 from gradscape.models.registry import ATTENTIONS, MODELS
+from gradscape.studies.papers.wording import path_end
+from gradscape.studies.tested_images import describe_test, record_test
 from gradscape.training import Recipe, TrainingRun, train_model, train_seeds
 from gradscape.training.recipes import find_recipe
 
@@ -37,13 +39,13 @@ def train_networks(
     Args:
         name: The model's name, options included.
         train: Training images.
-        test: Test images, of the same size.
+        test: Test images, of the same size and none of the same; `load_train_and_test` gives both.
         recipe: How to train; normalizes with the training images' own statistics if it has no others.
         recipe_name: The recipe's name, for the checkpoint.
         output: Folder to write; from several seeds, folders `seed0`, `seed1`, … and summary.csv in it.
         seed: Of the weights and of everything random in training; the first where there are several.
         seeds: How many runs; None: as many as the recipe says.
-        report: Called once, before the training, with a line that says how it is done.
+        report: Called before the training with lines that say how it is done, and with which images.
         **options: Those of `train_model`.
     """
     mean, std = (recipe.mean, recipe.std) if recipe.mean and recipe.std else train.channel_statistics()
@@ -64,6 +66,7 @@ def train_networks(
             labels=train.classes,
             recipe={"name": recipe_name, **asdict(recipe)},
             data={"name": train.name, "images": train.num_images},
+            test=record_test(test),
             scores=scores,
         )
 
@@ -74,6 +77,7 @@ def train_networks(
     # Not sooner: a name or a size that makes no network is told alone.
     if report is not None:
         report(_describe_recipe(recipe_name, recipe, seeds))
+        report(_describe_data(train, test))
     if seeds != 1:
         return list(train_seeds(make, train.dataset, test, seeds=seeds, seed=seed, output=output, **settings).runs)
     return [train_model(network, train.dataset, test, seed=seed, output=output, **settings)]
@@ -116,6 +120,12 @@ def _describe_recipe(name: str, recipe: Recipe, seeds: int) -> str:
     runs = f", {seeds} runs" if seeds > 1 else ""
     steps = f"{recipe.batch_size} images a step, {recipe.optimizer}, learning rate {rate:g}, {recipe.schedule}"
     return f"recipe {name}: {epochs}, {steps}{runs}"
+
+
+def _describe_data(train: Split, test: Split) -> str:
+    own = f" ({train.split})" if train.held_out is None else ""
+    images = f"{train.num_images:,} images of {path_end(train.name)}{own}"
+    return f"trained on {images}, tested on {describe_test(record_test(test))}"
 
 
 def square_side(split: Split) -> int:

@@ -1,6 +1,7 @@
 """Embeddings of several models on the same images: checkpoints in, points, pictures and a page out."""
 
 import csv
+import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,8 +24,12 @@ from gradscape.figures import save_figure
 from gradscape.figures.charts.embedding import figure_embeddings, quality_lines
 from gradscape.figures.web.embeddings import interactive_embedding, thumbnail_side
 from gradscape.models import Classifier
+from gradscape.studies.chance import CHANCE, models_at_chance
+from gradscape.studies.networks import other_classes
 
 __all__ = ["ChosenImages", "EmbeddedImages", "choose_images", "draw_embeddings", "embed_models", "make_thumbnails"]
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +124,7 @@ def embed_models(models: Mapping[str, Classifier], images: ChosenImages, **optio
         images: What to embed.
         **options: Those of `embed`.
     """
+    guessing = _doubtful(models, images)
     first: list[Embedding] = []
     for name, model in models.items():
         made = embed(model, images, **options)
@@ -129,10 +135,24 @@ def embed_models(models: Mapping[str, Classifier], images: ChosenImages, **optio
             data=images.split.name,
             split=images.split.split,
             images=len(made),
+            others={CHANCE: [name]} if name in guessing else {},
         )
         *first, aligned = align_embeddings([*first, replace(made, meta={**made.meta, **about})])
         first = first or [aligned]
         yield EmbeddedImages(name, images, aligned, alone=len(models) == 1)
+
+
+def _doubtful(models: Mapping[str, Classifier], images: ChosenImages) -> list[str]:
+    """Warn of models that tell other classes apart, whose features may be wanted all the same, or that only guess.
+
+    Returns:
+        Names of those that only guess.
+    """
+    misfits = {name: other_classes(name, model, images.split) for name, model in models.items()}
+    for misfit in filter(None, misfits.values()):
+        _log.warning("%s: its features are of another task, the colors are the data's classes", misfit)
+    fitting = {name: model for name, model in models.items() if not misfits[name]}
+    return models_at_chance(fitting, images, data=images.split.name)
 
 
 def draw_embeddings(embedded: Sequence[EmbeddedImages], folder: Path) -> list[Path]:

@@ -100,8 +100,8 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
 def test_no_disk_space(tiny_disk: Path, checkpoint: Path) -> None:
     """The surface, which fits, is kept; the first picture that does not is told by name."""
     done = _run(
-        "landscape", checkpoint, "--data", "digits", "--limit", 20, "--span", 1, "--steps", 3, "-q", "-o", "out",
-        folder=tiny_disk,
+        "landscape", checkpoint, "--data", "digits", "--limit", 20, "--span", 1, "--steps", 3, "--metric", "none", "-q",
+        "-o", "out", folder=tiny_disk,
     )  # fmt: skip
     _assert_one_line(done, "No space left on device")
     assert "out/" in done.err

@@ -121,8 +121,9 @@ def test_the_original_tool_can_read_the_file(tmp_path: Path) -> None:
         np.testing.assert_allclose(file["train_acc"][()], 100 * (1 - surface.error))
 
 
-def test_a_surface_of_test_images_goes_by_the_originals_names_for_them(tmp_path: Path) -> None:
-    surface = dataclasses.replace(measured(), meta={"split": "test"})
+@pytest.mark.parametrize("split", ["test", "val"])
+def test_a_surface_of_test_images_goes_by_the_originals_names_for_them(tmp_path: Path, split: str) -> None:
+    surface = dataclasses.replace(measured(), meta={"split": split})
     surface.save(tmp_path / "s.h5")
     FORMATS["goldstein"][1](surface, tmp_path / "g.h5")
     for name in ("s.h5", "g.h5"):

@@ -304,3 +304,12 @@ def test_two_direction_sets_of_a_trained_network_are_not_distinguishable() -> No
     ]
     (found,) = compare_surfaces({"trained": surfaces[:3], "untrained": others}, metrics=["sharpness"]).differences
     assert found.verdict == "trained is higher"
+
+
+def test_networks_that_only_guess_are_named() -> None:
+    networks = {"a": network("a", "bowl", 1, at_chance=["a"]), "b": network("b", "egg box", 1)}
+    comparison = compare_surfaces(networks, metrics=["roughness"], resamples=60)
+    assert [line for line in comparison.remarks if "chance" in line] == [
+        "answers no better than chance on these images: a; see that the images, their labels and the normalization are "
+        "the networks' own"
+    ]

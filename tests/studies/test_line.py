@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from gradscape.data import load_split
+from gradscape.data import Split, load_split
 from gradscape.landscape import Options
 from gradscape.models import Classifier
 from gradscape.studies.line import make_path
@@ -49,7 +49,7 @@ def test_both_ends_are_the_networks_with_their_own_normalization(
 def test_one_normalization_stays_out_of_the_way_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:
     path = path_between(network(), network(seed=1))
     assert not {"mean", "std"} & path.direction.keys()
-    assert not caplog.text
+    assert "normalize" not in caplog.text.replace("its normalization", "")
 
 
 def test_weights_alone_between_two_normalizations_are_refused() -> None:
@@ -78,3 +78,61 @@ def test_images_whose_classes_the_network_has_in_another_order_are_refused() -> 
     check_classes({"net": network(labels=LABELS)}, split)
     split.classes = tuple(map(str, range(10)))  # what data without names have
     check_classes({"net": network(labels=[str(9 - number) for number in range(10)])}, split)
+
+
+def images_of(classes: tuple[str, ...], *, present: int | None = None) -> Split:
+    """Digits whose classes are called otherwise; of so many there are images."""
+    split = load_split("digits", "test", limit=20)
+    split.classes, split.present = classes, present or len(classes)
+    return split
+
+
+@pytest.mark.parametrize(
+    ("classes", "present", "message"),
+    [
+        (("a", "b", "c"), 3, "digits has 3 classes, but net tells 10 apart"),
+        (("0", "1", "2"), 3, "digits has 3 classes, but net tells 10 apart"),
+        (("ant",), 1, None),
+        (("ant", "bee"), 2, None),
+        (("0", "1", "2"), 2, None),
+        (("0",), 1, None),
+        (tuple(map(str, range(11))), 4, "digits has 11 classes, but net tells only 10 apart"),
+    ],
+)
+def test_other_counts_of_classes_are_refused_where_they_cannot_be_some_of_the_networks(
+    classes: tuple[str, ...], present: int, message: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    models = {"net": network(labels=LABELS)}
+    if message is None:
+        check_classes(models, images_of(classes, present=present))
+        assert not caplog.text
+    else:
+        with pytest.raises(ValueError, match=f"^{message}: take images of its own classes"):
+            check_classes(models, images_of(classes, present=present))
+
+
+def test_classes_of_a_network_without_names_are_counted() -> None:
+    with pytest.raises(ValueError, match="digits has 2 classes, but net tells 10 apart"):
+        check_classes({"net": network()}, images_of(("ant", "bee")))
+
+
+def test_other_names_for_as_many_classes_are_warned_of_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    split = images_of(("ANT", "Bee", "kine", *LABELS[3:9], "crow"))
+    check_classes({"net": network(labels=LABELS)}, split)
+    (said,) = caplog.messages
+    assert said == (
+        "2 of the 10 classes of digits have other names in net, such as 'cow' for 'kine': see that the same are meant"
+    )
+
+
+def test_networks_without_names_are_not_warned_of(caplog: pytest.LogCaptureFixture) -> None:
+    for labels in (None, [str(number) for number in range(10)]):
+        check_classes({"net": network(labels=labels)}, images_of(tuple(LABELS)))
+    assert not caplog.text
+
+
+def test_both_ends_of_a_line_that_only_guess_are_named(caplog: pytest.LogCaptureFixture) -> None:
+    path = path_between(network(), network(seed=1))
+    assert path.meta["at_chance"] == ["first", "second"]
+    assert "second has 3 of 20 images of digits right, which is no better than chance (1 of 10): see" in caplog.text
+    assert "at_chance" not in path_between(network(), network(seed=1), metric=None).meta

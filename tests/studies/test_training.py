@@ -2,9 +2,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from gradscape.data import Split, load_split
+from gradscape.data import Split, load_split, load_train_and_test
 from gradscape.models import load_checkpoint
 from gradscape.models.registry import ATTENTIONS, MODELS
 from gradscape.studies.training import recipe_for, train_networks
@@ -68,7 +69,10 @@ def test_a_recipe_says_how_many_runs_unless_they_are_asked_for(tmp_path: Path, s
     recipe = Recipe(epochs=2, batch_size=16, learning_rate_batch=8, seeds=2)
     said: list[str] = []
     assert [folder.name for folder in train(tmp_path, splits, recipe, report=said.append)] == ["seed0", "seed1"]
-    assert said == ["recipe short: 2 epochs, 16 images a step, sgd, learning rate 0.2, cosine, 2 runs"]
+    assert said == [
+        "recipe short: 2 epochs, 16 images a step, sgd, learning rate 0.2, cosine, 2 runs",
+        "trained on 30 images of digits (train), tested on 30 images of digits (test)",
+    ]
     assert train(tmp_path / "one", splits, recipe, seeds=1) == [tmp_path / "one"]
 
 
@@ -92,3 +96,17 @@ def test_without_one_it_is_that_of_the_training_images(tmp_path: Path, splits: t
 def test_no_runs_at_all_are_refused(tmp_path: Path, splits: tuple[Split, Split]) -> None:
     with pytest.raises(ValueError, match="`seeds` must be at least 1, got 0"):
         train(tmp_path, splits, Recipe(epochs=1), seeds=0)
+
+
+def test_what_is_held_out_is_said_and_kept_in_the_checkpoint(tmp_path: Path) -> None:
+    images = np.arange(20 * 64, dtype=np.uint8).reshape(20, 8, 8)
+    np.savez(tmp_path / "own.npz", images=images, labels=np.arange(20) % 2)
+    name, said = f"npz:{tmp_path / 'own.npz'}", list[str]()
+    splits = load_train_and_test(name, seed=5)
+    train(tmp_path / "out", splits, Recipe(epochs=1, batch_size=16, learning_rate_batch=8), seed=5, report=said.append)
+    assert said[1] == (
+        "trained on 16 images of npz:own.npz, tested on 4 images held out of npz:own.npz (20 % of each class, seed 5)"
+    )
+    meta = load_checkpoint(tmp_path / "out" / "model.safetensors").meta
+    assert meta["data"] == {"name": name, "images": 16}
+    assert meta["test"] == {"name": name, "split": "held out", "images": 4, "share": 0.2, "seed": 5}

@@ -166,6 +166,7 @@ def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
     first = embeddings[0]
     data, split = (one_line(first.meta.get(key) or "") for key in ("data", "split"))
     classes = len(np.unique(first.labels))
+    guessing = [one_line(name) for embedding in embeddings for name in embedding.meta.get("at_chance") or ()]
     parts = [
         f"{data} ({split})" if data and split else data,
         f"{len(first):,} images",
@@ -177,6 +178,7 @@ def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
         "turned onto the first" if any("alignment" in embedding.meta for embedding in embeddings) else "",
         f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors; in brackets among the features",
         "marks repeat" if classes > MOST_MARKS else "",
+        f"answers no better than chance: {', '.join(guessing)}" if guessing else "",
     ]
     return " · ".join(part for part in parts if part)
 

@@ -90,11 +90,12 @@ def plot_training(
 
 
 @styled()
-def figure_training(metrics: Metrics | Sequence[Metrics]) -> Figure:
+def figure_training(metrics: Metrics | Sequence[Metrics], *, about: str = "") -> Figure:
     """A double-column page: loss, accuracy and learning rate, as far as they were recorded, and a caption.
 
     Args:
         metrics: As for `plot_training`; the column "seconds" goes into the caption.
+        about: More for the caption, such as which images the network was tested on.
 
     Returns:
         The page.
@@ -111,7 +112,7 @@ def figure_training(metrics: Metrics | Sequence[Metrics]) -> Figure:
     figure = new_figure(DOUBLE_COLUMN * len(shown) / len(_COLUMNS), 2.3)
     for ax, value in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         plot_training(runs, ax=ax, value=value)
-    add_caption(figure, _describe(runs))
+    add_caption(figure, " · ".join(part for part in (_describe(runs), about) if part))
     return figure
 
 

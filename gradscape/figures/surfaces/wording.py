@@ -71,6 +71,7 @@ def describe_lines(lines: Sequence[Line]) -> str:
         for setting, line in zip(settings, lines, strict=True)
     ]
     shared = [part for part in settings[0] if all(part in other for other in settings)]
+    shared += dict.fromkeys(part for line in lines for part in _chance(line.meta))
     estimated = any((line.loss_stderr > 0).any() for line in lines)
     shared += ["band: 95 % interval of the mean loss"] if estimated else []
     missing = sum(int(((line.count > 0) & ~np.isfinite(line.loss)).sum()) for line in lines)
@@ -110,6 +111,7 @@ def _span(field: Field) -> str:
 
 def _findings(field: Field) -> list[str]:
     parts = [_reading(reading, first=not number) for number, reading in enumerate(field.origin)]
+    parts += _chance(field.meta)
     parts += field.notes
     for name, where in field.marks.items():
         parts += [text + _EXPLAINED.get(name, "") for text in _points(int(where.sum()), name)]
@@ -122,6 +124,12 @@ def _reading(reading: Reading, *, first: bool) -> str:
     stderr = f" ± {short_number(factor * reading.stderr, 2)}" if reading.stderr > 0 else ""
     place = " at the origin" if first else ""
     return f"{reading.name}{place} {short_number(factor * reading.value)}{stderr}" + (f" {unit}" if unit else "")
+
+
+def _chance(meta: Mapping[str, Any]) -> list[str]:
+    """That networks only guess on the images, as was found before the evaluation."""
+    guessing = [one_line(name) for name in meta.get("at_chance") or ()]
+    return [f"answers no better than chance: {', '.join(guessing)}"] if guessing else []
 
 
 def _points(count: int, what: str) -> list[str]:

@@ -10,6 +10,7 @@ from gradscape._names import tell_apart
 from gradscape.models import Classifier
 from gradscape.studies.networks import load_finite_models
 from gradscape.studies.papers.wording import short_name, training_command, training_data
+from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
 
 __all__ = ["Models", "WantedNetworks", "describe_networks", "load_titled", "provenance_of"]
 
@@ -74,13 +75,15 @@ def load_titled(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
 
 def describe_networks(models: Models) -> str:
     """How well each network does on its test images, and what it was trained on, as far as checkpoints tell."""
+    untested = any(scored_elsewhere(model.meta) == TRAINING_IMAGES for model in models.values())
+    score = "accuracy" if untested else "test accuracy"
     data = {title: training_data(model.meta) for title, model in models.items()}
     said = {title: f"{_full_name(title, model)} {_accuracy(model)}" for title, model in models.items()}
     if len(set(data.values())) > 1:
         listed = (f"{said[title]} (trained on {data[title] or 'unknown data'})" for title in models)
-        return f"test accuracy: {', '.join(listed)}"
+        return f"{score}: {', '.join(listed)}"
     trained = next(iter(data.values()))
-    return f"{f'trained on {trained}, ' if trained else ''}test accuracy: {', '.join(said.values())}"
+    return f"{f'trained on {trained}, ' if trained else ''}{score}: {', '.join(said.values())}"
 
 
 def provenance_of(models: Models) -> dict[str, Any]:
@@ -103,4 +106,7 @@ def _full_name(title: str, model: Classifier) -> str:
 def _accuracy(model: Classifier) -> str:
     scores = model.meta.get("scores")
     accuracy = scores.get("test_accuracy") if isinstance(scores, dict) else None
-    return f"{100 * accuracy:.1f} %" if isinstance(accuracy, float) else "not recorded"
+    if not isinstance(accuracy, float):
+        return "not recorded"
+    elsewhere = scored_elsewhere(model.meta)
+    return f"{100 * accuracy:.1f} %" + (f" of {elsewhere}" if elsewhere else "")

@@ -2,11 +2,21 @@
 
 import re
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from gradscape.studies.report.found import Found, ReportedNetwork
 
-__all__ = ["UNKNOWN", "command", "data_options", "function_options", "image_options", "network_path", "network_paths"]
+__all__ = [
+    "UNKNOWN",
+    "command",
+    "data_options",
+    "function_options",
+    "image_options",
+    "network_path",
+    "network_paths",
+    "split_option",
+]
 
 UNKNOWN = "CKPT"
 """Stands for a checkpoint that is in none of the folders."""
@@ -31,10 +41,21 @@ def data_options(found: Found[object]) -> list[object]:
     """Spell the images that a landscape or a line rests on."""
     meta = found.meta
     parts: list[object] = ["--data", meta.get("data", "DATA")]
-    if meta.get("split") == "test":
-        parts += ["--split", "test"]
+    parts += split_option(meta, usual="train")
     images, population = meta.get("images"), meta.get("population")
     return [*parts, "--limit", images] if images and population and images < population else parts
+
+
+def split_option(meta: Mapping[str, Any], *, usual: str) -> list[object]:
+    """Spell the split that a result rests on, where it is not the command's usual one.
+
+    Args:
+        meta: The result's provenance. Of data without a split of their own any serves; "val" is what `--split test`
+            gives where there is no other.
+        usual: What the command takes without the option.
+    """
+    split = {"val": "test", "all": usual}.get(str(meta.get("split")), meta.get("split") or usual)
+    return ["--split", split] if split != usual else []
 
 
 def function_options(found: Found[object]) -> list[object]:

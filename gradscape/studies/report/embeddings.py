@@ -7,7 +7,7 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.web.scatter import place_embeddings
-from gradscape.studies.report.commands import command, network_paths
+from gradscape.studies.report.commands import command, network_paths, split_option
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, together
@@ -63,9 +63,7 @@ def _run(found: Found[Embedding]) -> object:
 def _command(group: Sequence[tuple[ReportedNetwork, Found[Embedding]]]) -> str:
     embedding, meta, folder = group[0][1].result, group[0][1].meta, group[0][1].path.parent
     parts: list[object] = [*network_paths(group), "--data", meta.get("data", "DATA")]
-    if meta.get("split", "test") != "test":
-        parts += ["--split", meta["split"]]
-    parts += ["--limit", len(embedding)]
+    parts += [*split_option(meta, usual="test"), "--limit", len(embedding)]
     if not embedding.layer.startswith("input of"):
         parts += ["--layer", embedding.layer]
     asked = meta.get("perplexity_asked", embedding.perplexity)

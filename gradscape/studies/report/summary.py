@@ -12,14 +12,12 @@ from gradscape.models import count_macs, count_parameters
 from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 from gradscape.studies.report.trainings import Training
+from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
 
 __all__ = ["network_table"]
 
-_COLUMNS = ("test accuracy", "parameters", "MACs", "E")
-_TERMS = (
-    ("MACs", "multiply-adds of convolution and linear layers, for one image"),
-    ("E", "test accuracy in percent for a million parameters"),
-)
+_COLUMNS = ("parameters", "MACs", "E")
+_MACS = ("MACs", "multiply-adds of convolution and linear layers, for one image")
 _CENTER = "loss at the center"
 _log = logging.getLogger(__name__)
 
@@ -27,24 +25,31 @@ _log = logging.getLogger(__name__)
 def network_table(networks: Sequence[ReportedNetwork]) -> Table:
     """Tabulate accuracy, parameters, multiply-adds, efficiency, and the loss of each network on its landscape."""
     landscapes = any(network.of(Surface) for network in networks)
+    notes: dict[str, int] = {}
     rows = [
-        Row(network.title, "", (*_cost(network), *([_center(network)] if landscapes else []))) for network in networks
+        Row(network.title, "", (*_cost(network, notes), *([_center(network)] if landscapes else [])))
+        for network in networks
     ]
+    accuracy = "accuracy" if f"of {TRAINING_IMAGES}" in notes else "test accuracy"
+    columns, terms = (accuracy, *_COLUMNS), (_MACS, ("E", f"{accuracy} in percent for a million parameters"))
     about_center = ((_CENTER, "of the trained network, on the images of its landscape"),)
     return Table(
         caption="Sizes, and the accuracy that the checkpoint records.",
         corner="network",
-        columns=(*_COLUMNS, _CENTER) if landscapes else _COLUMNS,
+        columns=(*columns, _CENTER) if landscapes else columns,
         rows=tuple(rows),
-        terms=(*_TERMS, *about_center) if landscapes else _TERMS,
+        notes=tuple(notes),
+        terms=(*terms, *about_center) if landscapes else terms,
     )
 
 
-def _cost(network: ReportedNetwork) -> tuple[Cell, ...]:
+def _cost(network: ReportedNetwork, notes: dict[str, int]) -> tuple[Cell, ...]:
     accuracy, macs = _accuracy(network), _macs(network)
+    tested = scored_elsewhere(network.checkpoint.meta) if network.checkpoint and accuracy is not None else ""
+    note = notes.setdefault(f"of {tested}", len(notes) + 1) if tested else 0
     parameters = count_parameters(network.checkpoint.result) if network.checkpoint else None
     return (
-        Cell(NONE if accuracy is None else f"{100 * accuracy:.2f} %"),
+        Cell(NONE if accuracy is None else f"{100 * accuracy:.2f} %", note=note),
         Cell(NONE if parameters is None else f"{parameters:,}"),
         Cell(NONE if macs is None else f"{macs / 1e6:,.1f} M"),
         Cell(f"{100 * accuracy / (parameters / 1e6):,.1f}" if accuracy is not None and parameters else NONE),

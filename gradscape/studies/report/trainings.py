@@ -13,6 +13,7 @@ from gradscape.studies.report.commands import command
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
+from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
 from gradscape.training import RECIPES
 from gradscape.training.history import load_metrics
 
@@ -54,7 +55,7 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
     charts = []
     for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
         curves = [
-            Curve(f"{network.title}, {part}", run["epoch"] + 1, run[column] * factor, number, dashed=part == "train")
+            Curve(_curve(network, part), run["epoch"] + 1, run[column] * factor, number, dashed=part == "train")
             for number, network in enumerate(networks)
             for run in (found.result.columns for found in network.of(Training))
             for part in ("test", "train")
@@ -63,6 +64,12 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
         if curves:
             charts.append(place_chart(curves, x_label="epoch", y_label=label, whole=True, linear="%" in label))
     return Shown(charts) if charts else None
+
+
+def _curve(network: ReportedNetwork, part: str) -> str:
+    """A curve's name, which says "test" of no images that were trained with."""
+    elsewhere = scored_elsewhere(network.checkpoint.meta) if network.checkpoint and part == "test" else ""
+    return f"{network.title}, {'all images' if elsewhere == TRAINING_IMAGES else part}"
 
 
 def _describe(network: ReportedNetwork) -> list[Fact]:
@@ -79,7 +86,9 @@ def _command(path: Path, meta: Mapping[str, Any]) -> str:
         seed = scores.get("seed", 0)
         folder = path.parent.parent if path.parent.name == f"seed{seed}" else path.parent
         parts = ("--recipe", recipe["name"], "--epochs", recipe.get("epochs", 1), *_changes(recipe), "--seed", seed)
-        return command("train", meta["name"], "--data", data["name"], *parts, "-o", folder)
+        test = (meta.get("test") or {}).get("name", data["name"])
+        data_parts = ("--data", data["name"], *(("--test", test) if test != data["name"] else ()))
+        return command("train", meta["name"], *data_parts, *parts, "-o", folder)
     shape = ("--num-classes", meta["num_classes"], "--image-size", meta["image_size"])
     mean, std = (",".join(f"{value:.6g}" for value in meta[name]) for name in ("mean", "std"))
     return command("import", "FILE", "--model", meta["name"], *shape, "--mean", mean, "--std", std, "-o", path)

@@ -139,6 +139,13 @@ def test_the_same_class_looks_the_same_in_every_panel() -> None:
     assert len(both) == len(few)
 
 
+def test_the_caption_names_networks_that_only_guess() -> None:
+    embeddings = [make_embedding(seed=seed) for seed in (0, 1)]
+    embeddings[1] = replace(embeddings[1], meta={**embeddings[1].meta, "at_chance": ["b"]})
+    caption = " ".join(figure_embeddings(embeddings, ["a", "b"]).get_supxlabel().split())
+    assert caption.endswith("answers no better than chance: b")
+
+
 def test_the_caption_says_what_was_done_once() -> None:
     embeddings = [make_embedding(), make_embedding(seed=1)]
     caption = " ".join(figure_embeddings(embeddings).get_supxlabel().split())

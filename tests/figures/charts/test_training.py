@@ -67,6 +67,11 @@ def test_the_page_shows_what_was_recorded_and_says_how_it_ended() -> None:
     )
 
 
+def test_the_caption_says_what_the_network_was_tested_on() -> None:
+    figure = figure_training(run(), about="tested on 4 images held out of npz:own.npz")
+    assert " ".join(figure.get_supxlabel().split()).endswith(" · tested on 4 images held out of npz:own.npz")
+
+
 def test_a_single_epoch_is_visible() -> None:
     figure = figure_training({name: column[:1] for name, column in run().items() if name != "learning_rate"})
     FigureCanvasAgg(figure).draw()

@@ -2,6 +2,7 @@ import math
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -252,6 +253,21 @@ def test_different_training_data_are_told_for_each_network(saved: Saved, tmp_pat
         "test accuracy: resnet20 12.5 % (trained on digits), "
         "resnet20+se 50.0 % (trained on 1,200 images of folder:pets)"
     )
+
+
+def test_no_accuracy_is_called_that_of_test_images_where_it_is_not(tmp_path: Path) -> None:
+    about: dict[str, Any] = {"data": {"name": "npz:my/own.npz", "images": 8}, "scores": {"test_accuracy": 0.5}}
+    held = {"name": "npz:my/own.npz", "split": "held out", "images": 2, "share": 0.2, "seed": 0}
+    for name, meta, said in (
+        ("before", about, "accuracy: resnet20 50.0 % of the images that it was trained with"),
+        (
+            "today",
+            {**about, "test": held},
+            "test accuracy: resnet20 50.0 % of 2 images held out of npz:own.npz (20 % of each class, seed 0)",
+        ),
+    ):
+        model = load_checkpoint(save_network(tmp_path / name, "resnet20", **meta))
+        assert describe_networks({"resnet20": model}) == f"trained on 8 images of npz:own.npz, {said}"
 
 
 def test_names_of_pictures_are_read_without_endings() -> None:

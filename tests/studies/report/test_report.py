@@ -24,6 +24,7 @@ from gradscape.landscape import Surface
 from gradscape.models import count_macs, count_parameters, load_checkpoint, save_checkpoint
 from gradscape.studies.report import write_report
 from gradscape.studies.report.collect import collect
+from gradscape.studies.report.commands import split_option
 from gradscape.studies.report.faithfulness import faithfulness_table
 from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.landscape_metrics import metric_tables
@@ -178,6 +179,30 @@ def test_the_table_of_networks_has_accuracy_size_and_efficiency(tmp_path: Path) 
         "87.50 %", f"{parameters:,}", f"{macs / 1e6:,.1f} M", f"{87.5 / (parameters / 1e6):,.1f}", "–",
     ]  # fmt: skip
     assert rows["stranger"] == ["–", "–", "–", "–", "0.25"]
+
+
+def test_the_table_of_networks_says_what_an_accuracy_is_of(tmp_path: Path) -> None:
+    about: dict[str, Any] = {"data": {"name": "npz:own.npz", "images": 8}, "scores": {"test_accuracy": 0.5}}
+    held = {"name": "npz:own.npz", "split": "held out", "images": 2, "share": 0.2, "seed": 0}
+    save_network(tmp_path / "today", "resnet20", **about, test=held)
+    table = network_table(networks_in(tmp_path / "today"))
+    assert (table.columns[0], table.rows[0].cells[0].note) == ("test accuracy", 1)
+    assert table.notes == ("of 2 images held out of npz:own.npz (20 % of each class, seed 0)",)
+    save_network(tmp_path / "before", "resnet20", seed=1, **about)
+    table = network_table(networks_in(tmp_path))
+    assert table.columns[0] == "accuracy"
+    assert "of the images that it was trained with" in table.notes
+
+
+def test_commands_name_the_split_only_where_it_is_another(tmp_path: Path) -> None:
+    for split, said in (("train", []), ("all", []), ("test", ["--split", "test"]), ("val", ["--split", "test"])):
+        assert split_option({"split": split}, usual="train") == said
+    assert split_option({"split": "train"}, usual="test") == ["--split", "train"]
+    assert split_option({"split": "val"}, usual="test") == split_option({}, usual="test") == []
+    data, test = ({"name": name, "images": 8, "split": "all"} for name in ("npz:a.npz", "npz:b.npz"))
+    save_network(tmp_path, "resnet20", data=data, test=test, recipe={"name": "digits"}, scores={"seed": 0})
+    (command,) = rebuild_commands(networks_in(tmp_path))[0:1] or [""]
+    assert "train resnet20 --data npz:a.npz --test npz:b.npz --recipe digits" in str(command)
 
 
 def test_accuracy_comes_from_the_metrics_where_the_checkpoint_has_none(tmp_path: Path) -> None:

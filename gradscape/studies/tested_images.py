@@ -1,0 +1,61 @@
+"""Which images a network was tested on: in a checkpoint's metadata, and in words."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from gradscape.data import Split
+from gradscape.studies.papers.wording import path_end
+
+__all__ = ["TRAINING_IMAGES", "describe_test", "record_test", "scored_elsewhere"]
+
+TRAINING_IMAGES = "the images that it was trained with"
+"""What older networks were tested on where their data had no split of their own."""
+
+
+def record_test(test: Split) -> dict[str, Any]:
+    """What a checkpoint keeps of the images that its network is tested on.
+
+    Args:
+        test: The images.
+
+    Returns:
+        The data's `name`, the `split`, the number of `images`, and of images held out the `share` and the `seed`.
+    """
+    about = {"name": test.name, "split": test.split, "images": test.num_images}
+    return about | ({"share": test.held_out.share, "seed": test.held_out.seed} if test.held_out else {})
+
+
+def describe_test(record: Mapping[str, Any]) -> str:
+    """Say which images these are, without the path of a file.
+
+    Args:
+        record: What `record_test` gave.
+
+    Example:
+        >>> describe_test({"name": "digits", "split": "test", "images": 355})
+        '355 images of digits (test)'
+        >>> describe_test({"name": "npz:a/b.npz", "split": "held out", "images": 80, "share": 0.2, "seed": 0})
+        '80 images held out of npz:b.npz (20 % of each class, seed 0)'
+    """
+    images = f"{record['images']:,} image{'s' if record['images'] > 1 else ''}"
+    if "share" in record:
+        how = f"{100 * record['share']:g} % of each class, seed {record['seed']}"
+        return f"{images} held out of {path_end(record['name'])} ({how})"
+    return f"{images} of {path_end(record['name'])} ({record['split']})"
+
+
+def scored_elsewhere(meta: Mapping[str, Any]) -> str:
+    """What a network's test accuracy is of, where it is not of the test split of the data that it was trained on.
+
+    Args:
+        meta: A checkpoint's metadata.
+
+    Returns:
+        As `describe_test` says it; "" for the data's own test split, and where nothing is known.
+    """
+    data, test = meta.get("data"), meta.get("test")
+    name = data.get("name") if isinstance(data, Mapping) else None
+    if isinstance(test, Mapping) and {"name", "split", "images"} <= test.keys():
+        return "" if (test["name"], test["split"]) == (name, "test") else describe_test(test)
+    # Before parts were held out, every split of an array file was the whole of it.
+    return TRAINING_IMAGES if str(name).startswith("npz:") and test is None else ""
