@@ -105,7 +105,12 @@ def test_all_draws_every_picture(
     everything: bool,
 ) -> None:
     asked: list[object] = []
-    monkeypatch.setattr("gradscape.studies.subjects.draw_subjects", lambda *_, **how: asked.append(how) or [])
+
+    def noted(*_: object, **how: object) -> list[Path]:
+        asked.append(how)
+        return []
+
+    monkeypatch.setattr("gradscape.studies.subjects.draw_subjects", noted)
     done = gradscape(
         "landscape", checkpoint, *SMALL, "--span", 0.5, "--steps", 2, *options, "-q", "-o", tmp_path / "out"
     )

@@ -12,7 +12,7 @@ from gradscape.landscape import Field
 
 __all__ = ["smooth", "smoothing_note"]
 
-_CELLS = 96  # a side of a smoothed surface has about so many
+_CELLS = 64  # a side of a smoothed surface has about so many
 
 
 def smooth(field: Field, shading: Shading) -> Field:

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from gradscape.figures import figure_comparison, figure_landscape, plot_contour
+from gradscape.figures.style import SMALL
 from gradscape.landscape import Surface
 from tests.figures.results import make_surface
 
@@ -39,7 +40,7 @@ def outline(text: Text) -> np.ndarray:
     """Corners of a turned label, (4, 2) pixels."""
     box = text.get_window_extent()
     turned = np.deg2rad(text.get_rotation())
-    width, height = text.get_size() * 0.6 * len(text.get_text()), text.get_size()
+    width, height = SMALL * 0.6 * len(text.get_text()), SMALL
     assert text.figure is not None
     half = np.array([[-width, -height], [width, -height], [width, height], [-width, height]]) / 2
     half *= text.figure.dpi / 72
@@ -69,7 +70,7 @@ def test_labels_lie_inside_the_frame_and_apart(loss: str) -> None:
         assert (corners < [box.x1, box.y1]).all(), text.get_text()
     middles = np.array([outline(text).mean(axis=0) for text in written])
     gaps = np.hypot(*(middles[:, None] - middles[None]).T) + 1e9 * np.eye(len(middles))
-    assert gaps.min() > written[0].get_size() * 0.9 * panel.figure.dpi / 72
+    assert gaps.min() > SMALL * 0.9 * panel.figure.dpi / 72
 
 
 def test_lines_that_crowd_around_the_origin_are_left_without_labels() -> None:
@@ -110,7 +111,8 @@ def test_the_color_bar_of_lines_shows_these_lines_alone(loss: str) -> None:
     places = [float(segment[0, 1]) for segment in drawn.get_segments()]
     assert places == pytest.approx(list(lines(panel).levels), rel=1e-3)  # the bar's own grid is so fine
     assert not [artist for artist in bar.collections if isinstance(artist, QuadMesh) and artist.get_visible()]
-    np.testing.assert_allclose(drawn.get_colors(), lines(panel).to_rgba(lines(panel).levels))
+    expected = lines(panel).to_rgba(np.asarray(lines(panel).levels))
+    np.testing.assert_allclose(np.asarray(drawn.get_colors(), dtype=float), expected)
 
 
 def test_the_color_bar_of_a_flat_surface_shows_no_line() -> None:
