@@ -179,7 +179,7 @@ def _draw(kind: DrawingKind, ax: Axes, field: Field, shading: Shading, *, smooth
         return _DRAW[kind](ax, field, shading)
     if kind != "surface":
         raise ValueError(f'`smoothed` refines a relief: draw kind "surface" with it, got {kind!r}')
-    mappable = draw_relief(ax, smooth(field, shading), shading)
+    mappable = draw_relief(ax, smooth(field, shading), shading, grid=False)
     draw_points(ax, field, shading)
     return mappable
 

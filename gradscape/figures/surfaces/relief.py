@@ -62,8 +62,8 @@ def plot_surface(
     return ax
 
 
-def draw_relief(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
-    """A 3-D surface without a color bar; returns what a color bar can be made of."""
+def draw_relief(ax: Axes, field: Field, shading: Shading, *, grid: bool = True) -> ScalarMappable:
+    """A 3-D surface without a color bar, with or without the lines of its grid; returns what the bar can be made of."""
     if not isinstance(ax, Axes3D):
         raise TypeError(f'`ax` must be 3-D axes, got {type(ax).__name__}: make them with projection="3d"')
     if min(len(field.alphas), len(field.betas)) < 2:
@@ -79,9 +79,9 @@ def draw_relief(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
         corners[whole],
         norm=shading.norm,
         cmap=shading.colors,
-        # Thin dark edges close the seams and show the grid; on a fine grid they must not hide the colors.
+        # Thin edges close the seams, and dark ones show the grid; on a fine grid they must not hide the colors.
         linewidth=0.15 * min(1.0, 50 / max(values.shape)),
-        edgecolor=(0, 0, 0, 0.25),
+        edgecolor=(0, 0, 0, 0.25) if grid else shading.colors(shading.norm(hues[whole])),
         rasterized=len(corners) > MOST_VECTOR_CELLS,
     )
     mesh.set_array(hues[whole])

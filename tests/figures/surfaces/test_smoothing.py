@@ -71,6 +71,8 @@ def test_a_smoothed_relief_shows_its_points_and_says_how_many_there_are() -> Non
     panel = figure.axes[0]
     (mesh,) = [artist for artist in panel.collections if isinstance(artist, Poly3DCollection)]
     assert len(mesh._faces) > 60 * 60
+    # Lines of the finer grid would look like evaluated ones.
+    np.testing.assert_array_equal(mesh.get_edgecolor(), mesh.get_facecolor())
     (dots,) = [line for line in panel.lines if isinstance(line, SeenMarks) and line.get_label() == "evaluated"]
     np.testing.assert_allclose(np.sort(np.asarray(dots.get_data_3d())[2]), np.sort(bowl().ravel()))
     assert "smoothed between 7 × 5 evaluated points (dots)" in " ".join(figure.get_supxlabel().split())
