@@ -26,6 +26,8 @@ __all__ = ["DrawnRange", "Shading", "shade", "shade_panels"]
 
 DrawnRange = tuple[float, float]
 
+_NEARLY_NOTHING = 0.01  # of the highest value
+
 _NOTES = {"raw": "", "minmax": ", min-max scaled", "minmax-column": ", min-max scaled by column", "log": ", log scale"}
 
 
@@ -202,7 +204,8 @@ def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -
         reach = max(-low, high) or 1.0
         return -reach, reach
     if high - low > 1e-9 * max(abs(low), abs(high)):
-        return low, high
+        # An even axis that all but starts at 0 does start there, and says so.
+        return (0.0 if scale == "raw" and 0 < low < _NEARLY_NOTHING * high else low), high
     # A constant lies in the middle of a range of its own size, so that it has a color and a height.
     return (low / 2, low * 2) if scale == "log" else (low - max(abs(low), 1.0) / 2, low + max(abs(low), 1.0) / 2)
 

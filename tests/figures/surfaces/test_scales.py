@@ -129,12 +129,19 @@ def test_a_page_opens_with_the_view_in_which_all_can_be_read(losses: list[np.nda
 @pytest.mark.parametrize(("low", "high"), [(0.25, 3.5), (0.0, 98.4), (-0.13, 5.2), (2.3, 2.3001), (0.0063, 412.0)])
 def test_axes_are_numbered_at_both_ends(low: float, high: float) -> None:
     for scale, height in _heights(low):
-        ticks = shade([field(spread(low, high))], scale).ticks(5)
+        shading = shade([field(spread(low, high))], scale)
+        ticks = shading.ticks(5)
         extent = height(high) - height(low)
-        assert low <= ticks[0] < ticks[-1] <= high
-        assert height(ticks[0]) - height(low) <= 0.03 * extent
+        assert shading.low <= ticks[0] < ticks[-1] <= high
+        assert height(ticks[0]) - height(shading.low) <= 0.03 * extent
         assert height(high) - height(ticks[-1]) <= 0.03 * extent
         assert (np.diff(height(np.asarray(ticks))) > 0.1 * extent).all()
+
+
+def test_an_even_axis_that_all_but_starts_at_zero_starts_there() -> None:
+    shading = shade([field(spread(0.003, 15.6))], "raw")
+    assert (shading.low, shading.ticks(5)[0]) == (0.0, 0.0)
+    assert shade([field(spread(0.25, 13.25))], "raw").low == 0.25
 
 
 def _heights(low: float) -> list[tuple[Any, Callable[[Any], Any]]]:
