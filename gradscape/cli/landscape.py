@@ -50,6 +50,9 @@ def landscape(
     tolerance: options.Tolerance = None,
     seconds: options.Time = None,
     live: Annotated[bool, typer.Option("--live", help="Show the surface so far in live.html, which reloads.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Draw loss and error in every kind, not only what people use most.")
+    ] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Random direction pairs; their seeds follow each other.")] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done and how long it takes.")] = False,
     ray: options.Ray = None,
@@ -69,7 +72,7 @@ def landscape(
     from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
-    from gradscape.studies.subjects import draw_subjects
+    from gradscape.studies.subjects import draw_subjects, recommend
 
     models = load_models(checkpoints, device)
     size = common_image_size(models)
@@ -104,8 +107,9 @@ def landscape(
         surfaces = study.evaluate_subjects(
             subjects, images, axes, search=search, until=until, live=live, report=report, options=evaluation
         )
-    written = draw_subjects(subjects, surfaces, output)
+    written = draw_subjects(subjects, surfaces, output, everything=everything)
     if not quiet:
         say(study.describe_directions(subjects))
         say_precision(surfaces)
         say_written(written)
+        say(recommend(written, output))

@@ -20,7 +20,13 @@ def plot(
         str, typer.Option(help="contour, filled, heat, surface or interactive; of surfaces only.")
     ] = "filled",
     value: Annotated[str, typer.Option(help="loss, error, stderr, count or nonfinite.")] = "loss",
-    scale: Annotated[str, typer.Option(help="raw, minmax, minmax-column or log.")] = "raw",
+    scale: Annotated[
+        str,
+        typer.Option(help="raw, log, minmax or minmax-column; auto is log where values exceed two decades, or raw."),
+    ] = "auto",
+    smooth: Annotated[
+        bool, typer.Option("--smooth", help="With --kind surface: interpolate a finer relief between the points.")
+    ] = False,
     difference: Annotated[
         bool, typer.Option("--difference", help="Draw the first surface's loss minus the second's, image by image.")
     ] = False,
@@ -34,11 +40,13 @@ def plot(
     results = [load_landscape(file) for file in files]
     if difference and value != "loss":
         raise ValueError(f"`--difference` is one of losses: leave out `--value {value}`")
+    if difference and smooth:
+        raise ValueError("`--difference` is drawn as it was evaluated: leave out `--smooth`")
     shown = "difference" if difference else value
-    stem = output or files[0].with_name(f"{files[0].stem}_{shown}_{kind}" + ("" if scale == "raw" else f"_{scale}"))
+    stem = output or files[0].with_name(f"{files[0].stem}_{shown}_{kind}" + ("" if scale == "auto" else f"_{scale}"))
     if difference:
         written = draw_difference(results, files, stem, kind=kind, scale=scale)
     else:
-        written = draw_one(results, files, stem, kind=kind, value=value, scale=scale)
+        written = draw_one(results, files, stem, kind=kind, value=value, scale=scale, smoothed=smooth)
     if not quiet:
         say_written(written)

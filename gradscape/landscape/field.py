@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float
 
 from gradscape.landscape.axis import checked_axis
 
-__all__ = ["NON_FINITE", "NOT_EVALUATED", "UNRELIABLE", "Field", "Reading", "scale_minmax", "value_label"]
+__all__ = ["NON_FINITE", "NOT_EVALUATED", "UNRELIABLE", "Field", "Reading", "decades", "scale_minmax", "value_label"]
 
 NOT_EVALUATED = "not evaluated"
 NON_FINITE = "non-finite"
@@ -122,6 +122,19 @@ def scale_minmax(
     with np.errstate(invalid="ignore"):
         spread = high - low
         return np.where(finite, (values - low) / np.where(spread > 0, spread, 1.0), values)
+
+
+def decades(values: Float[np.ndarray, "..."]) -> float:
+    """Powers of ten between the lowest positive value and the highest; 0 where any is negative or none is positive.
+
+    Args:
+        values: Of any shape; what is not finite is left out.
+    """
+    finite = values[np.isfinite(values)]
+    positive = finite[finite > 0]
+    if not len(positive) or (finite < 0).any():
+        return 0.0
+    return float(np.log10(positive.max()) - np.log10(positive.min()))
 
 
 def value_label(meta: Mapping[str, Any], value: Literal["loss", "error"]) -> str:

@@ -20,6 +20,7 @@ from gradscape.landscape.engine import (
     ignored_label,
 )
 from gradscape.landscape.evaluate import evaluate_grid
+from gradscape.landscape.field import decades
 from gradscape.landscape.options import Options
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 from gradscape.landscape.surface import Surface
@@ -48,6 +49,8 @@ class Trial:
         range_in_stderr: (max − min)/median standard error; at least 10.
         flat_share: Share of points below 0.02 after min-max scaling; below ½.
         failed: The criteria that failed, in words; empty when the landscape is visible.
+        decades: Powers of ten between the lowest positive loss and the highest. No criterion: a wide range asks for a
+            log scale of the picture, not for another R.
     """
 
     model: int
@@ -56,6 +59,7 @@ class Trial:
     range_in_stderr: float
     flat_share: float
     failed: tuple[str, ...]
+    decades: float = 0.0
 
     @property
     def visible(self) -> bool:
@@ -158,4 +162,4 @@ def judge_span(surface: Surface, model: int, span: float) -> Trial:
         failed.append(f"max − min is {ratio:.1f} median standard errors, at least {_MIN_RANGE:g} are needed")
     if flat >= _MAX_FLAT_SHARE:
         failed.append(f"{flat:.0%} of the points lie below {_FLAT:g} of the range, fewer than half may")
-    return Trial(model, span, nonfinite, float(ratio), flat, tuple(failed))
+    return Trial(model, span, nonfinite, float(ratio), flat, tuple(failed), decades(loss))

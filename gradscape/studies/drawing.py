@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from gradscape.figures import (
     figure_training,
     save_figure,
 )
+from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.wording import result_names
 from gradscape.landscape import Field, Line, Surface, Value, save_csv
 
@@ -34,24 +35,34 @@ __all__ = [
 
 Numbered = Iterator[tuple[str, Figure]]
 
+_RECOMMENDED: tuple[Literal["contour", "surface"], ...] = ("contour", "surface")
 
-def draw_surface(surface: Surface, folder: Path) -> list[Path]:
-    """Every picture of one surface, its interactive page and its table."""
+
+def draw_surface(surface: Surface, folder: Path, *, everything: bool = False) -> list[Path]:
+    """A contour map and a relief of one surface, or every picture of it; its interactive page and its table."""
     return [
-        *_save(_pages(surface), folder),
+        *_save(_every_page(surface) if everything else _pages(surface), folder),
         *_save_interactive([surface], None, folder / "surface.html"),
         *_save_table(surface, folder),
     ]
 
 
-def draw_comparison(surfaces: Mapping[str, Surface], folder: Path) -> list[Path]:
-    """Several surfaces side by side on one scale; their tables lie beside each one's own pictures."""
+def draw_comparison(surfaces: Mapping[str, Surface], folder: Path, *, everything: bool = False) -> list[Path]:
+    """Several surfaces side by side; their tables lie beside each one's own pictures."""
     titles, several = list(surfaces), list(surfaces.values())
-    return [*_save(_comparisons(several, titles), folder), *_save_interactive(several, titles, folder / "surface.html")]
+    pages = _every_comparison(several, titles) if everything else _comparisons(several, titles)
+    return [*_save(pages, folder), *_save_interactive(several, titles, folder / "surface.html")]
 
 
 def draw_one(
-    results: Sequence[Surface | Line], files: Sequence[Path], stem: Path, *, kind: str, value: str, scale: str
+    results: Sequence[Surface | Line],
+    files: Sequence[Path],
+    stem: Path,
+    *,
+    kind: str,
+    value: str,
+    scale: str,
+    smoothed: bool = False,
 ) -> list[Path]:
     """One picture of one surface or several, or of lines.
 
@@ -62,7 +73,8 @@ def draw_one(
         stem: Path without ending.
         kind: "contour", "filled", "heat", "surface" or "interactive" (which has every value and scale).
         value: Name of the surfaces' field: "loss", "error", "stderr", …
-        scale: "raw", "minmax", "minmax-column" or "log".
+        scale: "auto", "raw", "minmax", "minmax-column" or "log".
+        smoothed: Interpolate a finer relief, of kind "surface", between the points.
 
     Raises:
         ValueError: Surfaces and lines are mixed, or an option does not fit.
@@ -71,13 +83,15 @@ def draw_one(
     lines = [result for result in results if isinstance(result, Line)]
     if surfaces and lines:
         raise ValueError("surfaces and lines cannot share a picture: draw them one by one")
+    if smoothed and (lines or kind != "surface"):
+        raise ValueError("`--smooth` refines the relief of a surface: add `--kind surface`, or leave it out")
     if lines:
-        line_scale: Any = scale
+        line_scale: Any = "raw" if scale == "auto" else scale
         return save_figure(figure_line(lines, scale=line_scale, titles=_titles(lines, files)), stem)
     titles = _titles(surfaces, files)
     if kind == "interactive":
         return _save_interactive(surfaces, titles, Path(f"{stem}.html"))
-    looks: dict[str, Any] = {"kind": kind, "value": value, "scale": scale}
+    looks: dict[str, Any] = {"kind": kind, "value": value, "scale": scale, "smoothed": smoothed}
     if len(surfaces) == 1:
         return save_figure(figure_landscape(surfaces[0], **looks), stem)
     return save_figure(figure_comparison(surfaces, titles=titles, **looks), stem)
@@ -134,16 +148,30 @@ def _titles(results: Sequence[Surface | Line], files: Sequence[Path]) -> list[st
 
 
 def _pages(surface: Surface) -> Numbered:
+    for kind in _RECOMMENDED:
+        yield f"loss_{kind}", figure_landscape(surface, kind=kind)
+
+
+def _every_page(surface: Surface) -> Numbered:
+    """The same, all other kinds, and both values as they are beside other scales."""
     values: tuple[Value, ...] = ("loss",) if np.isnan(surface.error).all() else ("loss", "error")
     for value in values:
         for kind in ("contour", "filled", "heat", "surface"):
-            yield f"{value}_{kind}", figure_landscape(surface, kind=kind, value=value)
+            # Of the kind that also has a page on a log scale, this one is on an even scale.
+            scale: Scale = "raw" if kind == "filled" else "auto"
+            yield f"{value}_{kind}", figure_landscape(surface, kind=kind, value=value, scale=scale)
         yield f"{value}_scaled", figure_scaled(surface, value=value)
     if (surface.loss[np.isfinite(surface.loss)] > 0).all():
         yield "loss_log", figure_landscape(surface, kind="filled", scale="log")
 
 
 def _comparisons(surfaces: Sequence[Surface], titles: Sequence[str]) -> Numbered:
+    for kind in _RECOMMENDED:
+        yield f"loss_{kind}", figure_comparison(surfaces, kind=kind, titles=titles)
+
+
+def _every_comparison(surfaces: Sequence[Surface], titles: Sequence[str]) -> Numbered:
+    yield "loss_contour", figure_comparison(surfaces, kind="contour", titles=titles)
     for kind in ("filled", "surface"):
         yield f"loss_{kind}", figure_comparison(surfaces, kind=kind, titles=titles)
         yield f"loss_{kind}_minmax", figure_comparison(surfaces, kind=kind, scale="minmax", titles=titles)

@@ -15,6 +15,7 @@ from gradscape import __version__
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import replacing
 from gradscape.data import Split
+from gradscape.figures.surfaces.scales import WIDE
 from gradscape.landscape import (
     SPAN_IMAGES,
     Direction,
@@ -304,7 +305,7 @@ def describe_directions(subjects: Sequence[Subject]) -> str:
 
 
 def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:
-    """The table of trials: for each span tried on each subject, which criterion failed."""
+    """The table of trials: for each span tried on each subject, which criterion failed; what needs a log scale."""
     lines = ["span search (widest half-width at which every landscape is visible):"]
     for trial in search.trials:
         verdict = "visible" if trial.visible else "not visible: " + "; ".join(trial.failed)
@@ -312,6 +313,13 @@ def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:
     lines.append(
         f"span: {search.span:g}" + ("" if search.visible else " (warning: not every landscape is visible at any R)")
     )
+    nearest = {trial.model: trial for trial in search.trials}  # the last of each, nearest to the common R
+    lines += [
+        f"log scale: {subjects[model].title} spans {trial.decades:.1f} decades at R = {trial.span:g}; "
+        "gradscape plot --scale raw draws it evenly"
+        for model, trial in nearest.items()
+        if trial.decades > WIDE
+    ]
     return "\n".join(lines)
 
 

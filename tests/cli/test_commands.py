@@ -83,11 +83,39 @@ def test_a_landscape_is_a_surface_with_pictures_and_numbers(
     np.testing.assert_allclose(surface.betas, np.linspace(-0.5, 0.25, 3))
     assert (surface.count == 40).all()
     assert surface.meta["population"] == 1442
-    for stem in ("loss_contour", "loss_filled", "loss_heat", "loss_surface", "loss_scaled", "error_filled"):
+    pictures = {f"{stem}.{ending}" for stem in ("loss_contour", "loss_surface") for ending in ("pdf", "png")}
+    assert {path.name for path in tmp_path.iterdir()} == {"surface.h5", "surface.csv", "surface.html", *pictures}
+    paper = tmp_path / "loss_surface.pdf"
+    last = f"recommended: {tmp_path / 'surface.html'} to look around, {paper} for a paper"
+    assert done.out.splitlines()[-1] == last
+    for stem in ("loss_contour", "loss_surface"):
         assert (tmp_path / f"{stem}.pdf").read_bytes().startswith(b"%PDF")
         assert (tmp_path / f"{stem}.png").read_bytes().startswith(b"\x89PNG")
     assert "plotly" in (tmp_path / "surface.html").read_text()
     assert len((tmp_path / "surface.csv").read_text().splitlines()) == 1 + 15
+
+
+@pytest.mark.parametrize(("options", "everything"), [((), False), (("--all",), True)])
+def test_all_draws_every_picture(
+    gradscape: Command,
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    options: tuple[str, ...],
+    everything: bool,
+) -> None:
+    asked: list[object] = []
+
+    def noted(*_: object, **how: object) -> list[Path]:
+        asked.append(how)
+        return []
+
+    monkeypatch.setattr("gradscape.studies.subjects.draw_subjects", noted)
+    done = gradscape(
+        "landscape", checkpoint, *SMALL, "--span", 0.5, "--steps", 2, *options, "-q", "-o", tmp_path / "out"
+    )
+    assert done.code == 0, done.err
+    assert asked == [{"everything": everything}]
 
 
 @pytest.mark.slow
@@ -182,6 +210,18 @@ def test_a_stored_surface_is_drawn_and_converted_without_model_or_data(gradscape
     for to, name in (("vtp", "surface.vtp"), ("npz", "surface.npz"), ("goldstein", "surface.goldstein.h5")):
         assert gradscape("convert", surface_file, "--to", to).code == 0
         assert (folder / name).exists()
+
+
+def test_a_coarse_relief_is_refined_where_asked(gradscape: Command, tmp_path: Path) -> None:
+    kept = Path(__file__).parents[1] / "kept" / "surface.h5"
+    done = gradscape("plot", kept, "--kind", "surface", "--smooth", "-o", tmp_path / "fine")
+    assert done.code == 0, done.err
+    assert (tmp_path / "fine.pdf").exists()
+    for options in ((), ("--kind", "contour"), ("--kind", "interactive"), ("--kind", "surface", "--difference")):
+        done = gradscape("plot", kept, *options, "--smooth", "-o", tmp_path / "no")
+        assert done.code == 2
+        assert "`--smooth`" in done.err
+    assert [path.name for path in tmp_path.glob("no*")] == []
 
 
 def test_surfaces_of_one_model_are_named_by_their_runs_in_a_picture(gradscape: Command, tmp_path: Path) -> None:

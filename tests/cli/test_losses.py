@@ -46,9 +46,9 @@ def test_a_landscape_of_a_users_loss_and_metric(
         return SpanSearch(0.5, True, ())
 
     monkeypatch.setattr(planes, "find_span", found_at_once)
-    monkeypatch.setattr(subjects, "draw_subjects", lambda *_: [])  # other tests look at pictures
+    monkeypatch.setattr(subjects, "draw_subjects", lambda *_, **__: [])  # other tests look at pictures
     functions = ("--loss", f"{own}:squared", "--metric", f"{own}:even")
-    done = gradscape("landscape", checkpoint, *DATA, "--steps", 3, *functions, "-o", tmp_path / "out")
+    done = gradscape("landscape", checkpoint, *DATA, "--steps", 3, *functions, "-q", "-o", tmp_path / "out")
     assert done.code == 0, done.err
     surface = Surface.load(tmp_path / "out" / "surface.h5")
     images, labels = next(iter(load_split("digits", "train", image_size=16, limit=32)))

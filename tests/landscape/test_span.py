@@ -86,3 +86,13 @@ def test_the_criteria_are_those_of_the_definition() -> None:
     assert judge_span(surface_of(flat), 0, 1.0).flat_share < 0.5
     flat[5, 5] = np.inf
     assert judge_span(surface_of(flat), 0, 1.0).nonfinite == 1
+
+
+def test_a_trial_counts_the_decades_which_decide_nothing() -> None:
+    wide = np.linspace(0.02, 20, 121).reshape(11, 11)
+    trial = judge_span(surface_of(wide), 0, 1.0)
+    assert trial.decades == pytest.approx(3)
+    assert trial.visible
+    assert judge_span(surface_of(wide - 0.5), 0, 1.0).decades == 0  # a negative loss has no logarithm
+    wide[3, 4] = np.inf
+    assert judge_span(surface_of(wide), 0, 1.0).decades == pytest.approx(3)

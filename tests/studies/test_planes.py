@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -6,11 +7,11 @@ import torch
 from torch import nn
 
 from gradscape.data import load_split
-from gradscape.landscape import Options, SpanSearch, cross_entropy, random_directions, save_directions, top1
+from gradscape.landscape import Options, SpanSearch, Trial, cross_entropy, random_directions, save_directions, top1
 from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
-from gradscape.studies.planes import estimate, make_subjects, search_span, span_axes
+from gradscape.studies.planes import describe_search, estimate, make_subjects, search_span, span_axes
 
 
 def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
@@ -107,6 +108,22 @@ def test_a_search_is_remembered_for_its_own_loss_only(tmp_path: Path, monkeypatc
     for loss, span in ((cross_entropy, 1 / 2), (cross_entropy, 1 / 2), (top1, 1 / 3), (top1, 1 / 3)):
         assert search_span(subjects, split, tmp_path / "span.json", options=Options(loss=loss)).span == span
     assert searched == [cross_entropy, top1]
+
+
+def test_a_search_proposes_a_log_scale_and_keeps_its_span(tmp_path: Path) -> None:
+    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
+    subjects = make_subjects(models, load_split("digits", "train", limit=20), tmp_path, seeds=[0])
+    trials = (
+        Trial(0, 1.0, 3, 50.0, 0.9, ("3 of 121 points are not finite",), 5.0),
+        Trial(0, 0.5, 0, 50.0, 0.1, (), 2.4),
+    )
+    lines = describe_search(SpanSearch(0.5, True, trials), subjects).splitlines()
+    assert lines[-2:] == [
+        "span: 0.5",
+        "log scale: resnet20 spans 2.4 decades at R = 0.5; gradscape plot --scale raw draws it evenly",
+    ]
+    narrow = (trials[0], replace(trials[1], decades=1.9))
+    assert describe_search(SpanSearch(0.5, True, narrow), subjects).splitlines()[-1] == "span: 0.5"
 
 
 def test_an_estimate_scales_with_points_and_images(tmp_path: Path) -> None:

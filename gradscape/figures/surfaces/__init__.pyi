@@ -5,7 +5,8 @@ from .metrics import figure_measures, plot_measures
 from .pages import figure_comparison, figure_landscape, figure_scaled
 from .preview import describe_progress, figure_preview
 from .relief import plot_surface
-from .shading import Scale, Shading, shade
+from .scales import Scale
+from .shading import Shading, shade
 from .wording import describe_fields, model_name, result_names
 
 __all__ = [

@@ -8,16 +8,15 @@ from matplotlib.ticker import MaxNLocator
 
 from gradscape.figures.style import short_number
 
-__all__ = ["ROUND_STEPS", "contour_levels", "level_texts"]
+__all__ = ["ROUND_STEPS", "contour_levels", "end_ticks", "is_decade", "level_texts"]
 
 ROUND_STEPS = [1, 2, 2.5, 5, 10]
 
-# From this ratio of the highest to a low (5 %) value on, evenly spaced contours all crowd onto the highest walls.
-_WIDE = 50.0
+_DENSE = 4.0  # decades that are divided at 2 and 5; of more, these lines would hide the others
 
 
 def contour_levels(
-    values: Float[np.ndarray, "points"], low: float, high: float, *, logarithmic: bool, crowding: bool
+    values: Float[np.ndarray, "points"], low: float, high: float, *, logarithmic: bool
 ) -> Float[np.ndarray, "levels"]:
     """Round numbers from below `low` to above `high`.
 
@@ -25,17 +24,36 @@ def contour_levels(
         values: What is drawn between the two.
         low: Lowest drawn value.
         high: Highest drawn value.
-        logarithmic: Whether the scale is logarithmic; levels then are positive.
-        crowding: Whether levels may be spaced logarithmically on an even scale too, where the range is wide.
+        logarithmic: Whether the scale is logarithmic; levels then are positive, and decades if there are several.
     """
-    if (logarithmic or crowding) and len(values):
-        bulk = float(np.quantile(values, 0.05))
-        if logarithmic or (bulk > 0 and high / bulk >= _WIDE):
-            levels = _log_levels(values, low if logarithmic else bulk, high)
-            if np.sum((levels > low) & (levels < high)) >= 3:
-                return levels
+    if logarithmic and len(values):
+        levels = _log_levels(values, low, high)
+        if np.sum((levels > low) & (levels < high)) >= 3:
+            return levels
     levels = np.asarray(MaxNLocator(10, steps=ROUND_STEPS).tick_values(low, high))
     return levels[levels > 0] if logarithmic else levels
+
+
+def is_decade(level: float) -> bool:
+    """Whether a level is a power of ten."""
+    return level > 0 and bool(np.isclose(np.log10(level) % 1, (0, 1)).any())
+
+
+def end_ticks(low: float, high: float, *, logarithmic: bool) -> tuple[float, float]:
+    """The numbers nearest to both ends of a range, inside of it, that have few digits: 2 % of the range or less away.
+
+    Args:
+        low: Lower end; positive on a log scale.
+        high: Upper end.
+        logarithmic: Whether the scale is.
+    """
+    if not logarithmic:
+        unit = 10.0 ** np.floor(np.log10((high - low) / 50))
+        return float(np.ceil(low / unit - 1e-6) * unit), float(np.floor(high / unit + 1e-6) * unit)
+    # A digit less would move an end of one decade by a tenth of it.
+    digits = 1 + max(0, int(np.ceil(-np.log10(np.log10(high / low)))))
+    units = [10.0 ** (np.floor(np.log10(end)) - digits) for end in (low, high)]
+    return float(np.ceil(low / units[0] - 1e-6) * units[0]), float(np.floor(high / units[1] + 1e-6) * units[1])
 
 
 def level_texts(levels: Sequence[float]) -> list[str]:
@@ -56,8 +74,7 @@ def level_texts(levels: Sequence[float]) -> list[str]:
 def _log_levels(values: Float[np.ndarray, "points"], low: float, high: float) -> Float[np.ndarray, "levels"]:
     """Round numbers from below `low` to above `high`: dense where most values are, powers of ten elsewhere."""
     bulk_low, bulk_high = np.quantile(values, (0.05, 0.95))
-    decades = np.log10(bulk_high / bulk_low)
-    mantissas = (1, 2, 5) if decades <= 3 else (1, 3) if decades <= 6 else (1,)
+    mantissas = (1, 2, 5) if np.log10(bulk_high / bulk_low) <= _DENSE else (1,)
     first, last = int(np.floor(np.log10(low))), int(np.ceil(np.log10(high)))
     stride = 1 + (last - first) // 12
     coarse = {10.0**exponent for exponent in range(first, last + stride, stride)}

@@ -1,34 +1,33 @@
 """A surface seen from above: contour lines, filled contours, cells."""
 
-import textwrap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
-from matplotlib import patheffects
 from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import PolyCollection
-from matplotlib.colorbar import Colorbar
-from matplotlib.colors import BoundaryNorm
-from matplotlib.figure import Figure, SubFigure
+from matplotlib.contour import ContourSet
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
 from gradscape.figures.style import GAP_COLOR, GAP_HATCH_COLOR, SMALL, new_axes, short_number, styled
+from gradscape.figures.surfaces.color_bars import LINE_WIDTH, add_colorbar
+from gradscape.figures.surfaces.contour_labels import label_contours
 from gradscape.figures.surfaces.fields import to_field
-from gradscape.figures.surfaces.levels import level_texts
-from gradscape.figures.surfaces.shading import DrawnRange, Scale, Shading, shade
+from gradscape.figures.surfaces.scales import Scale
+from gradscape.figures.surfaces.shading import DrawnRange, Shading, shade
 from gradscape.landscape import Field, Surface
 from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED
 
 __all__ = [
     "MOST_VECTOR_CELLS",
-    "add_colorbar",
     "draw_contour",
     "draw_filled",
     "draw_heat",
+    "label_lines",
+    "line_levels",
     "plot_contour",
     "plot_filled",
     "plot_heat",
@@ -48,7 +47,7 @@ def plot_contour(
     *,
     ax: Axes | None = None,
     value: str | None = None,
-    scale: Scale = "raw",
+    scale: Scale = "auto",
     limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw labelled contour lines.
@@ -57,7 +56,7 @@ def plot_contour(
         surface: A surface, or a field itself; betas run upwards.
         ax: Axes to draw into; by default on a page of their own.
         value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
-        scale: "raw", "minmax", "minmax-column" or "log".
+        scale: "raw", "minmax", "minmax-column" or "log"; "auto" is "log" where values exceed two decades, else "raw".
         limits: Lowest and highest level, in the units of the color bar; by default the values' own.
 
     Returns:
@@ -75,7 +74,7 @@ def plot_filled(
     *,
     ax: Axes | None = None,
     value: str | None = None,
-    scale: Scale = "raw",
+    scale: Scale = "auto",
     limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw filled contours; arguments, result and errors are those of `plot_contour`."""
@@ -88,7 +87,7 @@ def plot_heat(
     *,
     ax: Axes | None = None,
     value: str | None = None,
-    scale: Scale = "raw",
+    scale: Scale = "auto",
     limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw each point of the grid as a cell around its true coordinates, with nothing interpolated.
@@ -99,17 +98,14 @@ def plot_heat(
 
 
 def draw_contour(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
-    """Contour lines without a color bar; returns what a color bar can be made of."""
+    """Contour lines without labels and color bar; returns what a color bar can be made of."""
     values = _gridded(field, shading)
     colors = shading.line_colors
     shown = [level for level in shading.levels if values.min() < level < values.max()] if values.count() else []
     if shown:
-        texts = dict(zip(shown, level_texts(shown), strict=True))
-        lines = ax.contour(
-            field.alphas, field.betas, values, levels=shown, norm=shading.bands, cmap=colors, linewidths=0.9
+        ax.contour(
+            field.alphas, field.betas, values, levels=shown, norm=shading.norm, cmap=colors, linewidths=LINE_WIDTH
         )
-        for text in ax.clabel(lines, fmt=texts, fontsize=SMALL, inline_spacing=2):
-            text.set_path_effects([patheffects.withStroke(linewidth=1.2, foreground="white")])
     elif values.count():
         # A picture without a line would look broken: it says instead what it is.
         height = short_number(float(values.min()), 4)
@@ -117,7 +113,24 @@ def draw_contour(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
             0.5, 0.93, f"no contour: flat at {height}", transform=ax.transAxes, ha="center", va="top", fontsize=SMALL
         )
     _frame(ax, field, values, cells=False)
-    return ScalarMappable(shading.bands, colors)
+    return ScalarMappable(shading.norm, colors)
+
+
+def line_levels(panels: Sequence[Axes]) -> list[float]:
+    """Levels at which contour lines are drawn in any of the panels, ascending."""
+    return sorted({float(level) for lines in _line_sets(panels) for level in lines.levels})
+
+
+def label_lines(panels: Sequence[Axes]) -> None:
+    """Write levels into the contour lines of panels, once everything on their page has its place."""
+    panels[0].get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
+    for lines in _line_sets(panels):
+        label_contours(lines)
+
+
+def _line_sets(panels: Sequence[Axes]) -> list[ContourSet]:
+    drawn = (artist for panel in panels for artist in panel.collections)
+    return [artist for artist in drawn if isinstance(artist, ContourSet)]
 
 
 def draw_filled(
@@ -166,22 +179,6 @@ def draw_heat(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
     return mesh
 
 
-def add_colorbar(figure: Figure | SubFigure, mappable: ScalarMappable, shading: Shading, **layout: Any) -> Colorbar:
-    """A color bar labelled with value, unit and scale; `layout` goes to Matplotlib and says where."""
-    bands = isinstance(mappable.norm, BoundaryNorm)
-    if not bands:
-        layout["extend"] = shading.arrows(shading.low, shading.high)
-    bar = figure.colorbar(mappable, **layout)
-    letters = 34 if bar.orientation == "vertical" else 60
-    bar.set_label(textwrap.fill(shading.label, letters, break_on_hyphens=False), parse_math=False)
-    # Side by side, labels take more room than one above the other.
-    ticks = list(shading.levels) if bands else shading.ticks(6 if bar.orientation == "vertical" else 4)
-    bar.set_ticks(ticks, labels=level_texts(ticks))
-    bar.minorticks_off()
-    bar.outline.set_linewidth(0.4)
-    return bar
-
-
 def proportion(field: Field) -> float:
     """Height of a panel over its width: that of the spans, but no strip."""
     width, height = (float(np.ptp(_edges(axis))) for axis in (field.alphas, field.betas))
@@ -197,7 +194,12 @@ def _plot(
 ) -> Axes:
     shading = shade([field], scale, limits)
     ax = ax or new_axes()
-    add_colorbar(ax.figure, draw(ax, field, shading), shading, ax=ax)
+    mappable = draw(ax, field, shading)
+    if draw is draw_contour:
+        add_colorbar(ax.figure, mappable, shading, lines=line_levels([ax]), ax=ax)
+        label_lines([ax])
+    else:
+        add_colorbar(ax.figure, mappable, shading, ax=ax)
     return ax
 
 

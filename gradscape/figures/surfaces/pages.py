@@ -4,26 +4,39 @@ from collections.abc import Sequence
 from typing import Literal
 
 from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
 from matplotlib.figure import Figure
 
 from gradscape.figures.style import styled
+from gradscape.figures.surfaces.color_bars import add_colorbar
 from gradscape.figures.surfaces.fields import several, to_field, to_fields
-from gradscape.figures.surfaces.layout import DrawingKind, lay_out
-from gradscape.figures.surfaces.maps import add_colorbar, draw_contour, draw_filled, draw_heat
-from gradscape.figures.surfaces.relief import draw_relief
-from gradscape.figures.surfaces.shading import Scale, shade
+from gradscape.figures.surfaces.layout import DrawingKind, Page, lay_out
+from gradscape.figures.surfaces.maps import draw_contour, draw_filled, draw_heat, label_lines, line_levels
+from gradscape.figures.surfaces.relief import draw_points, draw_relief
+from gradscape.figures.surfaces.scales import Scale
+from gradscape.figures.surfaces.shading import Shading, shade, shade_panels
+from gradscape.figures.surfaces.smoothing import smooth, smoothing_note
 from gradscape.figures.surfaces.wording import describe_field, describe_fields, result_names
 from gradscape.landscape import Field, Surface
 
 __all__ = ["figure_comparison", "figure_landscape", "figure_scaled"]
 
 _DRAW = {"contour": draw_contour, "filled": draw_filled, "heat": draw_heat, "surface": draw_relief}
+_Key = tuple[Sequence[Axes], ScalarMappable, Shading]
+"""Panels that share a color bar, and what that is made of."""
+
 _MOST_COLUMNS = 3
+_OWN_SCALES = "each panel on a scale of its own, since on a shared one some would look flat"
 
 
 @styled()
 def figure_landscape(
-    surface: Surface | Field, *, kind: DrawingKind = "filled", value: str | None = None, scale: Scale = "raw"
+    surface: Surface | Field,
+    *,
+    kind: DrawingKind = "filled",
+    value: str | None = None,
+    scale: Scale = "auto",
+    smoothed: bool = False,
 ) -> Figure:
     """A single-column page of one surface with its caption.
 
@@ -31,7 +44,8 @@ def figure_landscape(
         surface: A surface, or a field itself.
         kind: "contour", "filled", "heat" or "surface" (3-D).
         value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
-        scale: "raw", "minmax", "minmax-column" or "log".
+        scale: "raw", "minmax", "minmax-column" or "log"; "auto" is "log" where values exceed two decades, else "raw".
+        smoothed: Interpolate a finer relief between the points, which get dots; the caption says so.
 
     Returns:
         The page.
@@ -51,8 +65,10 @@ def figure_landscape(
     """
     field = to_field(surface, value)
     shading = shade([field], scale)
-    page = lay_out(kind, [field], describe_field(field), columns=1, shared=True)
-    add_colorbar(page.figure, _DRAW[kind](page.panels[0], field, shading), shading, **page.bars[0])
+    caption = describe_field(field, drawn=_drawn([field], [shading], smoothed=smoothed))
+    page = lay_out(kind, [field], caption, columns=1, shared=True)
+    mappable = _draw(kind, page.panels[0], field, shading, smoothed=smoothed)
+    _finish(kind, page, [(page.panels, mappable, shading)])
     return page.figure
 
 
@@ -90,12 +106,14 @@ def figure_scaled(
         raise ValueError(f'`scale` must be "minmax" or "minmax-column", got {scale!r}: the original stands beside it')
     shadings = [shade(rows, "raw"), shade(rows, scale)]
     twice = [field for field in rows for _ in range(2)]
-    page = lay_out(kind, twice, describe_fields(rows, names), columns=2, shared=False)
-    for number, (ax, bar) in enumerate(zip(page.panels, page.bars, strict=True)):
+    caption = describe_fields(rows, names, drawn=f"right: {shadings[1].note}")
+    page = lay_out(kind, twice, caption, columns=2, shared=False)
+    keys: list[_Key] = []
+    for number, ax in enumerate(page.panels):
         row, column = divmod(number, 2)
-        mappable = _DRAW[kind](ax, rows[row], shadings[column])
+        keys.append(([ax], _DRAW[kind](ax, rows[row], shadings[column]), shadings[column]))
         _add_title(ax, f"{names[row]}, {('original', 'scaled')[column]}", kind)
-        add_colorbar(page.figure, mappable, shadings[column], **bar)
+    _finish(kind, page, keys)
     return page.figure
 
 
@@ -104,18 +122,21 @@ def figure_comparison(
     surfaces: Sequence[Surface | Field],
     *,
     value: str | None = None,
-    scale: Scale = "raw",
+    scale: Scale = "auto",
     kind: DrawingKind = "filled",
     titles: Sequence[str] | None = None,
+    smoothed: bool = False,
 ) -> Figure:
-    """Several checkpoints side by side on one color scale, one range of heights and with one color bar.
+    """Several checkpoints side by side on one color scale, one range of heights and with one color bar if they can.
 
     Args:
         surfaces: One or more surfaces, or fields of one name; their grids may differ.
         value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
-        scale: "raw", "minmax", "minmax-column" or "log".
+        scale: "raw", "minmax", "minmax-column" or "log", shared by all. "auto" is "log" where that makes all of them
+            readable, else "raw"; where no shared scale does, each has its own, and the caption says so.
         kind: "contour", "filled", "heat" or "surface" (3-D).
         titles: A name for each surface; by default its model's.
+        smoothed: As for `figure_landscape`.
 
     Returns:
         A double-column page with up to three panels in a row.
@@ -137,16 +158,46 @@ def figure_comparison(
     """
     fields = to_fields(surfaces, value)
     names = result_names(fields, titles)
-    shading = shade(fields, scale)
+    shadings = shade_panels(fields, scale)
+    shared = all(shading is shadings[0] for shading in shadings)
     columns = 2 if len(fields) == 4 else min(len(fields), _MOST_COLUMNS)
-    page = lay_out(kind, fields, describe_fields(fields, names), columns=columns, shared=True)
-    for ax, field, name in zip(page.panels, fields, names, strict=True):
-        mappable = _DRAW[kind](ax, field, shading)
+    caption = describe_fields(fields, names, drawn=_drawn(fields, shadings, smoothed=smoothed))
+    page = lay_out(kind, fields, caption, columns=columns, shared=shared)
+    keys: list[_Key] = []
+    for ax, field, name, shading in zip(page.panels, fields, names, shadings, strict=True):
+        keys.append(([ax], _draw(kind, ax, field, shading, smoothed=smoothed), shading))
         _add_title(ax, name, kind)
     if kind != "surface":
         _label_outer(page.panels, columns)
-    add_colorbar(page.figure, mappable, shading, **page.bars[0])
+    _finish(kind, page, [(page.panels, *keys[0][1:])] if shared else keys)
     return page.figure
+
+
+def _draw(kind: DrawingKind, ax: Axes, field: Field, shading: Shading, *, smoothed: bool) -> ScalarMappable:
+    """Draw a panel; returns what a color bar can be made of."""
+    if not smoothed:
+        return _DRAW[kind](ax, field, shading)
+    if kind != "surface":
+        raise ValueError(f'`smoothed` refines a relief: draw kind "surface" with it, got {kind!r}')
+    mappable = draw_relief(ax, smooth(field, shading), shading, grid=False)
+    draw_points(ax, field, shading)
+    return mappable
+
+
+def _finish(kind: DrawingKind, page: Page, keys: Sequence[_Key]) -> None:
+    """Add the color bars, then what must know where panels stand."""
+    for (panels, mappable, shading), bar in zip(keys, page.bars, strict=False):
+        lines = line_levels(panels) if kind == "contour" else None
+        add_colorbar(page.figure, mappable, shading, lines=lines, **bar)
+    if kind == "contour":
+        label_lines(page.panels)
+
+
+def _drawn(fields: Sequence[Field], shadings: Sequence[Shading], *, smoothed: bool) -> str:
+    """What captions say of how fields are drawn."""
+    notes = list(dict.fromkeys(shading.note for shading in shadings)) if shadings[0] is shadings[-1] else [_OWN_SCALES]
+    notes += dict.fromkeys(smoothing_note(field) for field in fields) if smoothed else []
+    return " · ".join(filter(None, notes))
 
 
 def _add_title(ax: Axes, text: str, kind: DrawingKind) -> None:

@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscape.figures.style import short_number, styled
+from gradscape.figures.surfaces.color_bars import add_colorbar
 from gradscape.figures.surfaces.layout import lay_out
-from gradscape.figures.surfaces.maps import add_colorbar, draw_filled
+from gradscape.figures.surfaces.maps import draw_filled
 from gradscape.figures.surfaces.shading import shade
 from gradscape.figures.surfaces.wording import describe_field
 from gradscape.landscape import Surface
@@ -37,10 +38,10 @@ def figure_preview(surface: Surface) -> Figure:
         ValueError: Fewer than two alphas or betas.
     """
     field = surface.field("loss")
-    shading = shade([field], "raw")
+    shading = shade([field], "auto")
     complete = bool((surface.count > 0).all())
     # What is found on the way, such as standard errors of few images, would only hide how far the way is.
-    caption = f"preview: {describe_progress(surface)} · {describe_field(field, findings=complete)}"
+    caption = f"preview: {describe_progress(surface)} · {describe_field(field, drawn=shading.note, findings=complete)}"
     page = lay_out("filled", [field], caption, columns=1, shared=True)
     (panel,) = page.panels
     mappable = draw_filled(panel, field, shading, values=interpolated_loss(surface))

@@ -11,16 +11,18 @@ from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-u
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
 from gradscape.figures.style import SINGLE_COLUMN, new_figure, styled
+from gradscape.figures.surfaces.color_bars import MOST_TICKS, add_colorbar
 from gradscape.figures.surfaces.fields import to_field
 from gradscape.figures.surfaces.levels import level_texts
-from gradscape.figures.surfaces.maps import MOST_VECTOR_CELLS, add_colorbar
-from gradscape.figures.surfaces.shading import DrawnRange, Scale, Shading, shade
+from gradscape.figures.surfaces.maps import MOST_VECTOR_CELLS
+from gradscape.figures.surfaces.scales import Scale
+from gradscape.figures.surfaces.seen_marks import SeenMarks
+from gradscape.figures.surfaces.shading import DrawnRange, Shading, shade
 from gradscape.landscape import Field, Surface
 
-__all__ = ["draw_relief", "plot_surface"]
+__all__ = ["draw_points", "draw_relief", "plot_surface"]
 
 _VIEW = {"elev": 32, "azim": -55}
-_MOST_TICKS = 5
 
 # Below, since the right side of 3-D axes belongs to the vertical label.
 _BAR: dict[str, Any] = {"orientation": "horizontal", "shrink": 0.6, "aspect": 30, "pad": 0.1}
@@ -32,7 +34,7 @@ def plot_surface(
     *,
     ax: Axes | None = None,
     value: str | None = None,
-    scale: Scale = "raw",
+    scale: Scale = "auto",
     limits: DrawnRange | None = None,
 ) -> Axes:
     """Draw a 3-D surface; cells with a corner that is not finite are left open.
@@ -42,7 +44,7 @@ def plot_surface(
         ax: 3-D axes (`projection="3d"`) to draw into; by default on a page of their own.
         value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
         scale: "raw", "minmax", "minmax-column" or "log"; on the last, heights are logarithms and the
-            labels values.
+            labels values. "auto" is "log" where values exceed two decades, else "raw".
         limits: Lowest and highest height; values beyond are drawn at the limit.
 
     Returns:
@@ -60,8 +62,8 @@ def plot_surface(
     return ax
 
 
-def draw_relief(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
-    """A 3-D surface without a color bar; returns what a color bar can be made of."""
+def draw_relief(ax: Axes, field: Field, shading: Shading, *, grid: bool = True) -> ScalarMappable:
+    """A 3-D surface without a color bar, with or without the lines of its grid; returns what the bar can be made of."""
     if not isinstance(ax, Axes3D):
         raise TypeError(f'`ax` must be 3-D axes, got {type(ax).__name__}: make them with projection="3d"')
     if min(len(field.alphas), len(field.betas)) < 2:
@@ -69,8 +71,7 @@ def draw_relief(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
             "`surface` must have at least 2 alphas and 2 betas for a 3-D surface, got "
             f'{len(field.alphas)} and {len(field.betas)}: draw kind "heat"'
         )
-    values = np.ma.filled(shading.drawn(field).clip(shading.low, shading.high), np.nan)
-    heights = np.log10(values) if shading.scale == "log" else values
+    values, heights = _values_and_heights(field, shading)
     corners = _quads(field, heights)
     hues = _corners(values).mean(axis=-1).ravel()
     whole = np.isfinite(corners).all(axis=(1, 2))
@@ -78,15 +79,33 @@ def draw_relief(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
         corners[whole],
         norm=shading.norm,
         cmap=shading.colors,
-        # Thin dark edges close the seams and show the grid; on a fine grid they must not hide the colors.
+        # Thin edges close the seams, and dark ones show the grid; on a fine grid they must not hide the colors.
         linewidth=0.15 * min(1.0, 50 / max(values.shape)),
-        edgecolor=(0, 0, 0, 0.25),
+        edgecolor=(0, 0, 0, 0.25) if grid else shading.colors(shading.norm(hues[whole])),
         rasterized=len(corners) > MOST_VECTOR_CELLS,
     )
     mesh.set_array(hues[whole])
     ax.add_collection3d(mesh, autolim=False)
     _frame(ax, field, heights, shading)
     return ScalarMappable(shading.norm, shading.colors)
+
+
+def draw_points(ax: Axes, field: Field, shading: Shading) -> None:
+    """Dots at a field's points, as far as its relief does not hide them: between them, a smoothed one is a guess."""
+    _, heights = _values_and_heights(field, shading)
+    alphas, betas = np.meshgrid(field.alphas, field.betas)
+    points = np.stack([alphas, betas, heights], axis=-1).reshape(-1, 3)
+    finite = points[np.isfinite(points).all(axis=1)]
+    look: dict[str, Any] = {"marker": ".", "markersize": 1.8, "color": "black", "markeredgewidth": 0}
+    ax.add_line(SeenMarks(finite, _quads(field, heights), zorder=4, label="evaluated", **look))
+
+
+def _values_and_heights(
+    field: Field, shading: Shading
+) -> tuple[Float[np.ndarray, "betas alphas"], Float[np.ndarray, "betas alphas"]]:
+    """What colors stand for, within the limits, and how high that is drawn; NaN in gaps."""
+    values = np.ma.filled(shading.drawn(field).clip(shading.low, shading.high), np.nan)
+    return values, np.log10(values) if shading.scale == "log" else values
 
 
 def _corners(grid: Float[np.ndarray, "betas alphas"]) -> Float[np.ndarray, "rows columns 4"]:
@@ -104,11 +123,11 @@ def _frame(ax: Axes3D, field: Field, heights: Float[np.ndarray, "betas alphas"],
     near = heights[np.abs(field.betas).argmin(), np.abs(field.alphas).argmin()]
     inside = all(axis.min() <= 0 <= axis.max() for axis in (field.alphas, field.betas))
     if inside and np.isfinite(near):
-        # A pin, because a mark on the surface itself would be hidden by the walls around the minimum.
-        ax.plot(
-            [0, 0], [0, 0], [near, top], color="0.25", linewidth=0.6, linestyle=(0, (4, 2)), zorder=5, label="origin"
+        cells = _quads(field, heights)
+        dot: dict[str, Any] = {"marker": "o", "markersize": 3, "color": "black", "markeredgecolor": "white"}
+        ax.add_line(
+            SeenMarks(np.array([[0.0, 0.0, near]]), cells, markeredgewidth=0.4, zorder=5, label="origin", **dot)
         )
-        ax.plot([0], [0], [near], marker="o", markersize=2.5, color="black", zorder=5)
     ax.computed_zorder = False
     ax.set(xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
     ax.set(
@@ -124,10 +143,10 @@ def _frame(ax: Axes3D, field: Field, heights: Float[np.ndarray, "betas alphas"],
         ax.tick_params(name, pad=-2)
     ax.xaxis.labelpad = ax.yaxis.labelpad = -3
     # Long heights, such as 0.0175, would run over the axis and into its label.
-    longest = max(map(len, level_texts(shading.ticks(_MOST_TICKS))), default=0)
-    aside = 1.8 * max(0, longest - 4)
+    longest = max(map(len, level_texts(shading.ticks(MOST_TICKS))), default=0)
+    aside = 2.2 * max(0, longest - 4)
     ax.tick_params("z", pad=-2 + aside)
-    ax.zaxis.labelpad = -2 + 2 * aside
+    ax.zaxis.labelpad = -2 + 1.5 * aside
     ax.zaxis.set_rotate_label(False)
     ax.set_zlabel(shading.axis_label, rotation=90, parse_math=False)
     ax.view_init(**_VIEW)
@@ -137,5 +156,5 @@ def _ticks(ax: Axes3D, shading: Shading) -> None:
     # The two ends that meet at the front corner would be printed over each other.
     ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="upper"))
     ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="both"))
-    values = shading.ticks(_MOST_TICKS)
+    values = shading.ticks(MOST_TICKS)
     ax.set_zticks(np.log10(values) if shading.scale == "log" else values, labels=level_texts(values))

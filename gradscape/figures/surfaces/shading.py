@@ -2,25 +2,33 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, final, get_args
+from typing import Literal, final
 
 import numpy as np
 from jaxtyping import Float
 from matplotlib.colors import BoundaryNorm, Colormap, LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
-from gradscape.figures.style import check_choice, colormap, line_colormap
+from gradscape.figures.style import colormap, line_colormap
 from gradscape.figures.surfaces.fields import drawn_unit
-from gradscape.figures.surfaces.levels import ROUND_STEPS, contour_levels
+from gradscape.figures.surfaces.levels import ROUND_STEPS, contour_levels, end_ticks, is_decade
+from gradscape.figures.surfaces.scales import (
+    SCALED,
+    Scale,
+    chosen_scale,
+    drawn_values,
+    readable_together,
+    scale_note,
+)
 from gradscape.landscape import Field
 
-__all__ = ["DrawnRange", "Scale", "Shading", "drawn_values", "shade"]
+__all__ = ["DrawnRange", "Shading", "shade", "shade_panels"]
 
-Scale = Literal["raw", "minmax", "minmax-column", "log"]
 DrawnRange = tuple[float, float]
 
+_NEARLY_NOTHING = 0.01  # of the highest value
+
 _NOTES = {"raw": "", "minmax": ", min-max scaled", "minmax-column": ", min-max scaled by column", "log": ", log scale"}
-_SCALED = ("minmax", "minmax-column")
 
 
 @final
@@ -30,7 +38,7 @@ class Shading:
 
     Attributes:
         value: Name of the fields: "loss", "error", …
-        scale: How values are scaled.
+        scale: How values are scaled: "raw", "minmax", "minmax-column" or "log".
         label: What is drawn, with unit and scale.
         short: The same in a word or two, without them.
         unit: Unit of what is drawn; empty for pure numbers.
@@ -40,6 +48,7 @@ class Shading:
         levels: Where contours lie, ascending.
         lowest: Lowest finite value of all panels, which may lie below `low`.
         highest: Highest finite value.
+        note: What a caption says of the scale; empty for an even one.
     """
 
     value: str
@@ -53,11 +62,12 @@ class Shading:
     levels: tuple[float, ...]
     lowest: float
     highest: float
+    note: str = ""
 
     @property
     def axis_label(self) -> str:
-        """What is drawn, as an axis says it: "error (%)"."""
-        return _with_unit(self.short, self.unit)
+        """What is drawn, as an axis says it: "error (%)", "loss, log scale"."""
+        return _with_unit(self.short, self.unit) + (_NOTES["log"] if self.scale == "log" else "")
 
     @property
     def colors(self) -> Colormap:
@@ -86,14 +96,19 @@ class Shading:
         return "min" if self.lowest < low else "max" if self.highest > high else "neither"
 
     def ticks(self, most: int) -> list[float]:
-        """Round values between the limits to label an axis or a color bar with, about `most`."""
-        if self.scale != "log":
-            ticks = np.asarray(MaxNLocator(most, steps=ROUND_STEPS).tick_values(self.low, self.high))
-            return [float(tick) for tick in ticks if self.low <= tick <= self.high]
-        inside = [level for level in self.levels if self.low <= level <= self.high]
-        tens = [level for level in inside if np.isclose(np.log10(level) % 1, (0, 1)).any()]
-        shown = tens if len(tens) >= 3 else inside
-        return shown[:: 1 + len(shown) // (most + 1)]
+        """Numbers between the limits to label an axis or a color bar with: about `most`, both ends among them."""
+        logarithmic = self.scale == "log"
+        ends = end_ticks(self.low, self.high, logarithmic=logarithmic)
+        if not logarithmic:
+            inside = [float(tick) for tick in MaxNLocator(most, steps=ROUND_STEPS).tick_values(self.low, self.high)]
+        else:
+            tens = [level for level in self.levels if is_decade(level) and self.low <= level <= self.high]
+            inside = tens if len(tens) >= 2 else list(self.levels)
+        height = np.log10 if logarithmic else np.asarray
+        near = 0.8 / most * (height(self.high) - height(self.low))
+        inside = [tick for tick in inside if all(abs(height(tick) - height(end)) > near for end in ends)]
+        inside = [tick for tick in inside if ends[0] < tick < ends[1]]
+        return [ends[0], *inside[:: 1 + len(inside) // most], ends[1]]
 
     def drawn(self, field: Field) -> Float[np.ma.MaskedArray, "betas alphas"]:
         """A field's values as they are drawn, (B, A), non-finite ones masked.
@@ -104,24 +119,40 @@ class Shading:
         return np.ma.maximum(values, self.low) if self.scale == "log" else values
 
 
+def shade_panels(fields: Sequence[Field], scale: Scale) -> list[Shading]:
+    """A shading for each field: the same for all where they can be compared so, else each its own.
+
+    Args:
+        fields: What will be drawn side by side, all of one name.
+        scale: As for `shade`; only on "auto" a field gets its own, where on every shared scale some would look flat.
+
+    Raises:
+        ValueError: As for `shade`.
+    """
+    shared = shade(fields, scale)
+    if scale != "auto" or readable_together(fields, shared.scale):
+        return [shared] * len(fields)
+    return [shade([field], scale) for field in fields]
+
+
 def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = None) -> Shading:
     """Find the range that holds all fields' values, and contour levels in it.
 
     Args:
         fields: What will be drawn with it, all of one name.
-        scale: "raw", "minmax", "minmax-column" or "log".
+        scale: "auto" ("log" where values exceed two decades), "raw", "minmax", "minmax-column" or "log".
         limits: Lowest and highest drawn value instead, in the units of the color bar.
 
     Returns:
-        The shading; levels are log-spaced on a log scale, and on a raw one where the range is wide.
+        The shading; levels are decades on a log scale, divided at 2 and 5, and evenly spaced on the others.
 
     Raises:
         ValueError: An unknown scale, no field, fields of several names, limits that are no range, or nothing that a
             log scale can show.
     """
-    check_choice("scale", scale, get_args(Scale))
     first = _checked_alike(fields)
-    signed = first.signed and scale not in _SCALED
+    scale = chosen_scale(fields, scale, limits)
+    signed = first.signed and scale not in SCALED
     if signed and scale == "log":
         raise ValueError(f'`scale` "log" cannot show both signs of the {first.short}: use "raw"')
     pooled = np.concatenate([drawn_values(field, scale).compressed() for field in fields])
@@ -130,8 +161,8 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
         raise ValueError(f'`scale` "log" needs a positive {first.short}, got at most {pooled.max():g}: use "raw"')
     low, high = _range(usable, scale, signed=signed) if limits is None else _checked(limits, scale, signed=signed)
     shown = usable[(usable >= low) & (usable <= high)]
-    levels = contour_levels(shown, low, high, logarithmic=scale == "log", crowding=scale not in _SCALED and not signed)
-    unit = "" if scale in _SCALED else drawn_unit(first.unit)[1]
+    levels = contour_levels(shown, low, high, logarithmic=scale == "log")
+    unit = "" if scale in SCALED else drawn_unit(first.unit)[1]
     labels = {field.label for field in fields}
     return Shading(
         value=first.name,
@@ -145,16 +176,8 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
         levels=tuple(float(level) for level in levels),
         lowest=float(pooled.min(initial=low)),
         highest=float(pooled.max(initial=high)),
+        note=scale_note(fields, scale),
     )
-
-
-def drawn_values(field: Field, scale: Scale) -> Float[np.ma.MaskedArray, "betas alphas"]:
-    """Values in drawn units, (B, A): shares in percent unless scaled to [0, 1]; non-finite ones masked."""
-    if scale in _SCALED:
-        values = field.minmax("column" if scale == "minmax-column" else None)
-    else:
-        values = drawn_unit(field.unit)[0] * field.values
-    return np.ma.masked_invalid(values)
 
 
 def _with_unit(text: str, unit: str) -> str:
@@ -172,7 +195,7 @@ def _checked_alike(fields: Sequence[Field]) -> Field:
 
 
 def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -> DrawnRange:
-    if scale in _SCALED:
+    if scale in SCALED:
         return 0.0, 1.0
     if not len(values):
         return (1.0, 10.0) if scale == "log" else (-1.0, 1.0) if signed else (0.0, 1.0)
@@ -181,7 +204,8 @@ def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -
         reach = max(-low, high) or 1.0
         return -reach, reach
     if high - low > 1e-9 * max(abs(low), abs(high)):
-        return low, high
+        # An even axis that all but starts at 0 does start there, and says so.
+        return (0.0 if scale == "raw" and 0 < low < _NEARLY_NOTHING * high else low), high
     # A constant lies in the middle of a range of its own size, so that it has a color and a height.
     return (low / 2, low * 2) if scale == "log" else (low - max(abs(low), 1.0) / 2, low + max(abs(low), 1.0) / 2)
 

@@ -42,21 +42,29 @@ def result_names(results: Sequence[Measured | Field], titles: Sequence[str] | No
     return names
 
 
-def describe_field(field: Field, *, findings: bool = True) -> str:
-    """Caption of one field: model, data, images, span, seed; with findings the network's values, missing points."""
-    return _SEPARATOR.join([model_name(field), *_setting(field), *(_findings(field) if findings else [])])
+def describe_field(field: Field, *, drawn: str = "", findings: bool = True) -> str:
+    """Caption of one field.
+
+    Args:
+        field: Gives model, data, images, span and seed.
+        drawn: What must be known of how it is drawn.
+        findings: Whether the network's own values and missing points are said, too.
+    """
+    parts = [model_name(field), *_setting(field), drawn, *(_findings(field) if findings else [])]
+    return _SEPARATOR.join(filter(None, parts))
 
 
-def describe_fields(fields: Sequence[Field], names: Sequence[str]) -> str:
-    """Caption of several: what they share once, then what differs by name."""
+def describe_fields(fields: Sequence[Field], names: Sequence[str], *, drawn: str = "") -> str:
+    """Caption of several: what they share once, then what differs by name; `drawn` as for `describe_field`."""
     if len(fields) == 1:
-        return describe_field(fields[0])
+        return describe_field(fields[0], drawn=drawn)
     settings = [_setting(field) for field in fields]
     shared = [part for part in settings[0] if all(part in other for other in settings)]
     own = [
         f"{name}: {', '.join([*(part for part in setting if part not in shared), *_findings(field)])}"
         for field, name, setting in zip(fields, names, settings, strict=True)
     ]
+    shared += [drawn] if drawn else []
     return "; ".join([_SEPARATOR.join(shared), *own] if shared else own)
 
 

@@ -8,7 +8,8 @@ from jaxtyping import Bool, Float
 from matplotlib.colors import to_hex
 
 from gradscape.figures.surfaces.fields import drawn_unit
-from gradscape.figures.surfaces.shading import Scale, Shading, shade
+from gradscape.figures.surfaces.scales import Scale, chosen_scale, readable_together
+from gradscape.figures.surfaces.shading import Shading, shade
 from gradscape.landscape import Field, Surface
 from gradscape.landscape.field import UNRELIABLE
 
@@ -52,6 +53,8 @@ def make_panels(drawables: Sequence[Surface | Field]) -> list[Panel]:
 def shade_views(panels: Sequence[Panel]) -> dict[View, Shading]:
     """Every view that all panels can be drawn in, with its range; not on a log scale where nothing is positive.
 
+    The first one, which is shown before anyone chooses, is that in which all panels can be read.
+
     Raises:
         ValueError: No panel, or panels whose first fields cannot share a range.
     """
@@ -65,7 +68,14 @@ def shade_views(panels: Sequence[Panel]) -> dict[View, Shading]:
             shadings[name, scale] = shade([fields[name] for fields in by_name], scale)
         except ValueError:
             continue
-    return shadings
+    first = _readable_view([panel[0] for panel in panels])
+    return {first: shadings[first], **shadings}
+
+
+def _readable_view(fields: Sequence[Field]) -> View:
+    """The scale that pictures choose by themselves; where they choose one for each panel, min-max scaled."""
+    scale = chosen_scale(fields, "auto")
+    return fields[0].name, scale if readable_together(fields, scale) else "minmax"
 
 
 def drawing_stride(panels: Sequence[Panel]) -> int:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import plotly.offline
 
-from gradscape.figures.style import picture_bytes, short_number
+from gradscape.figures.style import picture_bytes
+from gradscape.figures.surfaces.levels import level_texts
 from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape
 from gradscape.figures.surfaces.shading import Shading
 from gradscape.figures.surfaces.wording import describe_fields, result_names
@@ -105,7 +106,7 @@ def _view(shading: Shading) -> dict[str, Any]:
         "low": low,
         "high": high,
         "ticks": [float(np.log10(tick)) if logarithmic else tick for tick in ticks],
-        "texts": [short_number(tick) for tick in ticks],
+        "texts": level_texts(ticks),
         "colors": color_scale(shading),
     }
 

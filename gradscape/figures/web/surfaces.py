@@ -9,8 +9,8 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.subplots import make_subplots
 
-from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import several
+from gradscape.figures.surfaces.levels import level_texts
 from gradscape.figures.surfaces.shading import Shading
 from gradscape.figures.surfaces.wording import describe_fields, result_names
 from gradscape.figures.web.pages import render_page
@@ -35,6 +35,7 @@ _SCALE_NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _PANEL_HEIGHT = 560
 _PLOT = "landscape"
 _MOST_COLUMNS = 3
+_MOST_TICKS = 6
 # Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
 PLOTLY_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
 
@@ -177,11 +178,11 @@ def _look(shading: Shading, scenes: Sequence[str]) -> dict[str, Any]:
     ticks: dict[str, Any] = {"tickmode": "auto"}
     if shading.scale == "log":
         low, high = float(np.log10(low)), float(np.log10(high))
-        shown = [level for level in shading.levels if shading.low <= level <= shading.high]
+        shown = shading.ticks(_MOST_TICKS)
         ticks = {
             "tickmode": "array",
             "tickvals": [float(np.log10(level)) for level in shown],
-            "ticktext": [short_number(level) for level in shown],
+            "ticktext": level_texts(shown),
         }
     look: dict[str, Any] = {
         "coloraxis.cmin": low,

@@ -6,6 +6,7 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
 from gradscape.figures import plot_surface
+from gradscape.figures.surfaces.seen_marks import SeenMarks
 from tests.figures.results import ALPHAS, BETAS, bowl, bowl_error, make_surface, with_gaps
 
 
@@ -71,11 +72,16 @@ def test_heights_beyond_the_limits_are_drawn_at_the_limit() -> None:
     assert (heights.min(), heights.max()) == (0.5, 2.0)
 
 
-def test_the_pin_ends_at_the_loss_of_the_origin() -> None:
-    ax = plot_surface(make_surface())
-    (pin,) = [line for line in ax.lines if line.get_label() == "origin"]
-    x, y, z = pin.get_data_3d()  # type: ignore[attr-defined]
-    assert (list(x), list(y), list(z)) == ([0, 0], [0, 0], [0.25, bowl().max()])
+def origin(ax: Axes) -> SeenMarks:
+    (mark,) = [line for line in ax.lines if line.get_label() == "origin"]
+    assert isinstance(mark, SeenMarks)
+    return mark
+
+
+def test_the_origin_is_marked_at_its_loss_without_a_line() -> None:
+    mark = origin(plot_surface(make_surface()))
+    assert [list(side) for side in mark.get_data_3d()] == [[0], [0], [0.25]]
+    assert mark.get_linestyle() == "None"
 
 
 @pytest.mark.parametrize("loss", [np.full((5, 7), 2.3026), np.full((5, 7), np.nan), np.zeros((5, 7)), bowl() - 20])

@@ -278,7 +278,7 @@ def test_the_landscape_command_makes_the_same_surfaces_again(tmp_path: Path, mon
     from gradscape.cli import main
 
     # As pictures are no part of the numbers, and take longer than them.
-    monkeypatch.setattr("gradscape.studies.subjects.draw_subjects", lambda *_: [])
+    monkeypatch.setattr("gradscape.studies.subjects.draw_subjects", lambda *_, **__: [])
     names = ("resnet20", "resnet20_noshort")
     paths = [save_network(tmp_path / "nets", name, seed=seed) for seed, name in enumerate(names)]
 
