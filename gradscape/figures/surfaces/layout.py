@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscape.figures.caption import add_caption, caption_height
-from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, check_choice, new_figure
+from gradscape.figures.style import check_choice, new_figure, page_width
 from gradscape.figures.surfaces.maps import proportion
 from gradscape.landscape import Field
 
@@ -52,7 +52,7 @@ def lay_out(kind: DrawingKind, fields: Sequence[Field], caption: str, *, columns
         ValueError: `kind` is unknown.
     """
     check_choice("kind", kind, get_args(DrawingKind))
-    width = SINGLE_COLUMN if len(fields) == 1 else DOUBLE_COLUMN
+    width = page_width(double=len(fields) > 1)
     place = _solid if kind == "surface" else _flat
     page = place(width, fields, columns, caption_height(caption, width), shared=shared)
     add_caption(page.figure, caption)

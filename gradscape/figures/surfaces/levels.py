@@ -17,7 +17,13 @@ _WIDE = 50.0
 
 
 def contour_levels(
-    values: Float[np.ndarray, "points"], low: float, high: float, *, logarithmic: bool, crowding: bool
+    values: Float[np.ndarray, "points"],
+    low: float,
+    high: float,
+    *,
+    logarithmic: bool,
+    crowding: bool,
+    most: int | None = None,
 ) -> Float[np.ndarray, "levels"]:
     """Round numbers from below `low` to above `high`.
 
@@ -27,7 +33,10 @@ def contour_levels(
         high: Highest drawn value.
         logarithmic: Whether the scale is logarithmic; levels then are positive.
         crowding: Whether levels may be spaced logarithmically on an even scale too, where the range is wide.
+        most: About how many are wanted between the two; as many as are usual if left out.
     """
+    if most is not None:
+        return _as_many(low, high, most, logarithmic=logarithmic)
     if (logarithmic or crowding) and len(values):
         bulk = float(np.quantile(values, 0.05))
         if logarithmic or (bulk > 0 and high / bulk >= _WIDE):
@@ -51,6 +60,15 @@ def level_texts(levels: Sequence[float]) -> list[str]:
         (digits for digits in range(1, 12) if np.allclose(rounded(digits), levels, rtol=1e-9, atol=small)), 12
     )
     return [short_number(number, 12) for number in rounded(digits)]
+
+
+def _as_many(low: float, high: float, count: int, *, logarithmic: bool) -> Float[np.ndarray, "levels"]:
+    """About so many levels: round numbers, or, where these are too coarse on a log scale, equal ratios."""
+    if not logarithmic:
+        return np.asarray(MaxNLocator(count, steps=ROUND_STEPS).tick_values(low, high))
+    exponents = np.linspace(np.log10(low), np.log10(high), count + 1)
+    rounded = np.unique([float(f"{10.0**exponent:.2g}") for exponent in exponents])
+    return rounded if len(rounded) == count + 1 else 10.0**exponents
 
 
 def _log_levels(values: Float[np.ndarray, "points"], low: float, high: float) -> Float[np.ndarray, "levels"]:

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption
-from gradscape.figures.style import CYCLE, SINGLE_COLUMN, SMALL, add_legend, check_choice, new_axes, new_figure, styled
+from gradscape.figures.style import CYCLE, SMALL, add_legend, check_choice, new_axes, new_figure, page_width, styled
 from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
 from gradscape.landscape import Line, Value
 from gradscape.landscape.field import value_label
@@ -90,7 +90,7 @@ def figure_line(
     names = result_names(lines, titles)
     measured = any(np.isfinite(line.error).any() for line in lines)
     heights = (3, 2) if measured else (3,)
-    figure = new_figure(SINGLE_COLUMN, 0.4 + 0.65 * sum(heights))
+    figure = new_figure(page_width(double=False), 0.4 + 0.65 * sum(heights))
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     add_legend(panels[0], _draw_lines(panels[0], lines, names, "loss", scale=scale))
     if measured:

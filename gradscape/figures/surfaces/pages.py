@@ -46,7 +46,7 @@ def figure_landscape(
         >>> axis = [-1.0, 0.0, 1.0]
         >>> surface = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis)
         >>> figure = figure_landscape(surface, kind="contour")
-        >>> float(figure.get_figwidth())  # inches: one column
+        >>> round(float(figure.get_figwidth()), 2)  # inches: one column
         3.35
     """
     field = to_field(surface, value)

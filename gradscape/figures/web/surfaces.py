@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 import plotly.io
 from plotly.subplots import make_subplots
 
+from gradscape.figures.look import current_look
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import several
 from gradscape.figures.surfaces.shading import Shading
@@ -34,6 +35,7 @@ __all__ = ["PLOTLY_CONFIG", "interactive_surface"]
 _SCALE_NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _PANEL_HEIGHT = 560
 _PLOT = "landscape"
+_EYE = (1.15, -1.45, 0.9)
 _MOST_COLUMNS = 3
 # Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
 PLOTLY_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerURL": ""}
@@ -167,8 +169,19 @@ def _scene(field: Field) -> dict[str, Any]:
         "yaxis": {"title": {"text": "beta"}},
         "aspectmode": "manual",
         "aspectratio": {"x": min(1, 1 / ratio), "y": min(1, ratio), "z": 0.7},
-        "camera": {"eye": {"x": 1.15, "y": -1.45, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.12}},
+        "camera": {"eye": dict(zip("xyz", _eye(), strict=True)), "center": {"x": 0, "y": 0, "z": -0.12}},
     }
+
+
+def _eye() -> tuple[float, float, float]:
+    """Where a surface is seen from, as far away as usual."""
+    camera = current_look().camera
+    if camera is None:
+        return _EYE
+    azimuth, elevation = np.radians(camera)
+    across = np.cos(elevation) * np.linalg.norm(_EYE)
+    height = np.sin(elevation) * np.linalg.norm(_EYE)
+    return float(across * np.cos(azimuth)), float(across * np.sin(azimuth)), float(height)
 
 
 def _look(shading: Shading, scenes: Sequence[str]) -> dict[str, Any]:
