@@ -58,7 +58,7 @@ class Look:
         width: Of the page: "single" (85 mm), "double" (178 mm), or millimeters.
         font: Family of all letters.
         style: A Matplotlib style file, whose settings take the place of the house's.
-        format: What pictures are written as: "pdf", "png" and "svg".
+        format: What pictures are written as, of "pdf", "png" and "svg"; the first two by default.
 
     Raises:
         ValueError: A name is unknown or a value impossible.
@@ -81,7 +81,7 @@ class Look:
     width: float | str | None = None
     font: str | None = None
     style: Path | None = None
-    format: tuple[str, ...] = ("pdf", "png")
+    format: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.cmap is not None and self.cmap not in mpl.colormaps:
@@ -94,14 +94,19 @@ class Look:
         _check_limits(self.zmin, self.zmax)
         _check_levels(self.levels)
         _check_width(self.width)
-        unknown = [one for one in self.format if one not in FORMATS]
-        if unknown or not self.format:
+        unknown = [one for one in self.formats if one not in FORMATS]
+        if unknown or not self.formats:
             raise ValueError(f"`format` must be of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}")
 
     @property
     def heading(self) -> str:
         """The title on one line."""
         return one_line(self.title)
+
+    @property
+    def formats(self) -> tuple[str, ...]:
+        """What pictures are written as."""
+        return ("pdf", "png") if self.format is None else self.format
 
     @property
     def page_width(self) -> float | None:

@@ -218,7 +218,7 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
     paths = []
     layout = figure.get_layout_engine()
     try:
-        for ending in current_look().format:
+        for ending in current_look().formats:
             path = Path(f"{os.fspath(stem)}.{ending}")
             with replacing(path) as partial:
                 figure.savefig(partial, format=ending, metadata=_METADATA[ending])

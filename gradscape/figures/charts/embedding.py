@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscape._names import one_line
+from gradscape._names import data_name, one_line
 from gradscape._provenance import Provenance
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.caption import add_caption, caption_height
@@ -164,7 +164,7 @@ def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | No
 def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
     """Caption: data, number of images and classes, then what all were made with, and what the figures mean."""
     first = embeddings[0]
-    data, split = (one_line(first.meta.get(key) or "") for key in ("data", "split"))
+    data, split = data_name(first.meta.get("data") or ""), one_line(first.meta.get("split") or "")
     classes = len(np.unique(first.labels))
     parts = [
         f"{data} ({split})" if data and split else data,

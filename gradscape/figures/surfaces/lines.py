@@ -11,6 +11,7 @@ from matplotlib.lines import Line2D
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption
+from gradscape.figures.look import current_look
 from gradscape.figures.style import CYCLE, SMALL, add_legend, check_choice, new_axes, new_figure, page_width, styled
 from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
 from gradscape.landscape import Line, Value
@@ -131,6 +132,11 @@ def _draw_lines(
             )
     if scale == "log":
         ax.set_yscale("log")
+    low, high = current_look().limits_of(value)
+    if low is not None and (scale != "log" or low > 0):
+        ax.set_ylim(bottom=low)
+    if high is not None:
+        ax.set_ylim(top=high)
     labels = {value_label(line.meta, value) for line in lines}
     percent = " (%)" if value == "error" else ""
     ax.set_ylabel((labels.pop() if len(labels) == 1 else value) + percent, parse_math=False)

@@ -11,8 +11,8 @@ from plotly.subplots import make_subplots
 
 from gradscape.figures.look import current_look
 from gradscape.figures.style import short_number
-from gradscape.figures.surfaces.fields import several
-from gradscape.figures.surfaces.shading import Shading
+from gradscape.figures.surfaces.fields import several, to_fields
+from gradscape.figures.surfaces.shading import Scale, Shading, shade
 from gradscape.figures.surfaces.wording import describe_fields, result_names
 from gradscape.figures.web.pages import render_page
 from gradscape.figures.web.panels import (
@@ -35,6 +35,7 @@ __all__ = ["PLOTLY_CONFIG", "interactive_surface"]
 _SCALE_NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _PANEL_HEIGHT = 560
 _PLOT = "landscape"
+_SWITCHED = ("loss", "error")  # which a page of surfaces has buttons for
 _EYE = (1.15, -1.45, 0.9)
 _MOST_COLUMNS = 3
 # Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
@@ -42,7 +43,11 @@ PLOTLY_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerUR
 
 
 def interactive_surface(
-    surfaces: Surface | Field | Sequence[Surface | Field], *, titles: Sequence[str] | None = None
+    surfaces: Surface | Field | Sequence[Surface | Field],
+    *,
+    titles: Sequence[str] | None = None,
+    value: str | None = None,
+    scale: Scale | None = None,
 ) -> str:
     """Make a page of 3-D surfaces with plotly inside, which works offline.
 
@@ -54,12 +59,15 @@ def interactive_surface(
     Args:
         surfaces: One surface or field or several, each with at least 2 alphas and 2 betas.
         titles: A name for each; by default its model's.
+        value: What is shown first, "loss" by default; of what is neither loss nor error the page has nothing else.
+        scale: How it is shown first: "raw", "minmax" or "log".
 
     Returns:
         The text of an HTML file. Names and provenance are shown as they are, never as markup.
 
     Raises:
-        ValueError: No surface, fewer than two alphas or betas, or titles of another number.
+        ValueError: No surface, fewer than two alphas or betas, titles of another number, or a value or scale that the
+            surfaces cannot be shown by.
 
     Example:
         >>> import torch
@@ -71,10 +79,11 @@ def interactive_surface(
         >>> page.startswith("<!DOCTYPE html>")
         True
     """
-    panels = make_panels(several(surfaces))
+    drawables = several(surfaces)
+    panels = make_panels(drawables if value in (None, *_SWITCHED) else to_fields(drawables, value))
     firsts = [panel[0] for panel in panels]
     names = result_names(firsts, titles)
-    views = shade_views(panels)
+    views = _first_of(shade_views(panels), panels, value, scale)
     for first in firsts:
         if min(len(first.alphas), len(first.betas)) < 2:
             raise ValueError(
@@ -94,7 +103,22 @@ def interactive_surface(
         config=PLOTLY_CONFIG,
         post_script=render_page("surface.js", plot_id=_PLOT, most_columns=_MOST_COLUMNS),
     )
-    return render_page("surface.html", title=", ".join(names), plot=plot, caption=caption)
+    heading = current_look().heading
+    return render_page("surface.html", title=heading or ", ".join(names), heading=heading, plot=plot, caption=caption)
+
+
+def _first_of(
+    views: dict[View, Shading], panels: Sequence[Panel], value: str | None, scale: Scale | None
+) -> dict[View, Shading]:
+    """Views with the wanted one in front."""
+    first, usual = next(iter(views))
+    wanted = (first if value is None else value, usual if scale is None else scale)
+    if wanted not in views:  # which is why, in words
+        name, how = wanted
+        fields = [next((field for field in panel if field.name == name), panel[0]) for panel in panels]
+        shade(fields, how)
+        raise ValueError(f"the page cannot show {name} on the scale {how}: not all surfaces have it")
+    return {wanted: views[wanted], **views}
 
 
 def _figure(panels: Sequence[Panel], names: Sequence[str], views: dict[View, Shading], stride: int) -> go.Figure:
