@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from matplotlib.font_manager import findSystemFonts, fontManager
 from gradscape._files import check_readable
 from gradscape._names import error_line, one_line, unknown_name
 
-__all__ = ["FORMATS", "WIDTHS", "Format", "Look", "current_look", "drawn_as"]
+__all__ = ["ANY_PICTURE", "FORMATS", "WIDTHS", "Format", "Look", "current_look", "drawn_as"]
 
 Format = Literal["pdf", "png", "svg"]
 
@@ -25,6 +25,9 @@ FORMATS: tuple[Format, ...] = get_args(Format)
 
 WIDTHS = {"single": 85.0, "double": 178.0}
 """Widths of a paper's figures by name, in millimeters: one column, and both."""
+
+ANY_PICTURE = frozenset({"caption", "title", "width", "font", "style", "format"})
+"""What of a `Look` changes something of every picture; the rest depends on what is drawn."""
 
 _NARROWEST, _WIDEST = 40.0, 500.0  # mm
 _MOST_LEVELS = 100
@@ -99,6 +102,12 @@ class Look:
             raise ValueError(f"`format` must be of {', '.join(FORMATS)}, got {', '.join(unknown) or 'none'}")
 
     @property
+    def given(self) -> list[str]:
+        """Names of what is chosen."""
+        named = [field for field in fields(self) if field.name != "limited"]
+        return [field.name for field in named if getattr(self, field.name) != field.default]
+
+    @property
     def heading(self) -> str:
         """The title on one line."""
         return one_line(self.title)
@@ -151,7 +160,7 @@ def drawn_as(look: Look) -> Iterator[None]:
 def _check_camera(camera: tuple[float, float] | None) -> None:
     if camera is None:
         return
-    if len(camera) != 2 or not all(map(math.isfinite, camera)) or not -90 <= camera[1] <= 90:
+    if not all(map(math.isfinite, camera)) or not -90 <= camera[1] <= 90:
         raise ValueError(
             "`camera` must be azimuth and elevation in degrees, the elevation from -90 to 90, such as -55,32; "
             f"got {','.join(f'{angle:g}' for angle in camera)}"
@@ -209,10 +218,11 @@ def _settings_in(file: Path) -> dict[str, Any]:
     """What a style file sets of how pictures look, as `matplotlib.style` takes it."""
     check_readable(file, "style file")
     try:
+        file.read_text(encoding="utf-8")  # of what is no text Matplotlib would speak itself
         found = mpl.rc_params_from_file(file, fail_on_error=True, use_default_template=False)
     except (ValueError, TypeError, OSError) as problem:
         raise ValueError(f"`style` {file} is no Matplotlib style file: {error_line(problem)}") from problem
-    settings = {name: value for name, value in found.items() if not name.startswith(_OF_WINDOWS)}
+    settings: dict[str, Any] = {name: value for name, value in found.items() if not name.startswith(_OF_WINDOWS)}
     if not settings:
         raise ValueError(f"`style` {file} sets nothing of how pictures look: give a file such as paper.mplstyle")
     return settings

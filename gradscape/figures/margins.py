@@ -25,7 +25,7 @@ def broken_lines(text: str, size: float, width: float) -> list[str]:
         size: Of its letters, points.
         width: Of the page, inches.
     """
-    font = FontProperties(size=size)  # type: ignore[arg-type]
+    font = FontProperties(size=size)
     lines = [""]
     unbroken = one_line(text).replace(" %", "\N{NO-BREAK SPACE}%").replace(" ·", "\N{NO-BREAK SPACE}·")
     for word in unbroken.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").split(" "):

@@ -1,11 +1,11 @@
 """A picture of stored surfaces or lines as a person asks for it: what it is, where it goes, and what it cannot have."""
 
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from gradscape.figures.look import FORMATS, Look, current_look, drawn_as
+from gradscape.figures.look import ANY_PICTURE, FORMATS, Look, current_look, drawn_as
 from gradscape.landscape import Line, Surface
 from gradscape.studies.drawing import draw_difference, draw_one
 
@@ -13,8 +13,7 @@ __all__ = ["MEANINGS", "draw_stored"]
 
 _PAGE = "interactive"
 _LINE = "line"
-_ANY = frozenset({"caption", "title", "width", "font", "style", "format"})
-_COLORED = _ANY | {"cmap", "zmin", "zmax"}
+_COLORED = ANY_PICTURE | {"cmap", "zmin", "zmax"}
 
 MEANINGS: dict[str, frozenset[str]] = {
     "contour": _COLORED | {"levels"},
@@ -22,7 +21,7 @@ MEANINGS: dict[str, frozenset[str]] = {
     "heat": _COLORED,
     "surface": _COLORED | {"camera"},
     _PAGE: frozenset({"title", "cmap", "zmin", "zmax", "camera"}),
-    _LINE: _ANY | {"zmin", "zmax"},
+    _LINE: ANY_PICTURE | {"zmin", "zmax"},
 }
 """What of a `Look` means something for each kind of picture."""
 
@@ -86,6 +85,10 @@ def _kind(kind: str | None, output: Path | None) -> str:
     return kind
 
 
+def _called(drawn: str) -> str:
+    return {_PAGE: "an interactive page", _LINE: "a line"}.get(drawn, f"`--kind {drawn}`")
+
+
 def _check_line(kind: str | None, value: str | None, scale: str | None) -> None:
     for option, given in (("kind", kind), ("value", value)):
         if given is not None:
@@ -98,13 +101,9 @@ def _check_line(kind: str | None, value: str | None, scale: str | None) -> None:
 
 def _check_meaning(drawn: str, look: Look, scale: str | None) -> None:
     """Refuse what would change nothing."""
-    plain = Look()
-    for name in (field.name for field in fields(look)):
-        if name == "limited" or getattr(look, name) == getattr(plain, name) or name in MEANINGS[drawn]:
-            continue
+    for name in (name for name in look.given if name not in MEANINGS[drawn]):
         where = ", ".join(kind for kind, meant in MEANINGS.items() if name in meant)
-        what = "an interactive page" if drawn == _PAGE else "a line" if drawn == _LINE else f"`--kind {drawn}`"
-        raise ValueError(f"`--{name}` changes nothing of {what}, only of {where}: leave it out")
+        raise ValueError(f"`--{name}` changes nothing of {_called(drawn)}, only of {where}: leave it out")
     limited = [name for name in ("zmin", "zmax") if getattr(look, name) is not None]
     limited += ["levels"] if isinstance(look.levels, tuple) else []
     if limited and scale in _SCALED:
@@ -125,8 +124,7 @@ def _target(output: Path | None, drawn: str, look: Look) -> tuple[Path | None, L
     stem, ending = output.with_suffix(""), suffix[1:]
     if (drawn == _PAGE) != (ending == "html") or suffix in _OTHER_PICTURES:
         takes = "html" if drawn == _PAGE else ", ".join(FORMATS[:-1]) + f" or {FORMATS[-1]}"
-        what = "an interactive page" if drawn == _PAGE else "a line" if drawn == _LINE else f"`--kind {drawn}`"
-        raise ValueError(f"`--output` must end in {takes} for {what}, got {output}")
+        raise ValueError(f"`--output` must end in {takes} for {_called(drawn)}, got {output}")
     if drawn == _PAGE:
         return stem, look
     if look.format not in (None, (ending,)):

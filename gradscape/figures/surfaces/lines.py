@@ -132,16 +132,21 @@ def _draw_lines(
             )
     if scale == "log":
         ax.set_yscale("log")
-    low, high = current_look().limits_of(value)
-    if low is not None and (scale != "log" or low > 0):
-        ax.set_ylim(bottom=low)
-    if high is not None:
-        ax.set_ylim(top=high)
+    _limit(ax, value)
     labels = {value_label(line.meta, value) for line in lines}
     percent = " (%)" if value == "error" else ""
     ax.set_ylabel((labels.pop() if len(labels) == 1 else value) + percent, parse_math=False)
     ax.margins(x=0.02)
     return [*(handles if len(lines) > 1 else []), *(_exceptions(lines) if value == "loss" else [])]
+
+
+def _limit(ax: Axes, value: Value) -> None:
+    """Draw no further than was chosen."""
+    low, high = current_look().limits_of(value)
+    if low is not None and (ax.get_yscale() != "log" or low > 0):  # to 0 no logarithm reaches
+        ax.set_ylim(bottom=low)
+    if high is not None:
+        ax.set_ylim(top=high)
 
 
 def _unsure(line: Line) -> np.ndarray:

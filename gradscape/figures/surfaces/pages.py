@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from gradscape.figures.style import styled
 from gradscape.figures.surfaces.fields import several, to_field, to_fields
-from gradscape.figures.surfaces.layout import DrawingKind, lay_out
+from gradscape.figures.surfaces.layout import DrawingKind, fitting_columns, lay_out
 from gradscape.figures.surfaces.maps import add_colorbar, draw_contour, draw_filled, draw_heat
 from gradscape.figures.surfaces.relief import draw_relief
 from gradscape.figures.surfaces.shading import Scale, shade
@@ -90,7 +90,7 @@ def figure_scaled(
         raise ValueError(f'`scale` must be "minmax" or "minmax-column", got {scale!r}: the original stands beside it')
     shadings = [shade(rows, "raw"), shade(rows, scale)]
     twice = [field for field in rows for _ in range(2)]
-    page = lay_out(kind, twice, describe_fields(rows, names), columns=2, shared=False)
+    page = lay_out(kind, twice, describe_fields(rows, names), columns=fitting_columns(kind, 2), shared=False)
     for number, (ax, bar) in enumerate(zip(page.panels, page.bars, strict=True)):
         row, column = divmod(number, 2)
         mappable = _DRAW[kind](ax, rows[row], shadings[column])
@@ -138,7 +138,7 @@ def figure_comparison(
     fields = to_fields(surfaces, value)
     names = result_names(fields, titles)
     shading = shade(fields, scale)
-    columns = 2 if len(fields) == 4 else min(len(fields), _MOST_COLUMNS)
+    columns = fitting_columns(kind, 2 if len(fields) == 4 else min(len(fields), _MOST_COLUMNS))
     page = lay_out(kind, fields, describe_fields(fields, names), columns=columns, shared=True)
     for ax, field, name in zip(page.panels, fields, names, strict=True):
         mappable = _DRAW[kind](ax, field, shading)

@@ -112,7 +112,7 @@ def _first_of(
 ) -> dict[View, Shading]:
     """Views with the wanted one in front."""
     first, usual = next(iter(views))
-    wanted = (first if value is None else value, usual if scale is None else scale)
+    wanted = (value if value in _SWITCHED else first, usual if scale is None else scale)
     if wanted not in views:  # which is why, in words
         name, how = wanted
         fields = [next((field for field in panel if field.name == name), panel[0]) for panel in panels]
