@@ -3,6 +3,7 @@
 from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.textpath import text_to_path
 
 from gradscape._names import one_line
@@ -44,19 +45,21 @@ def grow_page(figure: Figure, *, above: float = 0.0, below: float = 0.0) -> None
     Args:
         figure: The page.
         above: Inches.
-        below: Inches.
+        below: Inches; a layout engine fills them, as it fills what a lower edge leaves free.
     """
     width, height = (float(side) for side in figure.get_size_inches())
     taller = height + above + below
     places = {ax: ax.get_position(original=True) for ax in figure.axes}
     figure.set_size_inches(width, taller)
-    if figure.get_layout_engine() is not None:  # which places everything anew
-        return
-    for ax, place in places.items():
-        bottom = (place.y0 * height + below) / taller
-        ax.set_position((place.x0, bottom, place.width, place.height * height / taller))
     for text in figure.texts:
         text.set_y((text.get_position()[1] * height + below) / taller)
+    engine = figure.get_layout_engine()
+    if engine is None:
+        for ax, place in places.items():
+            bottom = (place.y0 * height + below) / taller
+            ax.set_position((place.x0, bottom, place.width, place.height * height / taller))
+    elif isinstance(engine, ConstrainedLayoutEngine):
+        _keep_free(figure, engine, (1 - engine.get()["rect"][3]) * height + above)
 
 
 def add_title(figure: Figure, text: str) -> None:
@@ -64,9 +67,15 @@ def add_title(figure: Figure, text: str) -> None:
     size = FontProperties(size=rcParams["axes.titlesize"]).get_size_in_points() + 1
     width = float(figure.get_figwidth())
     lines = broken_lines(text, size, width)
-    room = _EDGE + len(lines) * _LINE * size / 72
-    grow_page(figure, above=room)
-    look = {"va": "top", "fontsize": size, "parse_math": False}
-    if figure.get_layout_engine() is None:  # which would place it; else it stands at a share of the page's height
-        look["y"] = 1 - _EDGE / float(figure.get_figheight())
-    figure.suptitle("\n".join(lines), **look)
+    grow_page(figure, above=_EDGE + len(lines) * _LINE * size / 72)
+    top = 1 - _EDGE / float(figure.get_figheight())
+    title = figure.suptitle("\n".join(lines), y=top, va="top", fontsize=size, parse_math=False)
+    title.set_in_layout(False)  # its room is kept free, also by legends that stand outside of axes
+
+
+def _keep_free(figure: Figure, engine: ConstrainedLayoutEngine, inches: float) -> None:
+    """Let a layout engine, and legends outside of all axes, leave the upper edge alone."""
+    lower = 1 - inches / float(figure.get_figheight())
+    engine.set(rect=(0, 0, 1, lower))
+    for legend in figure.legends:
+        legend.set_bbox_to_anchor((0, 0, 1, lower), transform=figure.transSubfigure)

@@ -84,8 +84,8 @@ def make_figure(
         What was written.
 
     Raises:
-        ValueError: There is no such figure, it takes other things, or what was chosen (`Look`) changes nothing of it; of
-            what is missing the message has the command that makes it.
+        ValueError: There is no such figure, it takes other things, or what was chosen (`Look`) changes nothing of it;
+            of what is missing the message has the command that makes it.
         FileNotFoundError: A checkpoint, surface, run folder, picture or data set is not there.
     """
     figure = find_figure(name)
