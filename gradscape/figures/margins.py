@@ -59,7 +59,10 @@ def grow_page(figure: Figure, *, above: float = 0.0, below: float = 0.0) -> None
             bottom = (place.y0 * height + below) / taller
             ax.set_position((place.x0, bottom, place.width, place.height * height / taller))
     elif isinstance(engine, ConstrainedLayoutEngine):
-        _keep_free(figure, engine, (1 - engine.get()["rect"][3]) * height + above)
+        free = (1 - engine.get()["rect"][3]) * height + above
+        engine.set(rect=(0, 0, 1, 1 - free / taller))
+        for legend in figure.legends:  # which stand outside of all axes, at a distance from the page's edge
+            legend.borderaxespad += 72 * above / legend.prop.get_size_in_points()
 
 
 def add_title(figure: Figure, text: str) -> None:
@@ -71,11 +74,3 @@ def add_title(figure: Figure, text: str) -> None:
     top = 1 - _EDGE / float(figure.get_figheight())
     title = figure.suptitle("\n".join(lines), y=top, va="top", fontsize=size, parse_math=False)
     title.set_in_layout(False)  # its room is kept free, also by legends that stand outside of axes
-
-
-def _keep_free(figure: Figure, engine: ConstrainedLayoutEngine, inches: float) -> None:
-    """Let a layout engine, and legends outside of all axes, leave the upper edge alone."""
-    lower = 1 - inches / float(figure.get_figheight())
-    engine.set(rect=(0, 0, 1, lower))
-    for legend in figure.legends:
-        legend.set_bbox_to_anchor((0, 0, 1, lower), transform=figure.transSubfigure)
