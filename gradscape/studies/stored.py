@@ -13,6 +13,7 @@ __all__ = ["MEANINGS", "draw_stored"]
 
 _PAGE = "interactive"
 _LINE = "line"
+_DIFFERENCE = "loss_difference"  # the field that a difference of surfaces gives
 _COLORED = ANY_PICTURE | {"cmap", "zmin", "zmax"}
 
 MEANINGS: dict[str, frozenset[str]] = {
@@ -71,10 +72,17 @@ def draw_stored(
         stem = files[0].with_name("_".join((files[0].stem, *map(str, parts))))
     _check_meaning(drawn, look, scale)
     asked: dict[str, Any] = {"kind": drawn, **({"scale": scale} if scale else {})}
-    with drawn_as(replace(look, limited=shown)):
+    with drawn_as(replace(look, limited=_field_name(results[0], value, difference=difference))):
         if difference:
             return draw_difference(results, files, stem, **asked)
         return draw_one(results, files, stem, value=value, **asked)
+
+
+def _field_name(result: Surface | Line, value: str | None, *, difference: bool) -> str:
+    """What the drawn values are called by those who draw them."""
+    if difference:
+        return _DIFFERENCE
+    return "loss" if isinstance(result, Line) or value is None else result.field(value).name
 
 
 def _kind(kind: str | None, output: Path | None) -> str:
