@@ -101,7 +101,7 @@ def _signature(command: Callable[..., None], names: Sequence[str], styles: Seque
 def _make_look(chosen: dict[str, Any]) -> "Look":
     from gradscape.figures.look import Look
 
-    given = {name: value for name, value in chosen.items() if value not in (None, False)}
+    given = {name: value for name, value in chosen.items() if value is not None and value is not False}
     for name, read in (("camera", _camera), ("levels", _levels), ("width", _width), ("format", _formats)):
         if name in given:
             given[name] = read(given[name])

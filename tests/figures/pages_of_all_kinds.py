@@ -102,7 +102,7 @@ def _training() -> Figure:
 
 def _line() -> Figure:
     alphas = np.linspace(-1, 1, 9)
-    return figure_line(make_line(0.5 + alphas**2, 0.2 + 0.1 * alphas**2, alphas, data=DATA))
+    return figure_line(make_line(2 + alphas**2, 0.2 + 0.1 * alphas**2, alphas, data=DATA))
 
 
 PAGES: dict[str, Callable[[], Figure]] = {

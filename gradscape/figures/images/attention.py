@@ -112,7 +112,7 @@ def figure_attention(
         columns,
         _attention_caption(title, rows, columns - 1),
         proportion=image.shape[1] / image.shape[2],
-        lines_above=2 if columns > 5 else 1,
+        lines_above=2 if page_width(double=columns > 3) / columns < 1.2 else 1,
         left=0.44,
         right=0.5,
         wide=columns > 3,

@@ -147,6 +147,11 @@ def _limit(ax: Axes, value: Value) -> None:
         ax.set_ylim(bottom=low)
     if high is not None:
         ax.set_ylim(top=high)
+    bottom, top = ax.get_ylim()
+    if not bottom < top:
+        raise ValueError(
+            f"`--zmin` and `--zmax` must leave something to draw, got {bottom:g} to {top:g} for the {value}"
+        )
 
 
 def _unsure(line: Line) -> np.ndarray:
