@@ -15,6 +15,7 @@ __all__ = [
     "Option",
     "Scalar",
     "class_label",
+    "data_name",
     "error_line",
     "is_function_name",
     "load_function",
@@ -34,6 +35,7 @@ Option = Scalar | list[Scalar]
 _LONGEST_ERROR = 200
 _LONGEST_PARTS = 32
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some of its messages in bold
+_LYING = ("folder", "npz", "coco", "voc")  # kinds of data sets that are named by a path
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
@@ -88,6 +90,19 @@ def parse_options(text: str) -> dict[str, Option]:
 def one_line(text: object) -> str:
     """Return text without line breaks or other runs of white space."""
     return " ".join(str(text).split())
+
+
+def data_name(name: object) -> str:
+    """Return what a data set is called without where it lies: of `folder:/home/me/birds` that is birds.
+
+    Args:
+        name: As `load_split` takes it.
+    """
+    kind, _, place = one_line(name).partition(":")
+    if kind not in _LYING or not place:
+        return one_line(name)
+    last = re.split(r"[/\\]", place.rstrip("/\\"))[-1]
+    return (last.removesuffix(".npz") if kind == "npz" else last) or kind
 
 
 def error_line(error: BaseException) -> str:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from gradscape._names import (
     class_label,
+    data_name,
     error_line,
     is_function_name,
     numbered,
@@ -16,6 +17,23 @@ from gradscape._names import (
     telling_parts,
     unknown_name,
 )
+
+
+@pytest.mark.parametrize(
+    ("name", "called"),
+    [
+        ("folder:/home/me/garden birds/", "garden birds"),
+        ("npz:../data/set.v2.npz", "set.v2"),
+        ("folder:C:\\Users\\me\\birds", "birds"),
+        ("folder:birds", "birds"),
+        ("folder:/", "folder"),
+        ("cifar10", "cifar10"),
+        ("noise:12", "noise:12"),
+        ("package.module:function", "package.module:function"),
+    ],
+)
+def test_a_data_set_is_called_without_where_it_lies(name: str, called: str) -> None:
+    assert data_name(name) == called
 
 
 def test_options_read_as_booleans_numbers_lists_and_text() -> None:

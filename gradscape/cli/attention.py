@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import image_paths, options
+from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import say_table, say_written, tuned_process, waiting
 
 __all__ = ["attention"]
 
 
+@look_options.with_look(*look_options.MAP)
 def attention(
     paths: image_paths.Paths,
     *,

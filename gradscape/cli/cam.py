@@ -4,12 +4,13 @@ from typing import Annotated, Literal
 
 import typer
 
-from gradscape.cli import image_paths, options
+from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import say_table, say_written, tuned_process, waiting
 
 __all__ = ["cam"]
 
 
+@look_options.with_look(*look_options.MAP, styles=("overlay", "heatmap", "masked"))
 def cam(
     paths: image_paths.Paths,
     *,
@@ -24,9 +25,7 @@ def cam(
     class_index: Annotated[
         str | None, typer.Option("--class", help="Number or name of the class; by default the predicted one.")
     ] = None,
-    style: Annotated[
-        Literal["overlay", "heatmap", "masked"], typer.Option(help="Over the image, alone, or image times map.")
-    ] = "overlay",
+    style: Literal["overlay", "heatmap", "masked"] = "overlay",
     scale: Annotated[
         Literal["image", "shared"], typer.Option(help="Each map from 0 to 1, or all of a method on one scale.")
     ] = "image",

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import options
+from gradscape.cli import look_options, options
 from gradscape.cli.console import say, say_table, say_written, waiting
 
 __all__ = ["compare"]
 
 
+@look_options.with_look(*look_options.PAGE)
 def compare(
     paths: Annotated[
         list[Path],

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import image_paths, options
+from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import progress_bar, say_table, say_written, tuned_process, waiting
 
 __all__ = ["figure"]
 
 
+@look_options.with_look("camera", "zmin", "zmax", *look_options.MAP)
 def figure(
     name: Annotated[str | None, typer.Argument(metavar="[PAPER:NUMBER]", help="Such as upanets:7.")] = None,
     paths: Annotated[

@@ -5,12 +5,13 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import image_paths, options
+from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import say, say_written, tuned_process, waiting
 
 __all__ = ["fusion"]
 
 
+@look_options.with_look(*look_options.MAP)
 def fusion(
     paths: image_paths.Paths,
     *,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gradscape.cli import options
+from gradscape.cli import look_options, options
 from gradscape.cli.console import (
     moment_after_start,
     progress_bar,
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["landscape"]
 
 
+@look_options.with_look(*look_options.SURFACE)
 def landscape(
     checkpoints: options.Checkpoints,
     *,

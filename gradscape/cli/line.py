@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gradscape.cli import options
+from gradscape.cli import look_options, options
 from gradscape.cli.console import progress_bar, say_precision, say_written, tuned_process
 from gradscape.cli.grids import parse_line_grid
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["line"]
 
 
+@look_options.with_look("zmin", "zmax", *look_options.PAGE)
 def line(
     checkpoint: options.Checkpoint,
     other: Annotated[

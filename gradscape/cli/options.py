@@ -43,7 +43,19 @@ SplitName = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Take a class-balanced, seeded subset of so many images.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
-Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.")]
+
+
+def _no_picture(output: Path) -> Path:
+    """Refuse the name of a picture for a folder."""
+    if output.suffix.lower() in (".html", ".jpg", ".pdf", ".png", ".svg") and not output.is_dir():
+        raise ValueError(
+            f"`--output` is a folder, in which pictures have names of their own, got {output}; formats are chosen by "
+            "`--format`, and `gradscape plot` draws one picture by name"
+        )
+    return output
+
+
+Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", callback=_no_picture)]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
 Loss = Annotated[
     str,

@@ -5,48 +5,52 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import options
+from gradscape.cli import look_options, options
 from gradscape.cli.console import say_written
 
 __all__ = ["plot"]
 
 
+@look_options.with_look(*look_options.SURFACE)
 def plot(
     files: Annotated[
         list[Path], typer.Argument(metavar="SURFACE.h5...", help="Surfaces or lines; also goldstein's files.")
     ],
     *,
     kind: Annotated[
-        str, typer.Option(help="contour, filled, heat, surface or interactive; of surfaces only.")
-    ] = "filled",
-    value: Annotated[str, typer.Option(help="loss, error, stderr, count or nonfinite.")] = "loss",
+        str | None,
+        typer.Option(help="contour, filled (the default), heat, surface or interactive; of surfaces only."),
+    ] = None,
+    value: Annotated[
+        str | None, typer.Option(help="loss (the default), error, stderr, count or nonfinite; of surfaces only.")
+    ] = None,
     scale: Annotated[
-        str,
-        typer.Option(help="raw, log, minmax or minmax-column; auto is log where values exceed two decades, or raw."),
-    ] = "auto",
+        str | None,
+        typer.Option(
+            help="raw, log, minmax or minmax-column, of a page the one shown first; by itself log where values exceed "
+            "two decades, else raw."
+        ),
+    ] = None,
     smooth: Annotated[
         bool, typer.Option("--smooth", help="With --kind surface: interpolate a finer relief between the points.")
     ] = False,
     difference: Annotated[
         bool, typer.Option("--difference", help="Draw the first surface's loss minus the second's, image by image.")
     ] = False,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Path of the picture without ending.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="The picture: x.pdf, x.png, x.svg or x.html; x is written as x.pdf and x.png."
+        ),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Draw stored surfaces: one, or several side by side on one scale. Neither model nor data is needed."""
     from gradscape.landscape import load_landscape
-    from gradscape.studies.drawing import draw_difference, draw_one
+    from gradscape.studies.stored import draw_stored
 
     results = [load_landscape(file) for file in files]
-    if difference and value != "loss":
-        raise ValueError(f"`--difference` is one of losses: leave out `--value {value}`")
-    if difference and smooth:
-        raise ValueError("`--difference` is drawn as it was evaluated: leave out `--smooth`")
-    shown = "difference" if difference else value
-    stem = output or files[0].with_name(f"{files[0].stem}_{shown}_{kind}" + ("" if scale == "auto" else f"_{scale}"))
-    if difference:
-        written = draw_difference(results, files, stem, kind=kind, scale=scale)
-    else:
-        written = draw_one(results, files, stem, kind=kind, value=value, scale=scale, smoothed=smooth)
+    asked = {"kind": kind, "value": value, "scale": scale}
+    written = draw_stored(results, files, output, **asked, difference=difference, smoothed=smooth)
     if not quiet:
         say_written(written)

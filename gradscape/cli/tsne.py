@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli import options
+from gradscape.cli import look_options, options
 from gradscape.cli.console import say, say_written, tuned_process, waiting
 
 __all__ = ["tsne"]
 
 
+@look_options.with_look(*look_options.PAGE)
 def tsne(
     checkpoints: options.Checkpoints,
     *,

@@ -15,6 +15,7 @@ from .images.attention import (
 )
 from .images.fusion import figure_features, figure_fusion, plot_features
 from .images.heatmaps import figure_heatmaps, plot_heatmap
+from .look import Look, drawn_as
 from .style import Figure, save_figure
 from .surfaces.lines import figure_line, plot_line
 from .surfaces.maps import plot_contour, plot_filled, plot_heat
@@ -28,6 +29,8 @@ from .web.surfaces import interactive_surface
 __all__ = [
     "Bubble",
     "Figure",
+    "Look",
+    "drawn_as",
     "figure_attention",
     "figure_batch_sizes",
     "figure_batch_weights",

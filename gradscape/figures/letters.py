@@ -1,4 +1,4 @@
-"""Letters of any script: those that the house's font lacks come from another installed font, or are missing aloud."""
+"""Letters of any script: those that a text's font lacks come from another installed font, or are missing aloud."""
 
 import logging
 from collections.abc import Iterable
@@ -27,11 +27,12 @@ def make_legible(drawn: Artist) -> None:
     """
     for text in drawn.findobj(Text):
         assert isinstance(text, Text)
-        lacking = {letter for letter in text.get_text() if letter.isprintable()} - _letters(FONT)
-        if not lacking or FONT not in text.get_fontfamily():
+        own = text.get_fontfamily()
+        lacking = {letter for letter in text.get_text() if letter.isprintable()}.difference(*map(_letters, own))
+        if not lacking:
             continue
         families, missing = _others("".join(sorted(lacking)))
-        text.set_fontfamily([FONT, *families])
+        text.set_fontfamily([*own, *families])
         if missing:
             _say_missing(missing)
             text.set_text("".join(_NO_LETTER if letter in missing else letter for letter in text.get_text()))
@@ -39,7 +40,7 @@ def make_legible(drawn: Artist) -> None:
 
 @cache
 def _letters(family: str) -> frozenset[str]:
-    return _letters_of(findfont(FontProperties(family=family)))
+    return _letters_of(findfont(FontProperties(family=[family])))
 
 
 @cache
@@ -64,10 +65,10 @@ def _others(lacking: str) -> tuple[tuple[str, ...], str]:
 
 
 def _candidates() -> Iterable[tuple[str, str]]:
-    """Upright fonts of ordinary weight, each family once."""
+    """Upright fonts of ordinary weight, each family once, the house's own first."""
     regular = [one for one in fontManager.ttflist if one.style == "normal" and one.weight in (400, "normal", "regular")]
-    files = {one.name: one.fname for one in regular if not one.name.startswith(_NO_FONTS) and one.name != FONT}
-    return sorted(files.items())
+    files = {one.name: one.fname for one in regular if not one.name.startswith(_NO_FONTS)}
+    return sorted(files.items(), key=lambda file: (file[0] != FONT, file))
 
 
 @cache

@@ -16,7 +16,10 @@ from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
 from gradscape._files import replacing
+from gradscape._names import one_line
 from gradscape.figures.letters import FONT, make_legible
+from gradscape.figures.look import WIDTHS, current_look
+from gradscape.figures.margins import add_title
 
 __all__ = [
     "CYCLE",
@@ -32,18 +35,20 @@ __all__ = [
     "check_choice",
     "colormap",
     "line_colormap",
+    "map_colors",
     "new_axes",
     "new_figure",
+    "page_width",
     "picture_bytes",
     "save_figure",
     "short_number",
     "styled",
 ]
 
-SINGLE_COLUMN = 3.35
+SINGLE_COLUMN = WIDTHS["single"] / 25.4
 """Width of a figure in one column of a paper, inches."""
 
-DOUBLE_COLUMN = 6.9
+DOUBLE_COLUMN = WIDTHS["double"] / 25.4
 """Width of a figure across both columns, inches."""
 
 CYCLE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -54,7 +59,8 @@ LINE_STYLES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (6, 1.5)), (0, (4, 1.2
 
 GAP_COLOR = "#ececec"
 GAP_HATCH_COLOR = "#9a9a9a"
-SMALL = 6.5
+SMALL = 7.0
+"""Size of the smallest letters in points: journals want no smaller ones."""
 
 _Given = ParamSpec("_Given")
 _Drawn = TypeVar("_Drawn")
@@ -90,10 +96,18 @@ _RC: dict[Any, Any] = {
     "figure.dpi": 150,
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
-    "savefig.bbox": "standard",
     "savefig.dpi": 300,
     "pdf.fonttype": 42,
     "pdf.compression": 9,
+    "svg.hashsalt": "gradscape",
+}
+# Whatever a style file says: a page is as wide as was asked for.
+_FIXED: dict[Any, Any] = {"savefig.bbox": "standard"}
+# Neither file holds a date, so that the same numbers give the same bytes, and none says who made it where.
+_METADATA = {
+    "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},
+    "png": {"Software": "gradscape"},
+    "svg": {"Creator": "gradscape", "Date": None},
 }
 
 
@@ -102,7 +116,7 @@ class _Styled:
     """The house style, inside of a block or of a function that draws."""
 
     def __enter__(self) -> None:
-        self._settings = mpl.rc_context(_RC)
+        self._settings = mpl.rc_context(_settings())
         self._settings.__enter__()
 
     def __exit__(self, *raised: Any) -> None:
@@ -111,8 +125,10 @@ class _Styled:
     def __call__(self, function: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
         @wraps(function)
         def draw(*args: _Given.args, **kwargs: _Given.kwargs) -> _Drawn:
-            with mpl.rc_context(_RC):
+            with mpl.rc_context(_settings()):
                 drawn = function(*args, **kwargs)
+                if isinstance(drawn, Figure) and current_look().heading and not drawn.get_suptitle():
+                    add_title(drawn, current_look().heading)
                 if isinstance(drawn, Figure | Axes):
                     make_legible(drawn)
                 return drawn
@@ -123,9 +139,20 @@ class _Styled:
 def styled() -> _Styled:
     """The house style for what is drawn inside, as a block or a decorator; the user's own settings come back after.
 
-    Of a function that returns what it has drawn, letters that the house's font lacks are taken from another font.
+    A page that a function returns gets the title that was chosen for it (`Look`), and letters that the font lacks
+    from another font.
     """
     return _Styled()
+
+
+def _settings() -> dict[Any, Any]:
+    """The house style with what was chosen instead."""
+    return {**_RC, **current_look().settings, **_FIXED}
+
+
+def page_width(*, double: bool) -> float:
+    """Width of a page in inches: the one that was chosen (`Look`), else that of both columns of a paper or of one."""
+    return current_look().page_width or (DOUBLE_COLUMN if double else SINGLE_COLUMN)
 
 
 def colormap(value: str, *, signed: bool = False) -> Colormap:
@@ -137,7 +164,13 @@ def colormap(value: str, *, signed: bool = False) -> Colormap:
 
     Source: Moreland, "Diverging Color Maps for Scientific Visualization", 2009, for signed values.
     """
-    return mpl.colormaps[_SIGNED_COLORMAP if signed else _COLORMAPS.get(value, _ANY_COLORMAP)]
+    return map_colors(_SIGNED_COLORMAP if signed else _COLORMAPS.get(value, _ANY_COLORMAP))
+
+
+def map_colors(usual: str) -> Colormap:
+    """The color map that was chosen (`Look`), by itself or in a style file, else the usual one of this name."""
+    look = current_look()
+    return mpl.colormaps[look.cmap or look.settings.get("image.cmap", usual)]
 
 
 def line_colormap(value: str, *, signed: bool = False) -> Colormap:
@@ -146,7 +179,8 @@ def line_colormap(value: str, *, signed: bool = False) -> Colormap:
     if signed:
         colors = [tuple(0.7 * part for part in full(step / 255)[:3]) for step in range(256)]
     else:
-        colors = [full(step / 255 * 0.82) for step in range(256)]
+        first = 0.18 if sum(full(0.0)[:3]) > sum(full(1.0)[:3]) else 0.0
+        colors = [full(first + step / 255 * 0.82) for step in range(256)]
     return ListedColormap(colors, name=f"{full.name}-dark")
 
 
@@ -163,38 +197,40 @@ def new_axes() -> Axes:
 
 @styled()
 def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
-    """Write a figure as vector PDF with embedded fonts and as PNG with 300 dots an inch, each atomically.
+    """Write a figure in the formats that were chosen (`Look`), and its caption as text, each atomically.
 
-    Neither file holds a date, so that the same numbers give the same bytes.
+    Without a choice that is vector PDF with embedded fonts and PNG with 300 dots an inch. No file holds a date, so that
+    the same numbers give the same bytes.
 
     Args:
         figure: What to write.
         stem: Path without the ending; dots in it stay.
 
     Returns:
-        The two files, the PDF first.
+        The pictures in their order, then the caption where the figure has one.
 
     Example:
         >>> from matplotlib.figure import Figure
         >>> [path.name for path in save_figure(Figure(), "empty")]
         ['empty.pdf', 'empty.png']
     """
-    metadata = {
-        "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},
-        "png": {"Software": "gradscape"},
-    }
     make_legible(figure)
     paths = []
     layout = figure.get_layout_engine()
     try:
-        for ending in ("pdf", "png"):
+        for ending in current_look().formats:
             path = Path(f"{os.fspath(stem)}.{ending}")
             with replacing(path) as partial:
-                figure.savefig(partial, format=ending, metadata=metadata[ending])
+                figure.savefig(partial, format=ending, metadata=_METADATA[ending])
             paths.append(path)
-            figure.set_layout_engine("none")  # laid out once, both files have everything at the same places
+            figure.set_layout_engine("none")  # laid out once, all files have everything at the same places
     finally:
         figure.set_layout_engine(layout)
+    if caption := one_line(figure.get_supxlabel()):
+        path = Path(f"{os.fspath(stem)}.txt")
+        with replacing(path) as partial:
+            partial.write_text(f"{caption}\n", encoding="utf-8")
+        paths.append(path)
     return paths
 
 

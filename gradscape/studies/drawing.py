@@ -60,8 +60,8 @@ def draw_one(
     stem: Path,
     *,
     kind: str,
-    value: str,
-    scale: str,
+    value: str | None = None,
+    scale: str | None = None,
     smoothed: bool = False,
 ) -> list[Path]:
     """One picture of one surface or several, or of lines.
@@ -71,9 +71,9 @@ def draw_one(
             loss and error, so that of the options they take only `scale` (raw or log).
         files: Where they come from, which tells networks of one name apart.
         stem: Path without ending.
-        kind: "contour", "filled", "heat", "surface" or "interactive" (which has every value and scale).
-        value: Name of the surfaces' field: "loss", "error", "stderr", …
-        scale: "auto", "raw", "minmax", "minmax-column" or "log".
+        kind: "contour", "filled", "heat", "surface" or "interactive", a page that has other values and scales too.
+        value: Name of the surfaces' field: "loss", "error", "stderr", …; the usual one if left out.
+        scale: "auto", "raw", "minmax", "minmax-column" or "log"; likewise.
         smoothed: Interpolate a finer relief, of kind "surface", between the points.
 
     Raises:
@@ -86,19 +86,19 @@ def draw_one(
     if smoothed and (lines or kind != "surface"):
         raise ValueError("`--smooth` refines the relief of a surface: add `--kind surface`, or leave it out")
     if lines:
-        line_scale: Any = "raw" if scale == "auto" else scale
-        return save_figure(figure_line(lines, scale=line_scale, titles=_titles(lines, files)), stem)
+        line_scale: Any = {"scale": scale} if scale else {}
+        return save_figure(figure_line(lines, titles=_titles(lines, files), **line_scale), stem)
     titles = _titles(surfaces, files)
     if kind == "interactive":
-        return _save_interactive(surfaces, titles, Path(f"{stem}.html"))
-    looks: dict[str, Any] = {"kind": kind, "value": value, "scale": scale, "smoothed": smoothed}
+        return _save_interactive(surfaces, titles, Path(f"{stem}.html"), value=value, scale=scale)
+    looks: dict[str, Any] = {"kind": kind, "value": value, "smoothed": smoothed, **({"scale": scale} if scale else {})}
     if len(surfaces) == 1:
         return save_figure(figure_landscape(surfaces[0], **looks), stem)
     return save_figure(figure_comparison(surfaces, titles=titles, **looks), stem)
 
 
 def draw_difference(
-    results: Sequence[Surface | Line], files: Sequence[Path], stem: Path, *, kind: str, scale: str
+    results: Sequence[Surface | Line], files: Sequence[Path], stem: Path, *, kind: str, scale: str | None = None
 ) -> list[Path]:
     """One picture of the first surface's loss minus the second's, and its table.
 
@@ -116,12 +116,11 @@ def draw_difference(
     if len(surfaces) != 2 or len(results) != 2:
         raise ValueError(f"`--difference` needs two surfaces, A.h5 and B.h5, got {_counted(results)}")
     first, second = surfaces
-    of, minus = result_names(surfaces)
-    titles = (of, minus) if of != minus else (f"{of} ({files[0]})", f"{minus} ({files[1]})")
-    difference = first.difference(second).field(titles)
-    looks: dict[str, Any] = {"kind": kind, "scale": scale}
+    of, minus = _titles(surfaces, files)
+    difference = first.difference(second).field((of, minus))
+    looks: dict[str, Any] = {"kind": kind, **({"scale": scale} if scale else {})}
     if kind == "interactive":
-        written = _save_interactive([difference], None, Path(f"{stem}.html"))
+        written = _save_interactive([difference], None, Path(f"{stem}.html"), scale=scale)
     else:
         written = save_figure(figure_landscape(difference, **looks), stem)
     table = Path(f"{stem}.csv")
@@ -182,10 +181,12 @@ def _save(pages: Numbered, folder: Path) -> list[Path]:
     return [path for name, figure in pages for path in save_figure(figure, folder / name)]
 
 
-def _save_interactive(surfaces: Sequence[Surface | Field], titles: Sequence[str] | None, path: Path) -> list[Path]:
+def _save_interactive(
+    surfaces: Sequence[Surface | Field], titles: Sequence[str] | None, path: Path, **first: Any
+) -> list[Path]:
     # Named by its room: plotly takes half a second to import, which pictures for paper do not need.
     with replacing(path) as partial:
-        partial.write_text(figures.interactive_surface(surfaces, titles=titles), encoding="utf-8")
+        partial.write_text(figures.interactive_surface(surfaces, titles=titles, **first), encoding="utf-8")
     return [path]
 
 

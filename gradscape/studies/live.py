@@ -1,9 +1,11 @@
 """A surface watched while it is evaluated: a picture and a page, drawn again and again."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import final
 
 from gradscape._files import replacing
+from gradscape.figures.look import current_look, drawn_as
 from gradscape.figures.style import picture_bytes
 from gradscape.figures.surfaces.pages import figure_landscape
 from gradscape.figures.surfaces.preview import figure_preview
@@ -40,7 +42,8 @@ class LivePage:
 
     def _write(self, surface: Surface, *, running: bool) -> list[Path]:
         last = not running and (surface.count > 0).all()
-        picture = picture_bytes(figure_landscape(surface) if last else figure_preview(surface))
+        with drawn_as(replace(current_look(), caption=True)):  # which is all that the page says of it
+            picture = picture_bytes(figure_landscape(surface) if last else figure_preview(surface))
         page = live_page(surface, picture, title=self._title, running=running)
         contents = {self._folder / "live.png": picture, self._folder / "live.html": page.encode()}
         for path, content in contents.items():

@@ -36,6 +36,7 @@ def test_a_figure_is_drawn_from_a_data_set_and_what_was_written_is_told(upanet: 
     assert [line.rpartition("/")[2] for line in told.splitlines()] == [
         "upanets_7.pdf",
         "upanets_7.png",
+        "upanets_7.txt",
         "upanets_7.npz",
     ]
     assert load_arrays(tmp_path / "upanets_7.npz")[1]["image_names"] == ["3"]

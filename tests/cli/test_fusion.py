@@ -40,7 +40,7 @@ def test_pictures_give_features_before_part_and_sum(
     expected = fusion_maps(load_checkpoint(upanet), image)
     np.testing.assert_allclose(maps.part, expected.part, rtol=1e-3, atol=1e-5)
     assert maps.meta["image_names"] == ["cat.png"]
-    files = ["fusion.npz", "fusion_cat.pdf", "fusion_cat.png", "pictures.npz"]
+    files = ["fusion.npz", "fusion_cat.pdf", "fusion_cat.png", "fusion_cat.txt", "pictures.npz"]
     assert sorted(path.name for path in tmp_path.iterdir()) == files
 
 

@@ -66,7 +66,7 @@ def test_the_same_command_gives_the_same_files(gradscape: Command, checkpoint: P
         done = gradscape("tsne", checkpoint, *SMALL, "--layer", "stages.1", "-q", "-o", tmp_path / folder)
         assert (done.code, done.out) == (0, ""), done.err
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
-    assert names == ["embedding.npz", "tsne.csv", "tsne.html", "tsne.pdf", "tsne.png"]
+    assert names == ["embedding.npz", "tsne.csv", "tsne.html", "tsne.pdf", "tsne.png", "tsne.txt"]
     for name in names[1:]:
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
     assert Embedding.load(tmp_path / "one" / "embedding.npz").layer == "stages.1"

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -5,9 +7,16 @@ from matplotlib.figure import Figure
 
 from gradscape.figures.caption import add_caption, add_remark, caption_of
 from gradscape.figures.images.grid import lay_out_grid
+from gradscape.figures.look import Look, drawn_as
 from gradscape.figures.style import new_figure
 
 LONG = "WIDE CAPITALS: MMMM WWWW OOOO MMMM WWWW OOOO and narrow ones: illicit, little · " * 4
+
+
+@pytest.fixture(autouse=True)
+def drawn_captions() -> Iterator[None]:
+    with drawn_as(Look(caption=True)):
+        yield
 
 
 def inches_from_top(figure: Figure) -> list[tuple[float, float]]:

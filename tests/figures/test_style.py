@@ -10,7 +10,17 @@ from matplotlib.colors import to_hex, to_rgb
 from PIL import Image
 
 from gradscape.figures import figure_comparison, figure_landscape, figure_scaled
-from gradscape.figures.style import CYCLE, LINE_STYLES, colormap, line_colormap, new_axes, save_figure, styled
+from gradscape.figures.style import (
+    CYCLE,
+    DOUBLE_COLUMN,
+    LINE_STYLES,
+    SINGLE_COLUMN,
+    colormap,
+    line_colormap,
+    new_axes,
+    save_figure,
+    styled,
+)
 from tests.figures.results import bowl, make_surface
 
 
@@ -66,12 +76,12 @@ def test_contours_of_a_pdf_are_curves_and_no_pictures(tmp_path: Path) -> None:
     assert not re.search(rb"/Subtype\s*/Image", raw)
 
 
-@pytest.mark.parametrize(("columns", "inches"), [(1, 3.35), (2, 6.9)])
+@pytest.mark.parametrize(("columns", "inches"), [(1, SINGLE_COLUMN), (2, DOUBLE_COLUMN)])
 def test_a_png_has_300_dots_an_inch_over_one_or_both_columns(columns: int, inches: float, tmp_path: Path) -> None:
     surfaces = [make_surface(model=str(number)) for number in range(columns)]
     figure = figure_landscape(surfaces[0]) if columns == 1 else figure_comparison(surfaces)
     with Image.open(save_figure(figure, tmp_path / "page")[1]) as image:
-        assert image.width == round(300 * inches)
+        assert image.width == int(300 * inches)
         assert image.info["dpi"] == pytest.approx((300, 300), abs=0.5)
 
 

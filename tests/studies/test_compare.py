@@ -261,7 +261,7 @@ def test_tables_and_files_have_every_number(tmp_path: Path) -> None:
     assert {len(row) for row in differences} == {len(DIFFERENCE_HEADINGS)}
     written = save_comparison(comparison, tmp_path)
     assert [path.name for path in written] == [
-        "metrics.csv", "draws.csv", "differences.csv", "metrics.pdf", "metrics.png"
+        "metrics.csv", "draws.csv", "differences.csv", "metrics.pdf", "metrics.png", "metrics.txt"
     ]  # fmt: skip
     with (tmp_path / "draws.csv").open() as file:
         rows = list(csv.DictReader(file))

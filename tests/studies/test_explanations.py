@@ -57,7 +57,7 @@ def test_many_pictures_go_onto_as_few_pages_as_possible(model: Classifier, tmp_p
     found = explain_pictures({"net": model}, make_pictures(20), methods=["gradcam"])
     # Six across and three bands are 18 pictures a page; in rows it would be seven pages.
     names = [path.name for path in draw_explanations(found, tmp_path)]
-    assert names == ["cam.pdf", "cam.png", "cam_page2.pdf", "cam_page2.png"]
+    assert names == ["cam.pdf", "cam.png", "cam.txt", "cam_page2.pdf", "cam_page2.png", "cam_page2.txt"]
 
 
 def test_batch_weights_of_several_blocks_rank_images_as_the_papers_complexity_does() -> None:

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 from torch import nn
 
+from gradscape.figures.style import SINGLE_COLUMN
 from gradscape.figures.surfaces.preview import describe_progress
 from gradscape.landscape import Surface, evaluate_surface, random_directions
 from gradscape.landscape.engine import rounds, trials
@@ -52,7 +53,7 @@ def test_the_page_holds_the_picture_that_lies_beside_it(tmp_path: Path) -> None:
         (embedded,) = re.findall(r'<img src="data:image/png;base64,([^"]+)"', text)
         assert base64.b64decode(embedded) == picture
         image = Image.open(io.BytesIO(picture)).convert("RGB")
-        assert image.width == pytest.approx(3.35 * 300, abs=1)
+        assert image.width == pytest.approx(SINGLE_COLUMN * 300, abs=1)
         assert len(set(image.get_flattened_data())) > 10
         assert describe_progress(surface) in text
 

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
 from gradscape.figures.caption import add_caption
-from gradscape.figures.style import CYCLE, SINGLE_COLUMN, add_legend, new_axes, new_figure, styled
+from gradscape.figures.style import CYCLE, add_legend, new_axes, new_figure, page_width, styled
 
 __all__ = ["figure_batch_sizes", "plot_batch_sizes"]
 
@@ -70,7 +70,7 @@ def figure_batch_sizes(
     Raises:
         ValueError: As for `plot_batch_sizes`.
     """
-    figure = new_figure(SINGLE_COLUMN, 2.6)
+    figure = new_figure(page_width(double=False), 2.6)
     plot_batch_sizes(errors, ax=figure.add_subplot(), published=published)
     add_caption(figure, _describe(errors))
     return figure

@@ -14,7 +14,7 @@ from matplotlib.text import Text
 
 from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.label_places import place_labels
-from gradscape.figures.style import CYCLE, DOUBLE_COLUMN, SMALL, new_figure, styled
+from gradscape.figures.style import CYCLE, SMALL, new_figure, page_width, styled
 
 __all__ = ["Bubble", "figure_bubbles", "plot_bubbles"]
 
@@ -100,7 +100,8 @@ def figure_bubbles(bubbles: Sequence[Bubble], *, title: str, highlighted: str = 
     Returns:
         The page.
     """
-    figure = new_figure(DOUBLE_COLUMN, 4.2 + caption_height(caption, DOUBLE_COLUMN))
+    width = page_width(double=True)
+    figure = new_figure(width, 4.2 + caption_height(caption, width))
     ax = figure.add_subplot()
     ax.set_title(title, parse_math=False, loc="left")
     widest = max(bubble.efficiency for bubble in bubbles)

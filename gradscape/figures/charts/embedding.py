@@ -9,12 +9,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from gradscape._names import one_line
+from gradscape._names import data_name, one_line
 from gradscape._provenance import Provenance
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, ClassMark, class_marks, shared_classes
-from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, new_figure, styled
+from gradscape.figures.style import SMALL, new_figure, page_width, styled
 
 __all__ = ["describe_embeddings", "embedding_titles", "figure_embeddings", "plot_embedding", "quality_lines"]
 
@@ -93,7 +93,7 @@ def figure_embeddings(embeddings: Sequence[Embedding], titles: Sequence[str] | N
         >>> net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 10))
         >>> from gradscape.explain import embed
         >>> embedding = embed(net, [(torch.rand(30, 3, 8, 8), torch.arange(30) % 3)], perplexity=5)
-        >>> float(figure_embeddings([embedding]).get_figwidth())
+        >>> round(float(figure_embeddings([embedding]).get_figwidth()), 2)
         3.35
     """
     names = shared_classes(embeddings)
@@ -102,7 +102,7 @@ def figure_embeddings(embeddings: Sequence[Embedding], titles: Sequence[str] | N
     count = len(embeddings)
     columns = 2 if count in (2, 4) else min(count, _MOST_COLUMNS)
     rows = -(-count // columns)
-    width = SINGLE_COLUMN if count == 1 else DOUBLE_COLUMN
+    width = page_width(double=count > 1)
     side = width / columns - 0.1
     caption = describe_embeddings(embeddings)
     handles = legend_handles(names, marks)
@@ -164,7 +164,7 @@ def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | No
 def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
     """Caption: data, number of images and classes, then what all were made with, and what the figures mean."""
     first = embeddings[0]
-    data, split = (one_line(first.meta.get(key) or "") for key in ("data", "split"))
+    data, split = data_name(first.meta.get("data") or ""), one_line(first.meta.get("split") or "")
     classes = len(np.unique(first.labels))
     guessing = [one_line(name) for embedding in embeddings for name in embedding.meta.get("at_chance") or ()]
     parts = [
@@ -253,8 +253,9 @@ def _write_legend(place: Axes | Figure, handles: Sequence[Artist], **options: An
 
 
 def _lone_axes(names: Mapping[int, str], marks: Mapping[int, ClassMark]) -> Axes:
-    columns = _legend_columns(names, SINGLE_COLUMN)
+    width = page_width(double=False)
+    columns = _legend_columns(names, width)
     handles = legend_handles(names, marks)
-    figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN + 0.4 + _LEGEND_ROW * (len(handles) // columns + 1))
+    figure = new_figure(width, width + 0.4 + _LEGEND_ROW * (len(handles) // columns + 1))
     _write_legend(figure, handles, loc="outside upper center", ncols=columns)
     return figure.add_subplot()

@@ -13,12 +13,11 @@ from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.training import Metrics, align_runs, draw_median, mark_epochs
 from gradscape.figures.style import (
     CYCLE,
-    DOUBLE_COLUMN,
     LINE_STYLES,
-    SINGLE_COLUMN,
     add_legend,
     new_axes,
     new_figure,
+    page_width,
     styled,
 )
 
@@ -92,7 +91,7 @@ def figure_run_curves(
     """
     if not columns:
         raise ValueError("`columns` must name at least one column of metrics.csv, got none")
-    width = SINGLE_COLUMN if len(columns) == 1 else DOUBLE_COLUMN
+    width = page_width(double=len(columns) > 1)
     beside = _legend_columns(list(runs), width)
     caption = _describe({title: align_runs(one) for title, one in runs.items()}, columns, first_epoch)
     # Neither names nor the caption take from the panels' height.

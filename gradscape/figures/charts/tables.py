@@ -9,7 +9,7 @@ from matplotlib.textpath import text_to_path
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption, caption_height
-from gradscape.figures.style import DOUBLE_COLUMN, FONT, SINGLE_COLUMN, new_figure, styled
+from gradscape.figures.style import SINGLE_COLUMN, new_figure, page_width, styled
 
 __all__ = ["figure_table"]
 
@@ -42,11 +42,9 @@ def figure_table(headings: TableRow, rows: Sequence[TableRow], *, numbers: int, 
         raise ValueError(f"`rows` must be at least one row of {len(headings)} texts, got rows of {[*map(len, rows)]}")
     widths = [max(_width_of(row[column], bold=row is cells[0]) for row in cells) for column in range(len(headings))]
     needed = sum(widths) + _GAP * (len(widths) - 1) + 2 * _EDGE
-    if needed > DOUBLE_COLUMN:
-        raise ValueError(
-            f"`rows` must fit into {DOUBLE_COLUMN:g} inches, and need {needed:.1f}: shorten the longest texts"
-        )
-    page = SINGLE_COLUMN if needed <= SINGLE_COLUMN else DOUBLE_COLUMN
+    page = page_width(double=needed > SINGLE_COLUMN)
+    if needed > page:
+        raise ValueError(f"`rows` must fit into {page:.3g} inches, and need {needed:.1f}: shorten the longest texts")
     # What is left over goes between the columns.
     gap = _GAP + (page - needed) / max(1, len(widths) - 1)
     starts = [_EDGE + sum(widths[:column]) + gap * column for column in range(len(widths))]
@@ -81,5 +79,5 @@ def _draw(ax: Axes, cells: Sequence[TableRow], starts: Sequence[float], ends: Se
 
 def _width_of(text: str, *, bold: bool) -> float:
     """Inches that a text takes."""
-    font = FontProperties(family=FONT, size=_SIZE, weight="bold" if bold else "normal")
+    font = FontProperties(size=_SIZE, weight="bold" if bold else "normal")
     return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72

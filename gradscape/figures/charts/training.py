@@ -11,15 +11,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gradscape.figures.caption import add_caption, caption_height
+from gradscape.figures.look import current_look
 from gradscape.figures.style import (
     CYCLE,
     DOUBLE_COLUMN,
     LINE_STYLES,
-    SINGLE_COLUMN,
     add_legend,
     check_choice,
     new_axes,
     new_figure,
+    page_width,
     styled,
 )
 
@@ -109,7 +110,7 @@ def figure_training(metrics: Metrics | Sequence[Metrics], *, about: str = "") ->
     ]
     if not shown:
         raise ValueError(f"`metrics` must have a column such as train_loss or test_accuracy, got {', '.join(runs[0])}")
-    figure = new_figure(DOUBLE_COLUMN * len(shown) / len(_COLUMNS), 2.3)
+    figure = new_figure(current_look().page_width or DOUBLE_COLUMN * len(shown) / len(_COLUMNS), 2.3)
     for ax, value in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         plot_training(runs, ax=ax, value=value)
     add_caption(figure, " · ".join(part for part in (_describe(runs), about) if part))
@@ -133,7 +134,8 @@ def figure_curve(metrics: Metrics | Sequence[Metrics], *, value: TrainingQuantit
     """
     runs = align_runs(metrics)
     caption = _describe(runs)
-    figure = new_figure(SINGLE_COLUMN, SINGLE_COLUMN * 2 / 3 + caption_height(caption, SINGLE_COLUMN))
+    width = page_width(double=False)
+    figure = new_figure(width, width * 2 / 3 + caption_height(caption, width))
     ax = plot_training(runs, ax=figure.add_subplot(), value=value)
     ax.set_title(title, parse_math=False)
     add_caption(figure, caption)

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -20,12 +19,12 @@ from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.images.grid import Channels, bare, drawable, fitted, fitted_end, lay_out_grid, picture, show_map
 from gradscape.figures.style import (
     CYCLE,
-    DOUBLE_COLUMN,
     GAP_COLOR,
-    SINGLE_COLUMN,
     SMALL,
+    map_colors,
     new_axes,
     new_figure,
+    page_width,
     styled,
 )
 
@@ -113,7 +112,7 @@ def figure_attention(
         columns,
         _attention_caption(title, rows, columns - 1),
         proportion=image.shape[1] / image.shape[2],
-        lines_above=2 if columns > 5 else 1,
+        lines_above=2 if page_width(double=columns > 3) / columns < 1.2 else 1,
         left=0.44,
         right=0.5,
         wide=columns > 3,
@@ -129,8 +128,8 @@ def figure_attention(
             show_map(ax, one, norm=norm, cmap=colors)
         for ax in panels[len(row.maps) :]:
             ax.set_visible(False)
-        lines = "\n".join(fitted_end(part, grid.panel_height * 1.05, size=SMALL - 0.5) for part in row.titles)
-        first.set_ylabel(lines, fontsize=SMALL - 0.5, labelpad=2, linespacing=1.1, parse_math=False)
+        lines = "\n".join(fitted_end(part, grid.panel_height * 1.05) for part in row.titles)
+        first.set_ylabel(lines, fontsize=SMALL, labelpad=2, linespacing=1.1, parse_math=False)
         bar = grid.add_bar(ScalarMappable(norm, colors), "", number_of_row)
         bar.locator = MaxNLocator(3)
     grid.title_columns(["mean over image", *(str(column) for column in range(columns - 1))])
@@ -159,7 +158,7 @@ def plot_channel_weights(weights: AttentionMap, *, ax: Axes | None = None) -> Ax
     bar = ax.figure.colorbar(ScalarMappable(norm, colors), ax=ax, aspect=10, pad=0.01, fraction=0.05)
     bar.locator = MaxNLocator(3)
     bar.outline.set_linewidth(0.4)
-    bar.ax.tick_params(labelsize=SMALL - 0.5)
+    bar.ax.tick_params(labelsize=SMALL)
     ax.set_title(one_line(weights.name), fontsize=SMALL, loc="left", pad=2, parse_math=False)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     if len(values) > 1:
@@ -184,7 +183,7 @@ def figure_channel_weights(maps: AttentionMaps) -> Figure:
     """
     shown = _of_kind(maps, "channel")
     heights = [float(np.clip(0.06 * len(one.values), 0.35, 1.6)) for one in shown]
-    figure = new_figure(DOUBLE_COLUMN, sum(heights) + 0.36 * len(shown) + 0.5)
+    figure = new_figure(page_width(double=True), sum(heights) + 0.36 * len(shown) + 0.5)
     panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
     for ax, one in zip(panels, shown, strict=True):
         plot_channel_weights(one, ax=ax)
@@ -246,7 +245,7 @@ def figure_scale_weights(maps: AttentionMaps, *, title: str = "") -> Figure:
         ValueError: As `plot_scale_weights`.
     """
     blocks = len(_of_kind(maps, "scale weights"))
-    figure = new_figure(DOUBLE_COLUMN if blocks > 8 else SINGLE_COLUMN, 2.4)
+    figure = new_figure(page_width(double=blocks > 8), 2.4)
     plot_scale_weights(maps, ax=figure.add_subplot())
     said = [one_line(title), "contribution of each scale of the pyramid, block by block"]
     add_caption(figure, " · ".join(part for part in said if part))
@@ -285,7 +284,7 @@ def plot_batch_weights(
     images = drawable(images, channels)
     if weights.values.shape != (len(images),):
         raise ValueError(f"`weights` must hold one for each of the {len(images)} images, got {weights.values.shape}")
-    ax = ax or new_figure(DOUBLE_COLUMN, 2.2).add_subplot()
+    ax = ax or new_figure(page_width(double=True), 2.2).add_subplot()
     order = np.argsort(-weights.values, kind="stable")
     half = _MOST_THUMBNAILS // 2
     shown = order if len(order) <= _MOST_THUMBNAILS else np.concatenate([order[:half], order[-half:]])
@@ -300,8 +299,8 @@ def plot_batch_weights(
         inset.set_anchor("N")
         if names:
             upright = len(shown) > _FEW_THUMBNAILS
-            text = fitted(names[index], _NAME_LENGTH if upright else 0.9 * DOUBLE_COLUMN / len(shown), size=SMALL - 1)
-            inset.set_xlabel(text, rotation=90 if upright else 0, fontsize=SMALL - 1, labelpad=2, parse_math=False)
+            text = fitted(names[index], _NAME_LENGTH if upright else 0.9 * page_width(double=True) / len(shown))
+            inset.set_xlabel(text, rotation=90 if upright else 0, fontsize=SMALL, labelpad=2, parse_math=False)
     return ax
 
 
@@ -319,14 +318,14 @@ def figure_batch_weights(
     said += [f"{left_out} in the middle are left out (dotted line)"] if left_out > 0 else []
     caption = " · ".join(said)
     # Placed by hand: layout engines do not see what hangs below the axes.
-    bars, count, left = 1.3, min(len(images), _MOST_THUMBNAILS), 0.45
-    side = min(0.58 * bars, 0.9 * (DOUBLE_COLUMN - left) / count * images.shape[2] / images.shape[3])
+    bars, count, left, width = 1.3, min(len(images), _MOST_THUMBNAILS), 0.45, page_width(double=True)
+    side = min(0.58 * bars, 0.9 * (width - left) / count * images.shape[2] / images.shape[3])
     longest = max((len(name) for name in names), default=0) if names else 0
-    named = min(0.043 * longest, _NAME_LENGTH) + 0.05 if count > _FEW_THUMBNAILS else 0.15
-    below = 0.02 * bars + side + (named if names else 0.0) + caption_height(caption, DOUBLE_COLUMN) + 0.05
+    named = min(0.055 * longest, _NAME_LENGTH) + 0.05 if count > _FEW_THUMBNAILS else 0.15
+    below = 0.02 * bars + side + (named if names else 0.0) + caption_height(caption, width) + 0.05
     height = 0.1 + bars + below
-    figure = Figure(figsize=(DOUBLE_COLUMN, height))
-    place = (left / DOUBLE_COLUMN, below / height, 0.99 - left / DOUBLE_COLUMN, bars / height)
+    figure = Figure(figsize=(width, height))
+    place = (left / width, below / height, 0.99 - left / width, bars / height)
     ax = figure.add_axes(place)
     plot_batch_weights(images, weights, names=names, ax=ax, channels=channels)
     add_caption(figure, caption)
@@ -377,10 +376,10 @@ def _scale(values: np.ndarray) -> tuple[Normalize, Colormap]:
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if low < 0:
         reach = max(-low, high)
-        return Normalize(-reach, reach), mpl.colormaps["RdBu_r"].with_extremes(bad=GAP_COLOR)
+        return Normalize(-reach, reach), map_colors("RdBu_r").with_extremes(bad=GAP_COLOR)
     if high - low <= 1e-6 * high:  # constant: in the middle of the colors
         low, high = 0.0, 2 * high or 1.0
-    return Normalize(low, high), mpl.colormaps["viridis"].with_extremes(bad=GAP_COLOR)
+    return Normalize(low, high), map_colors("viridis").with_extremes(bad=GAP_COLOR)
 
 
 def _attention_caption(title: str, rows: Sequence[_MapRow], shown: int) -> str:

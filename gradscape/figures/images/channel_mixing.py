@@ -14,7 +14,7 @@ from torch import Tensor
 
 from gradscape._names import one_line
 from gradscape.figures.images.grid import LINE, ImageGrid, lay_out_grid, picture, show_map
-from gradscape.figures.style import SMALL, styled
+from gradscape.figures.style import SMALL, map_colors, styled
 
 __all__ = ["figure_channel_mixing"]
 
@@ -144,11 +144,11 @@ def _show_row(grid: ImageGrid, row: int, maps: np.ndarray, name: str) -> None:
     finite = maps[np.isfinite(maps)]
     norm = Normalize(float(finite.min()), float(finite.max())) if finite.size else Normalize(0, 1)
     for ax, one in zip(grid.panels[row], maps, strict=False):
-        show_map(ax, one, norm=norm, cmap=_COLORS)
+        show_map(ax, one, norm=norm, cmap=map_colors(_COLORS))
     for ax in grid.panels[row, len(maps) :]:
         ax.set_visible(False)
     grid.title_row(row, name)
-    bar = grid.add_bar(ScalarMappable(norm, _COLORS), "", row)
+    bar = grid.add_bar(ScalarMappable(norm, map_colors(_COLORS)), "", row)
     bar.locator = MaxNLocator(3)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 from jaxtyping import Float
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
@@ -14,7 +13,7 @@ from gradscape._names import class_label, one_line
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.grid import LINE, Channels, ImageGrid, drawable, fitted, lay_out_grid, picture
 from gradscape.figures.images.heatmaps import plot_heatmap
-from gradscape.figures.style import SMALL, styled
+from gradscape.figures.style import SMALL, map_colors, styled
 
 __all__ = ["figure_explained_images"]
 
@@ -74,7 +73,7 @@ def figure_explained_images(
     grid.title_columns(["input", *["heatmap", "masked"] * len(heatmaps)])
     for number, title in enumerate(heatmaps):
         _head_pair(grid, number, title)
-    bar = grid.add_bar(ScalarMappable(Normalize(0, 1), mpl.colormaps["inferno"]), "share of the map's own range")
+    bar = grid.add_bar(ScalarMappable(Normalize(0, 1), map_colors("inferno")), "share of the map's own range")
     bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
     return grid.figure
 
@@ -96,9 +95,9 @@ def _caption(heatmaps: Mapping[str, Heatmaps]) -> str:
 def _say_class(grid: ImageGrid, row: int, number: int, maps: Heatmaps, labels: Sequence[str] | None) -> None:
     """Class and probability, centered below a pair."""
     index = int(maps.class_index[row])
-    name = fitted(class_label(labels, index) or f"class {index}", 2 * grid.panel_width, size=SMALL - 0.5)
+    name = fitted(class_label(labels, index) or f"class {index}", 2 * grid.panel_width)
     said = f"{name}\n{100 * float(maps.probability[row]):.1f} %"
-    ax, look = grid.panels[row, 1 + 2 * number], {"ha": "center", "va": "top", "fontsize": SMALL - 0.5}
+    ax, look = grid.panels[row, 1 + 2 * number], {"ha": "center", "va": "top", "fontsize": SMALL}
     ax.text(_middle(grid), -0.03, said, transform=ax.transAxes, linespacing=1.05, parse_math=False, **look)
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -17,7 +16,7 @@ from gradscape._provenance import Provenance
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.images.grid import bare, fitted, mosaic, picture, tile_columns
-from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, new_axes, styled
+from gradscape.figures.style import SMALL, map_colors, new_axes, page_width, styled
 
 __all__ = ["figure_features", "figure_fusion", "plot_features"]
 
@@ -130,7 +129,7 @@ def _page(features: Mapping[str, np.ndarray], most: int, said: Sequence[str], im
     gaps = f"{missing} map{'s' if missing > 1 else ''} with values that are not finite (white)" if missing else ""
     caption = " · ".join(one_line(part) for part in [*said, gaps] if part)
     across = -(-len(tiles) // -(-len(tiles) // _MOST_ACROSS))  # as many in every row
-    page = SINGLE_COLUMN if across <= 2 and image is None else DOUBLE_COLUMN
+    page = page_width(double=across > 2 or image is not None)
     wide = (page - 0.1 - 0.15 * (across - 1)) / across
     columns = {title: tile_columns(len(one)) for title, one in tiles.items()}
     proportions = [_proportion(one, columns[title]) for title, one in tiles.items()]
@@ -150,7 +149,7 @@ def _page(features: Mapping[str, np.ndarray], most: int, said: Sequence[str], im
         left = 0.05 + column * (wide + 0.15)
         ax = bare(figure.add_axes((left / page, (top - own) / height, wide / page, own / height)))
         drawn = _draw(ax, one, columns[title])
-        ax.set_title(fitted(title, wide), fontsize=SMALL + 0.5, pad=3, parse_math=False)
+        ax.set_title(fitted(title, wide), fontsize=SMALL, pad=3, parse_math=False)
         low = (top - own - 0.1) / height
         _add_bar(figure, drawn, ((left + 0.1 * wide) / page, low, 0.8 * wide / page, 0.06 / height))
     add_caption(figure, caption)
@@ -172,13 +171,13 @@ def _draw(ax: Axes, tiles: np.ndarray, columns: int) -> AxesImage:
     finite = tiles[np.isfinite(tiles)]
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     return ax.imshow(
-        mosaic(tiles, columns), cmap=mpl.colormaps[_COLORS], vmin=low, vmax=high, aspect="auto", interpolation="nearest"
+        mosaic(tiles, columns), cmap=map_colors(_COLORS), vmin=low, vmax=high, aspect="auto", interpolation="nearest"
     )
 
 
 def _add_bar(figure: Figure, drawn: AxesImage, place: tuple[float, float, float, float]) -> Colorbar:
     bar = figure.colorbar(drawn, cax=figure.add_axes(place), orientation="horizontal")
     bar.locator = MaxNLocator(4)
-    bar.ax.tick_params(labelsize=SMALL - 0.5, length=2, pad=1)
+    bar.ax.tick_params(labelsize=SMALL, length=2, pad=1)
     bar.outline.set_linewidth(0.4)
     return bar

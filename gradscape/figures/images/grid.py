@@ -16,7 +16,7 @@ from torch import Tensor
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption, caption_height
-from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL
+from gradscape.figures.style import SMALL, page_width
 
 __all__ = [
     "FEW_COLUMNS",
@@ -36,7 +36,7 @@ __all__ = [
     "tile_columns",
 ]
 
-LINE = 0.115
+LINE = 0.12
 """Height of a line of small text, inches."""
 
 FEW_COLUMNS = 3
@@ -78,9 +78,7 @@ class ImageGrid:
 
     def describe(self, ax: Axes, text: str, *, lines: int = 1) -> None:
         """Write below a panel, on so many lines at most."""
-        ax.set_xlabel(
-            fitted(text, self.panel_width, lines, size=SMALL - 0.5), fontsize=SMALL - 0.5, labelpad=2, parse_math=False
-        )
+        ax.set_xlabel(fitted(text, self.panel_width, lines), fontsize=SMALL, labelpad=2, parse_math=False)
 
     def add_bar(self, mappable: ScalarMappable, label: str, row: int | None = None) -> Colorbar:
         """A color bar to the right of a row, or of all rows."""
@@ -92,7 +90,7 @@ class ImageGrid:
         right = self.panels[first, -1].get_position().x1 + 0.08 / width
         bar = self.figure.colorbar(mappable, cax=self.figure.add_axes((right, middle - tall / 2, 0.07 / width, tall)))
         bar.set_label(label, fontsize=SMALL, parse_math=False)
-        bar.ax.tick_params(labelsize=SMALL - 0.5, length=2)
+        bar.ax.tick_params(labelsize=SMALL, length=2)
         bar.outline.set_linewidth(0.4)
         return bar
 
@@ -124,7 +122,7 @@ def lay_out_grid(
         wide: Whether the page is a double column wide in any case.
         right: Inches for color bars.
     """
-    page = SINGLE_COLUMN if columns <= FEW_COLUMNS and not wide else DOUBLE_COLUMN
+    page = page_width(double=columns > FEW_COLUMNS or wide)
     across = (page - 2 * _MARGIN - left - first_gap - right - (columns - 1) * _GAP) / columns
     down = across * proportion
     pitch = down + _GAP + lines_below * LINE

@@ -7,7 +7,6 @@ from functools import partial
 from itertools import product
 from typing import Any, Literal, get_args
 
-import matplotlib as mpl
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
@@ -34,7 +33,7 @@ from gradscape.figures.images.grid import (
 )
 from gradscape.figures.images.signals import SIGNAL_PROPORTION, chosen_curves, draw_curves, draw_heat
 from gradscape.figures.images.slices import chosen_slices
-from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, check_choice, new_axes, styled
+from gradscape.figures.style import SMALL, check_choice, map_colors, new_axes, page_width, styled
 
 __all__ = ["figure_heatmaps", "images_per_page", "plot_heatmap"]
 
@@ -50,7 +49,7 @@ _COLORS = "inferno"
 _ALPHA = 0.5
 _LINES_BELOW = 3
 _BAR_WIDTH = 0.52
-_PAGE_HEIGHT = 8.6
+_PAGE_HEIGHT = 8.7
 _MOST_ACROSS = 6
 _BAR_LABELS = {"image": "share of the map's own range", "shared": "share of the largest value"}
 _SCALES = {"image": "each map on its own scale", "shared": "all maps of a method on one scale"}
@@ -170,7 +169,7 @@ def figure_heatmaps(
         >>> from gradscape.explain import heatmaps
         >>> images = torch.rand(2, 3, 12, 16)
         >>> figure = figure_heatmaps(images, heatmaps(net, images, method=["gradcam", "layercam"], target_layer="0"))
-        >>> float(figure.get_figwidth())
+        >>> round(float(figure.get_figwidth()), 2)
         3.35
     """
     styles = [style] if isinstance(style, str) else list(style)
@@ -203,7 +202,7 @@ def figure_heatmaps(
     else:
         grid = page.in_rows(series) if images_as == "rows" else page.in_columns(series)
     if colored:
-        bar = grid.add_bar(ScalarMappable(Normalize(0, 1), mpl.colormaps[_COLORS]), _BAR_LABELS[scale])
+        bar = grid.add_bar(ScalarMappable(Normalize(0, 1), map_colors(_COLORS)), _BAR_LABELS[scale])
         bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
     return grid.figure
 
@@ -219,7 +218,7 @@ def images_per_page(models: int, methods: int, images_as: Arrangement = "rows") 
     stacked = images_as == "rows" and models > 1 and methods > 1
     steps = 1 + (methods if stacked else models * methods)
     columns = steps if images_as == "rows" else _MOST_ACROSS
-    width = SINGLE_COLUMN if columns <= FEW_COLUMNS else DOUBLE_COLUMN
+    width = page_width(double=columns > FEW_COLUMNS)
     rows = int(_PAGE_HEIGHT / ((width - _BAR_WIDTH) / columns + _LINES_BELOW * LINE))
     if images_as == "columns":
         return rows // steps * columns
@@ -284,7 +283,7 @@ class _HeatmapPage:
         proportion = SIGNAL_PROPORTION if self.images.ndim == 3 else self.images.shape[2] / self.images.shape[3]
         make = partial(lay_out_grid, rows, columns, self.caption, proportion=proportion, right=self.right, **room)
         width = make(lines_below=_LINES_BELOW).panel_width
-        texts = [fitted(self.names[image], width, _LINES_BELOW, size=SMALL - 0.5) for image in self.numbers]
+        texts = [fitted(self.names[image], width, _LINES_BELOW) for image in self.numbers]
         texts += [self._described(one, image, width) for one in series for image in self.numbers]
         return make(lines_below=max(1 + text.count("\n") for text in texts))
 
@@ -297,13 +296,13 @@ class _HeatmapPage:
         fault = series.heatmaps.faults.get(image)
         _draw(ax, self.images[image], series.shown[image], series.style, fault=fault, width=grid.panel_width)
         text = self._described(series, image, grid.panel_width)
-        ax.set_xlabel(text, fontsize=SMALL - 0.5, labelpad=2, linespacing=1.05, parse_math=False)
+        ax.set_xlabel(text, fontsize=SMALL, labelpad=2, linespacing=1.05, parse_math=False)
 
     def _described(self, series: _Series, image: int, width: float) -> str:
         """The class explained, and its probability on a line of its own."""
         labels = self.labels.get(series.model) if isinstance(self.labels, Mapping) else self.labels
         explained, probability = _explained(series.heatmaps, image, labels)
-        return f"{fitted(explained, width, _LINES_BELOW - 1, size=SMALL - 0.5)}\n{probability}"
+        return f"{fitted(explained, width, _LINES_BELOW - 1)}\n{probability}"
 
 
 def _pictured(images: Tensor, channels: Channels) -> Tensor:
@@ -347,7 +346,7 @@ def _draw(ax: Axes, image: Tensor, shown: np.ndarray, style: Style, *, fault: st
     if style == "overlay":
         # Orange over an orange bird would not be seen: color is the map's alone.
         ax.imshow(grayed(image), aspect="auto")
-    show_map(ax, shown, cmap=_COLORS, vmin=0, vmax=1, alpha=_ALPHA if style == "overlay" else None)
+    show_map(ax, shown, cmap=map_colors(_COLORS), vmin=0, vmax=1, alpha=_ALPHA if style == "overlay" else None)
 
 
 def _draw_signal(ax: Axes, signal: Tensor, shown: np.ndarray, style: Style) -> None:
@@ -358,7 +357,7 @@ def _draw_signal(ax: Axes, signal: Tensor, shown: np.ndarray, style: Style) -> N
     if style == "heatmap":
         for curve in list(ax.lines):
             curve.remove()
-    draw_heat(ax, shown, alone=style == "heatmap", cmap=_COLORS)
+    draw_heat(ax, shown, alone=style == "heatmap", cmap=map_colors(_COLORS))
 
 
 def _nested(heatmaps: FoundHeatmaps) -> dict[str, dict[str, Heatmaps]]:

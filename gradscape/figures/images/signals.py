@@ -3,6 +3,7 @@
 import numpy as np
 from jaxtyping import Float
 from matplotlib.axes import Axes
+from matplotlib.colors import Colormap
 from torch import Tensor
 
 from gradscape.figures.images.grid import Channels, finite_only
@@ -64,7 +65,7 @@ def draw_curves(
     ax.set(xlim=(-0.5, curves.shape[1] - 0.5), ylim=(low - margin, high + margin))
 
 
-def draw_heat(ax: Axes, heat: Float[np.ndarray, " length"], *, alone: bool, cmap: str) -> None:
+def draw_heat(ax: Axes, heat: Float[np.ndarray, " length"], *, alone: bool, cmap: Colormap) -> None:
     """Draw a strip of colors, one for each point of the signal.
 
     Args:

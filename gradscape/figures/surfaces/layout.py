@@ -8,11 +8,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscape.figures.caption import add_caption, caption_height
-from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, check_choice, new_figure
+from gradscape.figures.look import current_look
+from gradscape.figures.style import check_choice, new_figure, page_width
 from gradscape.figures.surfaces.maps import proportion
 from gradscape.landscape import Field
 
-__all__ = ["DrawingKind", "Page", "lay_out"]
+__all__ = ["DrawingKind", "Page", "fitting_columns", "lay_out"]
 
 DrawingKind = Literal["contour", "filled", "heat", "surface"]
 
@@ -21,6 +22,9 @@ _TITLE_HEIGHT = 0.2
 # The upper edge of a 3-D panel stays empty at our angle of view.
 _LARGEST_SOLID = 2.8
 _FILLED_SHARE = 0.95
+_LARGEST_SHARE = 0.65  # of a page that is wide because someone wants it so
+# Narrower than that, labels of 3-D axes run into each other, and ticks of flat ones.
+_NARROWEST = {"surface": 2.2, "contour": 1.4, "filled": 1.4, "heat": 1.4}
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,16 @@ def lay_out(kind: DrawingKind, fields: Sequence[Field], caption: str, *, columns
         ValueError: `kind` is unknown.
     """
     check_choice("kind", kind, get_args(DrawingKind))
-    width = SINGLE_COLUMN if len(fields) == 1 else DOUBLE_COLUMN
+    width = page_width(double=len(fields) > 1)
     place = _solid if kind == "surface" else _flat
     page = place(width, fields, columns, caption_height(caption, width), shared=shared)
     add_caption(page.figure, caption)
     return page
+
+
+def fitting_columns(kind: DrawingKind, wanted: int) -> int:
+    """How many of the panels wanted in a row have room on a page of this width."""
+    return max(1, min(wanted, int(page_width(double=wanted > 1) / _NARROWEST.get(kind, 1.0))))
 
 
 def _flat(width: float, fields: Sequence[Field], columns: int, foot: float, *, shared: bool) -> Page:
@@ -77,7 +86,7 @@ def _solid(width: float, fields: Sequence[Field], columns: int, foot: float, *, 
     # Placed by hand: Matplotlib's layout engines do not know how far the labels of 3-D axes reach.
     count, cell = len(fields), width / columns
     rows = -(-count // columns)
-    side = min(cell, _LARGEST_SOLID)
+    side = min(cell, max(_LARGEST_SOLID, _LARGEST_SHARE * (current_look().page_width or 0.0)))
     title = _TITLE_HEIGHT if count > 1 else 0.0
     row_height = title + _FILLED_SHARE * side + (0 if shared else _BAR_HEIGHT)
     bottom = foot + (_BAR_HEIGHT if shared else 0)
@@ -98,7 +107,7 @@ def _solid(width: float, fields: Sequence[Field], columns: int, foot: float, *, 
         panel = figure.add_axes(square, projection="3d")
         panel.patch.set_visible(False)
         # The smaller the panel, the more of it its labels take, whose letters do not shrink.
-        panel.set_box_aspect(None, zoom=0.9 - 0.25 * (_LARGEST_SOLID - side))  # type: ignore[call-arg]
+        panel.set_box_aspect(None, zoom=min(0.95, 0.9 - 0.25 * (_LARGEST_SOLID - side)))  # type: ignore[call-arg]
         panels.append(panel)
         if not shared:
             bars.append(bar(column * cell + 0.25 * cell, low - _BAR_HEIGHT, cell / 2))

@@ -16,7 +16,7 @@ _DENSE = 4.0  # decades that are divided at 2 and 5; of more, these lines would 
 
 
 def contour_levels(
-    values: Float[np.ndarray, "points"], low: float, high: float, *, logarithmic: bool
+    values: Float[np.ndarray, "points"], low: float, high: float, *, logarithmic: bool, most: int | None = None
 ) -> Float[np.ndarray, "levels"]:
     """Round numbers from below `low` to above `high`.
 
@@ -25,7 +25,10 @@ def contour_levels(
         low: Lowest drawn value.
         high: Highest drawn value.
         logarithmic: Whether the scale is logarithmic; levels then are positive, and decades if there are several.
+        most: About how many are wanted between the two; as many as are usual if left out.
     """
+    if most is not None:
+        return _as_many(low, high, most, logarithmic=logarithmic)
     if logarithmic and len(values):
         levels = _log_levels(values, low, high)
         if np.sum((levels > low) & (levels < high)) >= 3:
@@ -69,6 +72,15 @@ def level_texts(levels: Sequence[float]) -> list[str]:
         (digits for digits in range(1, 12) if np.allclose(rounded(digits), levels, rtol=1e-9, atol=small)), 12
     )
     return [short_number(number, 12) for number in rounded(digits)]
+
+
+def _as_many(low: float, high: float, count: int, *, logarithmic: bool) -> Float[np.ndarray, "levels"]:
+    """About so many levels: round numbers, or, where these are too coarse on a log scale, equal ratios."""
+    if not logarithmic:
+        return np.asarray(MaxNLocator(count, steps=ROUND_STEPS).tick_values(low, high))
+    exponents = np.linspace(np.log10(low), np.log10(high), count + 1)
+    rounded = np.unique([float(f"{10.0**exponent:.2g}") for exponent in exponents])
+    return rounded if len(rounded) == count + 1 else 10.0**exponents
 
 
 def _log_levels(values: Float[np.ndarray, "points"], low: float, high: float) -> Float[np.ndarray, "levels"]:

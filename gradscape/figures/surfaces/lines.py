@@ -11,7 +11,8 @@ from matplotlib.lines import Line2D
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption
-from gradscape.figures.style import CYCLE, SINGLE_COLUMN, SMALL, add_legend, check_choice, new_axes, new_figure, styled
+from gradscape.figures.look import current_look
+from gradscape.figures.style import CYCLE, SMALL, add_legend, check_choice, new_axes, new_figure, page_width, styled
 from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
 from gradscape.landscape import Line, Value
 from gradscape.landscape.field import value_label
@@ -90,7 +91,7 @@ def figure_line(
     names = result_names(lines, titles)
     measured = any(np.isfinite(line.error).any() for line in lines)
     heights = (3, 2) if measured else (3,)
-    figure = new_figure(SINGLE_COLUMN, 0.4 + 0.65 * sum(heights))
+    figure = new_figure(page_width(double=False), 0.4 + 0.65 * sum(heights))
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
     add_legend(panels[0], _draw_lines(panels[0], lines, names, "loss", scale=scale))
     if measured:
@@ -131,11 +132,26 @@ def _draw_lines(
             )
     if scale == "log":
         ax.set_yscale("log")
+    _limit(ax, value)
     labels = {value_label(line.meta, value) for line in lines}
     percent = " (%)" if value == "error" else ""
     ax.set_ylabel((labels.pop() if len(labels) == 1 else value) + percent, parse_math=False)
     ax.margins(x=0.02)
     return [*(handles if len(lines) > 1 else []), *(_exceptions(lines) if value == "loss" else [])]
+
+
+def _limit(ax: Axes, value: Value) -> None:
+    """Draw no further than was chosen."""
+    low, high = current_look().limits_of(value)
+    if low is not None and (ax.get_yscale() != "log" or low > 0):  # to 0 no logarithm reaches
+        ax.set_ylim(bottom=low)
+    if high is not None:
+        ax.set_ylim(top=high)
+    bottom, top = ax.get_ylim()
+    if not bottom < top:
+        raise ValueError(
+            f"`--zmin` and `--zmax` must leave something to draw, got {bottom:g} to {top:g} for the {value}"
+        )
 
 
 def _unsure(line: Line) -> np.ndarray:

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption
-from gradscape.figures.style import CYCLE, DOUBLE_COLUMN, SMALL, new_axes, new_figure, styled
+from gradscape.figures.style import CYCLE, SMALL, new_axes, new_figure, page_width, styled
 from gradscape.landscape.metrics.measure import Measure
 
 __all__ = ["figure_measures", "plot_measures"]
@@ -90,7 +90,7 @@ def figure_measures(
     metrics = names.pop()
     columns = min(_COLUMNS, len(metrics))
     rows = -(-len(metrics) // columns)
-    figure = new_figure(DOUBLE_COLUMN, 0.4 + rows * (0.55 + _ROW * len(measures)))
+    figure = new_figure(page_width(double=True), 0.4 + rows * (0.55 + _ROW * len(measures)))
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax, metric in zip(axes.ravel(), metrics, strict=False):
         of_draws = {network: found[metric] for network, found in (draws or {}).items()}

@@ -10,7 +10,8 @@ from matplotlib.ticker import MaxNLocator
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
-from gradscape.figures.style import SINGLE_COLUMN, new_figure, styled
+from gradscape.figures.look import current_look
+from gradscape.figures.style import new_figure, page_width, styled
 from gradscape.figures.surfaces.color_bars import MOST_TICKS, add_colorbar
 from gradscape.figures.surfaces.fields import to_field
 from gradscape.figures.surfaces.levels import level_texts
@@ -57,7 +58,7 @@ def plot_surface(
     field = to_field(surface, value)
     shading = shade([field], scale, limits)
     if ax is None:
-        ax = new_figure(SINGLE_COLUMN, 3.1, solid=True).add_subplot(projection="3d")
+        ax = new_figure(page_width(double=False), 3.1, solid=True).add_subplot(projection="3d")
     add_colorbar(ax.figure, draw_relief(ax, field, shading), shading, ax=ax, **_BAR)
     return ax
 
@@ -149,7 +150,8 @@ def _frame(ax: Axes3D, field: Field, heights: Float[np.ndarray, "betas alphas"],
     ax.zaxis.labelpad = -2 + 1.5 * aside
     ax.zaxis.set_rotate_label(False)
     ax.set_zlabel(shading.axis_label, rotation=90, parse_math=False)
-    ax.view_init(**_VIEW)
+    camera = current_look().camera
+    ax.view_init(**(_VIEW if camera is None else {"azim": camera[0], "elev": camera[1]}))
 
 
 def _ticks(ax: Axes3D, shading: Shading) -> None:

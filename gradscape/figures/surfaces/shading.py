@@ -9,6 +9,7 @@ from jaxtyping import Float
 from matplotlib.colors import BoundaryNorm, Colormap, LogNorm, Normalize
 from matplotlib.ticker import MaxNLocator
 
+from gradscape.figures.look import current_look
 from gradscape.figures.style import colormap, line_colormap
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.levels import ROUND_STEPS, contour_levels, end_ticks, is_decade
@@ -141,7 +142,7 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
     Args:
         fields: What will be drawn with it, all of one name.
         scale: "auto" ("log" where values exceed two decades), "raw", "minmax", "minmax-column" or "log".
-        limits: Lowest and highest drawn value instead, in the units of the color bar.
+        limits: Lowest and highest drawn value instead, in the units of the color bar; else what was chosen (`Look`).
 
     Returns:
         The shading; levels are decades on a log scale, divided at 2 and 5, and evenly spaced on the others.
@@ -159,9 +160,12 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
     usable = pooled[pooled > 0] if scale == "log" else pooled
     if scale == "log" and len(pooled) and not len(usable):
         raise ValueError(f'`scale` "log" needs a positive {first.short}, got at most {pooled.max():g}: use "raw"')
-    low, high = _range(usable, scale, signed=signed) if limits is None else _checked(limits, scale, signed=signed)
+    if limits is None:
+        low, high = _chosen(first.name, _range(usable, scale, signed=signed), scale, signed=signed)
+    else:
+        low, high = _checked(limits, scale, signed=signed)
     shown = usable[(usable >= low) & (usable <= high)]
-    levels = contour_levels(shown, low, high, logarithmic=scale == "log")
+    levels = _levels(first.name, shown, (low, high), scale)
     unit = "" if scale in SCALED else drawn_unit(first.unit)[1]
     labels = {field.label for field in fields}
     return Shading(
@@ -208,6 +212,37 @@ def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -
         return (0.0 if scale == "raw" and 0 < low < _NEARLY_NOTHING * high else low), high
     # A constant lies in the middle of a range of its own size, so that it has a color and a height.
     return (low / 2, low * 2) if scale == "log" else (low - max(abs(low), 1.0) / 2, low + max(abs(low), 1.0) / 2)
+
+
+def _chosen(value: str, found: DrawnRange, scale: Scale, *, signed: bool) -> DrawnRange:
+    """The range with the ends that were chosen; no logarithm reaches down to 0, nor are scaled values limited."""
+    low, high = current_look().limits_of(value)
+    if scale in SCALED or (low, high) == (None, None):
+        return found
+    if scale == "log" and low is not None and low <= 0:
+        low = None
+    if signed:  # 0 stays in the middle
+        reach = max(abs(end) for end in (low, high) if end is not None)
+        return -reach, reach
+    limits = found[0] if low is None else low, found[1] if high is None else high
+    if not limits[0] < limits[1]:
+        raise ValueError(
+            f"`--zmin` and `--zmax` must leave something to draw, got {limits[0]:g} to {limits[1]:g} for the {value}"
+        )
+    return limits
+
+
+def _levels(
+    value: str, shown: Float[np.ndarray, "points"], limits: DrawnRange, scale: Scale
+) -> Float[np.ndarray, "levels"]:
+    chosen = current_look().levels_of(value)
+    if isinstance(chosen, tuple) and scale not in SCALED:
+        levels = np.array([level for level in chosen if scale != "log" or level > 0])
+        if len(levels) < 2:
+            raise ValueError(f"`--levels` must hold at least two positive values on a log scale, got {chosen}")
+        return levels
+    most = chosen if isinstance(chosen, int) else None
+    return contour_levels(shown, *limits, logarithmic=scale == "log", most=most)
 
 
 def _checked(limits: DrawnRange, scale: Scale, *, signed: bool) -> DrawnRange:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gradscape._names import one_line
+from gradscape._names import data_name, one_line
 from gradscape._provenance import Provenance
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
@@ -92,7 +92,7 @@ def _line_data(line: Line) -> list[str]:
 
 
 def _data(meta: Mapping[str, Any], used: int, population: int) -> list[str]:
-    data = one_line(meta.get("data") or "")
+    data = data_name(meta.get("data") or "")
     split = one_line(meta.get("split") or "")
     images = f"{used:,} of {population:,} images" if population > used else f"{used:,} images"
     return [f"{data} ({split})" if data and split else data or split, images if used > 1 else ""]

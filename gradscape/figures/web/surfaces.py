@@ -12,6 +12,10 @@ from plotly.subplots import make_subplots
 from gradscape.figures.surfaces.fields import several
 from gradscape.figures.surfaces.levels import level_texts
 from gradscape.figures.surfaces.shading import Shading
+from gradscape.figures.look import current_look
+from gradscape.figures.style import short_number
+from gradscape.figures.surfaces.fields import several, to_fields
+from gradscape.figures.surfaces.shading import Scale, Shading, shade
 from gradscape.figures.surfaces.wording import describe_fields, result_names
 from gradscape.figures.web.pages import render_page
 from gradscape.figures.web.panels import (
@@ -34,6 +38,8 @@ __all__ = ["PLOTLY_CONFIG", "interactive_surface"]
 _SCALE_NAMES = {"raw": "", "minmax": ", min-max", "log": ", log"}
 _PANEL_HEIGHT = 560
 _PLOT = "landscape"
+_SWITCHED = ("loss", "error")  # which a page of surfaces has buttons for
+_EYE = (1.15, -1.45, 0.9)
 _MOST_COLUMNS = 3
 _MOST_TICKS = 6
 # Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
@@ -41,7 +47,11 @@ PLOTLY_CONFIG = {"displaylogo": False, "showSendToCloud": False, "plotlyServerUR
 
 
 def interactive_surface(
-    surfaces: Surface | Field | Sequence[Surface | Field], *, titles: Sequence[str] | None = None
+    surfaces: Surface | Field | Sequence[Surface | Field],
+    *,
+    titles: Sequence[str] | None = None,
+    value: str | None = None,
+    scale: Scale | None = None,
 ) -> str:
     """Make a page of 3-D surfaces with plotly inside, which works offline.
 
@@ -53,12 +63,15 @@ def interactive_surface(
     Args:
         surfaces: One surface or field or several, each with at least 2 alphas and 2 betas.
         titles: A name for each; by default its model's.
+        value: What is shown first, "loss" by default; of what is neither loss nor error the page has nothing else.
+        scale: How it is shown first: "raw", "minmax" or "log".
 
     Returns:
         The text of an HTML file. Names and provenance are shown as they are, never as markup.
 
     Raises:
-        ValueError: No surface, fewer than two alphas or betas, or titles of another number.
+        ValueError: No surface, fewer than two alphas or betas, titles of another number, or a value or scale that the
+            surfaces cannot be shown by.
 
     Example:
         >>> import torch
@@ -70,10 +83,11 @@ def interactive_surface(
         >>> page.startswith("<!DOCTYPE html>")
         True
     """
-    panels = make_panels(several(surfaces))
+    drawables = several(surfaces)
+    panels = make_panels(drawables if value in (None, *_SWITCHED) else to_fields(drawables, value))
     firsts = [panel[0] for panel in panels]
     names = result_names(firsts, titles)
-    views = shade_views(panels)
+    views = _first_of(shade_views(panels), panels, value, scale)
     for first in firsts:
         if min(len(first.alphas), len(first.betas)) < 2:
             raise ValueError(
@@ -93,7 +107,22 @@ def interactive_surface(
         config=PLOTLY_CONFIG,
         post_script=render_page("surface.js", plot_id=_PLOT, most_columns=_MOST_COLUMNS),
     )
-    return render_page("surface.html", title=", ".join(names), plot=plot, caption=caption)
+    heading = current_look().heading
+    return render_page("surface.html", title=heading or ", ".join(names), heading=heading, plot=plot, caption=caption)
+
+
+def _first_of(
+    views: dict[View, Shading], panels: Sequence[Panel], value: str | None, scale: Scale | None
+) -> dict[View, Shading]:
+    """Views with the wanted one in front."""
+    first, usual = next(iter(views))
+    wanted = (value if value in _SWITCHED else first, usual if scale is None else scale)
+    if wanted not in views:  # which is why, in words
+        name, how = wanted
+        fields = [next((field for field in panel if field.name == name), panel[0]) for panel in panels]
+        shade(fields, how)
+        raise ValueError(f"the page cannot show {name} on the scale {how}: not all surfaces have it")
+    return {wanted: views[wanted], **views}
 
 
 def _figure(panels: Sequence[Panel], names: Sequence[str], views: dict[View, Shading], stride: int) -> go.Figure:
@@ -168,8 +197,19 @@ def _scene(field: Field) -> dict[str, Any]:
         "yaxis": {"title": {"text": "beta"}},
         "aspectmode": "manual",
         "aspectratio": {"x": min(1, 1 / ratio), "y": min(1, ratio), "z": 0.7},
-        "camera": {"eye": {"x": 1.15, "y": -1.45, "z": 0.9}, "center": {"x": 0, "y": 0, "z": -0.12}},
+        "camera": {"eye": dict(zip("xyz", _eye(), strict=True)), "center": {"x": 0, "y": 0, "z": -0.12}},
     }
+
+
+def _eye() -> tuple[float, float, float]:
+    """Where a surface is seen from, as far away as usual."""
+    camera = current_look().camera
+    if camera is None:
+        return _EYE
+    azimuth, elevation = np.radians(camera)
+    across = np.cos(elevation) * np.linalg.norm(_EYE)
+    height = np.sin(elevation) * np.linalg.norm(_EYE)
+    return float(across * np.cos(azimuth)), float(across * np.sin(azimuth)), float(height)
 
 
 def _look(shading: Shading, scenes: Sequence[str]) -> dict[str, Any]:

@@ -116,6 +116,7 @@ EMBEDDINGS = NetworkFigure(
     networks=("resnet20", "resnet20+se", "resnet20+bam", "resnet20+cbam", "resnet20+ge", "resnet20+ba2m"),
     exhibit=DataExhibit(),
     draw=_draw_embeddings,
+    colored=False,
     attention=(BA2M,),
     fewest=2,
 )

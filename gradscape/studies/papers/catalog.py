@@ -8,6 +8,7 @@ from gradscape._names import unknown_name
 from gradscape._provenance import current_versions
 from gradscape.figures import save_figure
 from gradscape.figures.caption import add_remark, caption_of
+from gradscape.figures.look import current_look
 from gradscape.landscape import Progress
 from gradscape.studies.papers import ba2m, residual_attention, spanet, ulsam, upanets
 from gradscape.studies.papers.figure import PaperFigure
@@ -83,11 +84,14 @@ def make_figure(
         What was written.
 
     Raises:
-        ValueError: There is no such figure, or it takes other things; the message has the command that makes what is
-            missing.
+        ValueError: There is no such figure, it takes other things, or what was chosen (`Look`) changes nothing of it;
+            of what is missing the message has the command that makes it.
         FileNotFoundError: A checkpoint, surface, run folder, picture or data set is not there.
     """
     figure = find_figure(name)
+    for chosen in current_look().given:
+        if chosen not in figure.choices:
+            raise ValueError(f"`--{chosen}` changes nothing of {name} ({figure.title}): leave it out")
     request = Request(
         name=name,
         paths=paths,

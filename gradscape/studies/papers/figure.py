@@ -9,6 +9,7 @@ from typing import Any, final
 import numpy as np
 
 from gradscape.figures import Figure
+from gradscape.figures.look import ANY_PICTURE
 
 __all__ = ["Drawing", "PaperFigure"]
 
@@ -44,6 +45,11 @@ class PaperFigure(ABC):
 
     title: str
     original: str
+
+    @property
+    def choices(self) -> frozenset[str]:
+        """What of a `Look` changes something of it."""
+        return ANY_PICTURE
 
     @property
     @abstractmethod

@@ -10,6 +10,7 @@ from torch import nn
 
 from gradscape.data.pictures import Pictures
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures.look import ANY_PICTURE
 from gradscape.studies.networks import common_image_size
 from gradscape.studies.papers.checkpoints import (
     Models,
@@ -58,6 +59,7 @@ class NetworkFigure(PaperFigure, Generic[Shown]):
         attention: Kinds of attention blocks, of which one of the networks must have one.
         fewest: How many networks there must be at least; None for as many as `networks` are.
         training: Options of `gradscape train` that make such networks.
+        colored: Whether its colors are values, for which another color map can be chosen.
     """
 
     networks: tuple[str, ...]
@@ -66,6 +68,12 @@ class NetworkFigure(PaperFigure, Generic[Shown]):
     attention: tuple[type[nn.Module], ...]
     fewest: int | None = None
     training: str = "--data cifar10"
+    colored: bool = True
+
+    @property
+    def choices(self) -> frozenset[str]:
+        """What of a `Look` changes something of it."""
+        return ANY_PICTURE | ({"cmap"} if self.colored else set())
 
     @property
     def wanted(self) -> WantedNetworks:

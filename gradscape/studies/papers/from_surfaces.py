@@ -10,6 +10,8 @@ import numpy as np
 
 from gradscape._names import tell_apart, telling_parts
 from gradscape.data import load_split
+from gradscape.figures import Figure
+from gradscape.figures.look import ANY_PICTURE, current_look, drawn_as
 from gradscape.figures.surfaces.pages import figure_comparison, figure_scaled
 from gradscape.figures.surfaces.wording import model_name, result_names
 from gradscape.landscape import Progress, Surface, Value
@@ -97,6 +99,12 @@ class SurfaceFigure(PaperFigure):
     training: str = "--data cifar10"
 
     @property
+    def choices(self) -> frozenset[str]:
+        """What of a `Look` changes something of it."""
+        limits = {"zmin", "zmax"} if self.scale == "raw" or self.with_original else set()
+        return ANY_PICTURE | {"cmap", "camera"} | limits
+
+    @property
     def wanted(self) -> WantedNetworks:
         """The networks around which it looks."""
         return WantedNetworks(self.networks, self.training)
@@ -130,11 +138,8 @@ class SurfaceFigure(PaperFigure):
         own = telling_parts([file.absolute().with_suffix("") for file in files])
         names = tell_apart([known, [f"{name} ({part})" for name, part in zip(known, own, strict=True)]])
         titles = [self.titles.get(name, name) for name in names]
-        if self.with_original:
-            assert self.scale != "raw", "what stands beside the original must be scaled"
-            figure = figure_scaled(surfaces, value=self.value, scale=self.scale, titles=titles)
-        else:
-            figure = figure_comparison(surfaces, value=self.value, scale=self.scale, kind="surface", titles=titles)
+        with drawn_as(replace(current_look(), limited=self.value)):
+            figure = self._draw(surfaces, titles)
         return Drawing(
             figure,
             {
@@ -146,6 +151,12 @@ class SurfaceFigure(PaperFigure):
             {"surfaces": {name: _provenance(surface) for name, surface in zip(names, surfaces, strict=True)}},
             tuple(files) if isinstance(inputs, EvaluatedInputs) else (),
         )
+
+    def _draw(self, surfaces: Sequence[Surface], titles: Sequence[str]) -> Figure:
+        if not self.with_original:
+            return figure_comparison(surfaces, value=self.value, scale=self.scale, kind="surface", titles=titles)
+        assert self.scale != "raw", "what stands beside the original must be scaled"
+        return figure_scaled(surfaces, value=self.value, scale=self.scale, titles=titles)
 
     def _find(self, inputs: SurfaceInputs) -> list[Path]:
         """The files of surfaces, in the order of the panels."""

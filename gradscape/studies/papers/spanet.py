@@ -112,6 +112,7 @@ SCALE_WEIGHTS = NetworkFigure(
     networks=("resnet20+spa_a",),
     exhibit=WeightExhibit(),
     draw=_draw_scale_weights,
+    colored=False,
     attention=_PYRAMIDS,
 )
 

@@ -8,6 +8,7 @@ from matplotlib.text import Annotation, Text
 
 from gradscape.figures.charts.bubbles import Bubble, figure_bubbles
 from gradscape.figures.charts.label_places import place_labels
+from gradscape.figures.style import DOUBLE_COLUMN
 from gradscape.studies.papers.published import published_table
 
 
@@ -80,7 +81,7 @@ def test_the_legend_names_only_groups_that_are_there_and_three_sizes() -> None:
 
 def test_a_page_across_both_columns_keeps_signs_as_they_are() -> None:
     figure = drawn([Bubble("$net_{", 90.0, 2.0, 45.0)])
-    assert figure.get_figwidth() == 6.9
+    assert figure.get_figwidth() == DOUBLE_COLUMN
     assert figure.axes[0].get_title(loc="left") == "CIFAR-$10"
 
 

@@ -68,5 +68,5 @@ def test_tables_that_cannot_be_set_are_refused() -> None:
         figure_table(HEADINGS, [], numbers=2, caption="")
     with pytest.raises(ValueError, match=r"`rows` must be at least one row of 4 texts, got rows of \[4, 3\]"):
         figure_table(HEADINGS, [ROWS[0], ROWS[1][:3]], numbers=2, caption="")
-    with pytest.raises(ValueError, match=r"`rows` must fit into 6.9 inches, and need \d+\.\d: shorten"):
+    with pytest.raises(ValueError, match=r"`rows` must fit into 7.01 inches, and need \d+\.\d: shorten"):
         figure_table(HEADINGS, [("word " * 40, *ROWS[0][1:])], numbers=2, caption="")

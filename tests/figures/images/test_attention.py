@@ -19,6 +19,8 @@ from gradscape.figures.images.attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from gradscape.figures.look import Look, drawn_as
+from gradscape.figures.style import DOUBLE_COLUMN
 
 IMAGES = torch.rand(3, 3, 8, 12, generator=torch.Generator().manual_seed(0))
 
@@ -178,7 +180,7 @@ def test_bars_of_the_scales_are_absolute_weights_from_fine_to_global() -> None:
 def test_a_page_of_many_blocks_is_two_columns_wide() -> None:
     names = [f"layer1.{block}.spa.scale_weights" for block in range(16)]
     page = drawn(figure_scale_weights(by_name(*(made(name, "scale weights", 3) for name in names)), title="$net"))
-    assert page.get_figwidth() == 6.9
+    assert page.get_figwidth() == DOUBLE_COLUMN
     assert page.get_supxlabel().startswith("$net · contribution")
 
 
@@ -201,9 +203,9 @@ def test_images_of_a_batch_are_ranked_by_their_weights() -> None:
 def test_thumbnails_and_names_stay_above_the_caption(count: int) -> None:
     images = torch.rand(count, 3, 8, 12)
     weights = made("a.batch_weights", "batch weights", count)
-    figure = drawn(
-        figure_batch_weights(images, weights, names=[f"a_long_name_{number}.jpg" for number in range(count)])
-    )
+    names = [f"a_long_name_{number}.jpg" for number in range(count)]
+    with drawn_as(Look(caption=True)):
+        figure = drawn(figure_batch_weights(images, weights, names=names))
     (ax,) = figure.axes
     assert len(ax.patches) == min(count, 24)
     highest = figure._supxlabel.get_window_extent().y1  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.images.fusion import figure_features, figure_fusion, plot_features
 from gradscape.figures.images.grid import fitted, fitted_end, tile_columns
+from gradscape.figures.style import DOUBLE_COLUMN
 
 IMAGE = torch.rand(3, 8, 12, generator=torch.Generator().manual_seed(0))
 
@@ -63,7 +64,7 @@ def test_three_panels_show_one_images_features_each_on_its_own_scale() -> None:
         np.testing.assert_array_equal(np.stack(found), features[1])
         assert panels[title].images[0].get_clim() == (features[1].min(), features[1].max())
         assert panels[title].images[0].get_cmap().name == "viridis"
-    assert figure.get_figwidth() == 6.9
+    assert figure.get_figwidth() == DOUBLE_COLUMN
     assert len(figure.axes) == 3 + 3
 
 
@@ -122,8 +123,8 @@ def test_tiles_make_a_block_without_a_gap_where_that_is_possible(count: int, col
 
 
 def test_long_names_are_broken_at_underscores_and_cut_where_there_is_no_room() -> None:
-    assert fitted("painted_bunting_1", 0.55) == "painted_…"
-    assert fitted("painted_bunting_1", 0.55, 2) == "painted_\nbunting_1"
-    assert fitted("Incomprehensibilities", 0.5) == "Incompre…"
+    assert fitted("painted_bunting_1", 0.55, size=6.5) == "painted_…"
+    assert fitted("painted_bunting_1", 0.55, 2, size=6.5) == "painted_\nbunting_1"
+    assert fitted("Incomprehensibilities", 0.5, size=6.5) == "Incompre…"
     assert fitted("a\n b", 3.0) == "a b"
     assert fitted_end("encoder.layers.0.attention", 0.6, size=6.0) == "…0.attention"

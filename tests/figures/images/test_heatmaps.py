@@ -11,7 +11,7 @@ from torch import Tensor
 
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.heatmaps import figure_heatmaps, images_per_page, plot_heatmap
-from gradscape.figures.style import save_figure
+from gradscape.figures.style import SINGLE_COLUMN, save_figure
 
 SIZE = (12, 20)
 LABELS = ["$a_cat", "dog", "emu", "fox"]
@@ -97,7 +97,7 @@ def test_a_map_with_a_fault_is_a_pale_image_with_the_reason(style: Any, value: f
 def test_one_method_stands_beside_its_images() -> None:
     images, maps = make_images(), make_heatmaps()
     figure = drawn(figure_heatmaps(images, maps, names=["x", "y", "z"], labels=LABELS))
-    assert figure.get_figwidth() == 3.35
+    assert figure.get_figwidth() == SINGLE_COLUMN
     shown = panels(figure)
     assert len(shown) == 6
     for number in range(3):
@@ -224,4 +224,4 @@ def test_what_does_not_fit_is_told(changes: dict[str, Any], message: str) -> Non
 def test_pages_are_written_as_pdf_and_png(tmp_path: Path) -> None:
     names = ["a very long name of a file that fits nowhere"] * 3
     for path in save_figure(figure_heatmaps(make_images(), make_heatmaps(), names=names), tmp_path / "page"):
-        assert path.stat().st_size > 1000
+        assert path.stat().st_size > (10 if path.suffix == ".txt" else 1000)

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
 from gradscape.figures import figure_comparison, figure_landscape, figure_scaled, save_figure
+from gradscape.figures.style import SINGLE_COLUMN
 from gradscape.landscape import Surface
 from tests.figures.results import BETAS, bowl, bowl_error, make_surface, unevaluated, with_gaps
 
@@ -63,7 +64,7 @@ def test_signs_in_names_are_shown_as_they_are(kind) -> None:  # type: ignore[no-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_page_for_one_column_is_as_wide_as_one(kind) -> None:  # type: ignore[no-untyped-def]
     figure = drawn(figure_landscape(make_surface(error=bowl_error()), kind=kind, value="error"))
-    assert figure.get_figwidth() == 3.35
+    assert figure.get_figwidth() == SINGLE_COLUMN
     assert isinstance(figure.axes[0], Axes3D) == (kind == "surface")
 
 
@@ -148,20 +149,20 @@ def test_the_same_numbers_give_the_same_files(kind, tmp_path: Path) -> None:  # 
     written = []
     for name in ("a@x=0.5", "b@x=0.5"):
         written.append(save_figure(figure_landscape(make_surface(with_gaps(bowl())), kind=kind), tmp_path / name))
-    assert [path.name for path in written[0]] == ["a@x=0.5.pdf", "a@x=0.5.png"]
+    assert [path.name for path in written[0]] == ["a@x=0.5.pdf", "a@x=0.5.png", "a@x=0.5.txt"]
     for first, second in zip(*written, strict=True):
         assert first.read_bytes() == second.read_bytes()
 
 
 def test_saved_pages_are_vectors_with_embedded_fonts_and_print_resolution(tmp_path: Path) -> None:
-    pdf, png = save_figure(figure_landscape(make_surface()), tmp_path / "page")
+    pdf, png, _ = save_figure(figure_landscape(make_surface()), tmp_path / "page")
     content = pdf.read_bytes()
     assert b"/FontFile2" in content
     assert b"/Subtype /Type3" not in content
     assert b"/Subtype /Image" not in content
     assert b"CreationDate" not in content
     width = int.from_bytes(png.read_bytes()[16:20], "big")
-    assert width == round(3.35 * 300)
+    assert width == int(SINGLE_COLUMN * 300)
 
 
 def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ def test_every_published_row_has_a_number_and_a_known_paper() -> None:
 @pytest.mark.parametrize(("name", "table"), [("upanets:10", "4"), ("upanets:11", "5")])
 def test_a_bubble_plot_needs_nothing_and_shows_the_table(name: str, table: str, tmp_path: Path) -> None:
     written = make_figure(name, [], tmp_path)
-    assert [path.suffix for path in written] == [".pdf", ".png", ".npz"]
+    assert [path.suffix for path in written] == [".pdf", ".png", ".txt", ".npz"]
     arrays, meta = load_arrays(written[-1])
     rows = published_table("upanets", table)
     assert arrays["network"].tolist() == [row.row for row in rows]

@@ -76,7 +76,7 @@ def test_surfaces_that_are_there_are_drawn_with_their_numbers(name: str, save: S
     paths = [save(network, 1 + number, figure.span) for number, network in enumerate(figure.networks)]
     written = make_figure(name, paths, tmp_path / "out")
     stem = name.replace(":", "_")
-    assert [path.name for path in written] == [f"{stem}.pdf", f"{stem}.png", f"{stem}.npz"]
+    assert [path.name for path in written] == [f"{stem}.pdf", f"{stem}.png", f"{stem}.txt", f"{stem}.npz"]
     arrays, caption = shown(tmp_path / "out", name)
     for number, network in enumerate(figure.networks):
         key, loss = network.partition("@")[0], bowl(1 + number, figure.span)
