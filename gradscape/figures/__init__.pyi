@@ -23,11 +23,13 @@ from .surfaces.pages import figure_comparison, figure_landscape, figure_scaled
 from .surfaces.preview import figure_preview
 from .surfaces.relief import plot_surface
 from .web.embeddings import interactive_embedding
+from .web.pages import WebPage
 from .web.surfaces import interactive_surface
 
 __all__ = [
     "Bubble",
     "Figure",
+    "WebPage",
     "figure_attention",
     "figure_batch_sizes",
     "figure_batch_weights",

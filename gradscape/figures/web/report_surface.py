@@ -7,6 +7,7 @@ import numpy as np
 import plotly.offline
 
 from gradscape.figures.style import picture_bytes, short_number
+from gradscape.figures.surfaces.layout import DrawingKind
 from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape
 from gradscape.figures.surfaces.shading import Shading
 from gradscape.figures.surfaces.wording import describe_fields, result_names
@@ -18,18 +19,27 @@ from gradscape.figures.web.panels import (
     drawn_heights,
     hover_template,
     make_panels,
+    read_names,
     read_off,
     shade_views,
     thinned_axes,
     unreliable_texts,
 )
-from gradscape.figures.web.surfaces import PLOTLY_CONFIG
 from gradscape.landscape import Field, Surface
 
-__all__ = ["plotly_script", "surface_content", "surface_map"]
+__all__ = ["plotly_script", "surface_content", "surface_picture"]
 
 _TICKS = 5
 _DOTS = 160  # an inch, of the picture that is printed
+_TWO_DECADES = 100.0
+# Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
+_CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "displayModeBar": False,
+    "scrollZoom": False,
+}
 
 
 def plotly_script() -> str:
@@ -46,7 +56,8 @@ def surface_content(surfaces: Sequence[Surface | Field], *, titles: Sequence[str
 
     Returns:
         `panels`: for each surface its title, alphas, betas, heights by view and what is said at a point; `views`: for
-        each value and scale that all can be drawn in, the shared range, ticks and colors; `caption` and `config`.
+        each value and scale that all can be drawn in, the shared range, ticks and colors; `values`: name and short
+        text of each value; `start`: the scale to begin with; `caption` and `config`.
 
     Raises:
         ValueError: No surface, or titles of another number.
@@ -60,21 +71,36 @@ def surface_content(surfaces: Sequence[Surface | Field], *, titles: Sequence[str
     return {
         "panels": [_panel(panel, name, shadings, stride) for panel, name in zip(panels, names, strict=True)],
         "views": {_key(view): _view(shading) for view, shading in shadings.items()},
+        "values": [list(pair) for pair in dict.fromkeys((name, one.short) for (name, _), one in shadings.items())],
+        "start": _readable_scale(shadings),
         "caption": describe_fields(firsts, names) + thinned,
-        "config": PLOTLY_CONFIG | {"displayModeBar": False, "scrollZoom": False},
+        "config": _CONFIG,
     }
 
 
-def surface_map(surfaces: Sequence[Surface | Field], *, titles: Sequence[str]) -> bytes:
-    """Filled contours of the loss, of all surfaces on one scale, as a PNG picture: for paper.
+def surface_picture(
+    surfaces: Sequence[Surface | Field], *, titles: Sequence[str], kind: DrawingKind = "filled"
+) -> bytes:
+    """The loss of all surfaces on one scale, as a PNG picture: for paper.
 
     Args:
         surfaces: Each with at least 2 alphas and 2 betas.
         titles: A name for each.
+        kind: What is drawn: "filled", "surface" (3-D), …
     """
     several = len(surfaces) > 1
-    figure = figure_comparison(surfaces, titles=titles) if several else figure_landscape(surfaces[0], kind="filled")
+    figure = (
+        figure_comparison(surfaces, titles=titles, kind=kind) if several else figure_landscape(surfaces[0], kind=kind)
+    )
     return picture_bytes(figure, dots=_DOTS)
+
+
+def _readable_scale(shadings: dict[View, Shading]) -> str:
+    """A log scale where the first value exceeds two decades, of which the lower one would look flat."""
+    name = next(iter(shadings))[0]
+    raw = shadings[name, "raw"]
+    wide = raw.lowest > 0 and raw.highest > _TWO_DECADES * raw.lowest
+    return "log" if wide and (name, "log") in shadings else "raw"
 
 
 def _key(view: View) -> str:
@@ -92,6 +118,7 @@ def _panel(panel: Panel, title: str, shadings: dict[View, Shading], stride: int)
         "read": [[_numbers(point) for point in row] for row in read_off(panel, stride)],
         "unsure": None if unsure is None else unsure.tolist(),
         "template": hover_template(panel),
+        "columns": read_names(panel),
     }
 
 
