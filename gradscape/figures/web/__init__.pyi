@@ -1,6 +1,7 @@
 from .embeddings import interactive_embedding, thumbnail_side
 from .line_chart import Chart, Curve, place_chart
 from .live import live_page
+from .notebook import notebook_html
 from .packed_maps import color_tables, packed_maps, picture_sheet, shrunk
 from .pages import WebPage, render_page
 from .report_surface import plotly_script, surface_content, surface_picture
@@ -15,6 +16,7 @@ __all__ = [
     "interactive_embedding",
     "interactive_surface",
     "live_page",
+    "notebook_html",
     "packed_maps",
     "picture_sheet",
     "place_chart",

@@ -3,7 +3,7 @@
 import html
 import os
 from functools import cache
-from typing import Any, Self, final
+from typing import Any, final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -24,7 +24,7 @@ class WebPage(str):
 
     title: str
 
-    def __new__(cls, text: str, title: str = "page") -> Self:
+    def __new__(cls, text: str, title: str = "page") -> "WebPage":
         """Take the text of a whole file."""
         page = super().__new__(cls, text)
         page.title = title

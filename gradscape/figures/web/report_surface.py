@@ -9,7 +9,7 @@ import plotly.offline
 from gradscape.figures.style import picture_bytes, short_number
 from gradscape.figures.surfaces.layout import DrawingKind
 from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape
-from gradscape.figures.surfaces.shading import Shading
+from gradscape.figures.surfaces.shading import Scale, Shading
 from gradscape.figures.surfaces.wording import describe_fields, result_names
 from gradscape.figures.web.panels import (
     Panel,
@@ -79,7 +79,7 @@ def surface_content(surfaces: Sequence[Surface | Field], *, titles: Sequence[str
 
 
 def surface_picture(
-    surfaces: Sequence[Surface | Field], *, titles: Sequence[str], kind: DrawingKind = "filled"
+    surfaces: Sequence[Surface | Field], *, titles: Sequence[str], kind: DrawingKind = "filled", scale: Scale = "raw"
 ) -> bytes:
     """The loss of all surfaces on one scale, as a PNG picture: for paper.
 
@@ -87,10 +87,13 @@ def surface_picture(
         surfaces: Each with at least 2 alphas and 2 betas.
         titles: A name for each.
         kind: What is drawn: "filled", "surface" (3-D), …
+        scale: As on the page.
     """
     several = len(surfaces) > 1
     figure = (
-        figure_comparison(surfaces, titles=titles, kind=kind) if several else figure_landscape(surfaces[0], kind=kind)
+        figure_comparison(surfaces, titles=titles, kind=kind, scale=scale)
+        if several
+        else figure_landscape(surfaces[0], kind=kind, scale=scale)
     )
     return picture_bytes(figure, dots=_DOTS)
 

@@ -40,20 +40,50 @@ function standalone(svg) {
   return {copy, width, height};
 }
 
-// The names of the curves below their chart, where the page has them beside it.
-function withLegend({copy, width, height}, legend) {
-  const entries = legend ? [...legend.children] : [], step = 16;
+function shape(parent, kind, look) {
+  const made = parent.appendChild(document.createElementNS(PLACE, kind));
+  Object.entries(look).forEach(([key, value]) => made.setAttribute(key, value));
+  return made;
+}
+
+const write = (parent, text, x, y, size) => {
+  shape(parent, "text", {x, y, "font-size": size, "font-family": "sans-serif", fill: "#1c1b1a"}).textContent = text;
+};
+
+// A chart with what stands beside it on the page: its unit above, and the names of its curves below.
+function withWords({copy, width, height}, unit, legend) {
+  const entries = legend ? [...legend.children] : [], step = 16, top = 18;
   entries.forEach((entry, row) => {
-    const y = height + step * row + 8, key = standalone(entry.querySelector("svg")).copy.querySelector("path"), text = document.createElementNS(PLACE, "text");
+    const y = height + step * row + 8, key = standalone(entry.querySelector("svg")).copy.querySelector("path");
     key.setAttribute("transform", `translate(10 ${y - 4})`);
-    for (const [name, value] of Object.entries({x: 42, y: y + 4, "font-size": 11, "font-family": "sans-serif", fill: "#1c1b1a"})) text.setAttribute(name, value);
-    text.textContent = entry.textContent.trim();
-    copy.append(key, text);
+    copy.append(key);
+    write(copy, entry.textContent.trim(), 42, y + 4, 11);
   });
-  const tall = height + step * entries.length + (entries.length ? 6 : 0);
+  write(copy, unit, 10, -5, 11);
+  const tall = top + height + step * entries.length + (entries.length ? 6 : 0);
+  copy.setAttribute("viewBox", `0 ${-top} ${width} ${tall}`);
+  copy.querySelector("rect").setAttribute("y", -top);
+  copy.setAttribute("height", tall);
+  return {copy, width, height: tall};
+}
+
+// A drawing of marks with the names of the classes below it; each class has its name, color, outline (from -1 to 1) and whether it is filled.
+function withClasses({copy, width, height}, classes) {
+  const across = 5, step = width / across, line = width / 33;
+  classes.forEach((one, number) => {
+    const x = (number % across + .15) * step, y = height + (Math.floor(number / across) + .7) * line;
+    paintMark(copy, one, x, y, line / 4);
+    write(copy, one.name, x + line / 2, y + line / 5, line * .6);
+  });
+  const tall = height + Math.ceil(classes.length / across) * line + line / 2;
   copy.setAttribute("viewBox", `0 0 ${width} ${tall}`);
   copy.setAttribute("height", tall);
   return {copy, width, height: tall};
+}
+
+function paintMark(parent, {color, outline, filled}, x, y, radius) {
+  const look = filled ? {fill: color, stroke: "#ffffff", "stroke-width": .16} : {fill: "none", stroke: color, "stroke-width": .5};
+  shape(parent, "path", {...look, d: outline, transform: `translate(${x.toFixed(1)} ${y.toFixed(1)}) scale(${radius.toFixed(2)})`});
 }
 
 async function rastered({copy, width, height}) {
@@ -74,7 +104,8 @@ async function saveDrawing(name, format, drawing) {
 
 // Pictures with their words, each where it stands on the page.
 function photographed(node) {
-  const box = node.getBoundingClientRect();
+  const {left, top, width, height} = node.getBoundingClientRect(), margin = 12;
+  const box = {left: left - margin, top: top - margin, width: width + 2 * margin, height: height + 2 * margin};
   const made = element("canvas", undefined, {width: Math.ceil(box.width * DENSER), height: Math.ceil(box.height * DENSER)});
   const context = made.getContext("2d");
   context.scale(DENSER, DENSER);
@@ -83,12 +114,12 @@ function photographed(node) {
   inLight(() => {
     node.querySelectorAll("canvas").forEach(canvas => {
       const at = canvas.getBoundingClientRect();
-      if (!at.width || !canvas.width) return;
+      if (!at.width || !canvas.width || !canvas.checkVisibility()) return;
       context.imageSmoothingEnabled = getComputedStyle(canvas).imageRendering !== "pixelated";
       context.drawImage(canvas, at.left - box.left, at.top - box.top, at.width, at.height);
     });
     const walker = document.createTreeWalker(node, NodeFilter.SHOW_TEXT);
-    while (walker.nextNode()) writeWords(context, walker.currentNode, box);
+    while (walker.nextNode()) if (walker.currentNode.parentElement.checkVisibility()) writeWords(context, walker.currentNode, box);
   });
   return made;
 }
@@ -109,8 +140,11 @@ function writeWords(context, text, box) {
 // What stands in a table; intervals and standard errors get columns of their own.
 function tableRows(table) {
   const body = [...table.tBodies[0].rows].map(row => [...row.cells]), heads = [...table.tHead.rows[0].cells];
-  const own = cell => [...cell.childNodes].filter(node => !(node.classList && node.classList.contains("range")) && node.nodeName !== "SUP")
-    .map(node => node.textContent).join("").replace(/\s+/g, " ").trim();
+  const own = cell => {
+    const copy = cell.cloneNode(true);
+    copy.querySelectorAll(".range, sup").forEach(one => one.remove());
+    return copy.textContent.replace(/\s+/g, " ").trim();
+  };
   const ranged = heads.map((_, place) => body.some(row => row[place].querySelector(".range")));
   const spread = (cells, said) => cells.flatMap((cell, place) => ranged[place] ? [own(cell), said(cell)] : [own(cell)]);
   return [spread(heads, cell => own(cell) + ", interval"),
@@ -120,8 +154,7 @@ function tableRows(table) {
 const savers = {
   table: (area, name) => saveAs(`${name}.csv`, csvOf(tableRows(area.querySelector("table"))), "text/csv"),
   chart: (area, name, format) => format === "csv" ? saveAs(`${name}.csv`, area.dataset.csv, "text/csv")
-    : saveDrawing(name, format, withLegend(standalone(area.querySelector("svg")), area.parentElement.nextElementSibling)),
-  drawing: (area, name, format) => saveDrawing(name, format, standalone(area.querySelector("svg"))),
+    : saveDrawing(name, format, withWords(standalone(area.querySelector("svg")), area.querySelector("figcaption").textContent, area.parentElement.nextElementSibling)),
   picture: (area, name) => saveCanvas(`${name}.png`, photographed(area.querySelector(".shot"))),
 };
 

@@ -3,7 +3,7 @@ const MOST_SURFACES = 8, RESTED = 20 /* frames */, START = {eye: {x: 1.15, y: -1
 
 const RELIEFS = Boolean(document.createElement("canvas").getContext("webgl"));
 const PAPER = {ink: "#1c1b1a", soft: "#5f5b55", rule: "#dcd8d0", firm: "#8b867d", plate: "#ffffff"};
-const LEVELS = 14, NEARER = 1.0015 /* for a pixel of the wheel */;
+const LEVELS = 20, NEARER = 1.0015 /* for a pixel of the wheel */;
 
 function startSurfaces({panels, views, config, start}) {
   const figures = panels.map((_, number) => document.querySelector(`[data-surface="${number}"]`));
