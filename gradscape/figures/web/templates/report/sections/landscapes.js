@@ -60,12 +60,15 @@ function startSurfaces({panels, views, config, start}) {
       hovertemplate: panel.template, colorscale: look.colors, zmin: look.low, zmax: look.high, autocontour: false, connectgaps: false,
       contours: {start: look.low + step, end: look.high - step / 2, size: step}, line: {width: .6, color: "rgba(255,255,255,.55)"}, showscale: false,
     };
-    const cross = (size, width, color) => ({type: "scatter", x: [0], y: [0], mode: "markers", hoverinfo: "skip", showlegend: false,
-      marker: {symbol: "cross-thin", size, line: {width, color}}});
+    // The origin: a black cross in a white one, as long on every map.
+    const across = (line, size) => ({type: "line", line, xsizemode: "pixel", ysizemode: "pixel", xanchor: 0, yanchor: 0, ...size});
+    const cross = (arm, width, color) => [{x0: -arm, x1: arm, y0: 0, y1: 0}, {x0: 0, x1: 0, y0: -arm, y1: arm}].map(
+      size => across({color, width}, size));
     const layout = {...shared(colors), margin: {l: 52, r: 12, t: 8, b: 44}, dragmode: false,
+      shapes: [...cross(6, 3.4, "#ffffff"), ...cross(5.3, 1.4, "#000000")],
       xaxis: {...axis, title: name("alpha"), constrain: "domain", range: ends(panel.alphas)},
       yaxis: {...axis, title: name("beta"), constrain: "domain", range: ends(panel.betas), scaleanchor: square(panel) ? "x" : undefined}};
-    return {data: [contours, cross(11, 3.4, "#ffffff"), cross(10, 1.4, "#000000")], layout};
+    return {data: [contours], layout};
   }
 
   const ends = axis => [Math.min(...axis), Math.max(...axis)];
@@ -194,7 +197,7 @@ function startSurfaces({panels, views, config, start}) {
     const panel = panels[number], look = view(), {data, layout} = (what === "map" ? map : relief)(panel, look, PAPER);
     const bar = {title: {text: look.label.replace(/&/g, "&amp;").replace(/</g, "&lt;"), side: "right", font: {color: PAPER.ink}},
       tickvals: look.ticks, ticktext: look.texts, thickness: 14, len: .8, outlinewidth: 0, tickfont: {color: PAPER.ink}};
-    const figure = {data: [{...data[0], showscale: true, colorbar: bar}, ...data.slice(1)],
+    const figure = {data: [{...data[0], showscale: true, colorbar: bar}],
       layout: {...layout, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff"}};
     const name = fileName(panel.title, look.value, what);
     Plotly.toImage(figure, {format, width: 720, height: 540, scale: DENSER, imageDataOnly: true}).then(image => {
