@@ -19,19 +19,19 @@ class WebPage(str):
     """The text of an HTML file, which a notebook shows and which saves itself.
 
     Attributes:
-        title: What it is about, in a few words.
+        about: Whose page it is, in a few words.
     """
 
-    title: str
+    about: str
 
-    def __new__(cls, text: str, title: str = "page") -> "WebPage":
+    def __new__(cls, text: str, about: str = "page") -> "WebPage":
         """Take the text of a whole file."""
         page = super().__new__(cls, text)
-        page.title = title
+        page.about = about
         return page
 
     def __repr__(self) -> str:
-        return f"WebPage: {self.title}, {len(self) / 1e6:.1f} MB; save it with .save(path)"
+        return f"WebPage: {self.about}, {len(self) / 1e6:.1f} MB; save it with .save(path)"
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the file, all at once.
@@ -45,7 +45,7 @@ class WebPage(str):
     def _repr_html_(self) -> str:
         # In a frame of its own, which sees nothing of the notebook.
         return (
-            f'<iframe srcdoc="{html.escape(self)}" title="{html.escape(self.title)}" width="100%" '
+            f'<iframe srcdoc="{html.escape(self)}" title="{html.escape(self.about)}" width="100%" '
             f'height="{_NOTEBOOK_HEIGHT}" style="border: 0" sandbox="allow-scripts allow-downloads"></iframe>'
         )
 
