@@ -71,7 +71,9 @@ def until(browser: Any, script: str) -> Any:
 
 def choose(browser: Any, name: str, value: str) -> dict[str, Any]:
     """Click what stands for a switch, and return what is drawn."""
-    browser.find_element(By.CSS_SELECTOR, f"input[name={name}][value={value}]").click()
+    switch = browser.find_element(By.CSS_SELECTOR, f"input[name={name}][value={value}]")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", switch)
+    switch.click()
     script = """
         const [relief, map] = [".plot", ".map"].map(name => document.querySelector(name));
         const scale = document.getElementById("landscape-scale"), ticks = [...scale.querySelectorAll(".ticks span")];
