@@ -138,7 +138,7 @@ def test_pictures_and_tables_are_read() -> None:
         IMAGES,
         (2, SIDE, SIDE, 3),
     )
-    assert load_metrics(KEPT / "metrics.csv")["epoch"].tolist() == [0, 1, 2]
+    assert load_metrics(KEPT / "metrics.csv")["epoch"].tolist() == [1, 2, 3]  # the file counts from 0
     arrays, meta = load_arrays(KEPT / "upanets_15.npz")
     assert (meta["figure"], meta.seed, meta["surfaces"][NETWORK]["weights"]) == ("upanets:15", 0, WEIGHTS)
     np.testing.assert_array_equal(arrays[f"{NETWORK}.loss"], Surface.load(KEPT / "surface.h5").loss)

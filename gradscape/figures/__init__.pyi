@@ -24,12 +24,15 @@ from .surfaces.pages import figure_comparison, figure_landscape, figure_scaled
 from .surfaces.preview import figure_preview
 from .surfaces.relief import plot_surface
 from .web.embeddings import interactive_embedding
+from .web.notebook import notebook_html
+from .web.pages import WebPage
 from .web.surfaces import interactive_surface
 
 __all__ = [
     "Bubble",
     "Figure",
     "Look",
+    "WebPage",
     "drawn_as",
     "figure_attention",
     "figure_batch_sizes",
@@ -53,6 +56,7 @@ __all__ = [
     "figure_training",
     "interactive_embedding",
     "interactive_surface",
+    "notebook_html",
     "plot_batch_sizes",
     "plot_batch_weights",
     "plot_bubbles",

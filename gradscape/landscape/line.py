@@ -8,6 +8,7 @@ from jaxtyping import Float
 
 from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.measured import Measured, read_measured, write_measured
+from gradscape.landscape.summary import summarize
 
 __all__ = ["Line"]
 
@@ -26,6 +27,9 @@ class Line(Measured):
         checked_axis(self.alphas, "alphas")
         if self.blocks.count.shape[1:] != self.alphas.shape:
             raise ValueError(f"`blocks` must have the grid {self.alphas.shape}, got {self.blocks.count.shape[1:]}")
+
+    def __repr__(self) -> str:
+        return summarize("Line", {"alpha": self.alphas}, self.blocks, self.origin, self.meta)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to an HDF5 file, atomically."""

@@ -14,6 +14,7 @@ from gradscape.landscape.difference import Difference
 from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED, UNRELIABLE, Field, Reading, scale_minmax, value_label
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 from gradscape.landscape.statistics import paired_difference
+from gradscape.landscape.summary import summarize
 
 __all__ = ["Surface", "Value"]
 
@@ -60,6 +61,10 @@ class Surface(Measured):
         grid, wanted = self.blocks.count.shape[1:], (len(self.betas), len(self.alphas))
         if grid != wanted:
             raise ValueError(f"`blocks` must have the grid (betas, alphas) = {wanted}, got {grid}")
+
+    def __repr__(self) -> str:
+        axes = {"alpha": self.alphas, "beta": self.betas}
+        return summarize("Surface", axes, self.blocks, self.origin, self.meta)
 
     @property
     def fields(self) -> tuple[str, ...]:

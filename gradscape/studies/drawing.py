@@ -7,7 +7,6 @@ from typing import Any, Literal
 import numpy as np
 
 from gradscape import figures
-from gradscape._files import replacing
 from gradscape._names import telling_parts
 from gradscape.figures import (
     Figure,
@@ -185,8 +184,7 @@ def _save_interactive(
     surfaces: Sequence[Surface | Field], titles: Sequence[str] | None, path: Path, **first: Any
 ) -> list[Path]:
     # Named by its room: plotly takes half a second to import, which pictures for paper do not need.
-    with replacing(path) as partial:
-        partial.write_text(figures.interactive_surface(surfaces, titles=titles, **first), encoding="utf-8")
+    figures.interactive_surface(surfaces, titles=titles, **first).save(path)
     return [path]
 
 

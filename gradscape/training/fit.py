@@ -134,7 +134,10 @@ def train_model(
     folder = Path(output)
     folder.mkdir(parents=True, exist_ok=True)
     state = read_state(folder / STATE, plan, resume=resume)
-    rows: EpochRows = state["gradscape"]["rows"] if state else []
+    # Older states counted their epochs from 0.
+    rows: EpochRows = [
+        {**row, "epoch": epoch} for epoch, row in enumerate(state["gradscape"]["rows"] if state else [], 1)
+    ]
     module = Classification(network, recipe, mean=mean, std=std, seed=seed)
     if len(rows) == recipe.epochs or gave_up(rows, recipe.early_stopping_patience, recipe.early_stopping_metric):
         module.load_state_dict(state["state_dict"])

@@ -1,4 +1,4 @@
-"""metrics.csv: one row an epoch."""
+"""metrics.csv: one row an epoch, counted from 1."""
 
 import csv
 import os
@@ -9,6 +9,8 @@ import numpy as np
 from gradscape._files import replacing
 
 __all__ = ["EpochRow", "EpochRows", "load_metrics", "save_metrics"]
+
+_EPOCH = "epoch"
 
 EpochRow = dict[str, int | float]
 EpochRows = list[EpochRow]
@@ -30,6 +32,8 @@ def save_metrics(path: str | os.PathLike[str], rows: EpochRows) -> None:
 def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """Read metrics.csv or summary.csv.
 
+    Epochs are counted from 1; those of older files, which counted from 0, are moved by one.
+
     Args:
         path: A file that training wrote.
 
@@ -45,6 +49,9 @@ def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
         names, numbers = rows[0], np.array([[float(cell) for cell in row] for row in rows[1:]])
-        return {name: numbers[:, column] for column, name in enumerate(names)}
+        columns = {name: numbers[:, column] for column, name in enumerate(names)}
     except (IndexError, ValueError, csv.Error) as error:
         raise ValueError(f"`path` must be a csv of numbers below a row of names, got {path}; train again") from error
+    if _EPOCH in columns and columns[_EPOCH][:1].tolist() == [0]:
+        columns[_EPOCH] = columns[_EPOCH] + 1
+    return columns

@@ -63,13 +63,13 @@ class Recorder(Callback):
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the files; Lightning has evaluated the test images by now."""
         row: EpochRow = {
-            "epoch": trainer.current_epoch,
+            "epoch": trainer.current_epoch + 1,
             **self.module.scores(),
             "learning_rate": trainer.optimizers[0].param_groups[0]["lr"],
             "seconds": round(time.perf_counter() - self.started, 3),
         }
         self.rows.append(row)
-        for name in [LAST, BEST] if best_epoch(self.rows) == row["epoch"] else [LAST]:
+        for name in [LAST, BEST] if best_epoch(self.rows) == len(self.rows) - 1 else [LAST]:
             with replacing(self.folder / name) as partial:
                 self.save(partial, self.module.network, {**row, "seed": self.plan["seed"]})
         save_metrics(self.folder / METRICS, self.rows)
@@ -85,7 +85,7 @@ class Recorder(Callback):
 
 
 def best_epoch(rows: EpochRows, metric: str = "test_accuracy") -> int:
-    """The epoch, from 0, with the highest accuracy; the first of equals."""
+    """Index of the epoch with the highest accuracy; the first of equals."""
     return max(range(len(rows)), key=lambda epoch: rows[epoch][metric])
 
 

@@ -91,7 +91,7 @@ def train_seeds(
 def summarize_runs(runs: list[TrainingRun]) -> dict[str, np.ndarray]:
     """Median, minimum and maximum over runs, epoch by epoch: see `SeedRuns.summary`."""
     epochs = max(len(run.metrics["epoch"]) for run in runs)
-    summary: dict[str, np.ndarray] = {"epoch": np.arange(epochs)}
+    summary: dict[str, np.ndarray] = {"epoch": np.arange(1, epochs + 1)}
     recorded = {*runs[0].metrics, "best_accuracy"}
     for name in _SUMMARIZED:
         if name not in recorded:

@@ -1,6 +1,9 @@
 """The demo, run for real with less of everything, and its report in a real browser."""
 
+import base64
 import json
+import re
+import time
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -15,7 +18,9 @@ from gradscape.studies import demo
 from tests.chromium import chromium
 
 MODELS = ("resnet20+spa_a", "upanet16")
-SECTIONS = ["summary", "landscapes", "heatmaps", "attention", "fusion", "embeddings", "training", "provenance"]
+SECTIONS = [
+    "summary", "landscapes", "heatmaps", "attention", "fusion", "embeddings", "training", "provenance", "appendix",
+]  # fmt: skip
 CAMERAS = """
 return Array.from(document.querySelectorAll(".plot"), plot => {
   const {x, y, z} = plot._fullLayout.scene._scene.getCamera().eye;
@@ -143,6 +148,7 @@ def test_the_tables_say_what_the_files_say(opened: Any, ran: tuple[Path, set[str
 
 def test_value_and_scale_of_the_landscapes_can_be_chosen(opened: Any, ran: tuple[Path, set[str]]) -> None:
     surfaces = surfaces_of(ran[0])
+    choose(opened, "scale", "raw")
     for drawn, surface in zip(heights(opened), surfaces, strict=True):
         np.testing.assert_allclose(drawn, surface.loss, rtol=1e-4)
     shared = "return Array.from(document.querySelectorAll('.plot'), plot => plot.layout.scene.zaxis.range[1])"
@@ -166,6 +172,7 @@ def test_the_keyboard_alone_changes_a_switch(opened: Any, ran: tuple[Path, set[s
     from selenium.webdriver.common.action_chains import ActionChains
     from selenium.webdriver.common.keys import Keys
 
+    choose(opened, "scale", "raw")
     opened.execute_script("document.querySelector('input[name=scale]:checked').focus()")
     ActionChains(opened).send_keys(Keys.ARROW_RIGHT).perform()
     assert opened.execute_script("return document.activeElement.value") == "minmax"
@@ -304,7 +311,7 @@ def test_the_page_says_what_made_it(opened: Any, ran: tuple[Path, set[str]]) -> 
     paths = [str(ran[0] / name / "training" / "model.safetensors") for name in MODELS]
     assert commands[3].split()[2:4] == paths
     weights = surfaces_of(ran[0])[0].meta["weights"]
-    assert f"weights {weights}" in opened.find_element("id", "provenance").text
+    assert f"weights {weights}" in opened.find_element("id", "appendix").text
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -352,6 +359,90 @@ def test_nothing_is_wider_than_a_phone(opened: Any) -> None:
         assert opened.execute_script(small) == 0
     finally:
         opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_no_column_of_a_table_is_lost_on_a_phone(opened: Any) -> None:
+    size = {"width": 390, "height": 740, "deviceScaleFactor": 1, "mobile": True}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    beyond = """
+        return [...document.querySelectorAll("td, tbody th")].filter(cell => {
+          const {left, right, width} = cell.getBoundingClientRect();
+          return !width || left < 0 || right > 390;
+        }).length;
+    """
+    try:
+        until(opened, "return document.documentElement.clientWidth <= 390")
+        assert opened.find_elements("css selector", "td")
+        assert opened.execute_script(beyond) == 0
+        cell = opened.find_element("css selector", "#summary td")
+        told = opened.execute_script("return getComputedStyle(arguments[0], '::before').content", cell)
+        assert told == '"test accuracy"'
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_contents_stay_in_view_and_tell_where_the_reader_is(opened: Any, width: int) -> None:
+    size = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        opened.execute_script("document.getElementById('embeddings').scrollIntoView({behavior: 'instant'})")
+        until(opened, "return document.querySelector('nav a[aria-current]')?.hash == '#embeddings'")
+        box = opened.execute_script("return document.querySelector('nav').getBoundingClientRect().toJSON()")
+        assert 0 <= box["top"] < box["bottom"] <= 800
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_a_map_lies_beside_each_relief_and_the_page_fills_the_window(opened: Any) -> None:
+    size = {"width": 1600, "height": 900, "deviceScaleFactor": 1, "mobile": False}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        until(opened, "return document.documentElement.clientWidth > 1500")
+        for figure in opened.find_elements("css selector", "[data-surface]"):
+            relief, drawn = (figure.find_element("css selector", name).rect for name in (".plot", ".map"))
+            assert drawn["x"] >= relief["x"] + relief["width"]
+            assert abs(drawn["y"] + drawn["height"] / 2 - relief["y"] - relief["height"] / 2) < 2
+        assert opened.find_element("tag name", "main").rect["width"] > 1300
+    finally:
+        opened.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
+def test_everything_shown_can_be_saved(opened: Any, tmp_path: Path) -> None:
+    opened.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    wanted = {
+        "table": ["csv"], "chart": ["png", "svg", "csv"], "picture": ["png"], "scatter": ["png", "svg", "csv"],
+    }  # fmt: skip
+    for kind, formats in wanted.items():
+        area = opened.find_element("css selector", f"[data-saved={kind}]")
+        buttons = area.find_elements("css selector", "[data-save]")
+        assert [button.text for button in buttons] == formats
+        for button in buttons:
+            before = set(tmp_path.iterdir())
+            opened.execute_script("arguments[0].click()", button)
+            until_saved(tmp_path, before, f".{button.text}")
+    networks = next(tmp_path.glob("Sizes*.csv")).read_text().splitlines()
+    assert networks[0].startswith("network,test accuracy,parameters,MACs,E,loss at the center")
+    assert [line.split(",")[0] for line in networks[1:]] == list(MODELS)
+
+
+def until_saved(folder: Path, before: set[Path], suffix: str) -> None:
+    """Wait for a new file of that kind."""
+    deadline = time.monotonic() + 20
+    while not any(path.suffix == suffix and path.stat().st_size for path in set(folder.iterdir()) - before):
+        assert time.monotonic() < deadline, f"no {suffix} was saved"
+        time.sleep(0.05)
+
+
+def test_the_page_is_printed_on_at_most_eight_sheets(opened: Any) -> None:
+    pdf = base64.b64decode(opened.execute_cdp_cmd("Page.printToPDF", {"preferCSSPageSize": True})["data"])
+    assert 3 <= len(re.findall(rb"/Type\s*/Page[^s]", pdf)) <= 8
+
+
+def test_a_caption_stands_on_the_page_once(opened: Any, ran: tuple[Path, set[str]]) -> None:
+    captions = [one.text for one in opened.find_elements("css selector", ".caption") if len(one.text) > 40]
+    assert len(captions) >= 3
+    assert len(set(captions)) == len(captions)
 
 
 def test_on_paper_the_landscapes_are_a_picture_and_nothing_is_folded(opened: Any) -> None:

@@ -99,7 +99,7 @@ def test_metrics_csv_has_a_row_an_epoch_and_says_what_the_result_says(run: Train
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == list(run.metrics) == COLUMNS
-    assert [row["epoch"] for row in rows] == ["0", "1", "2", "3", "4", "5"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
     loaded = load_metrics(path)
     for name in COLUMNS:
         np.testing.assert_array_equal(loaded[name], run.metrics[name])
@@ -120,13 +120,13 @@ def test_the_best_checkpoint_is_the_first_with_the_highest_test_accuracy(tmp_pat
     def save(path: Path, network: nn.Module, scores: dict[str, float]) -> None:
         saved.append((path.name.removeprefix(".partial-"), scores["epoch"]))
         path.write_bytes(b"weights")
-        accuracies[len(accuracies) : int(scores["epoch"]) + 1] = [scores["test_accuracy"]]
+        accuracies[len(accuracies) : int(scores["epoch"])] = [scores["test_accuracy"]]
 
     run = train_toy(tmp_path, recipe=toy_recipe(epochs=8, learning_rate=0.3), save=save)
     first_best = accuracies.index(max(accuracies))
     assert first_best < 7, "the last epoch is the best: this run shows nothing"
-    assert [epoch for name, epoch in saved if name == "best.safetensors"][-1] == first_best
-    assert [epoch for name, epoch in saved if name == "model.safetensors"] == list(range(8))
+    assert [epoch for name, epoch in saved if name == "best.safetensors"][-1] == first_best + 1
+    assert [epoch for name, epoch in saved if name == "model.safetensors"] == list(range(1, 9))
     assert run.best_accuracy == max(accuracies)
 
 
@@ -207,9 +207,9 @@ def test_a_state_file_of_another_program_is_refused(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_with_the_epoch_and_keeps_what_was_done(tmp_path: Path) -> None:
     network = Poisoned(toy_network(), 2 * 6 + 3, lambda logits: logits * torch.nan)
-    with pytest.raises(RuntimeError, match=r"the loss is nan in epoch 2, step 2 .* `learning_rate` below 0\.05"):
+    with pytest.raises(RuntimeError, match=r"the loss is nan in epoch 3, step 3; .* `learning_rate` below 0\.05"):
         train_toy(tmp_path, network, recipe=toy_recipe(epochs=4))
-    assert load_metrics(tmp_path / "metrics.csv")["epoch"].tolist() == [0, 1]
+    assert load_metrics(tmp_path / "metrics.csv")["epoch"].tolist() == [1, 2]
     assert all(value.isfinite().all() for value in load_file(tmp_path / "model.safetensors").values())
 
 
@@ -229,6 +229,17 @@ def test_ctrl_c_arrives_as_keyboard_interrupt_and_the_run_can_go_on(tmp_path: Pa
     train_toy(tmp_path / "stopped", resumed, workers=workers)
     assert same_weights(whole, resumed)
     assert resumed.steps == 2 * 6
+
+
+def test_a_run_whose_state_counts_from_zero_goes_on_counting_from_one(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="the loss is nan"):
+        train_toy(tmp_path, Poisoned(toy_network(), 6 + 2, lambda logits: logits * torch.nan))
+    state = torch.load(tmp_path / "state.ckpt", weights_only=True)
+    state["gradscape"]["rows"] = [{**row, "epoch": row["epoch"] - 1} for row in state["gradscape"]["rows"]]
+    torch.save(state, tmp_path / "state.ckpt")
+    run = train_toy(tmp_path, Poisoned(toy_network(), 0, lambda logits: logits))
+    assert run.metrics["epoch"].tolist() == load_metrics(run.checkpoint.with_name("metrics.csv"))["epoch"].tolist()
+    assert run.metrics["epoch"].tolist() == list(range(1, len(run.metrics["epoch"]) + 1))
 
 
 def epochs_until(accuracies: list[float], patience: int) -> int:

@@ -32,7 +32,7 @@ _LEGEND_ROW = 0.14
 
 @styled()
 def plot_run_curves(
-    runs: Runs, *, ax: Axes | None = None, column: str = "train_loss", first_epoch: int = 0, explained: bool = True
+    runs: Runs, *, ax: Axes | None = None, column: str = "train_loss", first_epoch: int = 1, explained: bool = True
 ) -> Axes:
     """Draw one column of several networks' metrics; epochs without a number are passed over.
 
@@ -41,7 +41,7 @@ def plot_run_curves(
             drawn as their median in a band from the lowest to the highest.
         ax: Axes to draw into; by default on a page of their own.
         column: The column; accuracies in [0, 1] are drawn in percent.
-        first_epoch: Earlier epochs, counted from 0, are left out.
+        first_epoch: Earlier epochs, counted from 1, are left out.
         explained: Whether a legend names the networks.
 
     Returns:
@@ -74,14 +74,14 @@ def plot_run_curves(
 
 @styled()
 def figure_run_curves(
-    runs: Runs, columns: Sequence[str] = ("train_loss", "test_loss"), *, first_epoch: int = 0
+    runs: Runs, columns: Sequence[str] = ("train_loss", "test_loss"), *, first_epoch: int = 1
 ) -> Figure:
     """A page of panels side by side, a column of the metrics each, with one legend above them and a caption.
 
     Args:
         runs: As for `plot_run_curves`.
         columns: The columns, from left to right.
-        first_epoch: Earlier epochs, counted from 0, are left out.
+        first_epoch: Earlier epochs, counted from 1, are left out.
 
     Returns:
         The page: one panel takes a paper's column, two take both.
@@ -139,7 +139,7 @@ def _describe(aligned: Mapping[str, Sequence[Metrics]], columns: Sequence[str], 
     epochs = {title: len(several[0]["epoch"]) for title, several in aligned.items()}
     counts = {title: len(several) for title, several in aligned.items()}
     parts = [_by_title(epochs, "epoch")]
-    parts += [f"drawn from epoch {first_epoch}, counted from 0"] if first_epoch else []
+    parts += [f"drawn from epoch {first_epoch}"] if first_epoch > 1 else []
     parts += [_last_values(aligned, column) for column in columns]
     if max(counts.values()) > 1:
         parts.append(f"{_by_title(counts, 'run')}: median, in a band from lowest to highest")

@@ -143,7 +143,7 @@ def figure_curve(metrics: Metrics | Sequence[Metrics], *, value: TrainingQuantit
 
 
 def align_runs(metrics: Metrics | Sequence[Metrics]) -> list[Metrics]:
-    """Runs of equal length: one that stopped early is continued with its last values.
+    """Runs of equal length, epochs counted from 1: one that stopped early is continued with its last values.
 
     Raises:
         ValueError: No run, or runs whose epochs differ.
@@ -158,7 +158,8 @@ def align_runs(metrics: Metrics | Sequence[Metrics]) -> list[Metrics]:
     padded = [
         {name: np.pad(column, (0, epochs - len(column)), mode="edge") for name, column in run.items()} for run in runs
     ]
-    return [{**run, "epoch": longest["epoch"]} for run in padded]
+    counted = longest["epoch"] + (longest["epoch"][0] == 0)
+    return [{**run, "epoch": counted} for run in padded]
 
 
 def draw_median(

@@ -1,19 +1,22 @@
 from .embeddings import interactive_embedding, thumbnail_side
 from .line_chart import Chart, Curve, place_chart
 from .live import live_page
+from .notebook import notebook_html
 from .packed_maps import color_tables, packed_maps, picture_sheet, shrunk
-from .pages import render_page
-from .report_surface import plotly_script, surface_content, surface_map
+from .pages import WebPage, render_page
+from .report_surface import plotly_script, surface_content, surface_picture
 from .scatter import place_embeddings
 from .surfaces import interactive_surface
 
 __all__ = [
     "Chart",
     "Curve",
+    "WebPage",
     "color_tables",
     "interactive_embedding",
     "interactive_surface",
     "live_page",
+    "notebook_html",
     "packed_maps",
     "picture_sheet",
     "place_chart",
@@ -22,6 +25,6 @@ __all__ = [
     "render_page",
     "shrunk",
     "surface_content",
-    "surface_map",
+    "surface_picture",
     "thumbnail_side",
 ]

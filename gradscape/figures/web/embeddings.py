@@ -12,7 +12,7 @@ from PIL import Image
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.charts.embedding import describe_embeddings, embedding_titles, quality_lines
 from gradscape.figures.charts.embedding_marks import class_marks, shared_classes
-from gradscape.figures.web.pages import render_page
+from gradscape.figures.web.pages import WebPage, render_page
 
 __all__ = ["interactive_embedding", "thumbnail_side"]
 
@@ -33,7 +33,7 @@ def interactive_embedding(
     *,
     thumbnails: UInt8[np.ndarray, "images height width 3"] | None = None,
     titles: Sequence[str] | None = None,
-) -> str:
+) -> WebPage:
     """Make a page of embeddings of the same images, a panel each, which works offline.
 
     Pointing at a point shows its thumbnail and class, and where the same image lies in the other panels. Buttons
@@ -46,7 +46,7 @@ def interactive_embedding(
         titles: A name for each embedding; by default its model's.
 
     Returns:
-        The text of an HTML file. Names and provenance are shown as they are, never as markup.
+        The text of an HTML file, which a notebook shows. Names and provenance are shown as they are, never as markup.
 
     Raises:
         ValueError: No embedding, other images, titles or thumbnails of another number, or classes that differ in
@@ -75,9 +75,9 @@ def interactive_embedding(
         "steps": _STEPS,
         "sheet": None if thumbnails is None else _sheet(thumbnails),
     }
-    return render_page(
-        "embedding.html", title=", ".join(headings), caption=describe_embeddings(embeddings), content=content
-    )
+    title = ", ".join(headings)
+    text = render_page("embedding.html", title=title, caption=describe_embeddings(embeddings), content=content)
+    return WebPage(text, title)
 
 
 def _whole_numbers(embedding: Embedding) -> list[int]:

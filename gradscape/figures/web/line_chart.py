@@ -1,5 +1,7 @@
 """Lines in a small chart, placed for a page that draws them as SVG in its own colors."""
 
+import csv
+import io
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -70,6 +72,7 @@ class Chart:
         x_ticks: Place and number.
         y_ticks: Place and number.
         curves: The lines.
+        csv: The numbers behind them: a row for each x, a column for each curve.
         said: The same in words.
     """
 
@@ -84,6 +87,7 @@ class Chart:
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
     curves: tuple[PlacedCurve, ...]
+    csv: str
     said: str
 
 
@@ -138,6 +142,7 @@ def place_chart(
             (round(float(down(math.log10(tick) if logarithmic else tick)), 1), _number(tick)) for tick in y_ticks
         ),
         curves=tuple(placed),
+        csv=_table(curves, x_label, y_label),
         said=f"{y_label} against {x_label}: {'; '.join(_said(curve) for curve in curves)}",
     )
 
@@ -177,6 +182,17 @@ def _path(x: np.ndarray, y: np.ndarray) -> str:
         parts.append(f"{'M' if broken else 'L'}{place:.1f} {height:.1f}")
         broken = False
     return "".join(parts)
+
+
+def _table(curves: Sequence[Curve], x_label: str, y_label: str) -> str:
+    """The numbers as csv, a row for each x of any curve."""
+    heights = [dict(zip(curve.x.tolist(), curve.y.tolist(), strict=True)) for curve in curves]
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([x_label, *(f"{curve.name}: {y_label}" for curve in curves)])
+    for x in sorted({x for one in heights for x in one}):
+        writer.writerow([f"{x:.6g}", *(f"{one[x]:.6g}" if x in one else "" for one in heights)])
+    return text.getvalue()
 
 
 def _said(curve: Curve) -> str:

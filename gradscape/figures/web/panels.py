@@ -21,6 +21,7 @@ __all__ = [
     "drawn_heights",
     "hover_template",
     "make_panels",
+    "read_names",
     "read_off",
     "shade_views",
     "thinned_axes",
@@ -107,6 +108,14 @@ def read_off(panel: Panel, stride: int) -> Float[np.ndarray, "alphas betas numbe
     numbers = [factor * first.values, factor * stderr, *(drawn_unit(field.unit)[0] * field.values for field in others)]
     # When hovering, plotly looks this up as [x][y], although it reads z as [y][x].
     return np.stack(numbers, axis=-1)[_kept(first, stride)].transpose(1, 0, 2)
+
+
+def read_names(panel: Panel) -> list[str]:
+    """What the numbers of `read_off` are, with their units."""
+    first, *others = panel
+    units = {field.name: drawn_unit(field.unit)[1] for field in panel}
+    said = {field.name: field.short + (f" ({units[field.name]})" if units[field.name] else "") for field in panel}
+    return [said[first.name], f"standard error of {said[first.name]}", *(said[field.name] for field in others)]
 
 
 def unreliable_texts(panel: Panel, stride: int) -> np.ndarray | None:

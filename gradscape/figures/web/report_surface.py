@@ -6,10 +6,14 @@ from typing import Any
 import numpy as np
 import plotly.offline
 
+from gradscape.figures.look import current_look
 from gradscape.figures.style import picture_bytes
+from gradscape.figures.surfaces.fields import to_fields
+from gradscape.figures.surfaces.layout import DrawingKind
 from gradscape.figures.surfaces.levels import level_texts
 from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape
-from gradscape.figures.surfaces.shading import Shading
+from gradscape.figures.surfaces.scales import Scale
+from gradscape.figures.surfaces.shading import Shading, shade
 from gradscape.figures.surfaces.wording import describe_fields, result_names
 from gradscape.figures.web.panels import (
     Panel,
@@ -19,18 +23,28 @@ from gradscape.figures.web.panels import (
     drawn_heights,
     hover_template,
     make_panels,
+    read_names,
     read_off,
     shade_views,
     thinned_axes,
     unreliable_texts,
 )
-from gradscape.figures.web.surfaces import PLOTLY_CONFIG
 from gradscape.landscape import Field, Surface
 
-__all__ = ["plotly_script", "surface_content", "surface_map"]
+__all__ = ["plotly_script", "surface_content", "surface_picture"]
 
 _TICKS = 5
 _DOTS = 160  # an inch, of the picture that is printed
+_SWITCHED = ("loss", "error")  # which a page of surfaces has buttons for
+_EYE = (1.15, -1.4, 0.9)
+# Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
+_CONFIG = {
+    "displaylogo": False,
+    "showSendToCloud": False,
+    "plotlyServerURL": "",
+    "displayModeBar": False,
+    "scrollZoom": False,
+}
 
 
 def plotly_script() -> str:
@@ -38,44 +52,90 @@ def plotly_script() -> str:
     return str(plotly.offline.get_plotlyjs())
 
 
-def surface_content(surfaces: Sequence[Surface | Field], *, titles: Sequence[str]) -> dict[str, Any]:
+def surface_content(
+    surfaces: Sequence[Surface | Field],
+    *,
+    titles: Sequence[str],
+    value: str | None = None,
+    scale: Scale | None = None,
+) -> dict[str, Any]:
     """What a page needs to draw surfaces side by side, as JSON can hold it.
 
     Args:
         surfaces: Each with at least 2 alphas and 2 betas.
         titles: A name for each.
+        value: What is shown first, "loss" by default; of what is neither loss nor error there is nothing else.
+        scale: How it is shown first: "raw", "minmax" or "log"; by default the one on which all can be read.
 
     Returns:
         `panels`: for each surface its title, alphas, betas, heights by view and what is said at a point; `views`: for
-        each value and scale that all can be drawn in, the shared range, ticks and colors; `caption` and `config`.
+        each value and scale that all can be drawn in, the shared range, ticks and colors; `values`: name and short
+        text of each value, the first to begin with; `start`: the scale to begin with; `eye`: where surfaces are
+        seen from; `caption` and `config`.
 
     Raises:
-        ValueError: No surface, or titles of another number.
+        ValueError: No surface, titles of another number, or a value or scale that the surfaces cannot be shown by.
     """
-    panels = make_panels(surfaces)
+    panels = make_panels(surfaces if value in (None, *_SWITCHED) else to_fields(surfaces, value))
     firsts = [panel[0] for panel in panels]
     names = result_names(firsts, titles)
-    shadings = shade_views(panels)
+    shadings = _begun_with(shade_views(panels), panels, value, scale)
     stride = drawing_stride(panels)
     thinned = f" · one row and column in {stride} drawn" if stride > 1 else ""
     return {
         "panels": [_panel(panel, name, shadings, stride) for panel, name in zip(panels, names, strict=True)],
         "views": {_key(view): _view(shading) for view, shading in shadings.items()},
+        "values": [list(pair) for pair in dict.fromkeys((name, one.short) for (name, _), one in shadings.items())],
+        "start": next(iter(shadings))[1],
+        "eye": dict(zip("xyz", _eye(), strict=True)),
         "caption": describe_fields(firsts, names) + thinned,
-        "config": PLOTLY_CONFIG | {"displayModeBar": False, "scrollZoom": False},
+        "config": _CONFIG,
     }
 
 
-def surface_map(surfaces: Sequence[Surface | Field], *, titles: Sequence[str]) -> bytes:
-    """Filled contours of the loss, of all surfaces on one scale, as a PNG picture: for paper.
+def surface_picture(
+    surfaces: Sequence[Surface | Field], *, titles: Sequence[str], kind: DrawingKind = "filled", scale: Scale = "raw"
+) -> bytes:
+    """The loss of all surfaces on one scale, as a PNG picture: for paper.
 
     Args:
         surfaces: Each with at least 2 alphas and 2 betas.
         titles: A name for each.
+        kind: What is drawn: "filled", "surface" (3-D), …
+        scale: As on the page.
     """
     several = len(surfaces) > 1
-    figure = figure_comparison(surfaces, titles=titles) if several else figure_landscape(surfaces[0], kind="filled")
+    figure = (
+        figure_comparison(surfaces, titles=titles, kind=kind, scale=scale)
+        if several
+        else figure_landscape(surfaces[0], kind=kind, scale=scale)
+    )
     return picture_bytes(figure, dots=_DOTS)
+
+
+def _begun_with(
+    views: dict[View, Shading], panels: Sequence[Panel], value: str | None, scale: Scale | None
+) -> dict[View, Shading]:
+    """Views with the wanted one in front."""
+    first, usual = next(iter(views))
+    wanted = (value if value in _SWITCHED else first, usual if scale in (None, "auto") else scale)
+    if wanted not in views:  # which is why, in words
+        name, how = wanted
+        fields = [next((field for field in panel if field.name == name), panel[0]) for panel in panels]
+        shade(fields, how)
+        raise ValueError(f"the page cannot show {name} on the scale {how}: not all surfaces have it")
+    return {wanted: views[wanted], **views}
+
+
+def _eye() -> tuple[float, float, float]:
+    """Where surfaces are seen from, as far away as usual."""
+    camera = current_look().camera
+    if camera is None:
+        return _EYE
+    azimuth, elevation = np.radians(camera)
+    across = np.cos(elevation) * np.linalg.norm(_EYE)
+    height = np.sin(elevation) * np.linalg.norm(_EYE)
+    return float(across * np.cos(azimuth)), float(across * np.sin(azimuth)), float(height)
 
 
 def _key(view: View) -> str:
@@ -93,6 +153,7 @@ def _panel(panel: Panel, title: str, shadings: dict[View, Shading], stride: int)
         "read": [[_numbers(point) for point in row] for row in read_off(panel, stride)],
         "unsure": None if unsure is None else unsure.tolist(),
         "template": hover_template(panel),
+        "columns": read_names(panel),
     }
 
 

@@ -32,10 +32,10 @@ def _draw_losses(logs: Sequence[TrainingLog]) -> Drawing:
 
 def _draw_late_losses(logs: Sequence[TrainingLog]) -> Drawing:
     epochs = min(len(run["epoch"]) for log in logs for run in log.runs)
-    return _draw_curves(logs, ("train_loss",), first_epoch=int(_PART_LEFT_OUT * epochs))
+    return _draw_curves(logs, ("train_loss",), first_epoch=int(_PART_LEFT_OUT * epochs) + 1)
 
 
-def _draw_curves(logs: Sequence[TrainingLog], columns: Sequence[str], *, first_epoch: int = 0) -> Drawing:
+def _draw_curves(logs: Sequence[TrainingLog], columns: Sequence[str], *, first_epoch: int = 1) -> Drawing:
     page = figure_run_curves({log.title: log.runs for log in logs}, columns, first_epoch=first_epoch)
     arrays: dict[str, np.ndarray] = {
         f"{log.title}.{number}.{column}": run[column]

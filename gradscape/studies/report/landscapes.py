@@ -10,7 +10,9 @@ import numpy as np
 from gradscape._names import one_line
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
-from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
+from gradscape.figures.surfaces.layout import DrawingKind
+from gradscape.figures.surfaces.shading import Scale
+from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_picture
 from gradscape.landscape import Surface
 from gradscape.studies.report.commands import command, data_options, function_options, network_paths
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
@@ -36,11 +38,23 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
     surfaces, measured = _drawable(networks), metric_tables(networks)
     if not surfaces:
         return Shown({"surfaces": None, "metrics": measured}) if measured else None
-    titles, several = list(surfaces), list(surfaces.values())
-    still = base64.b64encode(surface_map(several, titles=titles)).decode("ascii")
     content = _content(networks, surfaces)
-    given = {"surfaces": content, "still": f"data:image/png;base64,{still}", "metrics": measured}
+    given = {"surfaces": content, "stills": _stills(surfaces, content["start"]), "metrics": measured}
     return Shown(given, content, libraries=(plotly_script(),))
+
+
+def _stills(surfaces: Mapping[str, Surface], scale: Scale) -> list[dict[str, str]]:
+    """Relief and map for paper, where nothing can be turned."""
+    shown: dict[DrawingKind, str] = {"surface": "The loss as a relief", "filled": "Filled contours of the loss"}
+    titles, several = list(surfaces), list(surfaces.values())
+    pictures = {kind: surface_picture(several, titles=titles, kind=kind, scale=scale) for kind in shown}
+    return [
+        {
+            "url": f"data:image/png;base64,{base64.b64encode(picture).decode('ascii')}",
+            "said": f"{shown[kind]} over alpha and beta, of {', '.join(titles)}, on one scale",
+        }
+        for kind, picture in pictures.items()
+    ]
 
 
 def _drawable(networks: Sequence[ReportedNetwork]) -> dict[str, Surface]:

@@ -98,11 +98,14 @@ def _parts(networks: Sequence[ReportedNetwork], findings: Findings, command: str
         "command": command,
         "commands": provenance.rebuild_commands(networks),
         "suggestions": provenance.suggest_commands(networks),
-        "facts": [(network, provenance.describe_network(network)) for network in networks],
         "unread": findings.unread,
     }
-    last = _Part("provenance", Section("provenance", "Provenance"), "provenance", Shown(about))
-    return [first, *parts, last]
+    told = [(network, provenance.describe_network(network)) for network in networks]
+    last = [
+        _Part("provenance", Section("provenance", "Provenance"), "provenance", Shown(about)),
+        _Part("appendix", Section("appendix", "Appendix"), "appendix", Shown(told)),
+    ]
+    return [first, *parts, *last]
 
 
 def _title(networks: Sequence[ReportedNetwork]) -> str:

@@ -55,7 +55,7 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
     charts = []
     for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
         curves = [
-            Curve(_curve(network, part), run["epoch"] + 1, run[column] * factor, number, dashed=part == "train")
+            Curve(_curve(network, part), run["epoch"], run[column] * factor, number, dashed=part == "train")
             for number, network in enumerate(networks)
             for run in (found.result.columns for found in network.of(Training))
             for part in ("test", "train")

@@ -23,7 +23,7 @@ def test_each_network_has_a_line_of_its_own_epochs() -> None:
     plain, other = ax.lines
     np.testing.assert_allclose(np.asarray(plain.get_ydata()), 3 - 0.5 * np.arange(6))
     np.testing.assert_allclose(np.asarray(other.get_ydata()), 3 - 0.25 * np.arange(4))
-    np.testing.assert_array_equal(np.asarray(other.get_xdata()), np.arange(4))
+    np.testing.assert_array_equal(np.asarray(other.get_xdata()), [1, 2, 3, 4])
     legend = ax.get_legend()
     assert legend is not None
     assert [(text.get_text(), text.get_parse_math()) for text in legend.get_texts()] == [
@@ -39,8 +39,8 @@ def test_seven_networks_are_told_apart_by_color_and_by_dashes() -> None:
 
 
 def test_epochs_before_the_first_are_left_out() -> None:
-    ax = plot_run_curves({"plain": run(0.5)}, first_epoch=2)
-    np.testing.assert_array_equal(np.asarray(ax.lines[0].get_xdata()), [2, 3, 4, 5])
+    ax = plot_run_curves({"plain": run(0.5)}, first_epoch=3)
+    np.testing.assert_array_equal(np.asarray(ax.lines[0].get_xdata()), [3, 4, 5, 6])
     np.testing.assert_allclose(np.asarray(ax.lines[0].get_ydata()), [2, 1.5, 1, 0.5])
 
 
@@ -55,7 +55,7 @@ def test_seeds_are_a_median_in_a_band_from_lowest_to_highest() -> None:
     np.testing.assert_allclose(np.asarray(ax.lines[0].get_ydata()), 3 - 0.2 * np.arange(6))
     (band,) = [artist for artist in ax.collections if isinstance(artist, PolyCollection)]
     outline = np.asarray(band.get_paths()[0].vertices)
-    at_end = outline[outline[:, 0] == 5, 1]
+    at_end = outline[outline[:, 0] == 6, 1]
     np.testing.assert_allclose((at_end.min(), at_end.max()), (1.5, 2.5))
 
 
@@ -88,9 +88,9 @@ def test_the_caption_tells_epochs_where_curves_end_and_what_the_band_is() -> Non
         "a 6 epochs, b 5 epochs · train loss after the last: a 2, b 1 · a 3 runs, b 1 run: median, in a band from "
         "lowest to highest"
     )
-    late = figure_run_curves({"a": run(0.1)}, ["test_accuracy"], first_epoch=2)
+    late = figure_run_curves({"a": run(0.1)}, ["test_accuracy"], first_epoch=3)
     assert " ".join(late.get_supxlabel().split()) == (
-        "6 epochs · drawn from epoch 2, counted from 0 · test accuracy after the last: a 50.00 %"
+        "6 epochs · drawn from epoch 3 · test accuracy after the last: a 50.00 %"
     )
 
 
@@ -101,7 +101,7 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         plot_run_curves({})
     with pytest.raises(ValueError, match="must have the column learning_rate, and plain has epoch, train_loss"):
         plot_run_curves({"plain": run(0.1)}, column="learning_rate")
-    with pytest.raises(ValueError, match=r"`first_epoch` must be one that .*, and short ended with epoch 2, before 3"):
-        plot_run_curves({"plain": run(0.1), "short": run(0.1, epochs=3)}, first_epoch=3)
+    with pytest.raises(ValueError, match=r"`first_epoch` must be one that .*, and short ended with epoch 3, before 4"):
+        plot_run_curves({"plain": run(0.1), "short": run(0.1, epochs=3)}, first_epoch=4)
     with pytest.raises(ValueError, match="`columns` must name at least one column"):
         figure_run_curves({"plain": run(0.1)}, [])

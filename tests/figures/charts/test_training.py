@@ -41,7 +41,7 @@ def test_seeds_are_drawn_as_their_median_between_lowest_and_highest() -> None:
     np.testing.assert_allclose(np.asarray(ax.lines[0].get_ydata()), 3.0 - 0.3 * EPOCHS)
     band = next(artist for artist in ax.collections if isinstance(artist, PolyCollection))
     outline = np.asarray(band.get_paths()[0].vertices)
-    at_start = outline[outline[:, 0] == 0, 1]
+    at_start = outline[outline[:, 0] == 1, 1]
     assert (at_start.min(), at_start.max()) == (2.0, 7.0)
 
 
@@ -53,7 +53,7 @@ def test_a_run_that_stopped_early_counts_with_its_last_values() -> None:
 def test_epochs_that_were_not_tested_are_passed_over() -> None:
     metrics = run()
     metrics["test_loss"][[1, 3]] = np.nan
-    np.testing.assert_allclose(np.asarray(plot_training(metrics).lines[1].get_xdata()), [0, 2, 4])
+    np.testing.assert_allclose(np.asarray(plot_training(metrics).lines[1].get_xdata()), [1, 3, 5])
 
 
 def test_the_page_shows_what_was_recorded_and_says_how_it_ended() -> None:

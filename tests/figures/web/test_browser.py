@@ -1,11 +1,16 @@
 """The interactive page in a real browser: what is seen when hovering and clicking, and that nothing else happens."""
 
+import csv
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gradscape.figures import interactive_surface
 from tests.chromium import chromium
@@ -18,18 +23,18 @@ from selenium.webdriver.support.wait import WebDriverWait
 
 ALPHAS, BETAS = np.arange(7.0), np.arange(4.0)
 EVIL = "<img src=x onerror=document.title='hacked'></script><script>document.title='hacked'</script>"
-# Counts redraws, and keeps the last point hovered.
+# Keeps the last point hovered, on the relief or on the map.
 LISTEN = """
-const plot = document.getElementById("landscape");
-window.drawn = 0;
-plot.on("plotly_afterplot", () => window.drawn++);
-plot.on("plotly_hover", event => window.point = event.points[0]);
-plot.on("plotly_unhover", () => window.point = null);
+document.querySelectorAll(".plot, .map").forEach(plot => {
+  plot.on("plotly_hover", event => { window.point = event.points[0]; });
+  plot.on("plotly_unhover", () => { window.point = null; });
+});
 """
 READ = """
-const text = document.querySelector("#landscape .hovertext");
+const text = document.querySelector(arguments[0] + " .hovertext");
 return window.point && text ? [window.point.x, window.point.y, window.point.z, text.textContent] : null;
 """
+EYE = "return document.querySelector('.plot')._fullLayout.scene.camera.eye.x"
 
 
 def loss(alpha: Any, beta: Any) -> Any:
@@ -54,7 +59,7 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
         driver.get("about:blank")
         driver.get_log("performance")
         driver.get(page.as_uri())
-        until(driver, "return document.querySelectorAll('#landscape canvas').length && document.readyState=='complete'")
+        until(driver, "return document.querySelectorAll('.plot canvas').length && document.readyState=='complete'")
         driver.execute_script(LISTEN)
         yield driver
 
@@ -64,37 +69,49 @@ def until(browser: Any, script: str) -> Any:
     return WebDriverWait(browser, 10, 0.05).until(lambda driver: driver.execute_script(script))
 
 
-def press(browser: Any, label: str) -> dict[str, Any]:
-    """Press a button, wait until it is drawn, and return the layout as plotly completed it."""
-    before = browser.execute_script("return window.drawn")
-    (button,) = [found for found in browser.find_elements(By.TAG_NAME, "button") if found.text == label]
-    button.click()
-    until(browser, f"return window.drawn > {before}")
-    assert button.get_attribute("aria-pressed") == "true"
-    assert len(browser.find_elements(By.CSS_SELECTOR, "button[aria-pressed=true]")) == 1
+def choose(browser: Any, name: str, value: str) -> dict[str, Any]:
+    """Click what stands for a switch, and return what is drawn."""
+    switch = browser.find_element(By.CSS_SELECTOR, f"input[name={name}][value={value}]")
+    browser.execute_script("arguments[0].scrollIntoView({block: 'center', behavior: 'instant'})", switch)
+    switch.click()
     script = """
-        const plot = document.getElementById("landscape"), full = plot._fullLayout;
-        return {heights: plot.data[0].z, title: full.coloraxis.colorbar.title.text, range: full.scene.zaxis.range,
-                mode: full.scene.zaxis.tickmode, texts: full.scene.zaxis.ticktext,
-                shown: Array.from(document.querySelectorAll(".colorbar text"), e => e.textContent)};
+        const [relief, map] = [".plot", ".map"].map(name => document.querySelector(name));
+        const scale = document.getElementById("landscape-scale"), ticks = [...scale.querySelectorAll(".ticks span")];
+        return {relief: relief.data[0].z, map: map.data[0].z, range: relief.layout.scene.zaxis.range,
+                title: scale.querySelector(".name").textContent, texts: ticks.map(tick => tick.textContent)};
     """
     return dict(browser.execute_script(script))
 
 
-def test_hovering_names_the_point_under_the_mouse(browser: Any) -> None:
-    press(browser, "loss")
-    box = browser.execute_script("const b=document.querySelector('#scene').getBoundingClientRect(); return b.toJSON()")
+def wheel(browser: Any, **held: int) -> None:
+    """Turn the wheel above the middle of the relief."""
+    box = browser.execute_script("return document.querySelector('.plot').getBoundingClientRect().toJSON()")
+    at = {"x": box["left"] + box["width"] / 2, "y": box["top"] + box["height"] / 2}
+    browser.execute_cdp_cmd(
+        "Input.dispatchMouseEvent", {"type": "mouseWheel", **at, "deltaX": 0, "deltaY": 120, **held}
+    )
+
+
+def hovered(browser: Any, place: str, across: np.ndarray, down: np.ndarray) -> dict[tuple[float, float], Any]:
+    """What is read off under the mouse, at these shares of a drawing: by alpha and beta the height and the text."""
+    box = browser.execute_script(f"return document.querySelector('{place}').getBoundingClientRect().toJSON()")
     seen = {}
-    for across in np.linspace(0.2, 0.8, 13):
-        for down in np.linspace(0.3, 0.7, 9):
-            x, y = box["left"] + across * box["width"], box["top"] + down * box["height"]
+    for share in across:
+        for fall in down:
+            x, y = box["left"] + share * box["width"], box["top"] + fall * box["height"]
             browser.execute_cdp_cmd("Input.dispatchMouseEvent", {"type": "mouseMoved", "x": x, "y": y})
             browser.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
-            if hovered := browser.execute_script(READ):
-                seen[tuple(hovered[:2])] = hovered[2:]
+            if found := browser.execute_script(READ, place):
+                seen[tuple(found[:2])] = found[2:]
+    return seen
+
+
+@pytest.mark.parametrize("place", [".plot", ".map"])
+def test_hovering_names_the_point_under_the_mouse(browser: Any, place: str) -> None:
+    choose(browser, "scale", "raw")
+    seen = hovered(browser, place, np.linspace(0.15, 0.9, 13), np.linspace(0.2, 0.8, 9))
     assert len({alpha for alpha, _ in seen}) >= 5
     assert len({beta for _, beta in seen}) >= 3
-    assert (5, 2) in seen
     for (alpha, beta), (height, text) in seen.items():
         value = loss(alpha, beta)
         assert height == pytest.approx(value)
@@ -106,49 +123,103 @@ def test_hovering_names_the_point_under_the_mouse(browser: Any) -> None:
             assert float(text.removeprefix(start).split("error")[0]) == pytest.approx(0.02 * value, rel=0.05)
 
 
-def test_buttons_change_what_is_drawn(browser: Any) -> None:
+def test_switches_change_relief_and_map_alike(browser: Any) -> None:
     alphas, betas = np.meshgrid(ALPHAS, BETAS)
     for name, values in (("loss", loss(alphas, betas)), ("error", 100 * error(alphas, betas))):
-        look = press(browser, name)
-        np.testing.assert_allclose(look["heights"], values, rtol=1e-4)
-        assert look["mode"] == "auto"
-        scaled = press(browser, f"{name}, min-max")
-        assert (np.min(scaled["heights"]), np.max(scaled["heights"])) == (0, 1)
+        choose(browser, "scale", "raw")
+        look = choose(browser, "value", name)
+        np.testing.assert_allclose(look["relief"], values, rtol=1e-4)
+        scaled = choose(browser, "scale", "minmax")
+        assert (np.min(scaled["relief"]), np.max(scaled["relief"])) == (0, 1)
         assert scaled["range"][1] == 1
-        logarithmic = press(browser, f"{name}, log")
-        np.testing.assert_allclose(logarithmic["heights"], np.log10(values), rtol=1e-3, atol=1e-4)
-        assert logarithmic["mode"] == "array"
+        logarithmic = choose(browser, "scale", "log")
+        np.testing.assert_allclose(logarithmic["relief"], np.log10(values), rtol=1e-3, atol=1e-4)
         assert "log scale" in logarithmic["title"]
-        assert set(logarithmic["texts"]) <= set(logarithmic["shown"])
-        assert press(browser, name)["mode"] == "auto"
+        assert logarithmic["texts"]
+        for one in (look, scaled, logarithmic):
+            assert one["map"] == one["relief"]
+    choose(browser, "value", "loss")
+
+
+def test_the_wheel_scrolls_the_page_and_comes_nearer_only_with_a_key_held(browser: Any) -> None:
+    size = {"width": 800, "height": 300, "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    try:
+        browser.execute_script("document.querySelector('.plot').scrollIntoView({block: 'center', behavior: 'instant'})")
+        eye, scrolled = browser.execute_script(EYE), browser.execute_script("return scrollY")
+        wheel(browser)
+        until(browser, f"return scrollY > {scrolled}")
+        assert browser.execute_script(EYE) == eye
+        browser.execute_script("document.querySelector('.plot').scrollIntoView({block: 'center', behavior: 'instant'})")
+        scrolled = browser.execute_script("return scrollY")
+        wheel(browser, modifiers=2)  # Ctrl
+        until(browser, f"{EYE} > {eye}")
+        assert browser.execute_script("return scrollY") == scrolled
+    finally:
+        browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+        browser.execute_script("document.querySelector('[data-camera=reset]').click(); scrollTo(0, 0)")
+
+
+def test_what_is_saved_is_a_table_of_every_point_and_pictures_for_paper(browser: Any, tmp_path: Path) -> None:
+    choose(browser, "scale", "raw")
+    browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
+    for button in browser.find_elements(By.CSS_SELECTOR, "[data-save]"):
+        browser.execute_script("arguments[0].click()", button)
+    files = WebDriverWait(browser, 10, 0.05).until(
+        lambda _: len(found := [path for path in tmp_path.iterdir() if path.suffix != ".crdownload"]) == 5 and found
+    )
+    (table,) = [path for path in files if path.suffix == ".csv"]
+    names, *lines = csv.reader(table.read_text().splitlines())
+    assert names == ["alpha", "beta", "loss", "standard error of loss", "error (%)"]
+    rows = np.array(lines, dtype=float)
+    assert len(rows) == ALPHAS.size * BETAS.size
+    np.testing.assert_allclose(rows[:, 2], loss(rows[:, 0], rows[:, 1]), rtol=1e-3)
+    np.testing.assert_allclose(rows[:, 4], 100 * error(rows[:, 0], rows[:, 1]), rtol=1e-3)
+    for what in ("relief", "map"):
+        (picture,) = [path for path in files if path.name.endswith(f"loss_{what}.png")]
+        with Image.open(picture) as image:
+            assert image.size == (2160, 1620)
+            assert image.convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+        (drawing,) = [path for path in files if path.name.endswith(f"loss_{what}.svg")]
+        assert ElementTree.parse(drawing).getroot().tag.endswith("svg")
+
+
+def test_colors_are_those_of_the_system(browser: Any) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+    seen = {}
+    for scheme in ("dark", "light"):
+        features = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", features)
+        until(
+            browser, "return document.querySelector('.plot').layout.scene.xaxis.title.font.color == pageColor('--ink')"
+        )
+        seen[scheme] = sum(map(int, re.findall(r"\d+", browser.execute_script(paper))))
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    assert seen["dark"] < 150 < 600 < seen["light"]
 
 
 def test_names_stay_text(browser: Any) -> None:
     assert browser.title == EVIL
-    assert EVIL in browser.find_element(By.TAG_NAME, "p").text
-    assert [found.text for found in browser.find_elements(By.CSS_SELECTOR, "#landscape .annotation-text")] == [EVIL]
+    assert browser.find_element(By.TAG_NAME, "h1").text == EVIL
+    assert EVIL in browser.find_element(By.ID, "caption").text
     assert browser.find_elements(By.CSS_SELECTOR, "img[src=x], [onerror]") == []
 
 
 def test_the_page_fits_into_a_narrow_window(browser: Any) -> None:
-    size = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
+    size = {"width": 390, "height": 800, "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
     try:
-        until(browser, "return document.getElementById('landscape')._fullLayout.width <= 400")
-        assert browser.execute_script("return document.documentElement.scrollWidth") <= 400
-        below = browser.find_element(By.TAG_NAME, "p").location["y"]
-        assert below >= browser.execute_script("return document.querySelector('.svg-container').offsetHeight")
+        until(browser, "return document.querySelector('.plot')._fullLayout.width <= 390")
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= 390
+        relief, drawn = (browser.find_element(By.CSS_SELECTOR, name) for name in (".plot", ".map"))
+        assert drawn.location["y"] >= relief.location["y"] + relief.size["height"]  # below, not beside
     finally:
         browser.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
 def test_the_page_asks_for_nothing_and_complains_of_nothing(browser: Any) -> None:
     assert browser.execute_script("return performance.getEntriesByType('resource').map(entry => entry.name)") == []
-    titles = browser.execute_script(
-        "return Array.from(document.querySelectorAll('.modebar-btn'), e => e.dataset.title)"
-    )
-    assert titles
-    assert not [title for title in titles if "Share" in title or "Cloud" in title]
+    assert browser.find_elements(By.CSS_SELECTOR, ".modebar-btn") == []  # one of them would upload the data
     messages = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     asked = [
         message["params"]["request"]["url"] for message in messages if message["method"] == "Network.requestWillBeSent"

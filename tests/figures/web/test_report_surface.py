@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_map
+from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_picture
 from tests.figures.results import ALPHAS, BETAS, bowl, bowl_error, make_surface, with_gaps
 
 
@@ -47,7 +47,7 @@ def test_a_view_that_nobody_measured_is_left_out() -> None:
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_printed_map_is_a_picture(count: int) -> None:
     names = ["a", "b"][:count]
-    image = Image.open(io.BytesIO(surface_map([make_surface()] * count, titles=names)))
+    image = Image.open(io.BytesIO(surface_picture([make_surface()] * count, titles=names)))
     assert image.width > 500
     assert len(set(image.convert("RGB").get_flattened_data())) > 50
 

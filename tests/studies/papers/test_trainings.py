@@ -63,8 +63,8 @@ def test_late_losses_begin_after_a_third_of_the_shortest_training(tmp_path: Path
     drawing = draw(LATE_LOSSES, *folders)
     (ax,) = drawing.figure.axes
     for line, epochs in zip(ax.lines, (7, 6), strict=True):
-        np.testing.assert_array_equal(np.asarray(line.get_xdata()), np.arange(2, epochs))
-    assert "drawn from epoch 2, counted from 0" in caption_of(drawing)
+        np.testing.assert_array_equal(np.asarray(line.get_xdata()), np.arange(3, epochs + 1))
+    assert "drawn from epoch 3" in caption_of(drawing)
 
 
 def test_a_single_network_is_no_comparison_and_the_next_ones_command_is_told(tmp_path: Path) -> None:

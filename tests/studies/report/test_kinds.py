@@ -67,10 +67,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_new_kind_needs_one_entry_to_be_found_shown_described_and_made_again(folder: Path) -> None:
     (folder / "size.txt").write_text("2.5 0123")
     text = write_report([folder], folder / "report.html").read_text()
-    assert re.findall(r'<section id="(\w+)"', text) == ["summary", "landscapes", "sizes", "provenance"]
+    assert re.findall(r'<section id="(\w+)"', text) == ["summary", "landscapes", "sizes", "provenance", "appendix"]
     shown = text.partition('<section id="sizes"')[2].partition("</section>")[0]
     assert re.findall(r'<th scope="row">(\w+)', shown) == ["giant"]
-    assert '<td class="number">2.5</td>' in shown
+    assert '<td class="number" data-column="size"><span>2.5</span></td>' in shown
     assert f"<code>gradscape size CKPT -o {folder}</code>" in text
     assert "<dt>unit</dt><dd>meter</dd>" in text
     assert "<dt>ruler</dt><dd>wooden</dd>" in text

@@ -347,7 +347,7 @@ def test_pictures_are_kept_and_found_by_their_digest(tmp_path: Path) -> None:
 def test_only_sections_with_something_in_them_are_there(tmp_path: Path) -> None:
     save_heatmaps(tmp_path / "cam", weights="0123")
     text = write_report([tmp_path], tmp_path / "report.html").read_text()
-    assert re.findall(r'<section id="(\w+)"', text) == ["summary", "heatmaps", "provenance"]
+    assert re.findall(r'<section id="(\w+)"', text) == ["summary", "heatmaps", "provenance", "appendix"]
     assert len(text) < 300_000  # plotly is for landscapes
 
 

@@ -30,6 +30,18 @@ function pageColor(name) {
   return color;
 }
 
+// Where the reader is, in the table of contents.
+const places = new Map([...document.querySelectorAll("nav a")].map(link => [document.getElementById(link.hash.slice(1)), link]));
+const inView = new Set();
+const watch = new IntersectionObserver(entries => {
+  entries.forEach(({target, isIntersecting}) => inView[isIntersecting ? "add" : "delete"](target));
+  const here = [...places.keys()].find(section => inView.has(section));
+  if (here) places.forEach((link, section) => link.toggleAttribute("aria-current", section === here));
+  const link = here && places.get(here), list = link && link.closest("ol");
+  if (list && list.scrollWidth > list.clientWidth) list.scrollTo({left: link.offsetLeft - list.clientWidth / 3});
+}, {rootMargin: "-15% 0px -70% 0px"});
+places.forEach((_, section) => watch.observe(section));
+
 let closed = [];
 addEventListener("beforeprint", () => {
   closed = [...document.querySelectorAll("details:not([open], .optional)")];

@@ -1,3 +1,19 @@
+savers.scatter = (area, name, format) => {
+  const gallery = area.closest("[data-scatter]");
+  if (format !== "csv") {
+    const classes = [...gallery.querySelectorAll(".classes label")].filter(one => one.control.checked).map(one => {
+      const path = one.querySelector("path");
+      return {name: one.textContent, color: path.style.getPropertyValue("--mark").trim(), outline: path.getAttribute("d"), filled: path.matches(".area")};
+    });
+    saveDrawing(`embedding_${name}`, format, withClasses(standalone(area.querySelector("svg")), classes));
+    return;
+  }
+  const {labels, points} = content.embeddings[gallery.dataset.scatter];
+  const names = [...gallery.querySelectorAll(".classes span")].map(one => one.textContent), places = points[area.dataset.panel];
+  const rows = labels.map((label, image) => [image, names[label], places[2 * image], 1000 - places[2 * image + 1]]);
+  saveAs(`embedding_${name}.csv`, csvOf([["image", "class", "x", "y"], ...rows]), "text/csv");
+};
+
 document.querySelectorAll("[data-scatter]").forEach(gallery => {
   const data = content.embeddings[gallery.dataset.scatter], panels = [...gallery.querySelectorAll(".scatter")];
   const inputs = [...gallery.querySelectorAll(".classes input")], REACH = 30;

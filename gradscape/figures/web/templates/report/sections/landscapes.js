@@ -1,19 +1,25 @@
 // A browser gives a page about sixteen of these contexts; each surface takes one.
-const MOST_SURFACES = 8, RESTED = 20 /* frames */, START = {eye: {x: 1.15, y: -1.4, z: .9}, center: {x: 0, y: 0, z: -.16}, up: {x: 0, y: 0, z: 1}};
+const MOST_SURFACES = 8, RESTED = 20 /* frames */, FRAME = {center: {x: 0, y: 0, z: -.16}, up: {x: 0, y: 0, z: 1}};
 
-function startSurfaces({panels, views, config}) {
+const RELIEFS = Boolean(document.createElement("canvas").getContext("webgl"));
+const PAPER = {ink: "#1c1b1a", soft: "#5f5b55", rule: "#dcd8d0", firm: "#8b867d", plate: "#ffffff"};
+const LEVELS = 20, NEARER = 1.0015 /* for a pixel of the wheel */;
+
+function startSurfaces({panels, views, config, start, eye}) {
+  const home = {eye, ...FRAME};
   const figures = panels.map((_, number) => document.querySelector(`[data-surface="${number}"]`));
-  const plots = figures.map(figure => figure.querySelector(".plot"));
+  const plots = figures.map(figure => figure.querySelector(".plot")), maps = figures.map(figure => figure.querySelector(".map"));
   const choices = ["value", "scale"].map(name => onChoice(name, () => change()));
   const shown = [...document.querySelectorAll("input[name=shown]")];
-  let camera = structuredClone(START), leader = null;
+  let camera = structuredClone(home), leader = null;
   // How many turns of each surface are not done yet. It tells of each afterwards, when the camera may be elsewhere already.
   const following = new Map();
-  const view = () => views[choices.map(choice => choice()).join(" ")];
+  const key = () => choices.map(choice => choice()).join(" "), view = () => views[key()];
+  const inks = () => Object.fromEntries(Object.keys(PAPER).map(name => [name, pageColor("--" + name)]));
+  const family = () => getComputedStyle(document.querySelector("button")).fontFamily;
   const drawn = () => plots.filter(plot => plot.data);
 
-  function scene(panel, look) {
-    const ink = pageColor("--ink"), soft = pageColor("--soft"), rule = pageColor("--rule");
+  function scene(panel, look, {ink, soft, rule}) {
     const [wide, deep] = [panel.alphas, panel.betas].map(axis => Math.abs(axis[axis.length - 1] - axis[0]));
     const ratio = Math.min(Math.max(deep / wide, .5), 2);
     const axis = {showbackground: false, gridcolor: rule, zerolinecolor: rule, linecolor: soft, color: soft,
@@ -27,23 +33,62 @@ function startSurfaces({panels, views, config}) {
     };
   }
 
-  function draw(number) {
-    const panel = panels[number], look = view(), plot = plots[number];
-    plot.setAttribute("aria-label", `${look.label} of ${panel.title} over alpha and beta, a surface to turn`);
+  const shared = ({ink, plate, firm}) => ({
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: {family: family()},
+    hoverlabel: {bgcolor: plate, bordercolor: firm, font: {color: ink, family: family()}},
+  });
+
+  function relief(panel, look, colors) {
     const trace = {
-      type: "surface", x: panel.alphas, y: panel.betas, z: panel.heights[choices.map(choice => choice()).join(" ")],
-      customdata: panel.read, text: panel.unsure, hovertemplate: panel.template, colorscale: look.colors, cmin: look.low,
-      cmax: look.high, showscale: false, contours: Object.fromEntries(["x", "y", "z"].map(
-        axis => [axis, {highlight: true, highlightwidth: 1}])),
+      type: "surface", x: panel.alphas, y: panel.betas, z: panel.heights[key()], customdata: panel.read, text: panel.unsure,
+      hovertemplate: panel.template, colorscale: look.colors, cmin: look.low, cmax: look.high, showscale: false,
+      contours: Object.fromEntries(["x", "y", "z"].map(axis => [axis, {highlight: true, highlightwidth: 1}])),
       lighting: {ambient: .75, diffuse: .5, specular: .05, roughness: .9},
     };
-    const family = getComputedStyle(document.querySelector("nav")).fontFamily;
-    const layout = {
-      margin: {l: 0, r: 0, t: 0, b: 0}, paper_bgcolor: "rgba(0,0,0,0)", font: {family}, scene: scene(panel, look),
-      hoverlabel: {bgcolor: pageColor("--plate"), bordercolor: pageColor("--firm"), font: {color: pageColor("--ink"), family}},
+    return {data: [trace], layout: {...shared(colors), margin: {l: 0, r: 0, t: 0, b: 0}, scene: scene(panel, look, colors)}};
+  }
+
+  // What is read off lies by alpha first, as plotly wants it of a relief; of a map it wants beta first.
+  const turned = rows => rows && rows[0].map((_, place) => rows.map(row => row[place]));
+
+  function map(panel, look, colors) {
+    const step = (look.high - look.low) / LEVELS, {ink, soft} = colors;
+    const axis = {color: soft, linecolor: soft, showline: true, mirror: true, ticks: "outside", ticklen: 4, showgrid: false, zeroline: false,
+      fixedrange: true, nticks: 6, tickfont: {size: 11, color: soft}};
+    const name = text => ({text, font: {size: 12, color: ink}, standoff: 6});
+    const contours = {
+      type: "contour", x: panel.alphas, y: panel.betas, z: panel.heights[key()], customdata: turned(panel.read), text: turned(panel.unsure),
+      hovertemplate: panel.template, colorscale: look.colors, zmin: look.low, zmax: look.high, autocontour: false, connectgaps: false,
+      contours: {start: look.low + step, end: look.high - step / 2, size: step}, line: {width: .6, color: "rgba(255,255,255,.55)"}, showscale: false,
     };
-    const fresh = !plot.data;
-    Plotly.react(plot, [trace], layout, config);
+    // The origin: a black cross in a white one, as long on every map.
+    const across = (line, size) => ({type: "line", line, xsizemode: "pixel", ysizemode: "pixel", xanchor: 0, yanchor: 0, ...size});
+    const cross = (arm, width, color) => [{x0: -arm, x1: arm, y0: 0, y1: 0}, {x0: 0, x1: 0, y0: -arm, y1: arm}].map(
+      size => across({color, width}, size));
+    const layout = {...shared(colors), margin: {l: 52, r: 12, t: 8, b: 44}, dragmode: false,
+      shapes: [...cross(6, 3.4, "#ffffff"), ...cross(5.3, 1.4, "#000000")],
+      xaxis: {...axis, title: name("alpha"), constrain: "domain", range: ends(panel.alphas)},
+      yaxis: {...axis, title: name("beta"), constrain: "domain", range: ends(panel.betas), scaleanchor: square(panel) ? "x" : undefined}};
+    return {data: [contours], layout};
+  }
+
+  const ends = axis => [Math.min(...axis), Math.max(...axis)];
+
+  // One unit is as long on both axes, unless that would make a strip.
+  function square(panel) {
+    const [wide, deep] = [panel.alphas, panel.betas].map(axis => { const [low, high] = ends(axis); return high - low; });
+    return deep / wide >= .4 && deep / wide <= 2.5;
+  }
+
+  function draw(number) {
+    const panel = panels[number], look = view(), plot = plots[number], colors = inks();
+    plot.setAttribute("aria-label", `${look.label} of ${panel.title} over alpha and beta, a surface to turn`);
+    maps[number].setAttribute("aria-label", `${look.label} of ${panel.title} over alpha and beta, a map`);
+    const seen = map(panel, look, colors);
+    Plotly.react(maps[number], seen.data, seen.layout, config);
+    if (!RELIEFS) return;
+    const fresh = !plot.data, {data, layout} = relief(panel, look, colors);
+    Plotly.react(plot, data, layout, config);
     if (fresh) {
       plot.on("plotly_relayouting", event => follow(plot, event));
       plot.on("plotly_relayout", event => follow(plot, event));
@@ -95,8 +140,7 @@ function startSurfaces({panels, views, config}) {
   function change() {
     const value = choices[0]();
     document.querySelectorAll("input[name=value], input[name=scale]").forEach(input => {
-      const key = input.name === "value" ? input.value + " raw" : value + " " + input.value;
-      input.disabled = !(key in views);
+      input.disabled = !((input.name === "value" ? input.value + " raw" : value + " " + input.value) in views);
     });
     if (!view()) document.querySelector('input[name=scale][value="raw"]').checked = true;
     drawScale(view());
@@ -111,7 +155,7 @@ function startSurfaces({panels, views, config}) {
     wanted.forEach((here, number) => { figures[number].hidden = !here; });
     wanted.forEach((here, number) => {
       if (here) draw(number);
-      else if (plots[number].data) Plotly.purge(plots[number]);
+      else [plots[number], maps[number]].filter(one => one.data).forEach(one => Plotly.purge(one));
     });
   }
 
@@ -121,20 +165,59 @@ function startSurfaces({panels, views, config}) {
     nearer: at => ({...at, far: Math.max(at.far / 1.2, .5)}), farther: at => ({...at, far: Math.min(at.far * 1.2, 6)}),
     above: at => ({...at, angle: -Math.PI / 2, rise: 1.57}), reset: null,
   };
+  function move(turn) {
+    leader = null;
+    const {x, y, z} = camera.eye, far = Math.hypot(x, y, z);
+    const to = turn({angle: Math.atan2(y, x), rise: Math.asin(z / far), far});
+    const eye = {x: to.far * Math.cos(to.rise) * Math.cos(to.angle), y: to.far * Math.cos(to.rise) * Math.sin(to.angle),
+      z: to.far * Math.sin(to.rise)};
+    camera = {...structuredClone(camera), eye};
+    look(drawn());
+  }
+
   document.querySelectorAll("[data-camera]").forEach(button => button.addEventListener("click", () => {
     const turn = turns[button.dataset.camera];
-    leader = null;
     if (turn) {
-      const {x, y, z} = camera.eye, far = Math.hypot(x, y, z);
-      const to = turn({angle: Math.atan2(y, x), rise: Math.asin(z / far), far});
-      const eye = {x: to.far * Math.cos(to.rise) * Math.cos(to.angle), y: to.far * Math.cos(to.rise) * Math.sin(to.angle),
-        z: to.far * Math.sin(to.rise)};
-      camera = {...structuredClone(camera), eye};
-    } else {
-      camera = structuredClone(START);
+      move(turn);
+      return;
     }
+    leader = null;
+    camera = structuredClone(home);
     look(drawn());
   }));
+
+  // The wheel is the page's, and reaches no surface; with a key held it comes nearer.
+  plots.forEach(plot => plot.addEventListener("wheel", event => {
+    event.stopPropagation();
+    if (!(event.ctrlKey || event.metaKey)) return;
+    event.preventDefault();
+    move(at => ({...at, far: Math.min(Math.max(at.far * NEARER ** event.deltaY, .5), 6)}));
+  }, {capture: true, passive: false}));
+
+  function savePlot(number, what, format) {
+    const panel = panels[number], look = view(), {data, layout} = (what === "map" ? map : relief)(panel, look, PAPER);
+    const bar = {title: {text: look.label.replace(/&/g, "&amp;").replace(/</g, "&lt;"), side: "right", font: {color: PAPER.ink}},
+      tickvals: look.ticks, ticktext: look.texts, thickness: 14, len: .8, outlinewidth: 0, tickfont: {color: PAPER.ink}};
+    const figure = {data: [{...data[0], showscale: true, colorbar: bar}],
+      layout: {...layout, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff"}};
+    const name = fileName(panel.title, look.value, what);
+    Plotly.toImage(figure, {format, width: 720, height: 540, scale: DENSER, imageDataOnly: true}).then(image => {
+      if (format === "svg") saveAs(`${name}.svg`, image, "image/svg+xml");
+      else saveAs(`${name}.png`, Uint8Array.from(atob(image), letter => letter.charCodeAt(0)), "image/png");
+    });
+  }
+
+  function saveNumbers(number) {
+    const {alphas, betas, read, title, columns} = panels[number];
+    const rows = alphas.flatMap((alpha, at) => betas.map((beta, up) => [alpha, beta, ...read[at][up]]));
+    saveAs(fileName(title) + ".csv", csvOf([["alpha", "beta", ...columns], ...rows]), "text/csv");
+  }
+
+  figures.forEach((figure, number) => figure.querySelectorAll("[data-save]").forEach(button => button.addEventListener("click", () => {
+    const [what, format] = button.dataset.save.split(" ");
+    if (what === "csv") saveNumbers(number);
+    else savePlot(number, what, format);
+  })));
 
   // Of every network one, the first; the others are a click away.
   const firsts = panels.flatMap((panel, number) => panel.first ? [number] : []).slice(0, MOST_SURFACES);
@@ -145,10 +228,12 @@ function startSurfaces({panels, views, config}) {
   const fit = new ResizeObserver(entries => entries.forEach(({target}) => {
     if (target.data && target.clientWidth) Plotly.Plots.resize(target);
   }));
-  plots.forEach(plot => fit.observe(plot));
-  restyled.push(() => drawn().forEach(plot => draw(plots.indexOf(plot))));
+  [...plots, ...maps].forEach(plot => fit.observe(plot));
+  restyled.push(() => maps.forEach((one, number) => { if (one.data) draw(number); }));
+  const scale = document.querySelector(`input[name=scale][value="${start}"]`);
+  if (scale) scale.checked = true;
   change();
 }
 
-if (document.createElement("canvas").getContext("webgl")) startSurfaces(content.landscapes);
-else document.documentElement.classList.add("no-webgl");
+document.documentElement.classList.toggle("no-webgl", !RELIEFS);
+startSurfaces(content.landscapes);
