@@ -11,10 +11,13 @@ from .attention import (
 from .channel_mixing import figure_channel_mixing
 from .explained_images import figure_explained_images
 from .fusion import figure_features, figure_fusion, plot_features
-from .heatmaps import Arrangement, HeatmapScale, Style, figure_heatmaps, images_per_page, plot_heatmap
+from .heatmap_panel import Style, known_background
+from .heatmaps import Arrangement, HeatmapScale, figure_heatmaps, images_per_page, plot_heatmap
+from .overlay import Background
 
 __all__ = [
     "Arrangement",
+    "Background",
     "HeatmapScale",
     "Style",
     "draws_map",
@@ -28,6 +31,7 @@ __all__ = [
     "figure_heatmaps",
     "figure_scale_weights",
     "images_per_page",
+    "known_background",
     "plot_batch_weights",
     "plot_channel_weights",
     "plot_features",
