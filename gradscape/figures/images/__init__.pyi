@@ -1,6 +1,6 @@
 from .attention import (
-    draws_map,
     figure_attention,
+    figure_attention_maps,
     figure_batch_weights,
     figure_channel_weights,
     figure_scale_weights,
@@ -8,6 +8,8 @@ from .attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from .attention_overview import figure_attention_overview
+from .attention_rows import draws_map
 from .channel_mixing import figure_channel_mixing
 from .explained_images import figure_explained_images
 from .fusion import figure_features, figure_fusion, plot_features
@@ -22,6 +24,8 @@ __all__ = [
     "Style",
     "draws_map",
     "figure_attention",
+    "figure_attention_maps",
+    "figure_attention_overview",
     "figure_batch_weights",
     "figure_channel_mixing",
     "figure_channel_weights",
