@@ -16,7 +16,14 @@ from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, ClassMark, class_marks, shared_classes
 from gradscape.figures.style import DOUBLE_COLUMN, SINGLE_COLUMN, SMALL, new_figure, styled
 
-__all__ = ["describe_embeddings", "embedding_titles", "figure_embeddings", "plot_embedding", "quality_lines"]
+__all__ = [
+    "describe_embeddings",
+    "embedding_titles",
+    "figure_embeddings",
+    "plot_embedding",
+    "quality_lines",
+    "quality_table",
+]
 
 _MOST_COLUMNS = 3
 _METHODS = {"sklearn": "t-SNE", "opentsne": "t-SNE", "umap": "UMAP"}
@@ -146,6 +153,34 @@ def quality_lines(embedding: Embedding) -> list[str]:
     if np.isfinite(quality.kl_divergence):
         second.append(f"KL {quality.kl_divergence:.2f}{error.get('kl_divergence', '')}")
     return [" · ".join(part) for part in (first, second) if part]
+
+
+def quality_table(embeddings: Sequence[Embedding]) -> tuple[list[str], list[list[str]]]:
+    """Quality of several embeddings: what each figure is called, and the figures of each, "" where there is none.
+
+    Figures that are those of a sample of the images have their standard error with them.
+    """
+    words = {
+        "knn_accuracy": f"kNN accuracy ({embeddings[0].quality.neighbors} neighbors)",
+        "knn_accuracy_features": "the same among the features",
+        "silhouette": "silhouette",
+        "silhouette_features": "the same among the features",
+        "trustworthiness": "trustworthiness",
+        "kl_divergence": "KL divergence",
+    }
+    rows = [[_figure(embedding, name) for name in words] for embedding in embeddings]
+    known = [column for column in range(len(words)) if any(row[column] for row in rows)]
+    return [[*words.values()][column] for column in known], [[row[column] for column in known] for row in rows]
+
+
+def _figure(embedding: Embedding, name: str) -> str:
+    value, error = getattr(embedding.quality, name), embedding.quality.standard_errors.get(name)
+    if not np.isfinite(value):
+        return ""
+    if name.startswith("knn"):
+        return f"{100 * value:.1f}{'' if error is None else f' ± {100 * error:.2g}'} %"
+    shown = f"{value:.3f}" if name == "trustworthiness" else _signed(value)
+    return shown if error is None else f"{shown} ± {error:.2g}"
 
 
 def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | None) -> list[str]:
