@@ -162,9 +162,9 @@ def quality_table(embeddings: Sequence[Embedding]) -> tuple[list[str], list[list
     """
     words = {
         "knn_accuracy": f"kNN accuracy ({embeddings[0].quality.neighbors} neighbors)",
-        "knn_accuracy_features": "the same among the features",
+        "knn_accuracy_features": "kNN accuracy among the features",
         "silhouette": "silhouette",
-        "silhouette_features": "the same among the features",
+        "silhouette_features": "silhouette among the features",
         "trustworthiness": "trustworthiness",
         "kl_divergence": "KL divergence",
     }
@@ -196,8 +196,13 @@ def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | No
     return [one_line(title) for title in titles]
 
 
-def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
-    """Caption: data, number of images and classes, then what all were made with, and what the figures mean."""
+def describe_embeddings(embeddings: Sequence[Embedding], *, in_brackets: bool = True) -> str:
+    """Caption: data, number of images and classes, then what all were made with, and what the figures mean.
+
+    Args:
+        embeddings: One or several, of the same images.
+        in_brackets: Whether the figures among the features stand in brackets behind those of the plane.
+    """
     first = embeddings[0]
     data, split = (one_line(first.meta.get(key) or "") for key in ("data", "split"))
     classes = len(np.unique(first.labels))
@@ -210,7 +215,8 @@ def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
         _shared([_neighbors(embedding) for embedding in embeddings], "perplexity"),
         _shared([f"seed {embedding.seed}" for embedding in embeddings], "seed"),
         "turned onto the first" if any("alignment" in embedding.meta for embedding in embeddings) else "",
-        f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors; in brackets among the features",
+        f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors"
+        + ("; in brackets among the features" if in_brackets else ""),
         "marks repeat" if classes > MOST_MARKS else "",
     ]
     return " · ".join(part for part in parts if part)

@@ -80,7 +80,7 @@ def interactive_embedding(
     return render_page(
         "embedding.html",
         title=", ".join(headings),
-        caption=describe_embeddings(embeddings),
+        caption=describe_embeddings(embeddings, in_brackets=False),
         figures=figures,
         rows=list(zip(headings, rows, strict=True)),
         content=content,

@@ -255,7 +255,7 @@ def test_quality_figures_stand_in_a_table_below(browser: Any) -> None:
     assert [one.text for one in table.find_elements("css selector", "thead th")][:3] == [
         "network",
         "kNN accuracy (10 neighbors)",
-        "the same among the features",
+        "kNN accuracy among the features",
     ]
     rows = table.find_elements("css selector", "tbody tr")
     assert [row.find_element("tag name", "th").text for row in rows] == [EVIL, "b"]
