@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import matplotlib as mpl
 import numpy as np
@@ -89,7 +89,7 @@ def figure_attention_overview(
     signed = any(float(np.nanmin(one.maps, initial=0)) < 0 for row in rows for one in row)
     longest = max(len(part) for row in rows for part in _label(row[0]))
     label = min(_LABEL, 0.12 + 0.055 * longest)
-    page = _Page.of(len(rows), images, _caption(title, rows, signed=signed), label=label)
+    page = _OverviewPage.of(len(rows), images, _caption(title, rows, signed=signed), label=label)
     for band in range(page.bands):
         for column, (image, name) in enumerate(zip(images, names, strict=True)):
             ax = page.panel(band, 0, column)
@@ -111,7 +111,7 @@ def figure_attention_overview(
 
 @final
 @dataclass(frozen=True, eq=False)
-class _Page:
+class _OverviewPage:
     """Panels by band, row and column.
 
     Attributes:
@@ -133,7 +133,7 @@ class _Page:
     down: float
 
     @classmethod
-    def of(cls, rows: int, images: Tensor, caption: str, *, label: float) -> "_Page":
+    def of(cls, rows: int, images: Tensor, caption: str, *, label: float) -> "_OverviewPage":
         """The page whose panels are largest."""
         columns, proportion = len(images), images.shape[2] / images.shape[3]
         foot, head = caption_height(caption, DOUBLE_COLUMN) + 0.04, 0.08 + _NAME_LINES * LINE
@@ -209,7 +209,13 @@ def _label(row: AttentionRow) -> tuple[str, str]:
 def _write_label(ax: Axes, label: tuple[str, str], side: float) -> None:
     """Write to the left of a row."""
     lines = "\n".join(fitted_end(part, _LABEL - 0.08, size=SMALL - 0.5) for part in label if part)
-    look = {"ha": "right", "va": "center", "fontsize": SMALL - 0.5, "linespacing": 1.05, "parse_math": False}
+    look: dict[str, Any] = {
+        "ha": "right",
+        "va": "center",
+        "fontsize": SMALL - 0.5,
+        "linespacing": 1.05,
+        "parse_math": False,
+    }
     ax.text(-0.05 / side, 0.5, lines, transform=ax.transAxes, **look)
 
 

@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -95,7 +96,13 @@ class ImageGrid:
         """Write lines below panels that stand side by side, centered over all of them."""
         first, last = panels[0].get_position(), panels[-1].get_position()
         middle = float(last.x1 - first.x0) / float(first.width) / 2
-        look = {"ha": "center", "va": "top", "fontsize": SMALL - 0.5, "linespacing": 1.05, "parse_math": False}
+        look: dict[str, Any] = {
+            "ha": "center",
+            "va": "top",
+            "fontsize": SMALL - 0.5,
+            "linespacing": 1.05,
+            "parse_math": False,
+        }
         panels[0].text(middle, -2 / 72 / self.panel_height, text, transform=panels[0].transAxes, **look)
 
     def add_bar(self, mappable: ScalarMappable, label: str, row: int | None = None) -> Colorbar:

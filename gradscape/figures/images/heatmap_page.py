@@ -56,7 +56,7 @@ class HeatmapSeries:
 
 
 @dataclass(frozen=True, eq=False)
-class _Cell:
+class _PlacedPanel:
     """A panel: an image, or its map in a series."""
 
     image: int
@@ -64,20 +64,20 @@ class _Cell:
 
 
 @dataclass(frozen=True, eq=False)
-class _Told:
+class _PlacedText:
     """A text below panels of one row, from the first column to the last: what their maps explain."""
 
     first: int
     last: int
-    cell: _Cell
+    cell: _PlacedPanel
 
 
 @dataclass(eq=False)
-class _Row:
+class _PlacedRow:
     """Cells by column, the texts below them, and a title beside the cell of a column."""
 
-    cells: dict[int, _Cell]
-    told: list[_Told] = field(default_factory=list)
+    cells: dict[int, _PlacedPanel]
+    told: list[_PlacedText] = field(default_factory=list)
     title: str = ""
     titled: int = 0
 
@@ -108,8 +108,8 @@ class HeatmapPage:
     def in_rows(self, series: Sequence[HeatmapSeries]) -> ImageGrid:
         """A row for each image, itself first."""
         rows = [
-            _Row(
-                {0: _Cell(image), **{1 + place: _Cell(image, one) for place, one in enumerate(series)}},
+            _PlacedRow(
+                {0: _PlacedPanel(image), **{1 + place: _PlacedPanel(image, one) for place, one in enumerate(series)}},
                 list(self._told(series, image, first=1)),
             )
             for image in self.numbers
@@ -123,13 +123,13 @@ class HeatmapPage:
         rows = []
         for start in range(0, len(self.numbers), across):
             band = list(enumerate(self.numbers[start : start + across]))
-            rows.append(_Row({column: _Cell(image) for column, image in band}))
+            rows.append(_PlacedRow({column: _PlacedPanel(image) for column, image in band}))
             for place, (one, title) in enumerate(zip(series, _titles(series), strict=True)):
-                cells = {column: _Cell(image, one) for column, image in band}
-                row = _Row(cells, title=title)
+                cells = {column: _PlacedPanel(image, one) for column, image in band}
+                row = _PlacedRow(cells, title=title)
                 for column, image in band:
                     if any(told.last == place for told in self._told(series, image, first=0)):
-                        row.told.append(_Told(column, column, _Cell(image, one)))
+                        row.told.append(_PlacedText(column, column, _PlacedPanel(image, one)))
                 rows.append(row)
         return self._drawn(rows, [""] * across)
 
@@ -139,21 +139,21 @@ class HeatmapPage:
         rows = []
         for image, model in product(self.numbers, range(models)):
             own = series[model * columns : (model + 1) * columns]
-            cells = {1 + place: _Cell(image, one) for place, one in enumerate(own)}
+            cells = {1 + place: _PlacedPanel(image, one) for place, one in enumerate(own)}
             told = list(self._told(own, image, first=1))
-            rows.append(_Row({**cells, **({} if model else {0: _Cell(image)})}, told, own[0].model, 1))
+            rows.append(_PlacedRow({**cells, **({} if model else {0: _PlacedPanel(image)})}, told, own[0].model, 1))
         parts = [part for part in _differing(series) if part != "model"]
         return self._drawn(rows, ["", *(one.title(parts) for one in series[:columns])])
 
-    def _told(self, series: Sequence[HeatmapSeries], image: int, *, first: int) -> Iterator[_Told]:
+    def _told(self, series: Sequence[HeatmapSeries], image: int, *, first: int) -> Iterator[_PlacedText]:
         """What is explained, once for all maps of a model that explain the same."""
         place = first
         for _, group in groupby(series, lambda one: (one.model, self._explained(one, image))):
             own = list(group)
-            yield _Told(place, place + len(own) - 1, _Cell(image, own[0]))
+            yield _PlacedText(place, place + len(own) - 1, _PlacedPanel(image, own[0]))
             place += len(own)
 
-    def _drawn(self, rows: Sequence[_Row], titles: Sequence[str]) -> ImageGrid:
+    def _drawn(self, rows: Sequence[_PlacedRow], titles: Sequence[str]) -> ImageGrid:
         grid = self._grid(rows, titles)
         for (number, row), column in product(enumerate(rows), range(len(titles))):
             if column in row.cells:
@@ -169,7 +169,7 @@ class HeatmapPage:
         grid.title_columns(titles, lines=_TITLE_LINES)
         return grid
 
-    def _grid(self, rows: Sequence[_Row], titles: Sequence[str]) -> ImageGrid:
+    def _grid(self, rows: Sequence[_PlacedRow], titles: Sequence[str]) -> ImageGrid:
         """Panels with as many lines around them as their texts take in their width."""
         proportion = SIGNAL_PROPORTION if self.images.ndim == 3 else self.images.shape[2] / self.images.shape[3]
         make = partial(lay_out_grid, len(rows), len(titles), self.caption, proportion=proportion, right=self.right)
@@ -184,13 +184,13 @@ class HeatmapPage:
             **side,
         )
 
-    def _lines_below(self, row: _Row, width: float) -> int:
+    def _lines_below(self, row: _PlacedRow, width: float) -> int:
         small = SMALL - 0.5
         names = [self.names[cell.image] for cell in row.cells.values() if cell.series is None]
         told = [self._text(one, width).count("\n") + 1 for one in row.told]
         return max([*(_lines(name, width, LINES_BELOW, size=small) for name in names), *told], default=0)
 
-    def _draw_cell(self, grid: ImageGrid, place: tuple[int, int], cell: _Cell) -> None:
+    def _draw_cell(self, grid: ImageGrid, place: tuple[int, int], cell: _PlacedPanel) -> None:
         ax, image = grid.panels[place], self.images[cell.image]
         if cell.series is None:
             draw_input(ax, image)
@@ -206,7 +206,7 @@ class HeatmapPage:
             width=grid.panel_width,
         )
 
-    def _text(self, told: _Told, width: float) -> str:
+    def _text(self, told: _PlacedText, width: float) -> str:
         """Class and probability: on one line where it is wide enough, else the probability on a line of its own."""
         assert told.cell.series is not None
         explained, probability = self._explained(told.cell.series, told.cell.image)
