@@ -159,8 +159,12 @@ def test_attention_among_tokens_is_collected(kind: str) -> None:
 
 def test_fusion_of_a_model_that_takes_a_dict_is_that_of_its_images() -> None:
     net, images = create_model("resnet20+se", image_size=8), torch.randn(2, 3, 8, 8)
-    batch = {"image": images, "id": torch.arange(2)}
-    found = fusion_maps(net, batch, forward=lambda model, given: model(given["image"]))
+    batch: dict[str, Any] = {"image": images, "id": torch.arange(2)}
+
+    def of_image(model: nn.Module, given: Any) -> Any:
+        return model(given["image"])
+
+    found = fusion_maps(net, batch, forward=of_image)
     np.testing.assert_array_equal(found.fused, fusion_maps(net, images).fused)
 
 

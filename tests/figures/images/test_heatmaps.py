@@ -97,7 +97,7 @@ def test_a_line_runs_where_the_map_is_one_half_of_its_range() -> None:
     ax = plot_heatmap(make_images()[0], make_heatmaps(), 0)
     (line,) = ax.collections
     assert isinstance(line, QuadContourSet)
-    assert line.levels.tolist() == [0.5]
+    assert list(line.levels) == [0.5]
 
 
 def test_a_background_in_gray_has_no_color() -> None:
