@@ -26,6 +26,14 @@ def cam(
         str | None, typer.Option("--class", help="Number or name of the class; by default the predicted one.")
     ] = None,
     style: Literal["overlay", "heatmap", "masked"] = "overlay",
+    background: Annotated[
+        Literal["color", "gray", "none"] | None,
+        typer.Option(
+            help="What overlays lie over and masks show elsewhere: the image in color (masked: dim), in gray (masked: "
+            "pale), or nothing (masked: black); by default overlays in color, masks on gray.",
+            show_default=False,
+        ),
+    ] = None,
     scale: Annotated[
         Literal["image", "shared"], typer.Option(help="Each map from 0 to 1, or all of a method on one scale.")
     ] = "image",
@@ -40,9 +48,11 @@ def cam(
     import torch
 
     from gradscape.data.pictures import load_pictures
+    from gradscape.figures.images.heatmap_panel import known_background
     from gradscape.studies import cam as study
     from gradscape.studies.networks import common_image_size, load_finite_models
 
+    known_background(background, [style])
     torch.manual_seed(seed)
     models = load_finite_models(checkpoints, device)
     shown = load_pictures(images, common_image_size(models))
@@ -56,7 +66,7 @@ def cam(
             measured=faithfulness,
         )
         written = explained.save(output)
-        written += study.draw_explanations(explained, output, style=style, scale=scale)
+        written += study.draw_explanations(explained, output, style=style, background=background, scale=scale)
     if not quiet:
         say_table(study.CLASS_HEADINGS, study.tabulate_classes(explained))
         say_table(study.METHOD_HEADINGS, study.tabulate_methods(explained))

@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import get_args
 
 import numpy as np
-from jaxtyping import Shaped
 from torch import Tensor, nn
 
 from gradscape._names import error_line, unknown_name
@@ -17,6 +16,7 @@ from gradscape.explain.attention_map import AttentionMap, MapCollector
 from gradscape.explain.explainable import ForwardFunction, called_by, images_for, uncompiled
 from gradscape.explain.features import listening, run_listened, run_without_memory
 from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
+from gradscape.explain.inputs import Inputs, input_count, is_pictured
 from gradscape.explain.layer_layouts import LayerLayouts, last_grid
 from gradscape.explain.layout import Layout
 from gradscape.explain.readout import tokens_read
@@ -32,7 +32,7 @@ ATTENTION_KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kin
 
 def attention_maps(
     model: nn.Module,
-    images: Shaped[Tensor, "batch channels *size"],
+    images: Inputs,
     *,
     kinds: Collection[str] | None = None,
     layout: Layout | None = None,
@@ -52,11 +52,14 @@ def attention_maps(
 
     Args:
         model: Any model with attention.
-        images: What the model takes: for a loaded checkpoint images in [0, 1].
+        images: What the model takes: for a loaded checkpoint images in [0, 1]; also tokens (N, T) as integers, rows of
+            a table (N, features), or a dict, list or tuple of tensors with N entries each, which `forward` hands to the
+            model. Affinities of these, (N, heads, queries, keys), have no grid.
         layout: Which of the tokens that attend to one another are places; None to have it measured, once for a model:
             they must answer to the pixels where they are drawn, else an affinity has no grid.
         kinds: The kinds wanted; None for all. Affinities take height² × width² numbers for each image and head.
-        forward: (model, images) -> output, where the model takes more than images.
+        forward: (model, images) -> output, where the model takes more than images, or a dict:
+            `forward=lambda model, batch: model(**batch)`.
 
     Returns:
         Module name -> map, in the order of the computation. Names are those of the bare network, as in its state dict:
@@ -84,7 +87,8 @@ def attention_maps(
     model = called_by(model, forward)
     layers = {"": model, **layer_names(model)}
     taps = {name: one for name, one in layers.items() if isinstance(one, Tap) and one.kind in wanted}
-    collector = MapCollector(tuple(images_for(model, images).shape))
+    shape = tuple(images_for(model, images).shape) if is_pictured(images) else (input_count(images), 0)
+    collector = MapCollector(shape)
 
     def listen(name: str, output: Tensor) -> None:
         kind = taps[name].kind
@@ -105,7 +109,7 @@ def attention_maps(
         for name, one in collector.maps.items()
         if one.kind == "affinity" and one.grid is None and one.name not in taps
     ]
-    if unplaced:
+    if unplaced and is_pictured(images):
         layouts = LayerLayouts(model, layer_names(model), images)
         for name in unplaced:
             one = collector.maps[name]
@@ -119,6 +123,8 @@ def attention_maps(
         )
     if collector.left_out:
         _log.warning("%d attention maps are shown%s", len(collector.maps), _said_left_out(collector))
+    if not is_pictured(images):
+        return {key: replace(one, left_out=tuple(collector.left_out)) for key, one in collector.maps.items()}
     return _completed(collector, lambda last: tokens_read(model, images, layers, last=last), taps)
 
 
@@ -186,7 +192,7 @@ def _key_grid(one: AttentionMap, layout: Layout | None, layouts: LayerLayouts) -
     return grid
 
 
-def _reserve_affinities(model: nn.Module, taps: Mapping[str, Tap], images: Tensor, collector: MapCollector) -> None:
+def _reserve_affinities(model: nn.Module, taps: Mapping[str, Tap], images: Inputs, collector: MapCollector) -> None:
     """Refuse affinities that are too large before they are computed."""
     affinities = {name: tap for name, tap in taps.items() if tap.kind == "affinity"}
     if not affinities:

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradscape.explain.explainable import call_model, explainable, images_for, uncompiled
+from gradscape.explain.explainable import call_model, explainable, uncompiled
+from gradscape.explain.inputs import Inputs, inputs_for, tensors_of
 from gradscape.explain.logits import tensors_in
 
 __all__ = ["raise_why_blind"]
@@ -27,7 +28,7 @@ class _Ran:
 
 
 def raise_why_blind(
-    model: nn.Module, images: Tensor, layers: Mapping[str, nn.Module], error: Exception | None = None
+    model: nn.Module, images: Inputs, layers: Mapping[str, nn.Module], error: Exception | None = None
 ) -> None:
     """Run a model once more, and tell why no gradients lead through it, or why its modules are not seen to run.
 
@@ -45,12 +46,15 @@ def raise_why_blind(
         raise ValueError(cause) from error
 
 
-def _cause(model: nn.Module, images: Tensor, layers: Mapping[str, nn.Module]) -> str | None:
+def _cause(model: nn.Module, images: Inputs, layers: Mapping[str, nn.Module]) -> str | None:
     ran: list[_Ran] = []
     with explainable(model), ExitStack() as hooks:
         for name, module in layers.items():
             hooks.callback(module.register_forward_hook(_listener(name, ran)).remove)
-        outputs = list(tensors_in(call_model(model, images_for(model, images).requires_grad_())))
+        own = inputs_for(model, images)
+        for tensor in tensors_of(own):
+            tensor.requires_grad_(tensor.is_floating_point())
+        outputs = list(tensors_in(call_model(model, own)))
         operations = _operations(outputs)
     given = type(uncompiled(model)).__name__
     if layers and not ran:

@@ -1,14 +1,13 @@
 """Class-activation maps of many methods and layers from one pass."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from itertools import product
 from typing import Any, overload
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier
@@ -17,12 +16,14 @@ from gradscape._provenance import Provenance, current_versions
 from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.inputs import Inputs, input_count, is_pictured
 from gradscape.explain.layer_layouts import settle_layout
 from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.output_kind import OutputKind
 from gradscape.explain.place_order import check_order
+from gradscape.explain.sequences import check_token_order, sequence_length, settle_sequence
 from gradscape.explain.shared_pass import SharedPass, run_shared_pass
-from gradscape.explain.target_layer import layer_names, resolve_layer
+from gradscape.explain.target_layer import layer_names, named_layer, resolve_layer
 from gradscape.explain.weightings import METHODS, UNGRADED
 
 __all__ = ["heatmaps", "list_methods"]
@@ -32,7 +33,6 @@ _log = logging.getLogger(__name__)
 Layer = str | nn.Module
 Layers = list[Layer] | tuple[Layer, ...]
 Methods = list[str] | tuple[str, ...]
-ImageBatch = Float[Tensor, "batch channels *size"]
 
 
 def list_methods() -> list[str]:
@@ -45,7 +45,7 @@ def list_methods() -> list[str]:
 @overload
 def heatmaps(
     model: nn.Module,
-    images: ImageBatch,
+    images: Inputs,
     *,
     method: str = ...,
     target_layer: Layer | None = ...,
@@ -58,7 +58,7 @@ def heatmaps(
 @overload
 def heatmaps(
     model: nn.Module,
-    images: ImageBatch,
+    images: Inputs,
     *,
     method: Methods,
     target_layer: Layer | Layers | None = ...,
@@ -71,7 +71,7 @@ def heatmaps(
 @overload
 def heatmaps(
     model: nn.Module,
-    images: ImageBatch,
+    images: Inputs,
     *,
     method: str = ...,
     target_layer: Layers,
@@ -83,7 +83,7 @@ def heatmaps(
 ) -> dict[str, Heatmaps]: ...
 def heatmaps(
     model: nn.Module,
-    images: ImageBatch,
+    images: Inputs,
     *,
     method: str | Methods = "gradcam++",
     target_layer: Layer | Layers | None = None,
@@ -114,7 +114,10 @@ def heatmaps(
 
     Args:
         model: Any module that takes the images: on any device, in any float type, compiled or not.
-        images: (N, C, H, W), volumes (N, C, D, H, W), or signals (N, C, L); in [0, 1] for a loaded checkpoint.
+        images: (N, C, H, W), volumes (N, C, D, H, W), or signals (N, C, L); in [0, 1] for a loaded checkpoint. Also
+            tokens (N, T) as integers, rows of a table (N, T) as floats, or a dict, list or tuple of tensors with N
+            entries each, which `forward` hands to the model: their maps (N, T) lie over tokens or columns, and
+            `target_layer` must be named, one that gives (N, places, channels) or (N, channels, places).
         method: A method's name, or a list of names.
         target_layer: A layer or its name, or a list of these; None for the one of `find_target_layer`. The prefix
             `network.` of a loaded checkpoint may be left out, and `stages.3` is understood where `stages` is a
@@ -127,9 +130,10 @@ def heatmaps(
             logits always count as those of classes that exclude each other.
         layout: How the target layer gives its places: "channels_first" (N, C, h, w), "channels_last" (N, h, w, C), a
             `Layout` of tokens, or a function from what it gives to (N, C, h, w); None to have it measured: which pixels
-            each place answers to must be where it is drawn.
+            each place answers to must be where it is drawn. Of tokens and tables "channels_last" (N, places, channels)
+            or "channels_first" (N, channels, places); None where their number tells.
         forward: (model, images) -> output, where the model takes more than images, such as a second input:
-            `forward=lambda model, images: model(images, others)`.
+            `forward=lambda model, images: model(images, others)`, or a dict: `lambda model, batch: model(**batch)`.
 
     Returns:
         Heatmaps; for a list of methods or of layers a dict of them, by method, by layer, or by "method@layer".
@@ -153,7 +157,7 @@ def heatmaps(
     _check_methods(methods, images)
     model = called_by(model, forward)
     layers = dict(
-        resolve_layer(model, one, images, score=score, layout=layout) for one in _listed("target_layer", target_layer)
+        _layer(model, one, images, score=score, layout=layout) for one in _listed("target_layer", target_layer)
     )
     seen = run_shared_pass(
         model,
@@ -162,13 +166,7 @@ def heatmaps(
         partial(pick_scores, class_index=class_index, score=score, labels=_labels(model), outputs=outputs),
         differentiate=any(name in METHODS and name not in UNGRADED for name in methods),
     )
-    names = layer_names(model)
-    layouts = {
-        name: settle_layout(layout, seen.features[name], model, images, layer=layer, layers=names)
-        for name, layer in layers.items()
-    }
-    if images.ndim != 4:
-        check_order(model, images, layers)
+    layouts = _layouts(model, images, layers, seen, layout)
     found: dict[str, Heatmaps] = {}
     for layer, name in product(layers, methods):
         if name in METHODS:
@@ -176,15 +174,15 @@ def heatmaps(
         else:
             to_maps = partial(as_maps, layout=layouts[layer])
             raw = _package_maps(name, layers[layer], seen, model, images, score=score, to_maps=to_maps)
-        if len(raw) != len(images):
+        if len(raw) != input_count(images):
             raise ValueError(
-                f"`target_layer` {layer} must give a map for each of the {len(images)} images, along its first "
+                f"`target_layer` {layer} must give a map for each of the {input_count(images)} images, along its first "
                 f"dimension, got {len(raw)}; choose another layer"
             )
         key = f"{name}@{layer}" if many_methods and many_layers else layer if many_layers else name
         found[key] = Heatmaps(
             raw,
-            image_size=_size(images),
+            image_size=_size(images) or raw.shape[1:],
             method=name,
             target_layer=layer,
             class_index=seen.explained.class_index,
@@ -194,6 +192,36 @@ def heatmaps(
         )
     _report(found, seen)
     return found if many_methods or many_layers else found[name]
+
+
+def _layer(model: nn.Module, asked: Layer | None, images: Inputs, **options: Any) -> tuple[str, nn.Module]:
+    if is_pictured(images):
+        return resolve_layer(model, asked, images, **options)
+    if asked is None:
+        raise ValueError(
+            "`target_layer` must be named where `images` are no images, signals or volumes: a layer that gives a place "
+            "for each token or column, (N, places, channels); rows of a table that no layer gives places to have no "
+            "heatmap, but `embed` can draw them"
+        )
+    return named_layer(model, asked)
+
+
+def _layouts(
+    model: nn.Module, images: Inputs, layers: Mapping[str, nn.Module], seen: SharedPass, layout: MapLayout | None
+) -> dict[str, MapLayout]:
+    """How each layer gives its places, and that they lie as those of the input."""
+    if not is_pictured(images):
+        found = {name: settle_sequence(layout, seen.features[name], images, layer=name) for name in layers}
+        check_token_order(model, images, layers, found)
+        return found
+    names = layer_names(model)
+    measured = {
+        name: settle_layout(layout, seen.features[name], model, images, layer=layer, layers=names)
+        for name, layer in layers.items()
+    }
+    if images.ndim != 4:
+        check_order(model, images, layers)
+    return measured
 
 
 def _shared_maps(name: str, layer: str, seen: SharedPass, layout: MapLayout) -> np.ndarray:
@@ -222,13 +250,14 @@ def _package_maps(
     layer: nn.Module,
     seen: SharedPass,
     model: nn.Module,
-    images: ImageBatch,
+    images: Inputs,
     *,
     score: Score | None,
     to_maps: Callable[[Tensor], Tensor],
 ) -> np.ndarray:
     from gradscape.explain.package_cam import package_maps
 
+    assert is_pictured(images)  # by `_check_methods`
     return package_maps(
         model,
         images,
@@ -261,12 +290,12 @@ def _listed(argument: str, value: Any) -> list[Any]:
     return listed
 
 
-def _check_methods(methods: list[Any], images: Tensor) -> None:
+def _check_methods(methods: list[Any], images: Inputs) -> None:
     for name in methods:
         if name not in METHODS and name not in list_methods():  # the package's names cost its import
             raise unknown_name("method", name, list_methods())
-        if name not in METHODS and images.ndim != 4:
-            raise ValueError(f"`method` must be one of {', '.join(METHODS)} for volumes and signals, got {name}")
+        if name not in METHODS and not (is_pictured(images) and images.ndim == 4):
+            raise ValueError(f"`method` must be one of {', '.join(METHODS)} for what is no image, got {name}")
 
 
 def _labels(model: nn.Module) -> Sequence[str] | None:
@@ -274,8 +303,12 @@ def _labels(model: nn.Module) -> Sequence[str] | None:
     return plain.labels if isinstance(plain, Classifier) else None
 
 
-def _size(images: Tensor) -> tuple[int, ...]:
-    return tuple(images.shape[2:])
+def _size(images: Inputs) -> tuple[int, ...]:
+    """What maps are resized to: the size of images, the number of tokens or columns, () where it is not known."""
+    if is_pictured(images):
+        return tuple(images.shape[2:])
+    length = sequence_length(images)
+    return () if length is None else (length,)
 
 
 def _provenance(model: nn.Module, outputs: OutputKind | None) -> Provenance:

@@ -21,6 +21,7 @@ from gradscape.explain.embedding_features import Features, extract_features
 from gradscape.explain.embedding_quality import EmbeddingQuality, measure_quality
 from gradscape.explain.embedding_spread import spread_out
 from gradscape.explain.explainable import ForwardFunction
+from gradscape.explain.inputs import Inputs
 
 __all__ = ["Embedding", "embed"]
 
@@ -115,7 +116,7 @@ class Embedding:
 
 def embed(
     model: nn.Module,
-    batches: Iterable[tuple[Tensor, Tensor]],
+    batches: Iterable[tuple[Inputs, Tensor]],
     *,
     layer: str | None = None,
     forward: ForwardFunction | None = None,
@@ -134,9 +135,12 @@ def embed(
     Args:
         model: Any module; afterwards it is as it was.
         batches: Pairs of images float (N, 3, H, W) and integer labels (N,). Names of the classes are taken from
-            their `classes`, else from the model's `labels`, where they have them.
+            their `classes`, else from the model's `labels`, where they have them. Instead of images also signals,
+            volumes, tokens (N, T) as integers, rows of a table (N, features) as floats, or a dict, list or tuple of
+            tensors with N entries each, which `forward` hands to the model.
         layer: A module's name; None: what the last linear layer takes in. See `extract_features`.
-        forward: (model, images) -> output, where the model takes more than images, or a part of it is meant.
+        forward: (model, images) -> output, where the model takes more than images, or a dict,
+            `lambda model, batch: model(**batch)`, or a part of it is meant.
         backend: "sklearn" or "opentsne" (t-SNE, openTSNE being faster from 5,000 images on), or "umap".
         perplexity: About how many neighbors of each image count, at least 1; for t-SNE lowered to (N − 1)/3 where
             that is less, since it looks at three times as many. For UMAP the number of neighbors, a whole one from 2

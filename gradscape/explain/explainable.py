@@ -24,8 +24,8 @@ __all__ = [
     "uncompiled",
 ]
 
-ForwardFunction = Callable[[nn.Module, Tensor], Any]
-"""From a model and images to an output, where the model takes more than images."""
+ForwardFunction = Callable[[nn.Module, Any], Any]
+"""From a model and images, or what else a batch is, to an output, where the model takes more than images."""
 
 
 @final
@@ -36,7 +36,7 @@ class _Called(nn.Module):
         super().__init__()
         self.model, self.function = model, forward
 
-    def forward(self, images: Tensor) -> Any:
+    def forward(self, images: Any) -> Any:
         return self.function(self.model, images)
 
 
@@ -154,8 +154,8 @@ def check_finite(images: Tensor) -> None:
         raise ValueError(f"`images` must be finite, but NaN or infinity is in image {', '.join(map(str, bad))}")
 
 
-def call_model(model: nn.Module, images: Tensor) -> Any:
-    """Run the model on images of its device and precision, inside of `explainable`."""
+def call_model(model: nn.Module, images: Any) -> Any:
+    """Run the model on images, or what else it takes, of its device and precision, inside of `explainable`."""
     # What was made under inference_mode can take no part in differentiation, but its copy can.
     copies = {
         name: tensor.detach().clone()

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
+from gradscape.explain.inputs import Inputs, inputs_for
 from gradscape.explain.layer_layouts import settle_layout
 from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.target_layer import layer_names, named_layer
@@ -48,6 +49,7 @@ def feature_maps(
             does not fit it or has to be given.
     """
     model = called_by(model, forward)
+    images_for(model, images)
     name, module = named_layer(model, layer, argument="layer")
     outputs: list[Any] = []
     with listening({name: module}, lambda _name, output: outputs.append(copied(output))):
@@ -92,7 +94,7 @@ def listening(
             one.remove()
 
 
-def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels *size"]) -> None:
+def run_listened(model: nn.Module, images: Inputs) -> None:
     """Run the model once, in eval mode and without gradients, for those who listen; it is left as it was.
 
     Raises:
@@ -100,10 +102,10 @@ def run_listened(model: nn.Module, images: Shaped[Tensor, "batch channels *size"
         ValueError: If they are no batch.
     """
     with explainable(model), torch.no_grad():
-        call_model(model, images_for(model, images))
+        call_model(model, inputs_for(model, images))
 
 
-def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels *size"]) -> None:
+def run_without_memory(model: nn.Module, images: Inputs) -> None:
     """Run the model as `run_listened` does, on tensors that have shapes but neither values nor memory.
 
     Raises:
@@ -113,7 +115,7 @@ def run_without_memory(model: nn.Module, images: Shaped[Tensor, "batch channels 
     """
     with explainable(model), torch.no_grad():
         state = {name: one.detach().to("meta") for name, one in (*model.named_parameters(), *model.named_buffers())}
-        functional_call(model, state, (images_for(model, images).to("meta"),))
+        functional_call(model, state, (inputs_for(model, images, device=torch.device("meta")),))
 
 
 def as_array(tensor: Tensor) -> np.ndarray:

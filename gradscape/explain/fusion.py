@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -13,6 +12,7 @@ from gradscape._taps import Kind, Tap
 from gradscape.explain.explainable import ForwardFunction, called_by
 from gradscape.explain.features import as_array, listening, run_listened
 from gradscape.explain.fusion_map import FusionMaps
+from gradscape.explain.inputs import Inputs
 from gradscape.explain.target_layer import layer_names, named_layer
 
 __all__ = ["fusion_maps", "list_blocks"]
@@ -26,7 +26,7 @@ _ROUNDING = 0.03  # of bfloat16, with 8 bits, after a few operations
 
 def fusion_maps(
     model: nn.Module,
-    images: Shaped[Tensor, "batch channels height width"],
+    images: Inputs,
     *,
     block: str | None = None,
     forward: ForwardFunction | None = None,
@@ -45,10 +45,12 @@ def fusion_maps(
 
     Args:
         model: A model of the zoo, or one with attention blocks of it.
-        images: What the model takes. For figure 19 they are standard normal noise, for the bare network.
+        images: What the model takes: images (N, C, H, W), for figure 19 standard normal noise for the bare network; or
+            a dict, list or tuple of tensors with N entries each, which `forward` hands to the model.
         block: The attention block's name, or that of a block with one in it, as in `layer2.0`. None for the first in
             the second stage, which figures 1, 7 and 19 of UPANets show, or the first of all if there is none.
-        forward: (model, images) -> output, where the model takes more than images.
+        forward: (model, images) -> output, where the model takes more than images, or a dict:
+            `forward=lambda model, batch: model(batch["image"])`.
 
     Raises:
         TypeError: If the images are not floating point.
@@ -108,7 +110,7 @@ def _fuses(module: nn.Module) -> bool:
     return {"before", "result"} <= kinds and not kinds.isdisjoint(_PARTS)
 
 
-def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Tensor, asked: str | None) -> str:
+def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Inputs, asked: str | None) -> str:
     """The block asked for, by its own name or one that holds it alone, or the natural one."""
     blocks = [name for name, module in layers.items() if _fuses(module)]
     if not blocks:

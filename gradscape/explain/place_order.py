@@ -9,7 +9,7 @@ from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.features import listening
 from gradscape.explain.remembered import remembered
 
-__all__ = ["check_order"]
+__all__ = ["check_order", "in_order"]
 
 _APART = 0.1  # of a side: nearer to each other, the first and the last half of the places do not tell the side's order
 _DRAWS = 4  # of signs: one may cancel what a place answers to
@@ -43,7 +43,7 @@ def _check(model: nn.Module, images: Tensor, layers: Mapping[str, nn.Module]) ->
             if not features.requires_grad or features.ndim != own.ndim:
                 continue
             for side in range(2, own.ndim):
-                if features.shape[side] > 1 and not _in_order(features, own, side):
+                if features.shape[side] > 1 and not in_order(features, own, side):
                     raise ValueError(
                         f"`target_layer` must give maps (N, C{', d, h, w' if own.ndim == 5 else ', l'}) with channels "
                         f"first, whose places lie as those of the input do; those of {name}, "
@@ -51,12 +51,23 @@ def _check(model: nn.Module, images: Tensor, layers: Mapping[str, nn.Module]) ->
                     )
 
 
-def _in_order(features: Tensor, images: Tensor, side: int) -> bool:
-    half = features.shape[side] // 2
+def in_order(
+    features: Tensor, images: Tensor, side: int, *, input_side: int | None = None, apart: float = _APART
+) -> bool:
+    """Whether the first half of features along a side answers to what comes earlier in the input than the last half's.
+
+    Args:
+        features: What a layer gave.
+        images: A leaf that they were made from.
+        side: Their dimension.
+        input_side: The leaf's; None for the same.
+        apart: How far the centers of what the halves answer to must be apart, as a share of the input's side.
+    """
+    half, other = features.shape[side] // 2, side if input_side is None else input_side
     first, last = (
-        _center(features.narrow(side, start, half), images, side) for start in (0, features.shape[side] - half)
+        _center(features.narrow(side, start, half), images, other) for start in (0, features.shape[side] - half)
     )
-    return first is None or last is None or last - first > _APART
+    return first is None or last is None or last - first > apart
 
 
 def _center(answers: Tensor, images: Tensor, side: int) -> float | None:

@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.explain.blindness import raise_why_blind
-from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
+from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.explained import Explained
+from gradscape.explain.inputs import Inputs, check_finite_inputs, input_count, inputs_for, is_pictured
 from gradscape.explain.target_layer import layer_names
 
 __all__ = ["SharedPass", "run_shared_pass"]
@@ -39,7 +40,7 @@ class SharedPass:
 
 def run_shared_pass(
     model: nn.Module,
-    images: Tensor,
+    images: Inputs,
     layers: Mapping[str, nn.Module],
     pick: Callable[[Any], Explained],
     *,
@@ -51,7 +52,7 @@ def run_shared_pass(
 
     Args:
         model: Any module.
-        images: (N, C, H, W).
+        images: What the model takes.
         layers: Modules of the model, by the names that the results shall have.
         pick: From the model's output to what is explained.
         differentiate: Whether gradients are wanted.
@@ -63,7 +64,7 @@ def run_shared_pass(
     """
     listener = _Listener({})
     passed = _passed(model, images, layers, pick, listener, differentiate=differentiate)
-    if any(count > 1 for count in passed.runs.values()):
+    if is_pictured(images) and any(count > 1 for count in passed.runs.values()):
         seen = _dependent_runs(model, images, {name: layers[name] for name, count in passed.runs.items() if count > 1})
         if any(run < passed.runs[name] for name, run in seen.items()):
             return _passed(model, images, layers, pick, _Listener(seen), differentiate=differentiate)
@@ -100,7 +101,7 @@ class _Listener:
 
 def _passed(
     model: nn.Module,
-    images: Tensor,
+    images: Inputs,
     layers: Mapping[str, nn.Module],
     pick: Callable[[Any], Explained],
     listener: _Listener,
@@ -110,17 +111,18 @@ def _passed(
     with explainable(model), ExitStack() as hooks:
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(listener.hook(name)).remove)
-        own = images_for(model, images)
-        check_finite(own)
+        own = inputs_for(model, images)
+        check_finite_inputs(own)
+        count = input_count(own)
         explained = pick(call_model(model, own))
         listener.closed = True
         idle = [name for name in layers if not listener.runs[name]]
         if idle:
             raise_why_blind(model, images, layer_names(model))
             raise ValueError(f"`target_layer` {idle[0]} does not run in a forward pass; choose a layer that does")
-        if len(explained.scores) != len(own):
+        if len(explained.scores) != count:
             raise ValueError(
-                f"`model` must give a score for each of the {len(own)} images, got {len(explained.scores)}; say with "
+                f"`model` must give a score for each of the {count} images, got {len(explained.scores)}; say with "
                 "`score` what is explained of each image"
             )
         _check_scores(explained.scores, model)

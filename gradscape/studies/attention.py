@@ -1,7 +1,8 @@
 """What a network's attention blocks compute for pictures: arrays and every kind of picture of them."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import final
 
@@ -14,16 +15,17 @@ from gradscape.explain.attention import attention_maps
 from gradscape.explain.attention_map import AttentionMap, save_attention_maps
 from gradscape.figures import Figure
 from gradscape.figures.images.attention import (
-    draws_map,
-    figure_attention,
+    figure_attention_maps,
     figure_batch_weights,
     figure_channel_weights,
     figure_scale_weights,
 )
+from gradscape.figures.images.attention_overview import figure_attention_overview
+from gradscape.figures.images.attention_rows import MAP_KINDS, draws_map
 from gradscape.models import Classifier
 from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import provenance
-from gradscape.studies.picture_names import picture_stems, titles
+from gradscape.studies.picture_names import titles
 
 __all__ = [
     "HEADINGS",
@@ -36,8 +38,9 @@ __all__ = [
 ]
 
 _ROWS = 9  # on a page
-_LARGE_ROWS = 5  # where a block has a map or two, which are drawn larger
-_STRIPS = 6
+_BLOCKS = 26
+_COLUMNS = 8
+_STRIPS = 24
 HEADINGS = ("attention", "kind", "shape")
 
 AttentionMaps = dict[str, AttentionMap]
@@ -88,13 +91,13 @@ def attend_pictures(name: str, model: Classifier, pictures: Pictures, *, blocks:
 
 
 def draw_attention(seen: SeenAttention, folder: Path, *, blocks: Sequence[str] = ()) -> list[Path]:
-    """Draw maps of each picture, weights of channels and scales, and the ranking of the batch, as far as there are any.
+    """Draw maps over the pictures, weights of channels and scales, and the ranking of the batch, as far as there are.
 
     Args:
         seen: What to draw.
-        folder: It gets `attention_PICTURE`, `channels`, `scale_weights` and `batch_weights`.
-        blocks: Names of attention blocks all of whose maps are drawn; by default of every block the last, which is
-            what it does to its features.
+        folder: It gets `attention_KIND` for each kind of map, `channels`, `scale_weights` and `batch_weights`.
+        blocks: Names of attention blocks all of whose maps are drawn, each head or channel by itself; by default of
+            every block the last, which is what it does to its features, in the mean over heads or channels.
 
     Returns:
         What was written.
@@ -103,11 +106,13 @@ def draw_attention(seen: SeenAttention, folder: Path, *, blocks: Sequence[str] =
         ValueError: A block is unknown.
     """
     drawn = _chosen(seen.maps, blocks)
-    kinds = {one.kind for one in drawn.values()}
     written: list[Path] = []
-    if any(draws_map(one) for one in drawn.values()):
-        for number, stem in enumerate(picture_stems(seen.pictures)):
-            written += save_pages(_pages(seen, number, drawn), folder / f"attention_{stem}")
+    for kind in MAP_KINDS:
+        placed = {name: one for name, one in drawn.items() if draws_map(one) and one.kind == kind}
+        if placed:
+            pages = _single_maps(seen, placed) if blocks else _overviews(seen, placed)
+            written += save_pages(pages, folder / f"attention_{kind}")
+    kinds = {one.kind for one in drawn.values()}
     if "channel" in kinds:
         channels = {name: one for name, one in drawn.items() if one.kind == "channel"}
         written += save_pages(map(figure_channel_weights, _cut(channels, _STRIPS)), folder / "channels")
@@ -148,11 +153,29 @@ def _chosen(maps: AttentionMaps, blocks: Sequence[str]) -> AttentionMaps:
     return {name: one for name, one in maps.items() if not draws_map(one) or last[one.block] == name}
 
 
-def _pages(seen: SeenAttention, number: int, maps: AttentionMaps) -> Iterator[Figure]:
-    placed = {name: one for name, one in maps.items() if draws_map(one)}
-    many = any(one.values.ndim == 4 and one.values.shape[1] > 2 for one in placed.values())
-    for part in _cut(placed, _ROWS if many else _LARGE_ROWS):
-        yield figure_attention(seen.pictures.images[number], part, number=number, title=titles(seen.pictures)[number])
+def _overviews(seen: SeenAttention, maps: AttentionMaps) -> Iterator[Figure]:
+    """Blocks in rows and pictures in columns, as many as can be told apart on a page."""
+    count = len(seen.pictures.images)
+    for part, start in product(list(_cut(maps, _BLOCKS)), range(0, count, _COLUMNS)):
+        batch = slice(start, start + _COLUMNS)
+        several = {name: replace(one, values=_of_images(one, batch, count)) for name, one in part.items()}
+        names = titles(seen.pictures)[batch]
+        yield figure_attention_overview(seen.pictures.images[batch], several, names=names, title=seen.name)
+
+
+def _single_maps(seen: SeenAttention, maps: AttentionMaps) -> Iterator[Figure]:
+    """Pictures and their attentions in rows, heads or channels in columns."""
+    names = titles(seen.pictures)
+    step = max(_ROWS // len(maps), 1)
+    title = f"{seen.name} · {', '.join(maps)}" if len(maps) == 1 else seen.name
+    for start in range(0, len(names), step):
+        numbers = range(start, min(start + step, len(names)))
+        yield figure_attention_maps(seen.pictures.images, maps, shown=numbers, names=names, title=title)
+
+
+def _of_images(one: AttentionMap, batch: slice, count: int) -> np.ndarray:
+    """An attention's values for some pictures; what is the same for all stays."""
+    return one.values[batch] if len(one.values) == count else one.values
 
 
 def _cut(maps: Mapping[str, AttentionMap], size: int) -> Iterator[AttentionMaps]:

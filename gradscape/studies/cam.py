@@ -14,7 +14,9 @@ from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures import Figure
-from gradscape.figures.images.heatmaps import Arrangement, HeatmapScale, Style, figure_heatmaps, images_per_page
+from gradscape.figures.images.heatmap_panel import Style
+from gradscape.figures.images.heatmaps import Arrangement, HeatmapScale, figure_heatmaps, images_per_page
+from gradscape.figures.images.overlay import Background
 from gradscape.models import Classifier
 from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import class_name, class_number, file_name, provenance
@@ -116,7 +118,12 @@ def explain_pictures(
 
 
 def draw_explanations(
-    explained: Explanations, folder: Path, *, style: Style = "overlay", scale: HeatmapScale = "image"
+    explained: Explanations,
+    folder: Path,
+    *,
+    style: Style = "overlay",
+    background: Background | None = None,
+    scale: HeatmapScale = "image",
 ) -> list[Path]:
     """Draw everything in one grid, `cam.pdf` and `cam.png`; what does not fit on a page goes to `cam_page2` and so on.
 
@@ -124,12 +131,14 @@ def draw_explanations(
         explained: What to draw.
         folder: Where to.
         style: "overlay", "heatmap" or "masked".
+        background: "color", "gray" or "none"; None for overlays in color and masks on gray.
         scale: "image" or "shared".
 
     Returns:
         What was written.
     """
-    return save_pages(_pages(explained, style, scale), folder / "cam")
+    looks: dict[str, Any] = {"style": style, "background": background, "scale": scale}
+    return save_pages(_pages(explained, looks), folder / "cam")
 
 
 def tabulate_classes(explained: Explanations) -> list[tuple[str, ...]]:
@@ -177,7 +186,7 @@ def _joined(parts: Sequence[Heatmaps], about: Mapping[str, Any]) -> Heatmaps:
     )
 
 
-def _pages(explained: Explanations, style: Style, scale: HeatmapScale) -> Iterator[Figure]:
+def _pages(explained: Explanations, looks: Mapping[str, Any]) -> Iterator[Figure]:
     models, methods = len(explained.heatmaps), len(next(iter(explained.heatmaps.values())))
     count = len(explained.pictures.names)
 
@@ -193,11 +202,10 @@ def _pages(explained: Explanations, style: Style, scale: HeatmapScale) -> Iterat
             explained.pictures.images,
             explained.heatmaps,
             shown=range(start, min(start + step, count)),
-            style=style,
-            scale=scale,
             names=titles(explained.pictures),
             labels=explained.labels,
             images_as=arrangement,
+            **looks,
         )
 
 

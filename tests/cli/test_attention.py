@@ -36,7 +36,7 @@ def test_maps_weights_and_ranking_are_drawn_as_far_as_a_network_has_them(
         "--device", "cpu", "-o", out)  # fmt: skip
     assert done.code == 0, done.err
     drawn = sorted(path.stem for path in out.glob("*.pdf"))
-    assert drawn == ["attention_a", "attention_c", "batch_weights", "channels"]
+    assert drawn == ["attention_affinity", "attention_mask", "batch_weights", "channels"]
     maps, meta = load_attention_maps(out / "attention.npz")
     assert meta["image_names"] == ["c.png", "a.png"]
     weights = [one.values for one in maps.values() if one.kind == "batch weights"]
@@ -44,12 +44,24 @@ def test_maps_weights_and_ranking_are_drawn_as_far_as_a_network_has_them(
     assert all(name in done.out for name in maps)
 
 
+def test_a_network_has_one_file_for_each_kind_of_attention(gradscape: Command, album: Path, tmp_path: Path) -> None:
+    checkpoint = saved("cifar_resnet18+bam+ba2m", tmp_path / "net.safetensors")
+    done = gradscape("attention", checkpoint, "--images", album, "-q", "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+    drawn = sorted(path.name for path in (tmp_path / "out").glob("*.png"))
+    assert drawn == ["attention_mask.png", "batch_weights.png", "channels.png"]
+
+
 def test_scale_weights_are_bars(gradscape: Command, album: Path, tmp_path: Path) -> None:
     checkpoint = saved("cifar_resnet18+spa_a", tmp_path / "net.safetensors")
     out = tmp_path / "out"
     done = gradscape("attention", checkpoint, "--images", album / "a.png", "--block", "layer1.0.spa", "-q", "-o", out)
     assert (done.code, done.out) == (0, ""), done.err
-    assert sorted(path.name for path in out.glob("*.png")) == ["attention_a.png", "scale_weights.png"]
+    assert sorted(path.name for path in out.glob("*.png")) == [
+        "attention_mask.png",
+        "attention_part.png",
+        "scale_weights.png",
+    ]
 
 
 @pytest.mark.parametrize(

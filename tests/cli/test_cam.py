@@ -40,7 +40,7 @@ def test_heatmaps_are_arrays_pictures_and_a_table(
     gradscape: Command, checkpoint: Path, album: Path, tmp_path: Path
 ) -> None:
     done = gradscape("cam", checkpoint, "--images", album / "a.png", album / "b.png", "--method", "gradcam", "--method",
-        "hirescam", "--class", 4, "--device", "cpu", "-o", tmp_path)  # fmt: skip
+        "hirescam", "--class", 4, "--background", "gray", "--device", "cpu", "-o", tmp_path)  # fmt: skip
     assert done.code == 0, done.err
     maps = Heatmaps.load(tmp_path / "resnet20" / "hirescam.npz")
     model = load_checkpoint(checkpoint)
@@ -106,6 +106,8 @@ def test_quiet_prints_nothing(gradscape: Command, checkpoint: Path, album: Path,
         (("NAMED", "--images", "ALBUM", "--class", "caat"), "did you mean cat"),
         (("CKPT", "--images", "ALBUM", "--method", "gradcamm"), "did you mean gradcam"),
         (("CKPT", "--images", "ALBUM", "--style", "glow"), "glow"),
+        (("CKPT", "--images", "ALBUM", "--background", "blue"), "blue"),
+        (("CKPT", "--images", "ALBUM", "--style", "heatmap", "--background", "gray"), "`background` is for images"),
         (("CKPT", "--images", "nowhere.png"), "there is no image file or folder nowhere.png"),
         (
             ("--images", "ALBUM", "a.pt"),

@@ -16,7 +16,14 @@ from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, ClassMark, class_marks, shared_classes
 from gradscape.figures.style import SMALL, new_figure, page_width, styled
 
-__all__ = ["describe_embeddings", "embedding_titles", "figure_embeddings", "plot_embedding", "quality_lines"]
+__all__ = [
+    "describe_embeddings",
+    "embedding_titles",
+    "figure_embeddings",
+    "plot_embedding",
+    "quality_lines",
+    "quality_table",
+]
 
 _MOST_COLUMNS = 3
 _METHODS = {"sklearn": "t-SNE", "opentsne": "t-SNE", "umap": "UMAP"}
@@ -148,6 +155,34 @@ def quality_lines(embedding: Embedding) -> list[str]:
     return [" · ".join(part) for part in (first, second) if part]
 
 
+def quality_table(embeddings: Sequence[Embedding]) -> tuple[list[str], list[list[str]]]:
+    """Quality of several embeddings: what each figure is called, and the figures of each, "" where there is none.
+
+    Figures that are those of a sample of the images have their standard error with them.
+    """
+    words = {
+        "knn_accuracy": f"kNN accuracy ({embeddings[0].quality.neighbors} neighbors)",
+        "knn_accuracy_features": "kNN accuracy among the features",
+        "silhouette": "silhouette",
+        "silhouette_features": "silhouette among the features",
+        "trustworthiness": "trustworthiness",
+        "kl_divergence": "KL divergence",
+    }
+    rows = [[_figure(embedding, name) for name in words] for embedding in embeddings]
+    known = [column for column in range(len(words)) if any(row[column] for row in rows)]
+    return [[*words.values()][column] for column in known], [[row[column] for column in known] for row in rows]
+
+
+def _figure(embedding: Embedding, name: str) -> str:
+    value, error = getattr(embedding.quality, name), embedding.quality.standard_errors.get(name)
+    if not np.isfinite(value):
+        return ""
+    if name.startswith("knn"):
+        return f"{100 * value:.1f}{'' if error is None else f' ± {100 * error:.2g}'} %"
+    shown = f"{value:.3f}" if name == "trustworthiness" else _signed(value)
+    return shown if error is None else f"{shown} ± {error:.2g}"
+
+
 def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | None) -> list[str]:
     """A name for each: the titles, or the models' names, on one line.
 
@@ -161,8 +196,13 @@ def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | No
     return [one_line(title) for title in titles]
 
 
-def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
-    """Caption: data, number of images and classes, then what all were made with, and what the figures mean."""
+def describe_embeddings(embeddings: Sequence[Embedding], *, in_brackets: bool = True) -> str:
+    """Caption: data, number of images and classes, then what all were made with, and what the figures mean.
+
+    Args:
+        embeddings: One or several, of the same images.
+        in_brackets: Whether the figures among the features stand in brackets behind those of the plane.
+    """
     first = embeddings[0]
     data, split = data_name(first.meta.get("data") or ""), one_line(first.meta.get("split") or "")
     classes = len(np.unique(first.labels))
@@ -176,7 +216,8 @@ def describe_embeddings(embeddings: Sequence[Embedding]) -> str:
         _shared([_neighbors(embedding) for embedding in embeddings], "perplexity"),
         _shared([f"seed {embedding.seed}" for embedding in embeddings], "seed"),
         "turned onto the first" if any("alignment" in embedding.meta for embedding in embeddings) else "",
-        f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors; in brackets among the features",
+        f"kNN: leave-one-out accuracy by {first.quality.neighbors} neighbors"
+        + ("; in brackets among the features" if in_brackets else ""),
         "marks repeat" if classes > MOST_MARKS else "",
         f"answers no better than chance: {', '.join(guessing)}" if guessing else "",
     ]

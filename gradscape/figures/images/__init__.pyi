@@ -1,6 +1,6 @@
 from .attention import (
-    draws_map,
     figure_attention,
+    figure_attention_maps,
     figure_batch_weights,
     figure_channel_weights,
     figure_scale_weights,
@@ -8,17 +8,24 @@ from .attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from .attention_overview import figure_attention_overview
+from .attention_rows import draws_map
 from .channel_mixing import figure_channel_mixing
 from .explained_images import figure_explained_images
 from .fusion import figure_features, figure_fusion, plot_features
-from .heatmaps import Arrangement, HeatmapScale, Style, figure_heatmaps, images_per_page, plot_heatmap
+from .heatmap_panel import Style, known_background
+from .heatmaps import Arrangement, HeatmapScale, figure_heatmaps, images_per_page, plot_heatmap
+from .overlay import Background
 
 __all__ = [
     "Arrangement",
+    "Background",
     "HeatmapScale",
     "Style",
     "draws_map",
     "figure_attention",
+    "figure_attention_maps",
+    "figure_attention_overview",
     "figure_batch_weights",
     "figure_channel_mixing",
     "figure_channel_weights",
@@ -28,6 +35,7 @@ __all__ = [
     "figure_heatmaps",
     "figure_scale_weights",
     "images_per_page",
+    "known_background",
     "plot_batch_weights",
     "plot_channel_weights",
     "plot_features",

@@ -1,7 +1,7 @@
 """What attention blocks computed: maps by channel or head, channel weights, scales of a pyramid, images of a batch."""
 
+import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -16,12 +16,12 @@ from torch import Tensor
 from gradscape._names import one_line
 from gradscape.explain.attention_map import AttentionMap
 from gradscape.figures.caption import add_caption, caption_height
+from gradscape.figures.images.attention_names import column_titles, place_name
+from gradscape.figures.images.attention_rows import MAP_KINDS, AttentionRow, attention_row, draws_map, value_scale
 from gradscape.figures.images.grid import Channels, bare, drawable, fitted, fitted_end, lay_out_grid, picture, show_map
 from gradscape.figures.style import (
     CYCLE,
-    GAP_COLOR,
     SMALL,
-    map_colors,
     new_axes,
     new_figure,
     page_width,
@@ -29,9 +29,8 @@ from gradscape.figures.style import (
 )
 
 __all__ = [
-    "MAP_KINDS",
-    "draws_map",
     "figure_attention",
+    "figure_attention_maps",
     "figure_batch_weights",
     "figure_channel_weights",
     "figure_scale_weights",
@@ -40,31 +39,12 @@ __all__ = [
     "plot_scale_weights",
 ]
 
-MAP_KINDS = ("spatial", "mask", "subspace", "affinity", "part")
-"""Kinds of attention that `figure_attention` draws; the others are weights without places."""
-
 AttentionMaps = Mapping[str, AttentionMap]
 
-_LAYERS = {"mask": "channel", "part": "channel", "subspace": "group", "affinity": "head", "spatial": "map"}
 _SCALES = {1: ("global",), 2: ("fine", "global"), 3: ("fine", "coarse", "global")}
 _MOST_THUMBNAILS = 24
 _FEW_THUMBNAILS = 6
 _NAME_LENGTH = 1.25  # inches, written upright
-
-
-@dataclass(frozen=True, eq=False)
-class _MapRow:
-    """Maps of one attention for one image.
-
-    Attributes:
-        titles: Its block, what it is there, and how many maps there are, a line each.
-        maps: (K, h, w).
-        asked: Whether they are those of the chosen pixel.
-    """
-
-    titles: tuple[str, str, str]
-    maps: np.ndarray
-    asked: bool
 
 
 @styled()
@@ -99,41 +79,52 @@ def figure_attention(
         ValueError: No attention has maps, there is no such image, a number is out of range, or `channels` is needed.
     """
     image = drawable(image[None], channels)[0]
-    if most < 1:
-        raise ValueError(f"`most` must be at least 1, got {most}")
-    if not all(0 <= part <= 1 for part in pixel):
-        raise ValueError(f"`pixel` must be (down, right) from 0 to 1, got {pixel}")
-    rows = [_row(name, one, number, pixel) for name, one in maps.items() if draws_map(one)]
-    if not rows:
-        raise ValueError(f"`maps` must hold a map of pixels ({', '.join(MAP_KINDS)}), got {_kinds(maps)}")
-    columns = 1 + min(most, max(len(row.maps) for row in rows))
-    grid = lay_out_grid(
-        len(rows),
-        columns,
-        _attention_caption(title, rows, columns - 1),
-        proportion=image.shape[1] / image.shape[2],
-        lines_above=2 if page_width(double=columns > 3) / columns < 1.2 else 1,
-        left=0.44,
-        right=0.5,
-        wide=columns > 3,
-    )
-    for number_of_row, row in enumerate(rows):
-        norm, colors = _scale(row.maps)
-        first, *panels = grid.panels[number_of_row]
-        first.imshow(picture(image), aspect="auto", extent=(0, 1, 1, 0))
-        show_map(first, row.maps.mean(0), norm=norm, cmap=colors, alpha=0.6, extent=(0, 1, 1, 0))
-        if row.asked:
-            first.plot(pixel[1], pixel[0], marker="+", color="white", markersize=6, markeredgewidth=1.4)
-        for ax, one in zip(panels, row.maps, strict=False):
-            show_map(ax, one, norm=norm, cmap=colors)
-        for ax in panels[len(row.maps) :]:
-            ax.set_visible(False)
-        lines = "\n".join(fitted_end(part, grid.panel_height * 1.05) for part in row.titles)
-        first.set_ylabel(lines, fontsize=SMALL, labelpad=2, linespacing=1.1, parse_math=False)
-        bar = grid.add_bar(ScalarMappable(norm, colors), "", number_of_row)
-        bar.locator = MaxNLocator(3)
-    grid.title_columns(["mean over image", *(str(column) for column in range(columns - 1))])
-    return grid.figure
+    _check_most(most, pixel)
+    rows = [attention_row(one, number, name=name, pixel=pixel) for name, one in _placed(maps).items()]
+    return _page_of_rows([image] * len(rows), rows, [row.titles for row in rows], most=most, pixel=pixel, title=title)
+
+
+@styled()
+def figure_attention_maps(
+    images: Float[Tensor, "images channels height width"],
+    maps: AttentionMaps,
+    *,
+    shown: Sequence[int] | None = None,
+    names: Sequence[str] | None = None,
+    most: int = 7,
+    pixel: tuple[float, float] = (0.5, 0.5),
+    title: str = "",
+    channels: Channels = None,
+) -> Figure:
+    """Several images' attention maps: rows for each image, the mean over it and the first heads or channels.
+
+    Args:
+        images: (N, C, H, W) in [0, 1], the batch.
+        maps: Attention maps by name, better of one kind; those that are not of `MAP_KINDS` are left out.
+        shown: Numbers of the images on this page; by default all.
+        names: A name for each image.
+        most: As `figure_attention` takes it, as is `pixel`.
+        pixel: Where the pixel is whose affinities are drawn.
+        title: What the caption begins with, such as the network's name.
+        channels: Which to draw: one in gray, or three as red, green and blue; None where there is one or are three.
+
+    Returns:
+        A page.
+
+    Raises:
+        ValueError: No attention has maps, a number is out of range, or `channels` is needed.
+    """
+    images = drawable(images, channels)
+    _check_most(most, pixel)
+    placed = _placed(maps)
+    numbers = range(len(images)) if shown is None else shown
+    cells = [(number, name) for number in numbers for name in placed]
+    rows = [attention_row(placed[name], number, name=name, pixel=pixel) for number, name in cells]
+    called = [names[number] if names else f"image {number + 1}" for number, _ in cells]
+    labels = [
+        (image, *row.titles[:2]) if len(placed) > 1 else (image,) for image, row in zip(called, rows, strict=True)
+    ]
+    return _page_of_rows([images[number] for number, _ in cells], rows, labels, most=most, pixel=pixel, title=title)
 
 
 @styled()
@@ -153,13 +144,14 @@ def plot_channel_weights(weights: AttentionMap, *, ax: Axes | None = None) -> Ax
     _check_kind(weights, "channel")
     ax = ax or new_axes()
     values = weights.values.reshape(len(weights.values), -1)
-    norm, colors = _scale(values)
+    norm, colors = value_scale(values)
     show_map(ax, values, norm=norm, cmap=colors)
     bar = ax.figure.colorbar(ScalarMappable(norm, colors), ax=ax, aspect=10, pad=0.01, fraction=0.05)
     bar.locator = MaxNLocator(3)
     bar.outline.set_linewidth(0.4)
     bar.ax.tick_params(labelsize=SMALL)
-    ax.set_title(one_line(weights.name), fontsize=SMALL, loc="left", pad=2, parse_math=False)
+    title = " · ".join(part for part in place_name(weights.name) if part)
+    ax.set_title(title, fontsize=SMALL, loc="left", pad=2, parse_math=False)
     ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
     if len(values) > 1:
         ax.yaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -182,13 +174,21 @@ def figure_channel_weights(maps: AttentionMaps) -> Figure:
         ValueError: There is no channel attention among them.
     """
     shown = _of_kind(maps, "channel")
-    heights = [float(np.clip(0.06 * len(one.values), 0.35, 1.6)) for one in shown]
-    figure = new_figure(page_width(double=True), sum(heights) + 0.36 * len(shown) + 0.5)
-    panels = figure.subplots(len(shown), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for ax, one in zip(panels, shown, strict=True):
+    columns = next(number for number, most in ((1, 4), (2, 12), (3, sys.maxsize)) if len(shown) <= most)
+    rows = [shown[start : start + columns] for start in range(0, len(shown), columns)]
+    heights = [max(float(np.clip(0.06 * len(one.values), 0.35, 1.6)) for one in row) for row in rows]
+    figure = new_figure(page_width(double=True), sum(heights) + 0.36 * len(rows) + 0.5)
+    panels = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
+    for ax, one in zip(panels.ravel(), shown, strict=False):
         plot_channel_weights(one, ax=ax)
-    panels[-1].set_xlabel("channel")
-    add_caption(figure, "weights of the channels: a row for each image, or for each channel that channels are mixed to")
+    for ax in panels.ravel()[len(shown) :]:
+        ax.set_visible(False)
+    for ax in panels[-1]:
+        ax.set_xlabel("channel")
+    said = (
+        "weights of the channels, each on its own scale: a row for each image, or each channel that they are mixed to"
+    )
+    add_caption(figure, f"{said} · stages and blocks count from 1")
     return figure
 
 
@@ -220,7 +220,7 @@ def plot_scale_weights(maps: AttentionMaps, *, ax: Axes | None = None) -> Axes:
         ax.bar(places, weights[:, number], width=0.8 / scales, color=CYCLE[number % len(CYCLE)])
     for block in np.flatnonzero(~np.isfinite(weights).all(axis=1)):
         ax.text(float(block), 0, "not finite", rotation=90, ha="center", va="bottom", fontsize=SMALL)
-    ax.set_xticks(range(blocks), [_short_block(one.block) for one in shown], rotation=45, ha="right", parse_math=False)
+    ax.set_xticks(range(blocks), [place_name(one.block)[0] for one in shown], rotation=45, ha="right", parse_math=False)
     ax.set_ylabel("|w|")
     ax.margins(x=0.01)
     # Above the bars, so that it never lies over one.
@@ -332,62 +332,75 @@ def figure_batch_weights(
     return figure
 
 
-def draws_map(one: AttentionMap) -> bool:
-    """Whether `figure_attention` draws this: not weights without places, nor affinities that form no grid."""
-    square = one.grid is not None and one.values.shape[-2] == one.values.shape[-1]
-    return one.kind in MAP_KINDS and one.values.ndim == 4 and (one.kind != "affinity" or square)
+def _placed(maps: AttentionMaps) -> AttentionMaps:
+    placed = {name: one for name, one in maps.items() if draws_map(one)}
+    if not placed:
+        raise ValueError(f"`maps` must hold a map of pixels ({', '.join(MAP_KINDS)}), got {_kinds(maps)}")
+    return placed
 
 
-def _row(name: str, one: AttentionMap, number: int, pixel: tuple[float, float]) -> _MapRow:
-    if not 0 <= number < len(one.values) and len(one.values) > 1:
-        raise ValueError(f"`number` must be 0 to {len(one.values) - 1}, got {number}")
-    maps, asked = one.values[number if len(one.values) > 1 else 0], False
-    if one.grid is not None:
-        maps, asked = _of_one_query(maps, one.grid, _class_token(one), pixel)
-    own = name.removeprefix(f"{one.block}.") if name != one.block else one.kind
-    how_many = f"{len(maps)} {_LAYERS[one.kind]}{'s' if len(maps) > 1 else ''}"
-    return _MapRow((one_line(one.block), one_line(own), how_many), maps, asked)
+def _check_most(most: int, pixel: tuple[float, float]) -> None:
+    if most < 1:
+        raise ValueError(f"`most` must be at least 1, got {most}")
+    if not all(0 <= part <= 1 for part in pixel):
+        raise ValueError(f"`pixel` must be (down, right) from 0 to 1, got {pixel}")
 
 
-def _of_one_query(
-    matrices: Float[np.ndarray, "heads queries keys"],
-    grid: tuple[int, int],
-    class_token: int | None,
+def _page_of_rows(
+    images: Sequence[Tensor],
+    rows: Sequence[AttentionRow],
+    labels: Sequence[tuple[str, ...]],
+    *,
+    most: int,
     pixel: tuple[float, float],
-) -> tuple[Float[np.ndarray, "heads height width"], bool]:
-    """The map of the class token where there is one, else of the chosen pixel; and whether it is the pixel's."""
-    tokens = matrices.shape[2] - grid[0] * grid[1]
-    down, right = (min(int(part * size), size - 1) for part, size in zip(pixel, grid, strict=True))
-    query = tokens + down * grid[1] + right if class_token is None else class_token
-    return matrices[:, query, tokens:].reshape(-1, *grid), class_token is None
+    title: str,
+) -> Figure:
+    """A row for each image and its maps, with its label to the left and its color bar to the right."""
+    columns = 1 + min(most, max(len(row.maps) for row in rows))
+    grid = lay_out_grid(
+        len(rows),
+        columns,
+        _attention_caption(title, rows, columns - 1),
+        proportion=images[0].shape[1] / images[0].shape[2],
+        lines_above=2 if columns > 5 else 1,
+        left=0.44,
+        right=0.5,
+        wide=columns > 3,
+    )
+    for number, (image, row, label) in enumerate(zip(images, rows, labels, strict=True)):
+        norm, colors = value_scale(row.maps)
+        first, *panels = grid.panels[number]
+        _draw_mean(first, image, row, (norm, colors), pixel=pixel)
+        for ax, one in zip(panels, row.maps, strict=False):
+            show_map(ax, one, norm=norm, cmap=colors)
+        for ax in panels[len(row.maps) :]:
+            ax.set_visible(False)
+        lines = "\n".join(fitted_end(part, grid.panel_height * 1.05) for part in label)
+        first.set_ylabel(lines, fontsize=SMALL, labelpad=2, linespacing=1.1, parse_math=False)
+        bar = grid.add_bar(ScalarMappable(norm, colors), "", number)
+        bar.locator = MaxNLocator(3)
+    grid.title_columns(["mean over image", *column_titles({row.kind for row in rows}, columns - 1)])
+    return grid.figure
 
 
-def _class_token(one: AttentionMap) -> int | None:
-    """The token before the patches that the output reads; without a measurement the first one."""
-    assert one.grid is not None
-    before = one.values.shape[-1] - one.grid[0] * one.grid[1]
-    read = [0] if one.read is None else one.read
-    return min(read, default=before) if before and min(read, default=before) < before else None
+def _draw_mean(
+    ax: Axes, image: Tensor, row: AttentionRow, scale: tuple[Normalize, Colormap], *, pixel: tuple[float, float]
+) -> None:
+    """The mean of all maps over the image, and the pixel that they belong to."""
+    norm, colors = scale
+    ax.imshow(picture(image), aspect="auto", extent=(0, 1, 1, 0))
+    show_map(ax, row.maps.mean(0), norm=norm, cmap=colors, alpha=0.6, extent=(0, 1, 1, 0))
+    if row.asked:
+        ax.plot(pixel[1], pixel[0], marker="+", color="white", markersize=6, markeredgewidth=1.4)
 
 
-def _scale(values: np.ndarray) -> tuple[Normalize, Colormap]:
-    """A range for values: from the lowest to the highest, or around zero where some are negative."""
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
-    if low < 0:
-        reach = max(-low, high)
-        return Normalize(-reach, reach), map_colors("RdBu_r").with_extremes(bad=GAP_COLOR)
-    if high - low <= 1e-6 * high:  # constant: in the middle of the colors
-        low, high = 0.0, 2 * high or 1.0
-    return Normalize(low, high), map_colors("viridis").with_extremes(bad=GAP_COLOR)
-
-
-def _attention_caption(title: str, rows: Sequence[_MapRow], shown: int) -> str:
+def _attention_caption(title: str, rows: Sequence[AttentionRow], shown: int) -> str:
     said = [
         one_line(title),
         "left: mean of all channels or heads over the image",
         f"then the first {shown if shown > 1 else 'one'}",
         "each row on its own scale",
+        "counted from 1",
     ]
     said += ["affinities of the pixel marked +"] if any(row.asked for row in rows) else []
     missing = sum(not np.isfinite(row.maps).all() for row in rows)
@@ -409,8 +422,3 @@ def _check_kind(one: AttentionMap, kind: str) -> None:
 
 def _kinds(maps: AttentionMaps) -> str:
     return ", ".join(dict.fromkeys(one.kind for one in maps.values())) or "none"
-
-
-def _short_block(name: str) -> str:
-    """A block's name without what all attention blocks are called."""
-    return one_line(name).removeprefix("network.").removesuffix(".spa")

@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 
 from jaxtyping import Float
-from matplotlib.cm import ScalarMappable
-from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from torch import Tensor
@@ -13,7 +11,8 @@ from gradscape._names import class_label, one_line
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.grid import LINE, Channels, ImageGrid, drawable, fitted, lay_out_grid, picture
 from gradscape.figures.images.heatmaps import plot_heatmap
-from gradscape.figures.style import SMALL, map_colors, styled
+from gradscape.figures.images.overlay import add_heat_bar
+from gradscape.figures.style import SMALL, styled
 
 __all__ = ["figure_explained_images"]
 
@@ -68,13 +67,12 @@ def figure_explained_images(
         for number, (title, maps) in enumerate(heatmaps.items()):
             pair = grid.panels[row, 1 + 2 * number : 3 + 2 * number]
             plot_heatmap(image, maps, row, ax=pair[0], style="overlay")
-            plot_heatmap(image, maps, row, ax=pair[1], style="masked")
+            plot_heatmap(image, maps, row, ax=pair[1], style="masked", background="none")
             _say_class(grid, row, number, maps, labels.get(title))
     grid.title_columns(["input", *["heatmap", "masked"] * len(heatmaps)])
     for number, title in enumerate(heatmaps):
         _head_pair(grid, number, title)
-    bar = grid.add_bar(ScalarMappable(Normalize(0, 1), map_colors("inferno")), "share of the map's own range")
-    bar.set_ticks([0, 0.5, 1], labels=["0", "0.5", "1"])
+    add_heat_bar(grid, "share of the map's own range", half=True)
     return grid.figure
 
 
@@ -97,8 +95,7 @@ def _say_class(grid: ImageGrid, row: int, number: int, maps: Heatmaps, labels: S
     index = int(maps.class_index[row])
     name = fitted(class_label(labels, index) or f"class {index}", 2 * grid.panel_width)
     said = f"{name}\n{100 * float(maps.probability[row]):.1f} %"
-    ax, look = grid.panels[row, 1 + 2 * number], {"ha": "center", "va": "top", "fontsize": SMALL}
-    ax.text(_middle(grid), -0.03, said, transform=ax.transAxes, linespacing=1.05, parse_math=False, **look)
+    grid.describe_together(list(grid.panels[row, 1 + 2 * number : 3 + 2 * number]), said)
 
 
 def _head_pair(grid: ImageGrid, number: int, title: str) -> None:

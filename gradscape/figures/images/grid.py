@@ -3,6 +3,7 @@
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 from unicodedata import east_asian_width
 
 import numpy as np
@@ -28,11 +29,13 @@ __all__ = [
     "finite_only",
     "fitted",
     "fitted_end",
+    "fitted_lines",
     "grayed",
     "lay_out_grid",
     "mosaic",
     "picture",
     "show_map",
+    "show_picture",
     "tile_columns",
 ]
 
@@ -48,6 +51,7 @@ Channels = int | Sequence[int] | None
 _GAP = 0.06
 _MARGIN = 0.05
 _LETTERS_PER_INCH = 125  # of a size of one point
+_FEW_PIXELS = 64
 
 
 @dataclass(frozen=True)
@@ -66,19 +70,40 @@ class ImageGrid:
     panel_width: float
     panel_height: float
 
-    def title_columns(self, titles: Sequence[str]) -> None:
-        """Write a title of up to two lines above each column."""
+    def title_columns(self, titles: Sequence[str], *, lines: int = 2) -> None:
+        """Write a title above each column, each of its lines broken into up to so many."""
         for ax, title in zip(self.panels[0], titles, strict=True):
-            ax.set_title(fitted(title, self.panel_width, 2), fontsize=SMALL, pad=3, linespacing=1, parse_math=False)
+            text = fitted_lines(title, self.panel_width, lines)
+            ax.set_title(text, fontsize=SMALL, pad=3, linespacing=1, parse_math=False)
 
-    def title_row(self, row: int, title: str, *, column: int = 0) -> None:
-        """Write a title up the left side of a row."""
-        text = fitted(title, self.panel_height)
-        self.panels[row, column].set_ylabel(text, fontsize=SMALL, labelpad=3, parse_math=False)
+    def title_row(self, row: int, title: str, *, column: int = 0, lines: int = 1) -> None:
+        """Write a title up the left side of a row, each of its lines broken into up to so many."""
+        text = fitted_lines(title, self.panel_height, lines)
+        look = {"fontsize": SMALL, "labelpad": 3, "linespacing": 1, "parse_math": False}
+        self.panels[row, column].set_ylabel(text, **look)
 
     def describe(self, ax: Axes, text: str, *, lines: int = 1) -> None:
         """Write below a panel, on so many lines at most."""
-        ax.set_xlabel(fitted(text, self.panel_width, lines), fontsize=SMALL, labelpad=2, parse_math=False)
+        ax.set_xlabel(
+            fitted(text, self.panel_width, lines),
+            fontsize=SMALL,
+            labelpad=2,
+            linespacing=1.05,
+            parse_math=False,
+        )
+
+    def describe_together(self, panels: Sequence[Axes], text: str) -> None:
+        """Write lines below panels that stand side by side, centered over all of them."""
+        first, last = panels[0].get_position(), panels[-1].get_position()
+        middle = float(last.x1 - first.x0) / float(first.width) / 2
+        look: dict[str, Any] = {
+            "ha": "center",
+            "va": "top",
+            "fontsize": SMALL,
+            "linespacing": 1.05,
+            "parse_math": False,
+        }
+        panels[0].text(middle, -2 / 72 / self.panel_height, text, transform=panels[0].transAxes, **look)
 
     def add_bar(self, mappable: ScalarMappable, label: str, row: int | None = None) -> Colorbar:
         """A color bar to the right of a row, or of all rows."""
@@ -102,7 +127,7 @@ def lay_out_grid(
     *,
     proportion: float = 1.0,
     lines_above: int = 2,
-    lines_below: int = 0,
+    lines_below: int | Sequence[int] = 0,
     left: float = 0.0,
     first_gap: float = 0.0,
     wide: bool = False,
@@ -116,7 +141,7 @@ def lay_out_grid(
         caption: Text for the foot of the page.
         proportion: Height of a panel over its width.
         lines_above: Lines of text above the first row.
-        lines_below: Lines of text below every row.
+        lines_below: Lines of text below every row, or below each.
         left: Inches for the titles of rows.
         first_gap: Inches more between the first two columns.
         wide: Whether the page is a double column wide in any case.
@@ -125,14 +150,15 @@ def lay_out_grid(
     page = page_width(double=columns > FEW_COLUMNS or wide)
     across = (page - 2 * _MARGIN - left - first_gap - right - (columns - 1) * _GAP) / columns
     down = across * proportion
-    pitch = down + _GAP + lines_below * LINE
+    below = [lines_below] * rows if isinstance(lines_below, int) else list(lines_below)
+    pitches = [down + _GAP + lines * LINE for lines in below]
     foot = caption_height(caption, page) + 0.04
-    height = 0.06 + lines_above * LINE + rows * pitch + foot
+    height = 0.06 + lines_above * LINE + sum(pitches) + foot
     figure = Figure(figsize=(page, height))
     panels = np.empty((rows, columns), dtype=object)
     for row, column in np.ndindex(rows, columns):
         x = _MARGIN + left + column * (across + _GAP) + (first_gap if column else 0)
-        y = height - 0.06 - lines_above * LINE - row * pitch - down
+        y = height - 0.06 - lines_above * LINE - sum(pitches[:row]) - down
         panels[row, column] = bare(figure.add_axes((x / page, y / height, across / page, down / height)))
     add_caption(figure, caption)
     return ImageGrid(figure, panels, across, down)
@@ -155,6 +181,11 @@ def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> 
     if broken and broken[-1] == "…":
         broken[-1] = one_line(text)[: letters - 1] + "…"
     return "\n".join(broken)
+
+
+def fitted_lines(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> str:
+    """Text whose own lines stay, each broken to so many inches as `fitted` does."""
+    return "\n".join(fitted(line, inches, lines, size=size) for line in text.split("\n"))
 
 
 def fitted_end(text: str, inches: float, *, size: float = SMALL) -> str:
@@ -229,6 +260,12 @@ def tile_columns(count: int) -> int:
     side = int(np.sqrt(count))
     exact = next(number for number in range(side, 0, -1) if count % number == 0)
     return exact if exact > side // 2 else side
+
+
+def show_picture(ax: Axes, pixels: Float[np.ndarray, "height width 3"]) -> AxesImage:
+    """Draw an image, filling the panel; one of few pixels pixel by pixel, as crisp as it is."""
+    few = max(pixels.shape[:2]) <= _FEW_PIXELS
+    return ax.imshow(pixels, aspect="auto", interpolation="nearest" if few else "auto")
 
 
 def show_map(ax: Axes, values: Shaped[np.ndarray, "height width"], **look: object) -> AxesImage:

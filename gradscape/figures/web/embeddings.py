@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from PIL import Image
 
 from gradscape.explain.embedding import Embedding
-from gradscape.figures.charts.embedding import describe_embeddings, embedding_titles, quality_lines
+from gradscape.figures.charts.embedding import describe_embeddings, embedding_titles, quality_lines, quality_table
 from gradscape.figures.charts.embedding_marks import class_marks, shared_classes
 from gradscape.figures.web.pages import WebPage, render_page
 
@@ -37,8 +37,9 @@ def interactive_embedding(
     """Make a page of embeddings of the same images, a panel each, which works offline.
 
     Pointing at a point shows its thumbnail and class, and where the same image lies in the other panels. Buttons
-    turn classes on and off. Dragging draws a lasso; the images inside are marked in every panel, counted by class and
-    shown below. Clicking picks one image.
+    turn classes on and off; what is typed into the search shows the classes alone that have it in their names. A table
+    below has the quality figures. Dragging draws a lasso; the images inside are marked in every panel, counted by class
+    and shown below. Clicking picks one image.
 
     Args:
         embeddings: One or several, of the same images in the same order, better aligned (`align_embeddings`).
@@ -76,7 +77,15 @@ def interactive_embedding(
         "sheet": None if thumbnails is None else _sheet(thumbnails),
     }
     title = ", ".join(headings)
-    text = render_page("embedding.html", title=title, caption=describe_embeddings(embeddings), content=content)
+    figures, rows = quality_table(embeddings)
+    text = render_page(
+        "embedding.html",
+        title=title,
+        caption=describe_embeddings(embeddings, in_brackets=False),
+        figures=figures,
+        rows=list(zip(headings, rows, strict=True)),
+        content=content,
+    )
     return WebPage(text, title)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.attention_map import AttentionMap, load_attention_maps
-from gradscape.figures.images.attention import draws_map
+from gradscape.figures.images.attention_rows import draws_map
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
 from gradscape.studies.attention import multiply_batch_weights
 from gradscape.studies.report.commands import command, image_options, network_path

@@ -12,7 +12,13 @@ from matplotlib.legend import Legend
 
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.embedding_quality import EmbeddingQuality
-from gradscape.figures.charts.embedding import describe_embeddings, figure_embeddings, plot_embedding, quality_lines
+from gradscape.figures.charts.embedding import (
+    describe_embeddings,
+    figure_embeddings,
+    plot_embedding,
+    quality_lines,
+    quality_table,
+)
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, class_marks
 
 QUALITY = EmbeddingQuality(
@@ -201,3 +207,17 @@ def test_umap_counts_neighbors_and_has_no_perplexity() -> None:
     caption = describe_embeddings([make_embedding(backend="umap")])
     assert " · neighbors 23 · " in caption
     assert "perplexity" not in caption
+
+
+def test_a_table_of_quality_has_the_figures_that_any_embedding_has() -> None:
+    one = make_embedding()
+    umap = replace(one, quality=replace(one.quality, kl_divergence=float("nan"), standard_errors={"silhouette": 0.012}))
+    headings, rows = quality_table([one, umap])
+    assert headings[0].startswith("kNN accuracy (")
+    assert headings[-1] == "KL divergence"
+    assert rows[0][-1] != ""
+    assert rows[1][-1] == ""
+    assert rows[1][headings.index("silhouette")].endswith(" ± 0.012")
+    without, (only,) = quality_table([umap])
+    assert "KL divergence" not in without
+    assert len(only) == len(without)

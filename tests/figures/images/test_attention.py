@@ -10,7 +10,6 @@ from matplotlib.patches import Rectangle
 
 from gradscape.explain.attention_map import AttentionMap
 from gradscape.figures.images.attention import (
-    draws_map,
     figure_attention,
     figure_batch_weights,
     figure_channel_weights,
@@ -19,6 +18,7 @@ from gradscape.figures.images.attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from gradscape.figures.images.attention_rows import draws_map
 from gradscape.figures.look import Look, drawn_as
 from gradscape.figures.style import DOUBLE_COLUMN
 
@@ -173,7 +173,9 @@ def test_bars_of_the_scales_are_absolute_weights_from_fine_to_global() -> None:
     legend = ax.get_legend()
     assert legend
     assert [text.get_text() for text in legend.get_texts()] == ["fine", "coarse", "global"]
-    assert [text.get_text() for text in ax.get_xticklabels()] == ["layer1.0", "layer1.1", "layer2.0", "layer2.1"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == [
+        f"stage {stage} · block {block}" for stage in (1, 2) for block in (1, 2)
+    ]
     assert ax.get_ylim()[1] > 1.1 * bars.max()  # room for the legend
 
 

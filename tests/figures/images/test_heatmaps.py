@@ -6,6 +6,7 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -60,27 +61,84 @@ def gray(image: Tensor) -> np.ndarray:
     return np.stack([0.299 * red + 0.587 * green + 0.114 * blue] * 3, axis=-1)
 
 
-def test_an_overlay_is_the_map_half_transparent_over_the_gray_image() -> None:
+def told(ax: Axes) -> list[str]:
+    """What stands below a panel, or below it and those to its right."""
+    return [text.get_text() for text in ax.texts]
+
+
+def test_an_overlay_is_the_map_over_a_photograph_that_keeps_its_colors_where_the_map_is_low() -> None:
     images, maps = make_images(), make_heatmaps()
-    ax = plot_heatmap(images[2], maps, 2)
-    below, above = ax.images
-    np.testing.assert_allclose(np.asarray(below.get_array()), gray(images[2]), atol=1e-6)
+    below, above = plot_heatmap(images[2], maps, 2).images
     np.testing.assert_array_equal(np.asarray(above.get_array()), maps.display[2])
-    assert above.get_alpha() == 0.5
     assert above.get_clim() == (0, 1)
+    shown, heat = np.asarray(below.get_array()), maps.display[2]
+    low, high = heat == 0, heat > 1 / 3
+    assert low.any()
+    assert high.any()
+    np.testing.assert_allclose(shown[low], as_drawn(images[2])[low], atol=1e-6)
+    np.testing.assert_allclose(shown[high], gray(images[2])[high], atol=1e-6)
 
 
-def test_a_heatmap_alone_is_opaque_and_hides_no_image() -> None:
-    (image,) = plot_heatmap(make_images()[1], make_heatmaps(), 1, style="heatmap").images
-    assert image.get_alpha() is None
+def test_heat_is_the_more_transparent_the_lower_and_never_hides_the_image() -> None:
+    _, above = plot_heatmap(make_images()[0], make_heatmaps(), 0).images
+    covers = above.get_cmap()(np.linspace(0, 1, 11))[:, 3]
+    assert covers[0] == 0
+    assert (np.diff(covers) > 0).all()
+    assert covers[-1] < 0.7
 
 
-def test_a_masked_image_is_the_image_times_the_map() -> None:
+def test_heat_goes_evenly_from_dark_to_light() -> None:
+    _, above = plot_heatmap(make_images()[0], make_heatmaps(), 0).images
+    lightness = above.get_cmap()(np.linspace(0, 1, 11))[:, :3] @ [0.299, 0.587, 0.114]
+    assert (np.diff(lightness) > 0).all()
+
+
+def test_a_line_runs_where_the_map_is_one_half_of_its_range() -> None:
+    ax = plot_heatmap(make_images()[0], make_heatmaps(), 0)
+    (line,) = ax.collections
+    assert isinstance(line, QuadContourSet)
+    assert list(line.levels) == [0.5]
+
+
+def test_a_background_in_gray_has_no_color() -> None:
+    below, _ = plot_heatmap(make_images()[1], make_heatmaps(), 1, background="gray").images
+    np.testing.assert_allclose(np.asarray(below.get_array()), gray(make_images()[1]), atol=1e-6)
+
+
+@pytest.mark.parametrize("look", [{"style": "heatmap"}, {"background": "none"}])
+def test_a_heatmap_alone_is_opaque_and_hides_no_image(look: dict[str, Any]) -> None:
+    (image,) = plot_heatmap(make_images()[1], make_heatmaps(), 1, **look).images
+    assert (image.get_cmap()(np.linspace(0, 1, 11))[:, 3] == 1).all()
+
+
+def test_a_background_where_there_is_none_to_choose_is_refused() -> None:
+    with pytest.raises(ValueError, match=r'`background` is for images drawn as "overlay" or "masked"'):
+        figure_heatmaps(make_images(), make_heatmaps(), style="heatmap", background="gray")
+
+
+@pytest.mark.parametrize("background", ["gray", "color", "none"])
+def test_a_masked_image_shows_as_much_of_the_image_as_the_map_says(background: Any) -> None:
+    images, maps = make_images(), make_heatmaps()
+    (shown,) = arrays(plot_heatmap(images[1], maps, 1, style="masked", background=background))
+    whole = as_drawn(images[1])
+    rest = {"gray": 0.6 + 0.4 * gray(images[1]), "color": 0.3 * whole, "none": 0 * whole}[background]
+    for row, column in np.ndindex(*SIZE):
+        share = maps.display[1, row, column]
+        expected = share * whole[row, column] + (1 - share) * rest[row, column]
+        np.testing.assert_allclose(shown[row, column], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_masked_image_is_nowhere_darker_than_the_image_unless_asked() -> None:
     images, maps = make_images(), make_heatmaps()
     (shown,) = arrays(plot_heatmap(images[1], maps, 1, style="masked"))
-    for row, column in np.ndindex(*SIZE):
-        expected = as_drawn(images[1])[row, column] * maps.display[1, row, column]
-        np.testing.assert_allclose(shown[row, column], expected, rtol=1e-6)
+    luma = np.array([0.299, 0.587, 0.114])
+    assert (shown @ luma >= as_drawn(images[1]) @ luma - 1e-6).all()
+
+
+def test_images_of_few_pixels_are_drawn_without_blur() -> None:
+    assert {image.get_interpolation() for image in plot_heatmap(make_images()[0], make_heatmaps(), 0).images} == {
+        "nearest"
+    }
 
 
 @pytest.mark.parametrize(("value", "fault"), [(0.0, "all zero"), (-1.0, "nothing positive"), (np.nan, "not finite")])
@@ -105,7 +163,7 @@ def test_one_method_stands_beside_its_images() -> None:
         np.testing.assert_array_equal(arrays(original)[0], as_drawn(images[number]))
         np.testing.assert_array_equal(arrays(overlay)[1], maps.display[number])
     assert [ax.get_xlabel() for ax in shown[::2]] == ["x", "y", "z"]
-    assert [ax.get_xlabel() for ax in shown[1::2]] == ["$a_cat\n25.0 %", "dog\n50.0 %", "emu\n75.0 %"]
+    assert [told(ax) for ax in shown[1::2]] == [["$a_cat\n25.0 %"], ["dog\n50.0 %"], ["emu\n75.0 %"]]
     assert [ax.get_title() for ax in shown[:2]] == ["", "gradcam"]
 
 
@@ -119,8 +177,8 @@ def test_panels_keep_the_proportion_of_the_images() -> None:
 def test_the_caption_tells_model_method_layer_and_scale() -> None:
     figure = figure_heatmaps(make_images(), make_heatmaps())
     assert " ".join(figure.get_supxlabel().split()) == (
-        "net · gradcam · target layer stages.3 · maps over their images · each map on its own scale · "
-        "below each map the class explained and its probability"
+        "net · gradcam · target layer stages.3 · maps over their images, with a line at one half · "
+        "each map on its own scale · below the maps the class explained and its probability"
     )
 
 
@@ -136,7 +194,7 @@ def test_several_models_and_methods_stand_row_by_row_with_titles() -> None:
     first, second = visible[:4], visible[4:7]  # the first image's rows, of which only one shows the image
     assert [ax.get_title() for ax in first] == ["", "m1", "m2", "m3"]
     assert (first[1].get_ylabel(), second[0].get_ylabel()) == ("$net", "other")
-    assert (first[1].get_xlabel(), second[0].get_xlabel()) == ("$a_cat\n25.0 %", "class 0\n25.0 %")
+    assert [told(ax) for ax in (*first[1:], *second)] == [["$a_cat · 25.0 %"], [], [], ["class 0 · 25.0 %"], [], []]
     for place, method in enumerate(("m1", "m2", "m3")):
         np.testing.assert_array_equal(arrays(first[1 + place])[1], found["$net"][method].display[0])
         np.testing.assert_array_equal(arrays(second[place])[1], found["other"][method].display[0])
@@ -185,7 +243,35 @@ def test_masked_images_alone_have_no_color_bar() -> None:
 
 def test_an_own_score_is_shown_as_it_is() -> None:
     maps = make_heatmaps(class_index=np.full(3, -1), probability=np.full(3, np.nan, np.float32))
-    assert panels(figure_heatmaps(make_images(), maps))[1].get_xlabel() == "score\n2.5"
+    assert told(panels(figure_heatmaps(make_images(), maps))[1]) == ["score\n2.5"]
+
+
+def test_a_class_is_told_once_for_a_picture_and_a_network() -> None:
+    found = {model: {method: make_heatmaps() for method in ("m1", "m2")} for model in ("a", "b")}
+    for count, heatmaps in ((3, found["a"]), (6, found)):
+        for images_as in ("rows", "columns"):
+            shown = panels(figure_heatmaps(make_images(), heatmaps, images_as=images_as))
+            said = [text for ax in shown if ax.get_visible() for text in told(ax)]
+            assert len(said) == count
+            assert sorted({text.split()[0] for text in said}) == ["class"]
+
+
+def test_maps_of_other_classes_each_tell_theirs() -> None:
+    found = {"of cat": make_heatmaps(1), "of dog": make_heatmaps(1, class_index=np.ones(1, int))}
+    shown = panels(figure_heatmaps(make_images(1), found, labels=LABELS))
+    assert [told(ax) for ax in shown] == [[], ["$a_cat\n25.0 %"], ["dog\n25.0 %"]]
+
+
+@pytest.mark.parametrize("images_as", ["rows", "columns"])
+def test_networks_and_methods_are_named_in_full_however_narrow_the_panels(images_as: Any) -> None:
+    names = ("upanet16", "upanet16_final_gap")
+    found = {model: {method: make_heatmaps(6) for method in ("gradcam", "gradcam++")} for model in names}
+    figure = drawn(figure_heatmaps(make_images(6), found, images_as=images_as))
+    titles = [text for ax in panels(figure) for text in (ax.get_ylabel(), ax.get_title()) if text]
+    flat = {"".join(title.split()) for title in titles}
+    assert flat >= ({*names, "gradcam", "gradcam++"} if images_as == "rows" else {f"{names[1]}gradcam++"})
+    assert not any("…" in title for title in flat)
+    assert all(ax.yaxis.label.get_window_extent().x0 >= 0 for ax in panels(figure) if ax.get_ylabel())
 
 
 @pytest.mark.parametrize("models", [1, 2])

@@ -231,6 +231,37 @@ def test_a_button_hides_a_class_in_every_panel_and_brings_it_back(browser: Any) 
     assert not any(len(pixels(browser, panel, label)) for panel in range(2) for label in range(3))
 
 
+def test_searching_shows_the_classes_alone_that_have_it_in_their_names(browser: Any) -> None:
+    before = [[len(pixels(browser, panel, label)) for label in range(3)] for panel in range(2)]
+    field = browser.find_element("id", "search")
+    field.send_keys("T")
+    field.send_keys("W")
+    settle(browser)
+    for panel in range(2):
+        assert [len(pixels(browser, panel, label)) for label in range(3)] == [0, before[panel][1], 0]
+    buttons = browser.find_elements("css selector", "#classes button")
+    assert [button.text for button in buttons if button.is_displayed()] == ["two"]
+    assert browser.find_element("id", "found").text == "1 of 3 classes"
+    press(browser, "#all")
+    assert field.get_attribute("value") == ""
+    assert all(button.is_displayed() for button in buttons)
+    assert [[len(pixels(browser, panel, label)) for label in range(3)] for panel in range(2)] == before
+
+
+def test_quality_figures_stand_in_a_table_below(browser: Any) -> None:
+    table = browser.find_element("tag name", "table")
+    canvases = browser.find_elements("tag name", "canvas")
+    assert all(table.location["y"] >= one.location["y"] + one.size["height"] for one in canvases)
+    assert [one.text for one in table.find_elements("css selector", "thead th")][:3] == [
+        "network",
+        "kNN accuracy (10 neighbors)",
+        "kNN accuracy among the features",
+    ]
+    rows = table.find_elements("css selector", "tbody tr")
+    assert [row.find_element("tag name", "th").text for row in rows] == [EVIL, "b"]
+    assert all(row.find_elements("tag name", "td")[0].text.endswith("%") for row in rows)
+
+
 def test_the_lasso_selects_what_lies_inside_in_every_panel(browser: Any) -> None:
     draw_lasso(browser, 0, [(-0.03, -0.03), (0.3, -0.03), (0.7, 0.6), (0.3, 1.03), (-0.03, 1.03)])
     assert selected(browser) == [1, 2, 4]
