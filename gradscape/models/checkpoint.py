@@ -42,7 +42,9 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
     state, meta = read_checkpoint(path)
     network = _build(meta["name"], num_classes=meta["num_classes"], image_size=meta["image_size"])
     load_fitting(network, state, f"{os.fspath(path)} does not fit {meta['name']}")
-    return Classifier(network, meta).to(device).eval()
+    model = Classifier(network, meta).to(device).eval()
+    model.path = os.fspath(path)
+    return model
 
 
 def import_checkpoint(

@@ -86,3 +86,12 @@ def test_the_criteria_are_those_of_the_definition() -> None:
     assert judge_span(surface_of(flat), 0, 1.0).flat_share < 0.5
     flat[5, 5] = np.inf
     assert judge_span(surface_of(flat), 0, 1.0).nonfinite == 1
+
+
+def test_of_a_single_image_no_number_is_made_up_for_the_noise() -> None:
+    class Drawn(list[tuple[Tensor, Tensor]]):
+        population = 9
+
+    search = find_span([(Coordinates(), DIRECTIONS)], Drawn([images_and_labels(1)]), loss=_bowl)
+    assert not any("nan" in reason for trial in search.trials for reason in trial.failed)
+    assert any("the standard error is unknown" in reason for reason in search.trials[0].failed)
