@@ -10,6 +10,8 @@ from gradscape.landscape.statistics import BlockStatistics, paired_difference
 
 __all__ = ["Barrier", "measure_barrier"]
 
+_ROUNDING = 1e-12  # of the loss of both ends: as much as straight lines miss by in double precision
+
 
 @final
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def measure_barrier(alphas: Float[np.ndarray, " alphas"], blocks: BlockStatistic
     shared = np.where((first.count > 0) & (second.count > 0), between.count, 0)
     straight = replace(between, count=shared, mean=(1 - along) * first.mean + along * second.mean)
     heights, errors = paired_difference(replace(between, count=shared), straight)
+    ends = np.abs(first.loss) + np.abs(second.loss)
+    heights = np.where(np.abs(heights) <= _ROUNDING * ends, 0.0, heights)
     reached = shared.any(axis=0)
     heights = np.where(reached & ~np.isfinite(heights), np.inf, heights)
     highest = int(np.nanargmax(heights))

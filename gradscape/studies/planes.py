@@ -51,6 +51,7 @@ __all__ = [
 Axes = tuple[np.ndarray, np.ndarray]
 
 _AXES = ("alphas", "betas")
+_PLACES = ("checkpoint", "direction_path")
 
 _LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
 
@@ -77,7 +78,8 @@ class Subject:
     def key(self) -> dict[str, Any]:
         """What identifies a search for its span."""
         directions = [digest_tensors(direction.items()) for direction in self.directions]
-        return {**self.meta, "weights": digest_model(self.model), "directions": directions}
+        said = {name: value for name, value in self.meta.items() if name not in _PLACES}  # files may move
+        return {**said, "weights": digest_model(self.model), "directions": directions}
 
 
 def make_subjects(
@@ -122,6 +124,8 @@ def make_subjects(
                         "data": split.name,
                         "split": split.split,
                         **({"direction_file": file.name} if file else {"seed": seed, **making}),
+                        **({"checkpoint": model.path} if model.path else {}),
+                        **({"direction_path": str(file)} if file else {}),
                     },
                 )
             )

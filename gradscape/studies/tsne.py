@@ -34,15 +34,17 @@ class ChosenImages:
     Attributes:
         split: All images of the split, in balanced order.
         order: Indices into them.
+        called: Names of the classes instead of those of the data set; empty to keep these.
     """
 
     split: Split
     order: Sequence[int]
+    called: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of all classes of the data set, which labels are indices into."""
-        return tuple(self.split.classes)
+        return self.called or tuple(self.split.classes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         size = self.split.batch_size
@@ -120,6 +122,7 @@ def embed_models(models: Mapping[str, Classifier], images: ChosenImages, **optio
         **options: Those of `embed`.
     """
     first: list[Embedding] = []
+    images = _with_class_names(images, models)
     for name, model in models.items():
         made = embed(model, images, **options)
         about = Provenance(
@@ -129,10 +132,19 @@ def embed_models(models: Mapping[str, Classifier], images: ChosenImages, **optio
             data=images.split.name,
             split=images.split.split,
             images=len(made),
+            others={"checkpoint": model.path} if model.path else {},
         )
         *first, aligned = align_embeddings([*first, replace(made, meta={**made.meta, **about})])
         first = first or [aligned]
         yield EmbeddedImages(name, images, aligned, alone=len(models) == 1)
+
+
+def _with_class_names(images: ChosenImages, models: Mapping[str, Classifier]) -> ChosenImages:
+    """The images, whose classes have the names that a network knows where the data only number them."""
+    numbers = tuple(map(str, range(len(images.classes))))
+    known = (model.labels for model in models.values() if model.labels and len(model.labels) == len(numbers))
+    called = next(known, None) if images.classes == numbers else None
+    return replace(images, called=tuple(called)) if called else images
 
 
 def draw_embeddings(embedded: Sequence[EmbeddedImages], folder: Path) -> list[Path]:

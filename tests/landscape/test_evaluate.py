@@ -373,7 +373,8 @@ def test_a_report_tells_points_rate_and_standard_error() -> None:
 
 
 def test_points_without_a_finite_loss_leave_the_standard_error_of_the_others() -> None:
-    net, reports = small_net(), []
+    net = small_net()
+    reports: list[Progress] = []
 
     def loss(output: Tensor, labels: Tensor) -> Tensor:
         each = F.cross_entropy(output, labels, reduction="none")

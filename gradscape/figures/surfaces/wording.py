@@ -17,7 +17,7 @@ from gradscape.landscape.field import UNRELIABLE, Reading
 from gradscape.landscape.measured import Measured
 from gradscape.landscape.rounding import describe_precision
 
-__all__ = ["describe_field", "describe_fields", "describe_lines", "model_name", "result_names"]
+__all__ = ["describe_field", "describe_fields", "describe_lines", "model_name", "result_names", "with_differences"]
 
 _SEPARATOR = " · "
 _TELLING = {
@@ -46,10 +46,20 @@ def result_names(results: Sequence[Measured | Field], titles: Sequence[str] | No
             raise ValueError(f"`titles` must hold a name for each of the {len(results)} results, got {len(titles)}")
         return [one_line(title) for title in titles]
     names = [_ends(result) or model_name(result) for result in results]
+    return with_differences(names, [result.meta for result in results])
+
+
+def with_differences(names: Sequence[str], metas: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of results; those that come twice with what differs between them: network's file, directions, images.
+
+    Args:
+        names: One for each result.
+        metas: The results' provenance.
+    """
     told = list(names)
     for name in {name for name in names if names.count(name) > 1}:
         alike = [number for number, other in enumerate(names) if other == name]
-        for number, parts in zip(alike, _distinctions([results[number].meta for number in alike]), strict=True):
+        for number, parts in zip(alike, _distinctions([metas[number] for number in alike]), strict=True):
             told[number] = ", ".join([name, *parts])
     return told
 
@@ -62,7 +72,7 @@ def _ends(result: Measured | Field) -> str:
 
 
 def _distinctions(metas: Sequence[Mapping[str, Any]]) -> list[list[str]]:
-    """In what results of one name differ from each other: the network's file, the directions, the images."""
+    """What differs between results of one name, for each of them."""
     files = [Path(os.path.splitext(str(meta.get("checkpoint", "")))[0]) for meta in metas]
     own = telling_parts(files) if len(set(files)) > 1 else [""] * len(files)
     columns = [
@@ -96,8 +106,9 @@ def describe_fields(fields: Sequence[Field], names: Sequence[str]) -> str:
     return "; ".join([_SEPARATOR.join(shared), *own] if shared else own)
 
 
-def describe_lines(lines: Sequence[Line], names: Sequence[str]) -> str:
+def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) -> str:
     """Caption of lines: what they share, what the band is, barriers between networks, and what could not be drawn."""
+    names = names or result_names(lines)
     settings = [[part for part in _line_data(line) if part] for line in lines]
     if len(lines) == 1:  # several are named, with their seeds, in the legend
         seed = lines[0].meta.get("seed")

@@ -1,21 +1,54 @@
-"""Landscapes along a line: loss and error of all networks in one chart each."""
+"""Landscapes along a line: loss and error of all lines whose alphas count the same in one chart each."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import final
 
 import numpy as np
 
+from gradscape._names import one_line, tell_apart, telling_parts
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
+from gradscape.figures.surfaces.line_wording import alpha_label, describe_barrier, leads_between
+from gradscape.figures.surfaces.wording import with_differences
 from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.landscape import Line
-from gradscape.studies.report.commands import UNKNOWN, command, data_options, function_options, network_path
+from gradscape.studies.report.commands import (
+    UNKNOWN,
+    command,
+    data_options,
+    evenly,
+    exact,
+    function_options,
+    making_options,
+    network_path,
+)
 from gradscape.studies.report.definition import ReportKind, Shown
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, owned
 from gradscape.studies.report.landscapes import LANDSCAPES
 
 __all__ = ["LINES"]
+
+_BETWEEN = {"space": "states"}
+_RANDOM = {"normalize": "filter", "ignore": "biasbn", "space": "weights", "parameters": "*"}
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _LineGroup:
+    """Lines whose alphas count the same, in charts with one legend.
+
+    Attributes:
+        heading: What they are.
+        charts: Of loss and error.
+        remarks: Barriers between networks.
+    """
+
+    heading: str
+    charts: tuple[Chart, ...]
+    remarks: tuple[str, ...]
 
 
 def _read(path: Path) -> Found[Line]:
@@ -26,24 +59,49 @@ def _read(path: Path) -> Found[Line]:
 
 
 def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
+    named = _named(networks)
+    groups = [
+        _group("Between two networks", {name: line for name, line in named.items() if leads_between(line)}),
+        _group("Along a line", {name: line for name, line in named.items() if not leads_between(line)}),
+    ]
+    shown = [group for group in groups if group]
+    return Shown(shown) if shown else None
+
+
+def _named(networks: Sequence[ReportedNetwork]) -> dict[str, Line]:
+    """All lines by names that say what differs: the networks, then directions and images, else their folders."""
+    several = list(owned(networks, Line))
+    titles = {network.weights: network.title for network in networks if network.weights}
+    called = []
+    for network, found in several:
+        other = titles.get(str(found.meta.get("other_weights")), one_line(found.meta.get("other", "")))
+        called.append(f"{network.title} → {other}" if leads_between(found.result) else network.title)
+    names = with_differences(called, [found.meta for _, found in several])
+    folders = telling_parts([found.path.with_suffix("") for _, found in several])
+    apart = tell_apart([names, [f"{name} ({own})" for name, own in zip(names, folders, strict=True)]])
+    return {name: found.result for name, (_, found) in zip(apart, several, strict=True)}
+
+
+def _group(heading: str, lines: Mapping[str, Line]) -> _LineGroup | None:
     possible = (
-        _chart(networks, "loss", lambda line: line.loss),
-        _chart(networks, "error (%)", lambda line: 100 * line.error, linear=True),
+        _chart(lines, "loss", lambda line: line.loss),
+        _chart(lines, "error (%)", lambda line: 100 * line.error, linear=True),
     )
-    charts = [chart for chart in possible if chart]
-    return Shown(charts) if charts else None
+    charts = tuple(chart for chart in possible if chart)
+    remarks = tuple(f"{name}: {said}" for name, line in lines.items() if (said := describe_barrier(line)))
+    return _LineGroup(heading, charts, remarks) if charts else None
 
 
 def _chart(
-    networks: Sequence[ReportedNetwork], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
+    lines: Mapping[str, Line], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
 ) -> Chart | None:
     curves = [
-        Curve(network.title, found.result.alphas, heights(found.result), number)
-        for number, network in enumerate(networks)
-        for found in network.of(Line)
-        if np.isfinite(heights(found.result)).any()
+        Curve(name, line.alphas, heights(line), number)
+        for number, (name, line) in enumerate(lines.items())
+        if np.isfinite(heights(line)).any()
     ]
-    return place_chart(curves, x_label="alpha", y_label=label, linear=linear) if curves else None
+    alpha = alpha_label(list(lines.values())) if lines else ""
+    return place_chart(curves, x_label=alpha, y_label=label, linear=linear) if curves else None
 
 
 def _describe(network: ReportedNetwork) -> list[Fact]:
@@ -51,17 +109,35 @@ def _describe(network: ReportedNetwork) -> list[Fact]:
 
 
 def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
-    return [_command(network, found) for network, found in owned(networks, Line)]
+    paths = {network.weights: network_path(network) for network in networks if network.weights}
+    known = (one for one in owned(networks, Line) if "data" in one[1].meta)  # else they are of another program
+    return [_command(network, found, paths) for network, found in known]
 
 
-def _command(network: ReportedNetwork, found: Found[Line]) -> str:
-    alphas, meta = found.result.alphas, found.meta
-    between = "other" in meta
-    parts: list[object] = [network_path(network), *([UNKNOWN] if between else [])]
-    parts += [*data_options(found), *function_options(found), "--steps", len(alphas)]
-    if not between:
-        parts += ["--span", f"{np.abs(alphas).max():g}", "--seed", meta.get("seed", 0)]
-    return command("line", *parts, "-o", found.path.parent)
+def _command(network: ReportedNetwork, found: Found[Line], paths: Mapping[str, str]) -> str:
+    meta, parts = found.meta, [network_path(network)]
+    if between := leads_between(found.result):
+        parts.append(paths.get(str(meta.get("other_weights"))) or str(meta.get("other_checkpoint", UNKNOWN)))
+    making = making_options(found, _BETWEEN if between else _RANDOM)
+    seed = [] if between else ["--seed", meta.get("seed", 0)]
+    asked = [*data_options(found), *function_options(found), *_grid(found.result.alphas, between=between)]
+    return command("line", *parts, *asked, *seed, *making, "-o", found.path.parent)
+
+
+def _grid(alphas: np.ndarray, *, between: bool) -> list[object]:
+    """Spell the points that were asked for: the networks themselves may have come on top of even ones."""
+    added = ([], [0.0], [1.0], [0.0, 1.0]) if between else ([], [0.0])
+    possible = [alphas[~np.isin(alphas, points)] for points in added]
+    even = next((one for one in possible if len(one) > 1 and _is_even(one)), alphas)
+    if between and (even[0], even[-1]) == (0, 1):
+        return ["--steps", len(even)]
+    if not between and even[0] == -even[-1] < 0:
+        return ["--span", exact(even[-1]), "--steps", len(even)]
+    return ["--grid", evenly(even)]
+
+
+def _is_even(axis: np.ndarray) -> bool:
+    return np.allclose(axis, np.linspace(axis[0], axis[-1], len(axis)), rtol=0, atol=1e-9 * np.ptp(axis))
 
 
 LINES = ReportKind(
