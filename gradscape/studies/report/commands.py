@@ -10,6 +10,7 @@ from jaxtyping import Float
 from gradscape.studies.report.found import Found, ReportedNetwork
 
 __all__ = [
+    "DATA",
     "IMAGES",
     "UNKNOWN",
     "command",
@@ -25,6 +26,9 @@ __all__ = [
 
 UNKNOWN = "CKPT"
 """Stands for a checkpoint that no result tells the path of."""
+
+DATA = "DATA"
+"""Stands for a data set."""
 
 IMAGES = "IMAGES"
 """Stands for image files."""
@@ -48,7 +52,7 @@ def network_paths(group: Sequence[tuple[ReportedNetwork, Found[object]]]) -> lis
 def data_options(found: Found[object]) -> list[object]:
     """Spell the images that a landscape or a line rests on."""
     meta = found.meta
-    parts: list[object] = ["--data", meta.get("data", "DATA")]
+    parts: list[object] = ["--data", meta.get("data", DATA)]
     if meta.get("split") == "test":
         parts += ["--split", "test"]
     images, population = meta.get("images"), meta.get("population")

@@ -62,7 +62,7 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
     named = _named(networks)
     groups = [
         _group("Between two networks", {name: line for name, line in named.items() if leads_between(line)}),
-        _group("Along a line", {name: line for name, line in named.items() if not leads_between(line)}),
+        _group("Along random directions", {name: line for name, line in named.items() if not leads_between(line)}),
     ]
     shown = [group for group in groups if group]
     return Shown(shown) if shown else None

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from gradscape._provenance import Provenance
-from gradscape.studies.report.commands import IMAGES, network_path
+from gradscape.studies.report.commands import DATA, IMAGES, network_path
 from gradscape.studies.report.definition import ReportKind, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import ReportedNetwork
@@ -24,7 +24,6 @@ def rebuild_commands(networks: Sequence[ReportedNetwork]) -> list[str]:
 
 def suggest_commands(networks: Sequence[ReportedNetwork]) -> list[tuple[str, str]]:
     """What is not there, and the command that makes it, for networks for which it makes sense."""
-    told = _told(networks)
     missing = [
         kind.suggestion
         for name, kind in _in_order()
@@ -35,24 +34,44 @@ def suggest_commands(networks: Sequence[ReportedNetwork]) -> list[tuple[str, str
         fitting = [network for network in networks if _fits(network, suggestion)]
         fitting = [network for network in fitting if network.path] or fitting
         if fitting:
-            paths = list(dict.fromkeys(network_path(network) for network in fitting))
-            known = {
-                "networks": shlex.join(paths),
-                "network": shlex.quote(paths[0]),
-                "model": shlex.quote(_model(fitting[0])),
-            }
-            lines.append((suggestion.what, f"gradscape {suggestion.command.format(**known, **told)} -o out"))
+            known = _known(fitting, "data" if "{data}" in suggestion.command else "image_files")
+            lines.append((suggestion.what, f"gradscape {suggestion.command.format(**known)} -o out"))
     return lines
 
 
-def _told(networks: Sequence[ReportedNetwork]) -> dict[str, str]:
-    """The data and the images that networks were shown before, quoted for a shell."""
-    metas = [found.meta for network in networks for several in network.results.values() for found in several]
-    trained = [network.checkpoint.meta.get("data") for network in networks if network.checkpoint]
-    names = [meta["data"] for meta in metas if "data" in meta]
-    names += [data["name"] for data in trained if isinstance(data, Mapping) and "name" in data]
-    images = next((meta["image_files"] for meta in metas if meta.get("image_files")), [IMAGES])
-    return {"data": shlex.quote(str(names[0] if names else "DATA")), "images": shlex.join(map(str, images))}
+def _known(networks: Sequence[ReportedNetwork], entry: str) -> dict[str, str]:
+    """What stands in a suggested command, quoted for a shell: one for networks that take the same images.
+
+    Args:
+        networks: To which it could apply, at least one.
+        entry: What of their results tells the images: "data" or "image_files".
+    """
+    given = next((value for network in networks for value in _shown_to(network, entry)), None)
+    first = [network for network in networks if given is not None and given in _shown_to(network, entry)]
+    takes = {_takes(network) for network in first} - {None} if first else {_takes(networks[0])}
+    together = [network for network in networks if network in first or _takes(network) in takes]
+    paths = list(dict.fromkeys(map(network_path, together)))
+    files = [str(file) for file in given] if isinstance(given, list) else [IMAGES]
+    return {
+        "networks": shlex.join(paths),
+        "network": shlex.quote(paths[0]),
+        "model": shlex.quote(_model(together[0])),
+        "data": shlex.quote(given if isinstance(given, str) else DATA),
+        "images": shlex.join(files),
+    }
+
+
+def _shown_to(network: ReportedNetwork, entry: str) -> list[object]:
+    """The data sets or lists of image files that a network was shown, or trained on."""
+    shown = [found.meta[entry] for several in network.results.values() for found in several if entry in found.meta]
+    trained = network.checkpoint.meta.get(entry) if network.checkpoint else None
+    return [*shown, trained["name"]] if isinstance(trained, Mapping) and "name" in trained else shown
+
+
+def _takes(network: ReportedNetwork) -> tuple[int, int] | None:
+    """Size of the images and number of the classes; None where the checkpoint is not at hand."""
+    model = network.checkpoint.result if network.checkpoint else None
+    return (model.image_size, model.meta["num_classes"]) if model else None
 
 
 def _model(network: ReportedNetwork) -> str:

@@ -115,6 +115,20 @@ def test_results_tell_the_checkpoint_that_lies_elsewhere(tmp_path: Path) -> None
     assert f"gradscape tsne {path} --data digits -o out" in dict(suggest_commands([network])).values()
 
 
+def test_networks_that_take_other_images_are_not_in_one_suggested_command(tmp_path: Path) -> None:
+    small = save_network(tmp_path / "small", "resnet20")
+    twin = save_network(tmp_path / "twin", "resnet20", seed=1)
+    large = save_network(tmp_path / "large", "resnet20", seed=2, image_size=24)
+    weights = networks_in(tmp_path / "small")[0].weights
+    make_line(bowl()[2], bowl()[2] / 100, np.linspace(-1, 1, 7), model="resnet20", weights=weights).save(
+        tmp_path / "line.h5"
+    )
+    missing = dict(suggest_commands(networks_in(tmp_path)))
+    assert set(shlex.split(missing["landscapes"])[2:4]) == {str(small), str(twin)}
+    assert str(large) not in missing["landscapes"]
+    assert missing["landscapes"].endswith("--data digits -o out")
+
+
 @pytest.mark.parametrize(
     ("alphas", "between", "grid"),
     [
