@@ -37,6 +37,24 @@ _RANDOM = {"normalize": "filter", "ignore": "biasbn", "space": "weights", "param
 
 @final
 @dataclass(frozen=True, eq=False)
+class _NamedLine:
+    """A line and what the page calls it.
+
+    Attributes:
+        name: What the legend says.
+        line: The line.
+        first: The network at 0.
+        other: The network at 1; "" where the line leads along a random direction.
+    """
+
+    name: str
+    line: Line
+    first: str
+    other: str
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class _LineGroup:
     """Lines whose alphas count the same, in charts with one legend.
 
@@ -61,47 +79,57 @@ def _read(path: Path) -> Found[Line]:
 def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     named = _named(networks)
     groups = [
-        _group("Between two networks", {name: line for name, line in named.items() if leads_between(line)}),
-        _group("Along random directions", {name: line for name, line in named.items() if not leads_between(line)}),
+        _group("Between two networks", [one for one in named if one.other]),
+        _group("Along random directions", [one for one in named if not one.other]),
     ]
     shown = [group for group in groups if group]
     return Shown(shown) if shown else None
 
 
-def _named(networks: Sequence[ReportedNetwork]) -> dict[str, Line]:
+def _named(networks: Sequence[ReportedNetwork]) -> list[_NamedLine]:
     """All lines by names that say what differs: the networks, then directions and images, else their folders."""
     several = list(owned(networks, Line))
     titles = {network.weights: network.title for network in networks if network.weights}
-    called = []
-    for network, found in several:
-        other = titles.get(str(found.meta.get("other_weights")), one_line(found.meta.get("other", "")))
-        called.append(f"{network.title} → {other}" if leads_between(found.result) else network.title)
+    others = [
+        titles.get(str(found.meta.get("other_weights")), one_line(found.meta.get("other", ""))) for _, found in several
+    ]
+    called = [
+        f"{network.title} → {other}" if other else network.title
+        for (network, _), other in zip(several, others, strict=True)
+    ]
     names = with_differences(called, [found.meta for _, found in several])
     folders = telling_parts([found.path.with_suffix("") for _, found in several])
     apart = tell_apart([names, [f"{name} ({own})" for name, own in zip(names, folders, strict=True)]])
-    return {name: found.result for name, (_, found) in zip(apart, several, strict=True)}
+    return [
+        _NamedLine(name, found.result, network.title, other)
+        for name, (network, found), other in zip(apart, several, others, strict=True)
+    ]
 
 
-def _group(heading: str, lines: Mapping[str, Line]) -> _LineGroup | None:
+def _group(heading: str, lines: Sequence[_NamedLine]) -> _LineGroup | None:
     possible = (
         _chart(lines, "loss", lambda line: line.loss),
         _chart(lines, "error (%)", lambda line: 100 * line.error, linear=True),
     )
     charts = tuple(chart for chart in possible if chart)
-    remarks = tuple(f"{name}: {said}" for name, line in lines.items() if (said := describe_barrier(line)))
+    remarks = tuple(f"{one.name}: {said}" for one in lines if (said := describe_barrier(one.line)))
     return _LineGroup(heading, charts, remarks) if charts else None
 
 
 def _chart(
-    lines: Mapping[str, Line], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
+    lines: Sequence[_NamedLine], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
 ) -> Chart | None:
     curves = [
-        Curve(name, line.alphas, heights(line), number)
-        for number, (name, line) in enumerate(lines.items())
-        if np.isfinite(heights(line)).any()
+        Curve(one.name, one.line.alphas, heights(one.line), number)
+        for number, one in enumerate(lines)
+        if np.isfinite(heights(one.line)).any()
     ]
-    alpha = alpha_label(list(lines.values())) if lines else ""
-    return place_chart(curves, x_label=alpha, y_label=label, linear=linear) if curves else None
+    if not curves:
+        return None
+    ends = {(one.first, one.other) for one in lines}
+    (first, other), several = next(iter(ends)), len(ends) > 1
+    alpha = f"alpha (0: {first}, 1: {other})" if other and not several else alpha_label([one.line for one in lines])
+    return place_chart(curves, x_label=alpha, y_label=label, linear=linear)
 
 
 def _describe(network: ReportedNetwork) -> list[Fact]:
