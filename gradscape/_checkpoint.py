@@ -37,6 +37,7 @@ class Classifier(nn.Module):
         labels: Names of the classes, or None.
         image_size: Side of the images in pixels.
         meta: Everything the checkpoint says: name, num_classes, image_size, mean, std, labels, and what else was saved.
+        path: The file that it was loaded from, as it was given; None where it comes from none.
     """
 
     mean: Tensor
@@ -46,6 +47,7 @@ class Classifier(nn.Module):
         super().__init__()
         self.network = network
         self.meta = dict(meta)
+        self.path: str | None = None
         self.labels: list[str] | None = self.meta["labels"]
         self.image_size: int = self.meta["image_size"]
         for name in ("mean", "std"):

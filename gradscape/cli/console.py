@@ -1,5 +1,6 @@
 """What commands print, and the process they run in."""
 
+import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -117,7 +118,7 @@ def progress_bar(*, quiet: bool) -> Iterator["Callable[[str, Progress], None]"]:
         TextColumn("{task.completed:.0f}/{task.total} points"),
         TextColumn("{task.fields[rate]:.1f}/s"),
         TimeRemainingColumn(),
-        TextColumn("median standard error {task.fields[stderr]:.2g}"),
+        TextColumn("{task.fields[sureness]}"),
     )
     tasks: dict[str, rich_progress.TaskID] = {}
     bar = rich_progress.Progress(*columns, console=errors, disable=quiet)
@@ -125,12 +126,13 @@ def progress_bar(*, quiet: bool) -> Iterator["Callable[[str, Progress], None]"]:
     def report(job: str, progress: "Progress") -> None:
         bar.start()  # at the first report: a bar without jobs would leave an empty line
         if job not in tasks:
-            tasks[job] = bar.add_task(job, total=progress.total, rate=0.0, stderr=0.0)
+            tasks[job] = bar.add_task(job, total=progress.total, rate=0.0, sureness="")
+        error = progress.median_stderr
         bar.update(
             tasks[job],
             completed=progress.done,
             rate=progress.points_per_second,
-            stderr=progress.median_stderr,
+            sureness=f"median standard error {error:.2g}" if math.isfinite(error) else "",
         )
 
     try:

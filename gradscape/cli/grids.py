@@ -33,7 +33,7 @@ def parse_line_grid(text: str) -> "np.ndarray":
     """Read `a0:a1:A`: first, last and number of the alphas."""
     axes = _axes(text)
     if len(axes) != 1:
-        raise ValueError(f"`--grid` must read a0:a1:A, such as -0.25:1.25:51, got {text!r}")
+        raise ValueError(f"`--grid` must read a0:a1:A, such as -0.5:0.5:51, got {text!r}")
     return axes[0]
 
 

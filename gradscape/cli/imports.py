@@ -48,7 +48,7 @@ def import_(
         image_size=image_size,
         mean=means,
         std=deviations,
-        labels=labels.read_text(encoding="utf-8").splitlines() if labels else None,
+        labels=labels,
         weights=weights,
         prefix=prefix,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import look_options, options
-from gradscape.cli.console import progress_bar, say_precision, say_written, tuned_process
+from gradscape.cli.console import progress_bar, say, say_precision, say_written, tuned_process
 from gradscape.cli.grids import parse_line_grid
 
 if TYPE_CHECKING:
@@ -28,8 +28,12 @@ def line(
     split: options.SplitName = "train",
     limit: options.Limit = None,
     span: Annotated[float | None, typer.Option(help="Half-width along a random direction; 1 by default.")] = None,
-    steps: Annotated[int, typer.Option(min=2, help="Points of the line.")] = 51,
-    grid: Annotated[str | None, typer.Option(metavar="a0:a1:A", help="Any points instead of span and steps.")] = None,
+    steps: Annotated[
+        int, typer.Option(min=2, help="Points of the line; the networks themselves always are some.")
+    ] = 51,
+    grid: Annotated[
+        str | None, typer.Option(metavar="a0:a1:A", help="Any points instead, and the networks themselves.")
+    ] = None,
     normalize: Annotated[str | None, typer.Option(help="Of a random direction: filter, layer, …")] = None,
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
@@ -56,6 +60,7 @@ def line(
     alphas = parse_line_grid(grid) if grid else None
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
+    from gradscape.figures.surfaces.line_wording import describe_findings
     from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import line as study
     from gradscape.studies.drawing import draw_line
@@ -92,5 +97,7 @@ def line(
         result = path.evaluate(images, output / "line.h5", report=report, options=evaluation)
     written = draw_line(result, output)
     if not quiet:
+        for found in describe_findings(result):
+            say(found)
         say_precision([result])
         say_written(written)

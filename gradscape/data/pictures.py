@@ -26,10 +26,12 @@ class Pictures:
     Attributes:
         images: float32 (N, 3, S, S) in [0, 1].
         names: Name of each file, with its folder, or as many as it takes, where two files are called the same.
+        files: Their paths as they were given; none of pictures that lie in no file.
     """
 
     images: Tensor
     names: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def load_pictures(paths: Iterable[str | os.PathLike[str]], image_size: int) -> Pictures:
@@ -51,7 +53,8 @@ def load_pictures(paths: Iterable[str | os.PathLike[str]], image_size: int) -> P
         raise ValueError("`paths` must name at least one image file or folder of images, got none")
     decoded = [_decode(file) for file in files]
     images = torch.stack([to_unit_range(resize_image(image, image_size)) for image in decoded])
-    return Pictures(images, tuple(tell_apart([[file.name for file in files], path_tails(files)])))
+    names = tell_apart([[file.name for file in files], path_tails(files)])
+    return Pictures(images, tuple(names), tuple(map(str, files)))
 
 
 def _files(path: Path) -> list[Path]:

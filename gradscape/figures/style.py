@@ -35,6 +35,7 @@ __all__ = [
     "check_choice",
     "colormap",
     "line_colormap",
+    "line_look",
     "map_colors",
     "new_axes",
     "new_figure",
@@ -253,6 +254,11 @@ def add_legend(ax: Axes, handles: Sequence[Artist]) -> None:
     if handles:
         for text in ax.legend(handles=handles).get_texts():
             text.set_parse_math(False)
+
+
+def line_look(number: int) -> dict[str, Any]:
+    """Color and line style of the `number`-th line of a figure: where all colors are taken, the style varies."""
+    return {"color": CYCLE[number % len(CYCLE)], "linestyle": LINE_STYLES[number // len(CYCLE) % len(LINE_STYLES)]}
 
 
 def check_choice(option: str, got: str, known: Sequence[str]) -> None:

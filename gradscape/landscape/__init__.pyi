@@ -1,3 +1,4 @@
+from .barrier import Barrier
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -24,6 +25,7 @@ __all__ = [
     "FORMATS",
     "METRICS",
     "SPAN_IMAGES",
+    "Barrier",
     "Difference",
     "Direction",
     "DirectionSummary",

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 
 from gradscape.landscape.axis import checked_axis
+from gradscape.landscape.barrier import Barrier, measure_barrier
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 from gradscape.landscape.summary import summarize
 
@@ -30,6 +31,26 @@ class Line(Measured):
 
     def __repr__(self) -> str:
         return summarize("Line", {"alpha": self.alphas}, self.blocks, self.origin, self.meta)
+
+    def barrier(self) -> Barrier:
+        """How high the loss rises between two networks, above the straight line between their own losses.
+
+        Returns:
+            max over alpha in [0, 1] of L(alpha) − [(1 − alpha)·L(0) + alpha·L(1)], with its paired standard error.
+
+        Raises:
+            ValueError: 0 or 1 is not among the alphas, or the loss there is not finite.
+
+        Example:
+            >>> import torch
+            >>> from gradscape.landscape import difference_direction, evaluate_line
+            >>> first, second = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+            >>> batches = [(torch.randn(64, 4), torch.arange(64) % 3)]
+            >>> line = evaluate_line(first, batches, difference_direction(first, second), [0.0, 0.5, 1.0])
+            >>> line.barrier().height  # cross-entropy is convex in a linear model's weights
+            0.0
+        """
+        return measure_barrier(self.alphas, self.blocks)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to an HDF5 file, atomically."""

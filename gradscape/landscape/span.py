@@ -158,7 +158,9 @@ def judge_span(surface: Surface, model: int, span: float) -> Trial:
     failed = []
     if nonfinite:
         failed.append(f"{nonfinite} of {loss.size} points are not finite")
-    if not ratio >= _MIN_RANGE:  # of a single image the standard error, and so the ratio, is unknown
+    if np.isnan(ratio):  # of a single image
+        failed.append("the standard error is unknown, so that nothing tells whether max − min is more than chance")
+    elif ratio < _MIN_RANGE:
         failed.append(f"max − min is {ratio:.1f} median standard errors, at least {_MIN_RANGE:g} are needed")
     if flat >= _MAX_FLAT_SHARE:
         failed.append(f"{flat:.0%} of the points lie below {_FLAT:g} of the range, fewer than half may")

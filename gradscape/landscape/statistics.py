@@ -145,7 +145,7 @@ class BlockStatistics:
         """The same numbers on another grid shape."""
         return self._map(lambda values: values.reshape(len(values), *grid))
 
-    def points(self, index: int | slice) -> "BlockStatistics":
+    def points(self, index: int | slice | Int[np.ndarray, " chosen"]) -> "BlockStatistics":
         """A part of a one-dimensional grid."""
         return self._map(lambda values: values[:, index])
 

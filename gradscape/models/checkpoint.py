@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -42,7 +43,9 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
     state, meta = read_checkpoint(path)
     network = _build(meta["name"], num_classes=meta["num_classes"], image_size=meta["image_size"])
     load_fitting(network, state, f"{os.fspath(path)} does not fit {meta['name']}")
-    return Classifier(network, meta).to(device).eval()
+    model = Classifier(network, meta).to(device).eval()
+    model.path = os.fspath(path)
+    return model
 
 
 def import_checkpoint(
@@ -54,7 +57,7 @@ def import_checkpoint(
     image_size: int,
     mean: Sequence[float],
     std: Sequence[float],
-    labels: Sequence[str] | None = None,
+    labels: Sequence[str] | str | os.PathLike[str] | None = None,
     weights: str | None = None,
     prefix: str | None = None,
 ) -> None:
@@ -71,7 +74,7 @@ def import_checkpoint(
         image_size: Side of the images in pixels.
         mean: Mean of each channel, in [0, 1], that the network was trained with: three for color, one for gray.
         std: Standard deviation of each channel.
-        labels: Names of the classes.
+        labels: Names of the classes, or a text file with one a line.
         weights: Which, where the file holds the network more than once: "model" (as trained), "ema" (averaged over
             the training) or the place in the file, such as `state_dict_ema`.
         prefix: Takes only what has names that begin so, and removes it; the log says what is left aside.
@@ -82,6 +85,12 @@ def import_checkpoint(
             or of another shape (they are counted, and those nearest to a fit are named); or if the network does not
             take images of this size with so many channels.
     """
+    source = {"file": os.fspath(file), "weights": weights, "prefix": prefix}
+    if isinstance(labels, str | os.PathLike):
+        source["labels"] = os.fspath(labels)
+        names: Sequence[str] | None = Path(labels).read_text(encoding="utf-8").splitlines()
+    else:
+        names = labels
 
     def build(classes: int) -> nn.Module:
         return _build(name, num_classes=classes, image_size=image_size)
@@ -96,7 +105,15 @@ def import_checkpoint(
     load_fitting(network, state, f"{os.fspath(file)} does not fit {name} with {num_classes} classes")
     _check_takes_images(network, name, channels=len(mean), image_size=image_size)
     save_checkpoint(
-        output, network, name=name, num_classes=num_classes, image_size=image_size, mean=mean, std=std, labels=labels
+        output,
+        network,
+        name=name,
+        num_classes=num_classes,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+        labels=names,
+        imported={name: value for name, value in source.items() if value is not None},
     )
 
 

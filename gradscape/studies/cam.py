@@ -2,13 +2,14 @@
 
 import csv
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from gradscape._files import replacing
+from gradscape._names import class_label
 from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
@@ -109,7 +110,8 @@ def explain_pictures(
             heatmaps(model, batch, method=several, target_layer=target_layer, class_index=asked)
             for batch in images.split(_BATCH)
         ]
-        found[name] = {method: _joined([part[method] for part in parts], about) for method in parts[0]}
+        joined = {method: _joined([part[method] for part in parts], about) for method in parts[0]}
+        found[name] = {method: _with_class_names(maps, model.labels) for method, maps in joined.items()}
         if measured:
             faithfulness[name] = {
                 method: measure_faithfulness(model, images, maps) for method, maps in found[name].items()
@@ -168,6 +170,13 @@ def tabulate_faithfulness(explained: Explanations) -> list[tuple[str, ...]]:
         for name, methods in explained.faithfulness.items()
         for method, measured in methods.items()
     ]
+
+
+def _with_class_names(maps: Heatmaps, labels: Sequence[str] | None) -> Heatmaps:
+    """The maps, whose file tells what their classes are called, also where the checkpoint is not at hand."""
+    shown = {int(index): class_label(labels, int(index)) for index in maps.class_index}
+    names = {str(index): name for index, name in shown.items() if name}
+    return replace(maps, meta={**maps.meta, "class_names": names}) if names else maps
 
 
 def _joined(parts: Sequence[Heatmaps], about: Mapping[str, Any]) -> Heatmaps:

@@ -1,19 +1,31 @@
 """Loss and error along a random direction, or from one network to another."""
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gradscape._digest import digest_model
 from gradscape.data import Split
-from gradscape.landscape import Direction, Line, Options, Progress, difference_direction, random_directions, top1
+from gradscape.landscape import (
+    Barrier,
+    Direction,
+    Line,
+    Options,
+    Progress,
+    difference_direction,
+    random_directions,
+    top1,
+)
+from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.engine import MetricFunction, evaluable, tensors_in
 from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
+from gradscape.landscape.variances import negative_variances
 from gradscape.models import Classifier
 from gradscape.studies.chance import CHANCE, models_at_chance
 from gradscape.studies.networks import check_classes, check_same_classes
@@ -24,6 +36,7 @@ _log = logging.getLogger(__name__)
 
 _COMPARED = 4  # images that tell whether the line ends at the other network
 _TOLERANCE = 1e-3  # of the largest output
+_SAME = 1e-9  # of alpha: as near as rounding brings a point of an even grid to a network
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,10 +56,18 @@ class LinePath:
     meta: Mapping[str, Any]
 
     def evaluate(self, split: Split, path: Path, *, report: Callable[[str, Progress], None], options: Options) -> Line:
-        """Evaluate the line into an `.h5` file; `options` say how, as far as the arguments before do not."""
+        """Evaluate the line into an `.h5` file; `options` say how, as far as the arguments before do not.
+
+        Between two networks the file also tells the barrier, where both ends have a loss.
+        """
         told = partial(report, self.meta["title"])
         own = replace(options, path=path, meta=self.meta, report=told)
-        return evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
+        line = evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
+        if "other" in self.meta and (barrier := _barrier(line)):
+            known = {name: value for name, value in asdict(barrier).items() if np.isfinite(value)}
+            line = replace(line, meta={**line.meta, "barrier": known})
+            line.save(path)
+        return line
 
 
 def make_path(
@@ -64,13 +85,14 @@ def make_path(
     """From one model along a random direction, or from the first of two models to the second.
 
     Between two models the mean and deviation by which each normalizes its images move along, so that both ends are the
-    models themselves; whether the line ends at the second is measured on a few images.
+    models themselves; whether the line ends at the second is measured on a few images. Both networks, at 0 and 1, are
+    points of the line whatever is asked for; along a random direction 0 is one where it lies in the range.
 
     Args:
         models: One or two, by name.
         split: The images.
         span: Half-width along a random direction.
-        steps: Number of points.
+        steps: Number of points; the networks themselves come on top where these miss them.
         seed: Of the random direction.
         alphas: (A,) coordinates instead of span and steps.
         space: "weights" or "states"; None takes states between two networks, else weights.
@@ -84,6 +106,7 @@ def make_path(
     check_classes(models, split)
     (name, model), *others = models.items()
     meta: dict[str, Any] = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
+    meta |= {"checkpoint": model.path} if model.path else {}
     if guessing := models_at_chance(models, split, data=split.name, metric=metric):
         meta[CHANCE] = guessing
     if others:
@@ -98,12 +121,36 @@ def make_path(
                 name,
                 other_name,
             )
-        along = np.linspace(0, 1, steps) if alphas is None else alphas
-        return LinePath(model, direction, along, {**meta, "other": other_name, "space": space or "states"})
+        along = _with_points(np.linspace(0, 1, steps) if alphas is None else alphas, (0.0, 1.0))
+        meta |= {"other": other_name, "other_weights": digest_model(other), "space": space or "states"}
+        meta |= {"other_checkpoint": other.path} if other.path else {}
+        negative = along[negative_variances(model, [direction], {"alphas": along})]
+        meta |= {"negative_variances": negative.tolist()} if len(negative) else {}
+        return LinePath(model, direction, along, meta)
     making = {**making, "space": space or "weights"}
     direction, _ = random_directions(model, seed=seed, **making)
     along = np.linspace(-span, span, steps) if alphas is None else alphas
+    along = _with_points(along, (0.0,) if along.min() < 0 < along.max() else ())
     return LinePath(model, direction, along, {**meta, "seed": seed, "span": float(np.abs(along).max()), **making})
+
+
+def _barrier(line: Line) -> Barrier | None:
+    """The barrier of a line between two networks; None where an end is missing or its loss is not finite."""
+    try:
+        return line.barrier()
+    except ValueError:
+        return None
+
+
+def _with_points(alphas: np.ndarray, places: Sequence[float]) -> np.ndarray:
+    """The coordinates with certain ones among them, in the order in which they rise or fall."""
+    alphas = checked_axis(alphas, "alphas")
+    missed = [place for place in places if not (np.abs(alphas - place) < _SAME).any()]
+    exact = alphas.copy()
+    for place in places:
+        exact[np.abs(alphas - place) < _SAME] = place
+    along = np.sort(np.concatenate([exact, missed]))
+    return along if alphas[0] <= alphas[-1] else along[::-1]
 
 
 def _check_end(models: Mapping[str, Classifier], direction: Direction, split: Split) -> None:

@@ -185,6 +185,10 @@ def provenance(name: str, model: Classifier, pictures: Pictures) -> Provenance:
         image_digest=digest_tensors([("images", pictures.images)]),
         image_names=pictures.names,
         versions=current_versions(),
+        others={
+            **({"checkpoint": model.path} if model.path else {}),
+            **({"image_files": list(pictures.files)} if pictures.files else {}),
+        },
     )
 
 

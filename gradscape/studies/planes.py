@@ -54,6 +54,7 @@ __all__ = [
 Axes = tuple[np.ndarray, np.ndarray]
 
 _AXES = ("alphas", "betas")
+_PLACES = ("checkpoint", "direction_path")
 
 _LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
 
@@ -80,7 +81,8 @@ class Subject:
     def key(self) -> dict[str, Any]:
         """What identifies a search for its span."""
         directions = [digest_tensors(direction.items()) for direction in self.directions]
-        made = {name: value for name, value in self.meta.items() if name != CHANCE}  # which follows from the others
+        # Files may move, and whether a network only guesses follows from the rest.
+        made = {name: value for name, value in self.meta.items() if name not in (CHANCE, *_PLACES)}
         return {**made, "weights": digest_model(self.model), "directions": directions}
 
 
@@ -132,6 +134,8 @@ def make_subjects(
                         "split": split.split,
                         **({"direction_file": file.name} if file else {"seed": seed, **making}),
                         **({CHANCE: [name]} if name in guessing else {}),
+                        **({"checkpoint": model.path} if model.path else {}),
+                        **({"direction_path": str(file)} if file else {}),
                     },
                 )
             )

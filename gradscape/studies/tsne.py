@@ -39,15 +39,17 @@ class ChosenImages:
     Attributes:
         split: All images of the split, in balanced order.
         order: Indices into them.
+        called: Names of the classes instead of those of the data set; empty to keep these.
     """
 
     split: Split
     order: Sequence[int]
+    called: tuple[str, ...] = ()
 
     @property
     def classes(self) -> tuple[str, ...]:
         """Names of all classes of the data set, which labels are indices into."""
-        return tuple(self.split.classes)
+        return self.called or tuple(self.split.classes)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         size = self.split.batch_size
@@ -126,6 +128,7 @@ def embed_models(models: Mapping[str, Classifier], images: ChosenImages, **optio
     """
     guessing = _doubtful(models, images)
     first: list[Embedding] = []
+    images = _with_class_names(images, models)
     for name, model in models.items():
         made = embed(model, images, **options)
         about = Provenance(
@@ -135,7 +138,10 @@ def embed_models(models: Mapping[str, Classifier], images: ChosenImages, **optio
             data=images.split.name,
             split=images.split.split,
             images=len(made),
-            others={CHANCE: [name]} if name in guessing else {},
+            others={
+                **({CHANCE: [name]} if name in guessing else {}),
+                **({"checkpoint": model.path} if model.path else {}),
+            },
         )
         *first, aligned = align_embeddings([*first, replace(made, meta={**made.meta, **about})])
         first = first or [aligned]
@@ -153,6 +159,14 @@ def _doubtful(models: Mapping[str, Classifier], images: ChosenImages) -> list[st
         _log.warning("%s: its features are of another task, the colors are the data's classes", misfit)
     fitting = {name: model for name, model in models.items() if not misfits[name]}
     return models_at_chance(fitting, images, data=images.split.name)
+
+
+def _with_class_names(images: ChosenImages, models: Mapping[str, Classifier]) -> ChosenImages:
+    """The images, whose classes have the names that a network knows where the data only number them."""
+    numbers = tuple(map(str, range(len(images.classes))))
+    known = (model.labels for model in models.values() if model.labels and len(model.labels) == len(numbers))
+    called = next(known, None) if images.classes == numbers else None
+    return replace(images, called=tuple(called)) if called else images
 
 
 def draw_embeddings(embedded: Sequence[EmbeddedImages], folder: Path) -> list[Path]:

@@ -372,6 +372,21 @@ def test_a_report_tells_points_rate_and_standard_error() -> None:
     assert last.median_stderr > 0
 
 
+def test_points_without_a_finite_loss_leave_the_standard_error_of_the_others() -> None:
+    net = small_net()
+    reports: list[Progress] = []
+
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        each = F.cross_entropy(output, labels, reduction="none")
+        return torch.where(each > each.mean() + 100, torch.nan, each)
+
+    direction = {name: 1e4 * tensor for name, tensor in random_directions(net, seed=0)[0].items()}
+    data = [images_and_labels()]
+    line = evaluate_line(net, data, direction, [0.0, 1e-4, 1.0], population=99, report=reports.append, loss=loss)
+    assert np.isnan(line.loss[2])
+    assert reports[-1].median_stderr > 0
+
+
 @pytest.mark.parametrize(("alphas", "message"), [([], "`alphas`"), ([0.0, float("nan")], "`alphas` must be a list")])
 def test_axes_must_be_lists_of_finite_numbers(alphas: list, message: str) -> None:
     net = small_net()

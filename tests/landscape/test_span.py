@@ -96,3 +96,12 @@ def test_a_trial_counts_the_decades_which_decide_nothing() -> None:
     assert judge_span(surface_of(wide - 0.5), 0, 1.0).decades == 0  # a negative loss has no logarithm
     wide[3, 4] = np.inf
     assert judge_span(surface_of(wide), 0, 1.0).decades == pytest.approx(3)
+
+
+def test_of_a_single_image_no_number_is_made_up_for_the_noise() -> None:
+    class Drawn(list[tuple[Tensor, Tensor]]):
+        population = 9
+
+    search = find_span([(Coordinates(), DIRECTIONS)], Drawn([images_and_labels(1)]), loss=_bowl)
+    assert not any("nan" in reason for trial in search.trials for reason in trial.failed)
+    assert any("the standard error is unknown" in reason for reason in search.trials[0].failed)

@@ -14,8 +14,10 @@ from gradscape.models import Classifier, create_model
 from gradscape.studies.attention import multiply_batch_weights
 from gradscape.studies.cam import draw_explanations, explain_pictures, tabulate_methods
 from gradscape.studies.drawing import save_pages
-from gradscape.studies.networks import class_number, file_name, provenance
+from gradscape.studies.networks import class_number, file_name, load_models, provenance
 from gradscape.studies.picture_names import picture_stems, titles
+from gradscape.studies.tsne import choose_images, embed_models
+from tests.studies.networks import save_network
 
 
 def make_pictures(count: int, *names: str) -> Pictures:
@@ -108,3 +110,11 @@ def test_a_class_is_looked_up_by_its_label_before_its_number() -> None:
     unnamed = {"a": Classifier(net, {**meta, "labels": None})}
     assert [class_number(asked, numerals) for asked in ("1", "0", "x", None)] == ["1", 0, "x", None]
     assert class_number("1", unnamed) == 1
+
+
+def test_classes_that_the_data_only_number_are_called_as_the_network_calls_them(tmp_path: Path) -> None:
+    models = load_models([save_network(tmp_path, "resnet20")], "cpu")
+    images = choose_images("digits", "test", classes=None, limit=20, image_size=16)
+    assert images.classes == tuple("0123456789")
+    (embedded,) = embed_models(models, images, perplexity=4)
+    assert embedded.images.classes == tuple(f"digit_{number}" for number in range(10))

@@ -10,8 +10,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from gradscape._digest import digest_model
 from gradscape.data import Split, load_split
-from gradscape.landscape import Options
+from gradscape.landscape import Line, Options
 from gradscape.models import Classifier
 from gradscape.studies.line import make_path
 from gradscape.studies.networks import check_classes
@@ -28,7 +29,8 @@ def network(*, seed: int = 0, eps: float = 1e-5, **meta: Any) -> Classifier:
 
 
 def path_between(first: Classifier, second: Classifier, **options: Any) -> Any:
-    return make_path({"first": first, "second": second}, SPLIT, span=1.0, steps=6, seed=0, **options)
+    given = {"span": 1.0, "steps": 6, "seed": 0, **options}
+    return make_path({"first": first, "second": second}, SPLIT, **given)
 
 
 def test_both_ends_are_the_networks_with_their_own_normalization(
@@ -44,6 +46,44 @@ def test_both_ends_are_the_networks_with_their_own_normalization(
         own = [F.cross_entropy(net(images), labels).item() for net in nets]
     np.testing.assert_allclose(line.alphas, [0, 0.2, 0.4, 0.6, 0.8, 1])
     np.testing.assert_allclose(line.loss[[0, -1]], own, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"steps": 4}, [0, 1 / 3, 2 / 3, 1]),
+        ({"alphas": np.linspace(-0.25, 1.25, 4)}, [-0.25, 0, 0.25, 0.75, 1, 1.25]),
+        ({"alphas": np.linspace(1.2, 0.2, 3)}, [1.2, 1, 0.7, 0.2, 0]),
+        ({"alphas": np.linspace(-0.2, 1.3, 16)}, [*np.linspace(-0.2, 1.3, 16)]),
+    ],
+)
+def test_both_networks_are_points_of_the_line_between_them(options: dict[str, Any], expected: list[float]) -> None:
+    alphas = path_between(network(), network(seed=1), **options).alphas
+    np.testing.assert_allclose(alphas, expected, atol=1e-12)
+    assert {0.0, 1.0} <= set(alphas.tolist()), "to the bit"
+
+
+def test_the_network_is_a_point_of_a_random_line_through_it() -> None:
+    def along(**options: Any) -> list[float]:
+        given = {"span": 0.6, "steps": 4, "seed": 0, **options}
+        return list(make_path({"net": network()}, SPLIT, **given).alphas)
+
+    assert along() == pytest.approx([-0.6, -0.2, 0, 0.2, 0.6])
+    assert along(steps=3) == pytest.approx([-0.6, 0, 0.6])
+    assert along(alphas=np.array([0.5, 1.0])) == [0.5, 1.0], "which does not pass through it"
+    with pytest.raises(ValueError, match="`alphas` must rise or fall throughout"):
+        along(alphas=np.array([-1.0, 1.0, 0.5]))
+
+
+def test_the_file_tells_both_networks_and_the_barrier(tmp_path: Path) -> None:
+    first, second = network(), network(seed=1)
+    first.path, second.path = "one.safetensors", "two.safetensors"
+    path = path_between(first, second, alphas=np.linspace(-3, 1, 5))
+    path.evaluate(SPLIT, tmp_path / "line.h5", report=lambda *_: None, options=Options(precision="fp32"))
+    line = Line.load(tmp_path / "line.h5")
+    assert (line.meta["checkpoint"], line.meta["other_checkpoint"]) == ("one.safetensors", "two.safetensors")
+    assert line.meta["other_weights"] == digest_model(second)
+    assert line.meta["barrier"]["height"] == line.barrier().height
 
 
 def test_one_normalization_stays_out_of_the_way_and_nothing_is_said(caplog: pytest.LogCaptureFixture) -> None:

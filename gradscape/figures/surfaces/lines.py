@@ -8,11 +8,13 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.transforms import ScaledTranslation
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption
 from gradscape.figures.look import current_look
-from gradscape.figures.style import CYCLE, SMALL, add_legend, check_choice, new_axes, new_figure, page_width, styled
+from gradscape.figures.style import SMALL, check_choice, line_look, new_axes, new_figure, page_width, styled
+from gradscape.figures.surfaces.line_wording import alpha_label, leads_between
 from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
 from gradscape.landscape import Line, Value
 from gradscape.landscape.field import value_label
@@ -24,6 +26,9 @@ LineScale = Literal["raw", "log"]
 _LONGEST_END = 26
 _LONGEST_INSIDE = 22  # where two names share the width of the axes
 _MOST_MARKED = 60
+_TWO, _THREE = 26, 15  # letters of legend entries of which two or three fit beside each other
+_NAMES_HEIGHT = 11.0  # points above the axes
+_UNSURE: dict[str, Any] = {"linestyle": (0, (2, 1.5)), "linewidth": 0.9}
 
 
 @styled()
@@ -38,7 +43,8 @@ def plot_line(
     """Draw loss or error along one or several lines.
 
     Losses have a band, their 95 % interval. Where few images carry the loss the interval cannot be trusted:
-    there the line is dashed and has no band. Non-finite losses are crosses at the upper edge.
+    there the line is dashed and has no band. Non-finite losses are crosses at the upper edge. The legend stands above
+    the axes, where it hides nothing.
 
     Args:
         lines: One line or several.
@@ -51,14 +57,13 @@ def plot_line(
         The axes.
 
     Raises:
-        ValueError: No line, titles of another number, or an unknown option.
+        ValueError: No line, lines whose alphas count different things, titles of another number, or an unknown option.
     """
     lines = _several(lines)
     ax = ax or new_axes()
     handles = _draw_lines(ax, lines, result_names(lines, titles), value, scale=scale)
-    add_legend(ax, handles)
-    _name_ends(ax, lines)
-    ax.set_xlabel(_alpha_label(lines))
+    _add_legend(ax, handles, height=_name_ends(ax, lines))
+    ax.set_xlabel(alpha_label(lines))
     return ax
 
 
@@ -77,7 +82,7 @@ def figure_line(
         The page.
 
     Raises:
-        ValueError: No line, titles of another number, or an unknown option.
+        ValueError: No line, lines whose alphas count different things, titles of another number, or an unknown option.
 
     Example:
         >>> import torch
@@ -93,12 +98,12 @@ def figure_line(
     heights = (3, 2) if measured else (3,)
     figure = new_figure(page_width(double=False), 0.4 + 0.65 * sum(heights))
     panels = figure.subplots(len(heights), 1, sharex=True, squeeze=False, height_ratios=heights)[:, 0]
-    add_legend(panels[0], _draw_lines(panels[0], lines, names, "loss", scale=scale))
+    handles = _draw_lines(panels[0], lines, names, "loss", scale=scale)
     if measured:
         _draw_lines(panels[1], lines, names, "error", scale="raw")
-    _name_ends(panels[0], lines)
-    panels[-1].set_xlabel(_alpha_label(lines))
-    add_caption(figure, describe_lines(lines))
+    _add_legend(panels[0], handles, height=_name_ends(panels[0], lines))
+    panels[-1].set_xlabel(alpha_label(lines))
+    add_caption(figure, describe_lines(lines, names))
     return figure
 
 
@@ -106,6 +111,7 @@ def _several(lines: Line | Sequence[Line]) -> list[Line]:
     several = [lines] if isinstance(lines, Line) else list(lines)
     if not several:
         raise ValueError("`lines` must hold at least one line, got none")
+    alpha_label(several)  # refuses lines that cannot share an axis
     return several
 
 
@@ -117,19 +123,18 @@ def _draw_lines(
     check_choice("scale", scale, get_args(LineScale))
     handles: list[Artist] = []
     for number, (line, name) in enumerate(zip(lines, names, strict=True)):
-        color = CYCLE[number % len(CYCLE)]
+        look = line_look(number)
         values = np.asarray(line.loss if value == "loss" else 100 * line.error)
         marks: dict[str, Any] = {"marker": ".", "markersize": 3} if len(values) <= _MOST_MARKED else {}
         unsure = _unsure(line) & (value == "loss")
-        ax.plot(line.alphas, values, color=color, linestyle=(0, (2, 1.5)), linewidth=0.9, **marks)
-        handles += ax.plot(line.alphas, np.where(unsure, np.nan, values), color=color, linestyle="-", label=name)
+        ax.plot(line.alphas, values, color=look["color"], **_UNSURE, **marks)
+        handles += ax.plot(line.alphas, np.where(unsure, np.nan, values), **look, label=name)
         if value == "loss":
             low, high = (np.where(unsure, np.nan, end) for end in line.interval())
-            ax.fill_between(line.alphas, low, high, color=color, alpha=0.22, linewidth=0)
+            ax.fill_between(line.alphas, low, high, color=look["color"], alpha=0.22, linewidth=0)
             lost = line.alphas[(line.count > 0) & ~np.isfinite(line.loss)]
-            ax.plot(
-                lost, np.full(len(lost), 0.97), "x", color=color, markersize=3.5, transform=ax.get_xaxis_transform()
-            )
+            top = ax.get_xaxis_transform()
+            ax.plot(lost, np.full(len(lost), 0.97), "x", color=look["color"], markersize=3.5, transform=top)
     if scale == "log":
         ax.set_yscale("log")
     _limit(ax, value)
@@ -163,25 +168,40 @@ def _exceptions(lines: Sequence[Line]) -> list[Artist]:
     """Legend entries for what is out of the ordinary on these lines."""
     handles: list[Artist] = []
     if any(_unsure(line).any() for line in lines):
-        handles.append(
-            Line2D([], [], color="0.3", linestyle=(0, (2, 1.5)), linewidth=0.9, label="few images carry the loss")
-        )
+        handles.append(Line2D([], [], color="0.3", label="few images carry the loss", **_UNSURE))
     if any(((line.count > 0) & ~np.isfinite(line.loss)).any() for line in lines):
         handles.append(Line2D([], [], color="0.3", linestyle="", marker="x", markersize=3.5, label="non-finite"))
     return handles
 
 
-def _alpha_label(lines: Sequence[Line]) -> str:
-    between = ["other" in line.meta for line in lines]
-    return "alpha (0: first network, 1: second)" if all(between) else "alpha" if any(between) else "alpha (direction 1)"
+def _add_legend(ax: Axes, handles: Sequence[Artist], *, height: float) -> None:
+    """Explain `handles` above the axes, where no curve and no band is, over `height` points of other text."""
+    if not handles:
+        return
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    columns = next(number for number, most in ((3, _THREE), (2, _TWO), (1, longest)) if longest <= most)
+    figure = ax.get_figure(root=True)
+    assert figure is not None
+    legend = ax.legend(
+        handles=handles,
+        ncols=min(columns, len(handles)),
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        bbox_transform=ax.transAxes + ScaledTranslation(0, height / 72, figure.dpi_scale_trans),
+        borderaxespad=0.2,
+        borderpad=0,
+        columnspacing=1.2,
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)
 
 
-def _name_ends(ax: Axes, lines: Sequence[Line]) -> None:
-    """Name the networks at 0 and 1 above the axes, where all lines go between the same two."""
-    ends = {(model_name(line), one_line(line.meta["other"])) if "other" in line.meta else None for line in lines}
+def _name_ends(ax: Axes, lines: Sequence[Line]) -> float:
+    """Name the networks at 0 and 1 above the axes, where all lines go between the same two; return points it takes."""
+    ends = {(model_name(line), one_line(line.meta["other"])) if leads_between(line) else None for line in lines}
     pair = ends.pop()
     if ends or pair is None:
-        return
+        return 0.0
     # Beside each other within the axes where these end at the networks: centered, long names would make them narrow.
     inside = all(line.alphas.min() >= 0 and line.alphas.max() <= 1 for line in lines)
     for position, (name, side) in enumerate(zip(pair, ("left", "right"), strict=True)):
@@ -199,3 +219,4 @@ def _name_ends(ax: Axes, lines: Sequence[Line]) -> None:
             fontsize=SMALL,
             parse_math=False,
         )
+    return _NAMES_HEIGHT

@@ -1,22 +1,32 @@
 """What captions say of surfaces and lines: which network and data, how much of it, and what could not be drawn."""
 
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gradscape._names import data_name, one_line
+from gradscape._names import data_name, one_line, telling_parts
 from gradscape._provenance import Provenance
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
+from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
 from gradscape.landscape import Field, Line
-from gradscape.landscape.field import NON_FINITE, UNRELIABLE, Reading
+from gradscape.landscape.field import UNRELIABLE, Reading
 from gradscape.landscape.measured import Measured
 from gradscape.landscape.rounding import describe_precision
 
-__all__ = ["describe_field", "describe_fields", "describe_lines", "model_name", "result_names"]
+__all__ = ["describe_field", "describe_fields", "describe_lines", "model_name", "result_names", "with_differences"]
 
 _SEPARATOR = " · "
+_TELLING = {
+    "seed": "seed {}",
+    "normalize": "{} normalization",
+    "space": "{} moved",
+    "data": "{}",
+    "split": "{}",
+}
 _EXPLAINED = {UNRELIABLE: " (few images carry the loss)"}
 
 
@@ -26,7 +36,7 @@ def model_name(result: Measured | Field) -> str:
 
 
 def result_names(results: Sequence[Measured | Field], titles: Sequence[str] | None = None) -> list[str]:
-    """A name for each result: the titles, or the models' names, with their seeds where that tells them apart.
+    """A name for each result: the titles, or the networks' names; those of one name with what differs between them.
 
     Raises:
         ValueError: There are more or fewer titles than results.
@@ -35,11 +45,47 @@ def result_names(results: Sequence[Measured | Field], titles: Sequence[str] | No
         if len(titles) != len(results):
             raise ValueError(f"`titles` must hold a name for each of the {len(results)} results, got {len(titles)}")
         return [one_line(title) for title in titles]
-    names = [model_name(result) for result in results]
-    seeds = [one_line(result.meta.get("seed", "")) for result in results]
-    if len(set(names)) < len(names) and len(set(seeds)) > 1:
-        return [f"{name}, seed {seed}" if seed else name for name, seed in zip(names, seeds, strict=True)]
-    return names
+    names = [_ends(result) or model_name(result) for result in results]
+    return with_differences(names, [result.meta for result in results])
+
+
+def with_differences(names: Sequence[str], metas: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of results; those that come twice with what differs between them: network's file, directions, images.
+
+    Args:
+        names: One for each result.
+        metas: The results' provenance.
+    """
+    told = list(names)
+    for name in {name for name in names if names.count(name) > 1}:
+        alike = [number for number, other in enumerate(names) if other == name]
+        for number, parts in zip(alike, _distinctions([metas[number] for number in alike]), strict=True):
+            told[number] = ", ".join([name, *parts])
+    return told
+
+
+def _ends(result: Measured | Field) -> str:
+    """Both networks of a line that leads from one to another."""
+    if not (isinstance(result, Line) and leads_between(result)):
+        return ""
+    return f"{model_name(result)} → {one_line(result.meta['other'])}"
+
+
+def _distinctions(metas: Sequence[Mapping[str, Any]]) -> list[list[str]]:
+    """What differs between results of one name, for each of them."""
+    files = [Path(os.path.splitext(str(meta.get("checkpoint", "")))[0]) for meta in metas]
+    own = telling_parts(files) if len(set(files)) > 1 else [""] * len(files)
+    columns = [
+        own,
+        *([_spelled(meta.get(key), spelled) for meta in metas] for key, spelled in _TELLING.items()),
+    ]
+    differing = [column for column in columns if len(set(column)) > 1]
+    return [[column[number] for column in differing if column[number]] for number in range(len(metas))]
+
+
+def _spelled(value: object, spelled: str) -> str:
+    # Of data given by their path only the last part is a name.
+    return spelled.format(one_line(value).rpartition("/")[2]) if value is not None else ""
 
 
 def describe_field(field: Field, *, drawn: str = "", findings: bool = True) -> str:
@@ -68,12 +114,13 @@ def describe_fields(fields: Sequence[Field], names: Sequence[str], *, drawn: str
     return "; ".join([_SEPARATOR.join(shared), *own] if shared else own)
 
 
-def describe_lines(lines: Sequence[Line]) -> str:
-    """Caption of lines: what they share, what the band is, and what could not be drawn."""
+def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) -> str:
+    """Caption of lines: what they share, what the band is, barriers between networks, and what could not be drawn."""
+    names = names or result_names(lines)
     settings = [[part for part in _line_data(line) if part] for line in lines]
     if len(lines) == 1:  # several are named, with their seeds, in the legend
         seed = lines[0].meta.get("seed")
-        settings[0] = [model_name(lines[0]), *settings[0], *([f"seed {one_line(seed)}"] if seed is not None else [])]
+        settings[0] = [names[0], *settings[0], *([f"seed {one_line(seed)}"] if seed is not None else [])]
     settings = [
         [*setting, *filter(None, [describe_precision(line.meta)])]
         for setting, line in zip(settings, lines, strict=True)
@@ -82,8 +129,14 @@ def describe_lines(lines: Sequence[Line]) -> str:
     shared += dict.fromkeys(part for line in lines for part in _chance(line.meta))
     estimated = any((line.loss_stderr > 0).any() for line in lines)
     shared += ["band: 95 % interval of the mean loss"] if estimated else []
-    missing = sum(int(((line.count > 0) & ~np.isfinite(line.loss)).sum()) for line in lines)
-    return _SEPARATOR.join([*shared, *_points(missing, NON_FINITE)])
+    own = [
+        [*(part for part in setting if part not in shared), describe_barrier(line)]
+        for setting, line in zip(settings, lines, strict=True)
+    ]
+    findings = [", ".join(filter(None, parts)) for parts in own]
+    if len(lines) > 1:
+        findings = [f"{name}: {found}" if found else "" for name, found in zip(names, findings, strict=True)]
+    return _SEPARATOR.join([*shared, *filter(None, [*findings, describe_nonfinite(lines)])])
 
 
 def _line_data(line: Line) -> list[str]:

@@ -16,6 +16,9 @@ __all__ = ["Chart", "Curve", "PlacedCurve", "place_chart"]
 
 _WIDTH, _HEIGHT = 420, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 38
+_COLORS = 7
+_SOLID = ("", "9 4", "9 4 1 4", "18 4", "18 4 1 4")
+_DOTTED = ("1 4", "1 8", "1 4 1 9", "1 13", "1 4 1 4 1 9")
 _STEPS = [1, 2, 2.5, 5, 10]
 _WIDE = 50.0  # from this ratio of the highest to the lowest value on, the scale is logarithmic
 
@@ -28,8 +31,8 @@ class Curve:
         name: What the legend calls it.
         x: (N,) ascending.
         y: (N,); where it is not finite there is a gap.
-        color: Which of the page's colors, from 0.
-        dashed: Whether the line is dashed.
+        color: Which of the page's colors, from 0; beyond the last one the first comes again with another line style.
+        dashed: Whether the line is dotted, as what goes along with a solid one of its color.
     """
 
     name: str
@@ -47,13 +50,13 @@ class PlacedCurve:
         name: What the legend calls it.
         path: As SVG's `d`.
         color: Which of the page's colors.
-        dashed: Whether it is dashed.
+        dashes: As SVG's `stroke-dasharray`; "" where it is solid.
     """
 
     name: str
     path: str
     color: int
-    dashed: bool
+    dashes: str
 
 
 @dataclass(frozen=True)
@@ -125,9 +128,8 @@ def place_chart(
     for curve in curves:
         with np.errstate(divide="ignore", invalid="ignore"):
             heights = down(np.log10(curve.y) if logarithmic else curve.y)
-        placed.append(
-            PlacedCurve(curve.name, _path(np.asarray(across(curve.x)), np.asarray(heights)), curve.color, curve.dashed)
-        )
+        color, dashes = _look(curve)
+        placed.append(PlacedCurve(curve.name, _path(np.asarray(across(curve.x)), np.asarray(heights)), color, dashes))
     return Chart(
         width=_WIDTH,
         height=_HEIGHT,
@@ -145,6 +147,12 @@ def place_chart(
         csv=_table(curves, x_label, y_label),
         said=f"{y_label} against {x_label}: {'; '.join(_said(curve) for curve in curves)}",
     )
+
+
+def _look(curve: Curve) -> tuple[int, str]:
+    """Color and dashes, of which no two numbers of `Curve.color` share both."""
+    styles = _DOTTED if curve.dashed else _SOLID
+    return curve.color % _COLORS, styles[curve.color // _COLORS % len(styles)]
 
 
 def _range(values: np.ndarray, margin: float = 0.0) -> tuple[float, float]:

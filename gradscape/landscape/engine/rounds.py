@@ -35,7 +35,7 @@ class Progress:
         images: Images that every point has been evaluated on.
         points_per_second: Rate since the start.
         seconds_left: Estimate from that rate, or until the time given is up.
-        median_stderr: Median standard error of the loss over the points; NaN while unknown.
+        median_stderr: Median standard error of the loss over the points where it is finite; NaN while unknown.
     """
 
     done: float
@@ -239,7 +239,7 @@ class Clock:
         left = (self.points * images - self._passed) / rate if rate else float("nan")
         if self._limits.deadline is not None:
             left = min(left, max(0.0, self._limits.deadline - time.monotonic()))
-        errors = statistics.stderr[statistics.images > 1]  # a single image says nothing about its spread
+        errors = statistics.stderr[(statistics.images > 1) & np.isfinite(statistics.stderr)]
         return Progress(
             done=self._passed / images,
             total=self.points,

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import torch
 
 from gradscape.data.pictures import ShownPictures
+from gradscape.explain.attention import attention_maps
 from gradscape.explain.attention_map import AttentionMap, load_attention_maps
 from gradscape.figures.images.attention_rows import draws_map
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
+from gradscape.models import Classifier
 from gradscape.studies.attention import multiply_batch_weights
 from gradscape.studies.report.commands import command, image_options, network_path
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
@@ -137,11 +140,20 @@ def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     ]
 
 
+def _attends(model: Classifier) -> bool:
+    """Whether it has attention that can be shown: most kinds are only found while a network runs."""
+    blank = torch.zeros(1, 3, model.image_size, model.image_size, device=model.mean.device)
+    try:
+        return bool(attention_maps(model, blank))
+    except (ValueError, TypeError, RuntimeError):  # it has none, or cannot be looked into
+        return False
+
+
 ATTENTION = ReportKind(
     section=Section("attention", "Attention"),
     readers={".npz:attention_maps": _read},
     show=_show,
     describe=_describe,
     commands=_commands,
-    suggestion=Suggestion("attention maps", "attention {network} --images IMAGES"),
+    suggestion=Suggestion("attention maps", "attention {network} --images {images}", fits=_attends),
 )

@@ -5,21 +5,35 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from gradscape.studies.report.found import Found, ReportedNetwork
 
 __all__ = [
+    "DATA",
+    "IMAGES",
     "UNKNOWN",
     "command",
     "data_options",
+    "evenly",
+    "exact",
     "function_options",
     "image_options",
+    "making_options",
     "network_path",
     "network_paths",
     "split_option",
 ]
 
 UNKNOWN = "CKPT"
-"""Stands for a checkpoint that is in none of the folders."""
+"""Stands for a checkpoint that no result tells the path of."""
+
+DATA = "DATA"
+"""Stands for a data set."""
+
+IMAGES = "IMAGES"
+"""Stands for image files."""
 
 
 def command(*parts: object) -> str:
@@ -29,7 +43,7 @@ def command(*parts: object) -> str:
 
 def network_path(network: ReportedNetwork) -> str:
     """Return a network's checkpoint, or what stands for it."""
-    return str(network.checkpoint.path) if network.checkpoint else UNKNOWN
+    return network.path or UNKNOWN
 
 
 def network_paths(group: Sequence[tuple[ReportedNetwork, Found[object]]]) -> list[str]:
@@ -40,7 +54,7 @@ def network_paths(group: Sequence[tuple[ReportedNetwork, Found[object]]]) -> lis
 def data_options(found: Found[object]) -> list[object]:
     """Spell the images that a landscape or a line rests on."""
     meta = found.meta
-    parts: list[object] = ["--data", meta.get("data", "DATA")]
+    parts: list[object] = ["--data", meta.get("data", DATA)]
     parts += split_option(meta, usual="train")
     images, population = meta.get("images"), meta.get("population")
     return [*parts, "--limit", images] if images and population and images < population else parts
@@ -73,6 +87,24 @@ def function_options(found: Found[object]) -> list[object]:
     return parts
 
 
+def making_options(found: Found[object], usual: Mapping[str, str]) -> list[object]:
+    """Spell how directions were made and in which precision all was computed, as far as it is not the usual way."""
+    made = {name: found.meta.get(name, value) for name, value in usual.items()}
+    parts = [part for name, value in made.items() if value != usual[name] for part in (f"--{name}", value)]
+    plan = found.meta.get("plan")
+    return [*parts, "--precision", plan["precision"]] if isinstance(plan, Mapping) and "precision" in plan else parts
+
+
 def image_options(found: Found[object]) -> list[object]:
-    """Spell the image files that a network was shown, without their folder, which no result tells."""
-    return ["--images", *(found.picture_names or ["IMAGES"])]
+    """Spell the image files that a network was shown; of old results the names alone, which tell no folder."""
+    return ["--images", *(found.meta.get("image_files") or found.picture_names or [IMAGES])]
+
+
+def evenly(axis: Float[np.ndarray, " points"]) -> str:
+    """Spell even coordinates as `--grid` takes them, with all digits: first, last, number."""
+    return f"{exact(axis[0])}:{exact(axis[-1])}:{len(axis)}"
+
+
+def exact(number: float) -> str:
+    """Spell a number so that reading it gives the same one."""
+    return np.format_float_positional(number, trim="-")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import final
 
 from gradscape.data.pictures import ShownPictures
+from gradscape.models import Classifier
 from gradscape.studies.report.facts import Fact
 from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
 
@@ -52,12 +53,14 @@ class Suggestion:
 
     Attributes:
         what: What it makes.
-        command: The command without "gradscape" and the output, in which `{networks}`, `{network}` (the first one)
-            and `{data}` stand for what is known.
+        command: The command without "gradscape" and the output, in which `{networks}`, `{network}` (the first one),
+            `{model}` (its name), `{data}` and `{images}` stand for what is known.
+        fits: Whether it makes sense for a network; without one for which it does, it is not suggested.
     """
 
     what: str
     command: str
+    fits: Callable[[Classifier], bool] | None = None
 
 
 def _by_weights(networks: ReportedNetworks, found: Found[object]) -> list[ReportedNetwork]:

@@ -17,6 +17,8 @@ _SKIPPED = {
     "image_names",
     "span_search",
     "functions",
+    "image_files",
+    "class_names",
 }  # told elsewhere, or too much to read
 
 

@@ -129,5 +129,5 @@ FAITHFULNESS = ReportKind(
     owners=_owners,
     show=_show,
     describe=_describe,
-    suggestion=Suggestion("faithfulness of heatmaps", "cam {networks} --images IMAGES --faithfulness"),
+    suggestion=Suggestion("faithfulness of heatmaps", "cam {networks} --images {images} --faithfulness"),
 )

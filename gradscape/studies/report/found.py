@@ -64,7 +64,7 @@ class ReportedNetwork:
         name: The model's name.
         weights: Digest of its tensors; "" where no result tells.
         folder: Where the first file about it lies.
-        title: What the page calls it: the name, and the folder where that tells networks of one name apart.
+        title: What the page calls it: the name, and the checkpoint or folder where that tells those of one name apart.
         checkpoint: The trained network, if it was found.
         results: All about it, by the name of their kind.
     """
@@ -84,6 +84,14 @@ class ReportedNetwork:
             for found in several
             if isinstance(found.result, result_type)
         ]
+
+    @property
+    def path(self) -> str:
+        """Its checkpoint: the one that was found, else what a result says of it; "" where none does."""
+        if self.checkpoint:
+            return str(self.checkpoint.path)
+        told = (found.meta.get("checkpoint") for several in self.results.values() for found in several)
+        return next((str(path) for path in told if path), "")
 
     @property
     def has_best_checkpoint(self) -> bool:
@@ -117,7 +125,9 @@ class ReportedNetworks:
     def by_weights(self, found: Found[object]) -> ReportedNetwork:
         """Return the network of a result by its weights, or by folder and model where the file does not tell them."""
         key = (found.weights,) if found.weights else ("", found.model, str(found.path.parent))
-        return self.join(ReportedNetwork(found.model, found.weights, found.path.parent), *key)
+        # What one run called it tells it from the others of that run; its checkpoint tells it from all.
+        name = one_line(found.meta.model) if found.meta.model and "checkpoint" in found.meta else found.model
+        return self.join(ReportedNetwork(name, found.weights, found.path.parent), *key)
 
 
 def owned(networks: Sequence[ReportedNetwork], result_type: type[T]) -> Iterator[tuple[ReportedNetwork, Found[T]]]:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
+from gradscape.explain.fusion import list_blocks
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.figures.web.packed_maps import packed_maps, shrunk
+from gradscape.models import Classifier
 from gradscape.studies.fusion import NOISE
 from gradscape.studies.report.commands import command, image_options, network_path
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
@@ -57,11 +59,15 @@ def _command(network: ReportedNetwork, found: Found[FusionMaps]) -> str:
     return command("fusion", network_path(network), *shown, "--block", found.result.block, "-o", found.path.parent)
 
 
+def _fuses(model: Classifier) -> bool:
+    return bool(list_blocks(model))
+
+
 FUSION = ReportKind(
     section=Section("fusion", "Feature fusion"),
     readers={".npz:fusion": _read},
     show=_show,
     describe=_describe,
     commands=_commands,
-    suggestion=Suggestion("feature fusion", "fusion {network} --images IMAGES"),
+    suggestion=Suggestion("feature fusion", "fusion {network} --images {images}", fits=_fuses),
 )

@@ -52,7 +52,11 @@ def _panel(network: ReportedNetwork, maps: Heatmaps, names: Sequence[str]) -> Ga
         raw = F.adaptive_avg_pool2d(torch.from_numpy(raw), _LARGEST_MAP).numpy()
     finite = np.isfinite(raw).all(axis=(1, 2), keepdims=True)
     positive = np.where(finite, np.clip(raw, 0, None), 0).astype(np.float32)
-    classes = [network.class_name(int(index)) if index >= 0 else "own score" for index in maps.class_index[:count]]
+    told = maps.meta.get("class_names") or {}  # also where the checkpoint is not at hand
+    classes = [
+        str(told.get(str(index), network.class_name(index))) if index >= 0 else "own score"
+        for index in maps.class_index[:count].tolist()
+    ]
     return {
         "network": network.title,
         "method": maps.method,
@@ -108,5 +112,5 @@ HEATMAPS = ReportKind(
     show=_show,
     describe=_describe,
     commands=_commands,
-    suggestion=Suggestion("heatmaps", "cam {networks} --images IMAGES"),
+    suggestion=Suggestion("heatmaps", "cam {networks} --images {images}"),
 )

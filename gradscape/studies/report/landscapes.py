@@ -14,7 +14,15 @@ from gradscape.figures.surfaces.layout import DrawingKind
 from gradscape.figures.surfaces.shading import Scale
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_picture
 from gradscape.landscape import Surface
-from gradscape.studies.report.commands import command, data_options, function_options, network_paths
+from gradscape.studies.report.commands import (
+    command,
+    data_options,
+    evenly,
+    exact,
+    function_options,
+    making_options,
+    network_paths,
+)
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, together
@@ -22,7 +30,7 @@ from gradscape.studies.report.landscape_metrics import metric_tables
 
 __all__ = ["LANDSCAPES"]
 
-_MAKING = {"normalize": "filter", "ignore": "biasbn", "space": "weights"}
+_MAKING = {"normalize": "filter", "ignore": "biasbn", "space": "weights", "parameters": "*"}
 
 _Group = Sequence[tuple[ReportedNetwork, Found[Surface]]]
 
@@ -130,23 +138,19 @@ def _command(group: _Group, seeds: Sequence[int], output: Path) -> str:
     first = group[0][1]
     meta = first.meta
     parts: list[object] = [*network_paths(group), *data_options(first), *function_options(first), *_grid(first.result)]
-    for name, usual in _MAKING.items():
-        if meta.get(name, usual) != usual:
-            parts += [f"--{name}", meta[name]]
-    parts += ["--directions", meta["direction_file"]] if "direction_file" in meta else ["--seed", seeds[0]]
+    parts += making_options(first, _MAKING)
+    file = meta.get("direction_path") or meta.get("direction_file")
+    parts += ["--directions", file] if file else ["--seed", seeds[0]]
     if len(seeds) > 1:
         parts += ["--repeats", len(seeds)]
-    if precision := meta.get("plan", {}).get("precision"):
-        parts += ["--precision", precision]
     return command("landscape", *parts, "-o", output)
 
 
 def _grid(surface: Surface) -> list[object]:
     alphas, betas = surface.alphas, surface.betas
     if np.array_equal(alphas, betas) and np.isclose(alphas[0], -alphas[-1]):
-        return ["--span", f"{alphas[-1]:g}", "--steps", len(alphas)]
-    spelled = ",".join(f"{axis[0]:g}:{axis[-1]:g}:{len(axis)}" for axis in (alphas, betas))
-    return ["--grid", spelled]
+        return ["--span", exact(alphas[-1]), "--steps", len(alphas)]
+    return ["--grid", ",".join(map(evenly, (alphas, betas)))]
 
 
 LANDSCAPES = ReportKind(

@@ -55,6 +55,8 @@ def _give_titles(networks: Sequence[ReportedNetwork]) -> None:
 
 
 def _path(network: ReportedNetwork) -> Path:
-    """Its folder, and the checkpoint's file where it is not called as training calls it."""
-    file = network.checkpoint.path if network.checkpoint else None
-    return network.folder / file.stem if file and file.name != LAST else network.folder
+    """Its checkpoint, of which the file counts where it is not called as training calls it; else its folder."""
+    if not network.path:
+        return network.folder
+    file = Path(network.path)
+    return file.parent if file.name == LAST else file.with_suffix("")

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.line_chart import Curve, place_chart
-from gradscape.studies.report.commands import command
+from gradscape.studies.report.commands import command, exact
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
@@ -89,9 +89,18 @@ def _command(path: Path, meta: Mapping[str, Any]) -> str:
         test = (meta.get("test") or {}).get("name", data["name"])
         data_parts = ("--data", data["name"], *(("--test", test) if test != data["name"] else ()))
         return command("train", meta["name"], *data_parts, *parts, "-o", folder)
-    shape = ("--num-classes", meta["num_classes"], "--image-size", meta["image_size"])
-    mean, std = (",".join(f"{value:.6g}" for value in meta[name]) for name in ("mean", "std"))
-    return command("import", "FILE", "--model", meta["name"], *shape, "--mean", mean, "--std", std, "-o", path)
+    return _import(path, meta)
+
+
+def _import(path: Path, meta: Mapping[str, Any]) -> str:
+    source = meta.get("imported") or {}
+    parts: list[object] = [source.get("file", "FILE"), "--model", meta["name"]]
+    parts += ["--num-classes", meta["num_classes"], "--image-size", meta["image_size"]]
+    parts += [part for name in ("mean", "std") for part in (f"--{name}", ",".join(map(exact, meta[name])))]
+    if meta.get("labels"):
+        parts += ["--labels", source.get("labels", "LABELS")]
+    parts += [part for name in ("weights", "prefix") if name in source for part in (f"--{name}", source[name])]
+    return command("import", *parts, "-o", path)
 
 
 def _changes(recipe: Mapping[str, Any]) -> list[object]:
@@ -113,6 +122,6 @@ TRAININGS = ReportKind(
     show=_show,
     describe=_describe,
     commands=_commands,
-    suggestion=Suggestion("training curves", "train MODEL --data {data}"),
+    suggestion=Suggestion("training curves", "train {model} --data {data}"),
     precedes=True,
 )

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -7,6 +9,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from gradscape.figures import figure_line, plot_line
+from gradscape.figures.surfaces.line_wording import describe_findings, describe_nonfinite
 from gradscape.landscape import Line
 from gradscape.landscape.statistics import BlockStatistics
 from tests.figures.results import make_line
@@ -94,7 +97,7 @@ def test_names_of_ends_stay_within_a_line_that_ends_there() -> None:
 def test_a_line_along_a_random_direction_has_no_named_ends() -> None:
     ax = plot_line(make_line(LOSS, ERROR, ALPHAS))
     assert not ax.texts
-    assert ax.get_xlabel() == "alpha (direction 1)"
+    assert ax.get_xlabel() == "alpha (along a random direction)"
 
 
 def test_several_lines_are_told_apart_in_the_legend() -> None:
@@ -123,3 +126,95 @@ def test_without_a_metric_the_page_has_the_loss_alone() -> None:
 def test_no_line_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`lines` must hold at least one line"):
         plot_line([])
+
+
+def between(loss: np.ndarray, *, blocks: int = 1, **meta: str) -> Line:
+    """A line from one network to another whose blocks of 32 images lose a little more each than the one before."""
+    alphas, empty = np.linspace(0, 1, len(loss)), np.zeros((blocks, len(loss)), dtype=np.int64)
+    measured = BlockStatistics(
+        count=empty + 32,
+        mean=loss + 0.1 * np.arange(blocks)[:, None] * np.sin(np.pi * alphas) ** 2,
+        m2=empty + 1.0,
+        right=empty + 16.0,
+        nonfinite=empty,
+        population=4000,
+    )
+    return Line(alphas=alphas, blocks=measured, origin=measured.points(0), meta={"model": "a", "other": "b", **meta})
+
+
+def legend_bottom(ax: Axes) -> float:
+    """Where the legend begins, in shares of the height of the axes."""
+    legend = draw(ax).get_legend()
+    assert legend is not None
+    return float(ax.transAxes.inverted().transform(legend.get_window_extent())[0, 1])
+
+
+def test_the_legend_stands_above_the_axes_and_above_the_names_of_the_ends() -> None:
+    apart = [make_line(LOSS, ERROR, ALPHAS, model=name) for name in ("one", "two")]
+    assert legend_bottom(plot_line(apart)) >= 1
+    ax = plot_line([between(LOSS, data="x"), between(2 * LOSS, data="y")])
+    assert legend_bottom(ax) >= 1
+    names = max(text.get_window_extent().y1 for text in ax.texts)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert legend.get_window_extent().y0 >= names - 1
+
+
+def test_a_line_between_networks_is_called_by_both_and_its_barrier_is_in_the_caption() -> None:
+    bump = np.array([0.5, 3.0, 0.7])
+    figure = figure_line(between(bump, blocks=4))
+    caption = " ".join(figure.get_supxlabel().split())
+    assert caption.startswith("a → b · 128 of 4,000 images")
+    assert re.search(r"· barrier 2\.55 ± 0\.0\d+ at alpha 0\.5$", caption)
+    assert "band: 95 %" in caption
+    assert " ".join(figure_line(between(bump)).get_supxlabel().split()).endswith("barrier 2.4 at alpha 0.5")
+    flat = " ".join(figure_line(between(np.array([0.5, 0.6, 0.7]))).get_supxlabel().split())
+    assert "no barrier: the loss is nowhere above" in flat
+
+
+def test_a_terminal_says_what_the_barrier_rests_on() -> None:
+    bump = np.array([0.5, 3.0, 0.7])
+    (said,) = describe_findings(between(bump, blocks=4, title="one"))
+    assert said.startswith("one to b: barrier 2.55 ± 0.")
+    assert said.endswith("from loss 0.5 to 0.7 (± standard error over 128 images, the same at every point)")
+    (said,) = describe_findings(between(bump))
+    assert said == (
+        "network to b: barrier 2.4 at alpha 0.5, above the straight line from loss 0.5 to 0.7 "
+        "(32 images, too few for a standard error)"
+    )
+    assert describe_findings(make_line(LOSS, ERROR, ALPHAS)) == []
+
+
+def test_points_that_are_not_finite_beyond_the_networks_are_explained() -> None:
+    loss = LOSS.copy()
+    loss[[0, 12]] = np.nan
+    negative = ALPHAS[[0, 1, 12]].tolist()
+    known = make_line(loss, ERROR, ALPHAS, other="b", negative_variances=negative)
+    assert describe_nonfinite([known]) == (
+        "2 points non-finite: beyond the two networks running variances become negative"
+    )
+    assert describe_nonfinite([make_line(loss, ERROR, ALPHAS, other="b")]) == "2 points non-finite"
+
+
+def test_a_random_direction_and_a_way_between_networks_do_not_share_an_axis() -> None:
+    with pytest.raises(ValueError, match=r"`lines` must all lead from one network to another, or none of them"):
+        plot_line([make_line(LOSS, ERROR, ALPHAS), between(LOSS)])
+
+
+def test_lines_of_one_name_are_called_by_what_differs() -> None:
+    lines = [
+        make_line(LOSS, ERROR, ALPHAS, seed=0, checkpoint="runs/x/model.safetensors"),
+        make_line(LOSS, ERROR, ALPHAS, seed=1, checkpoint="runs/x/model.safetensors"),
+        make_line(LOSS, ERROR, ALPHAS, seed=1, checkpoint="runs/y/model.safetensors"),
+        make_line(LOSS, ERROR, ALPHAS, model="other"),
+    ]
+    assert legend_of(plot_line(lines)) == ["net, x, seed 0", "net, x, seed 1", "net, y, seed 1", "other"]
+
+
+def test_no_two_of_many_lines_look_alike() -> None:
+    lines = [make_line(LOSS + number, ERROR, ALPHAS, model=f"net{number}") for number in range(16)]
+    ax = plot_line(lines)
+    legend = ax.get_legend()
+    assert legend is not None
+    looks = {(handle.get_color(), str(handle.get_linestyle())) for handle in legend.get_lines()}
+    assert len(looks) == 16

@@ -67,3 +67,12 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
     assert said == "loss against epoch: a from 0.5 to 0.25; b nowhere finite"
     with pytest.raises(ValueError, match="`curves` must hold at least one curve, got none"):
         place_chart([], x_label="epoch", y_label="loss")
+
+
+def test_no_two_of_many_curves_look_alike() -> None:
+    curves = [Curve(str(number), np.arange(2.0), np.arange(2.0), number) for number in range(21)]
+    dotted = [Curve(str(number), np.arange(2.0), np.arange(2.0), number, dashed=True) for number in range(21)]
+    placed = place_chart([*curves, *dotted], x_label="epoch", y_label="loss").curves
+    assert len({(curve.color, curve.dashes) for curve in placed}) == 42
+    assert {curve.color for curve in placed} == set(range(7))
+    assert [curve.dashes for curve in placed[:7]] == [""] * 7
