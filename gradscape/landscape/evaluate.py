@@ -200,7 +200,7 @@ def evaluate_grid(
         run = Run(kind, grid, work, chosen, meta)
         if stored:
             run.resume(stored, allow_plan_change=options.allow_plan_change)
-        with _workers(work, chosen, options.ray) as workers:
+        with chosen.plan.own_threads(), _workers(work, chosen, options.ray) as workers:
             run.evaluate(workers, blocks, limits, path=options.path, report=options.report, preview=options.preview)
     return run.result()
 
@@ -276,7 +276,12 @@ def _choose_plan(
     work: Work, options: Options, *, followed: Mapping[str, Any] | None, stored: Mapping[str, Any] | None = None
 ) -> ChosenPlan:
     chosen = choose_plan(
-        work, precision=options.precision, batch_size=options.batch_size, stored=stored, followed=followed
+        work,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        stored=stored,
+        followed=followed,
+        free_threads=options.allow_plan_change,
     )
     if followed is not None:
         check_same_plan(followed, chosen.plan, allow_change=options.allow_plan_change)

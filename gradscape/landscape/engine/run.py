@@ -12,11 +12,12 @@ from gradscape._provenance import current_versions
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.identity import same_identity
 from gradscape.landscape.engine.ledger import Ledger
+from gradscape.landscape.engine.pace import Pace
 from gradscape.landscape.engine.plan import FORM, ExecutionPlan, plan_changes
 from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
-from gradscape.landscape.engine.trials import ChosenPlan
+from gradscape.landscape.engine.trials import RATE, ChosenPlan
 from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Workers
 from gradscape.landscape.line import Line
@@ -108,6 +109,7 @@ class Run(Generic[Result]):
             self._work.images,
             self._ledger,
             limits,
+            pace=Pace(self._provenance["plan_notes"].get(RATE), self._plan.batch_size),
             save=(lambda: self.result().save(path)) if path else None,
             report=report,
             preview=(lambda complete: preview(self.result(complete))) if preview else None,
