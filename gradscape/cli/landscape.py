@@ -13,6 +13,7 @@ from gradscape.cli.console import (
     progress_bar,
     say,
     say_precision,
+    say_stopped,
     say_written,
     tuned_process,
     waiting,
@@ -105,4 +106,6 @@ def landscape(
     if not quiet:
         say(study.describe_directions(subjects))
         say_precision(surfaces)
+        limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
+        say_stopped({one.title: surface for one, surface in zip(subjects, surfaces, strict=True)}, limits)
         say_written(written)

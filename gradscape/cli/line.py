@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import progress_bar, say_precision, say_written, tuned_process
+from gradscape.cli.console import progress_bar, say_precision, say_stopped, say_written, tuned_process
 from gradscape.cli.grids import parse_line_grid
 
 if TYPE_CHECKING:
@@ -91,4 +91,5 @@ def line(
     written = draw_line(result, output)
     if not quiet:
         say_precision([result])
+        say_stopped({"line": result}, ["--tolerance"])
         say_written(written)

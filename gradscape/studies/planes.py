@@ -296,7 +296,7 @@ def describe_directions(subjects: Sequence[Subject]) -> str:
 
 def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:
     """The table of trials: for each span tried on each subject, which criterion failed."""
-    lines = ["span search (widest half-width at which every landscape is visible):"]
+    lines = ["span search in fp32 (widest half-width at which every landscape is visible):"]
     for trial in search.trials:
         verdict = "visible" if trial.visible else "not visible: " + "; ".join(trial.failed)
         lines.append(f"  {subjects[trial.model].title}  R = {trial.span:<10g} {verdict}")

@@ -4,6 +4,7 @@ import re
 import shlex
 from collections.abc import Sequence
 
+from gradscape.landscape.image_counts import asked_images
 from gradscape.studies.report.found import Found, ReportedNetwork
 
 __all__ = ["UNKNOWN", "command", "data_options", "function_options", "image_options", "network_path", "network_paths"]
@@ -33,7 +34,7 @@ def data_options(found: Found[object]) -> list[object]:
     parts: list[object] = ["--data", meta.get("data", "DATA")]
     if meta.get("split") == "test":
         parts += ["--split", "test"]
-    images, population = meta.get("images"), meta.get("population")
+    images, population = asked_images(meta), meta.get("population")
     return [*parts, "--limit", images] if images and population and images < population else parts
 
 
