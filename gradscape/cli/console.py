@@ -24,6 +24,7 @@ __all__ = [
     "say_stopped",
     "say_table",
     "say_written",
+    "seconds_since_start",
     "tuned_process",
     "waiting",
 ]
@@ -133,6 +134,11 @@ def moment_after_start(seconds: float | None) -> float | None:
     if seconds is not None and not seconds > 0:
         raise ValueError(f"`--time` must be positive, got {seconds:g}")
     return None if seconds is None else _STARTED + seconds
+
+
+def seconds_since_start() -> float:
+    """How long the program runs."""
+    return time.monotonic() - _STARTED
 
 
 def waiting(text: str, *, quiet: bool) -> AbstractContextManager[object]:

@@ -15,6 +15,7 @@ from gradscape.cli.console import (
     say_precision,
     say_stopped,
     say_written,
+    seconds_since_start,
     tuned_process,
     waiting,
 )
@@ -67,7 +68,7 @@ def landscape(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.landscape import Options, find_loss, find_metric
+    from gradscape.landscape import SPAN_IMAGES, Options, find_loss, find_metric
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.subjects import draw_subjects
@@ -90,11 +91,20 @@ def landscape(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
+    memory = output / "span.json"
     if dry_run:
-        say(str(study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), options=evaluation)))
+        from gradscape.studies.estimate import Searched, estimate
+
+        searched = None if axes or width else Searched(load(limit=SPAN_IMAGES), memory)
+        grid_of_run = axes or study.span_axes(width or 1.0, steps)
+        spent = seconds_since_start()
+        with waiting("planning, and trying what takes time", quiet=quiet):
+            told = estimate(
+                subjects, images, grid_of_run, searched=searched, draw=draw_subjects, started=spent, options=evaluation
+            )
+        say(str(told))
         return
     with waiting("searching the span", quiet=quiet or width is not None):
-        memory = output / "span.json"
         axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes, options=evaluation)
     if search and not quiet:
         say(study.describe_search(search, subjects))

@@ -24,12 +24,13 @@ from gradscape.landscape.options import Options
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 from gradscape.landscape.surface import Surface
 
-__all__ = ["SPANS", "SPAN_IMAGES", "SpanSearch", "Trial", "find_span", "judge_span"]
+__all__ = ["SPANS", "SPAN_IMAGES", "SPAN_POINTS", "SpanSearch", "Trial", "find_span", "judge_span"]
 
 SPANS = tuple(2.0**-k for k in range(9))
 SPAN_IMAGES = 256
 
 _STEPS = 11
+SPAN_POINTS = 1 + _STEPS**2  # of a trial, the origin included
 _MIN_RANGE = 10.0  # in median standard errors
 _FLAT = 0.02  # of the range
 _MAX_FLAT_SHARE = 0.5

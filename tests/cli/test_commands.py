@@ -125,10 +125,13 @@ def test_several_networks_and_draws_stand_side_by_side(gradscape: Command, check
     assert (tmp_path / "out" / "loss_surface.png").exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_the_time_and_writes_nothing(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
     done = gradscape("landscape", checkpoint, *SMALL, "--dry-run", "-o", tmp_path / "out")
     assert done.code == 0, done.err
     assert "2,602 points × 40 images: about" in done.out
+    for part in ("start ", "span search (", "planning ", "evaluating ", "drawing "):
+        assert part in done.out
     assert "precision " in done.out
     assert not (tmp_path / "out").exists()
 

@@ -10,7 +10,7 @@ from gradscape.landscape import Options, SpanSearch, cross_entropy, random_direc
 from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
-from gradscape.studies.planes import estimate, make_subjects, search_span, span_axes
+from gradscape.studies.planes import make_subjects, search_span
 
 
 def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
@@ -107,13 +107,3 @@ def test_a_search_is_remembered_for_its_own_loss_only(tmp_path: Path, monkeypatc
     for loss, span in ((cross_entropy, 1 / 2), (cross_entropy, 1 / 2), (top1, 1 / 3), (top1, 1 / 3)):
         assert search_span(subjects, split, tmp_path / "span.json", options=Options(loss=loss)).span == span
     assert searched == [cross_entropy, top1]
-
-
-def test_an_estimate_scales_with_points_and_images(tmp_path: Path) -> None:
-    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
-    split = load_split("digits", "train", limit=60, batch_size=20)
-    subjects = make_subjects(models, split, tmp_path, seeds=[0])
-    told = estimate(subjects, split, span_axes(1.0, 21))
-    assert (told.points, told.images) == (442, 60)
-    assert told.seconds > 0
-    assert "442 points × 60 images" in str(told)

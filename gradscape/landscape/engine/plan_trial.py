@@ -18,7 +18,10 @@ from gradscape.landscape.engine.trust import explained
 from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Evaluator, Job
 
-__all__ = ["PlanTrial", "module_losses", "timed"]
+__all__ = ["PlanTrial", "module_losses", "seconds_an_image", "timed"]
+
+_MEASURED = 1.0  # s
+_LEAST_JOBS = 3
 
 
 def module_losses(work: Work, plan: ExecutionPlan, points: Sequence[int]) -> np.ndarray:
@@ -72,13 +75,32 @@ class PlanTrial:
         return best / images / len(job.points)  # so that forms with different numbers of points can be compared
 
     def _load(self, images: int, evaluator: Evaluator | None = None) -> None:
-        # The first images over and over: more have not been loaded yet, and what they show does not change the time.
-        block = self.work.first
-        repeats = -(-images // block.count)
-        inputs, labels = map_tensors(
-            lambda tensor: torch.cat([tensor] * repeats)[:images], (block.inputs, block.labels)
-        )
-        (evaluator or self._evaluator).load([Batch(inputs, labels, 0, images)])
+        (evaluator or self._evaluator).load([_repeated(self.work, images)])
+
+
+def _repeated(work: Work, images: int) -> Batch:
+    """The first images over and over: more have not been loaded yet, and what they show does not change the time."""
+    block = work.first
+    repeats = -(-images // block.count)
+    inputs, labels = map_tensors(lambda tensor: torch.cat([tensor] * repeats)[:images], (block.inputs, block.labels))
+    return Batch(inputs, labels, 0, images)
+
+
+def seconds_an_image(workers: Evaluator, work: Work, plan: ExecutionPlan) -> float:
+    """Time for an image at a point as a run will have it: the mean over a second of whole batches.
+
+    It is not the best of several times, by which forms are compared: what else the machine does takes its share of the
+    run as well.
+    """
+    images = min(plan.batch_size, work.images or plan.batch_size)
+    workers.load([_repeated(work, images)])
+    job = Job((0,) * (plan.points_per_forward - 1) + (1,), (0,))
+    workers.measure_one(job)  # the first one finds its kernels
+    seconds, jobs = 0.0, 0
+    while seconds < _MEASURED or jobs < _LEAST_JOBS:
+        seconds += timed(lambda: workers.measure_one(job))
+        jobs += 1
+    return seconds / jobs / images / len(job.points)
 
 
 def _evaluator_of(work: Work, network: Network, plan: ExecutionPlan) -> Evaluator:
