@@ -93,7 +93,7 @@ def landscape(
     )
     memory = output / "span.json"
     if dry_run:
-        from gradscape.studies.estimate import Searched, estimate
+        from gradscape.studies.estimates import Searched, estimate
 
         searched = None if axes or width else Searched(load(limit=SPAN_IMAGES), memory)
         grid_of_run = axes or study.span_axes(width or 1.0, steps)

@@ -6,8 +6,8 @@ import pytest
 from gradscape.data import load_split
 from gradscape.landscape import Surface
 from gradscape.landscape.engine import plan_trial
-from gradscape.studies import estimate as estimates
-from gradscape.studies.estimate import Searched, estimate
+from gradscape.studies import estimates
+from gradscape.studies.estimates import Searched, estimate
 from gradscape.studies.networks import load_models
 from gradscape.studies.planes import Subject, make_subjects, search_span, span_axes
 from tests.studies.test_planes import save
