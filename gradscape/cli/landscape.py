@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -100,7 +101,13 @@ def landscape(
         spent = seconds_since_start()
         with waiting("planning, and trying what takes time", quiet=quiet):
             told = estimate(
-                subjects, images, grid_of_run, searched=searched, draw=draw_subjects, started=spent, options=evaluation
+                subjects,
+                images,
+                grid_of_run,
+                searched=searched,
+                draw=draw_subjects,
+                started=spent,
+                options=replace(evaluation, seconds=seconds),
             )
         say(str(told))
         return

@@ -11,19 +11,18 @@ from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import cut_blocks, ignored_label
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.options import Options
-from gradscape.landscape.span import SPANS, judge_span
+from gradscape.landscape.span import SPAN_STEPS, SPANS, judge_span
 from gradscape.landscape.surface import Surface
 
 __all__ = ["rehearse_search"]
 
-_IMAGES = 64
-_STEPS = 7
+_IMAGES = 32
 
 
 def rehearse_search(
     models_and_directions: Sequence[tuple[nn.Module, Sequence[Direction]]], batches: Iterable[Any], *, options: Options
 ) -> int:
-    """How many trials `find_span` will probably make: its own criteria, on 7×7 points with the first 64 images.
+    """How many trials `find_span` will probably make: its own criteria and points, with the first 32 images.
 
     Args:
         models_and_directions: As for `find_span`.
@@ -36,7 +35,7 @@ def rehearse_search(
     trials = 0
     for model, directions in models_and_directions:
         for span in SPANS:
-            axis = np.linspace(-span, span, _STEPS)
+            axis = np.linspace(-span, span, SPAN_STEPS)
             surface = evaluate_grid(
                 Surface, model, images, directions, axes={"alphas": axis, "betas": axis}, options=few
             )

@@ -83,8 +83,8 @@ def estimate(
 ) -> Estimate:
     """Estimate the time of a whole run; write nothing.
 
-    The plan of each subject is made, and a second of forward passes measured. The search is rehearsed on few points and
-    images, which tells how many widths it will try. The pictures of one subject are drawn, of a bowl.
+    The plan of each subject is made, and a second of forward passes measured. The search is rehearsed on few images,
+    which tells how many widths it will try. The pictures of one subject are drawn, of a bowl.
 
     Args:
         subjects: What is looked at.
@@ -102,7 +102,8 @@ def estimate(
     if searched is not None and remembered_search(subjects, searched.split, searched.memory, options=chosen) is None:
         trials, seconds = _search(subjects, searched.split, found, options=chosen)
         images = searched.split.num_images
-        parts[f"span search ({trials} trials of {SPAN_POINTS} points × {images} images)"] = seconds
+        counted = "1 trial" if trials == 1 else f"{trials} trials"
+        parts[f"span search ({counted} of {SPAN_POINTS} points × {images} images)"] = seconds
     parts["planning"] = sum(one.planning for one in found)
     parts["evaluating"] = sum(one.seconds for one in found)
     if draw is not None:
@@ -113,7 +114,7 @@ def estimate(
         split.num_images,
         parts,
         asdict(found[-1].plan),
-        ["--tolerance"] if chosen.tolerance is not None else [],
+        [f"--{name}" for name, limit in (("time", chosen.seconds), ("tolerance", chosen.tolerance)) if limit],
         any((one.folder / "surface.h5").exists() for one in subjects),
     )
 

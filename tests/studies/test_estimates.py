@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gradscape.data import load_split
-from gradscape.landscape import Surface
+from gradscape.landscape import Options, Surface
 from gradscape.landscape.engine import plan_trial
 from gradscape.studies import estimates
 from gradscape.studies.estimates import Searched, estimate
@@ -40,6 +40,8 @@ def test_an_estimate_has_the_points_the_images_and_every_part_of_the_run(subject
     assert told.seconds == sum(told.parts.values()) > 2
     assert "26 points × 60 images: about" in str(told)
     assert "start 2 s" in str(told)
+    limited = estimate(subjects, split, AXES, options=Options(seconds=100.0, tolerance=0.1))
+    assert "in all; less if --time or --tolerance ends it before" in str(limited)
 
 
 def test_a_search_counts_unless_it_is_remembered(
