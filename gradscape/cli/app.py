@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gradscape._idle_threads import let_idle_threads_sleep
 from gradscape.cli import (
     attention,
     cam,
@@ -78,6 +79,7 @@ def root(
 
 def main() -> None:
     """Run a command. A user's mistake is one line on stderr and exit code 2; Ctrl-C is exit code 130."""
+    let_idle_threads_sleep()  # before any command loads torch
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
         code = app(standalone_mode=False)  # Ctrl-C comes back as 130

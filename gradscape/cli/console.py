@@ -2,8 +2,10 @@
 
 import math
 import os
+import shlex
+import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,8 +22,10 @@ __all__ = [
     "progress_bar",
     "say",
     "say_precision",
+    "say_stopped",
     "say_table",
     "say_written",
+    "seconds_since_start",
     "tuned_process",
     "waiting",
 ]
@@ -49,6 +53,38 @@ def say_precision(results: Iterable["Measured"]) -> None:
 
     for said in dict.fromkeys(describe_precision(result.meta) for result in results):
         say(f"computed in {said}")
+
+
+def say_stopped(results: Mapping[str, "Measured"], limits: Sequence[str]) -> None:
+    """Print of results that a limit ended how many images their points saw, and the command that goes on.
+
+    Args:
+        results: By the names that tell them apart.
+        limits: Options that set the limits.
+    """
+    from gradscape.landscape.image_counts import describe_images, was_stopped
+
+    seen = {
+        name: describe_images(result.meta, used=result.meta["images"], population=result.meta["population"])
+        for name, result in results.items()
+        if was_stopped(result.meta)
+    }
+    if not seen:
+        return
+    counts = dict.fromkeys(seen.values())
+    said = next(iter(counts)) if len(counts) == 1 else "; ".join(f"{name}: {count}" for name, count in seen.items())
+    say(f"every point saw {said}, by {' and '.join(limits)}; this goes on:")
+    say(f"  {shlex.join(['gradscape', *_words_without(limits, sys.argv[1:])])}")
+
+
+def _words_without(options: Sequence[str], words: Sequence[str]) -> list[str]:
+    """A command line without some options and their values."""
+    follows = [False, *(word in options for word in words[:-1])]
+    return [
+        word
+        for word, is_value in zip(words, follows, strict=True)
+        if not is_value and word.partition("=")[0] not in options
+    ]
 
 
 def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -99,6 +135,11 @@ def moment_after_start(seconds: float | None) -> float | None:
     if seconds is not None and not seconds > 0:
         raise ValueError(f"`--time` must be positive, got {seconds:g}")
     return None if seconds is None else _STARTED + seconds
+
+
+def seconds_since_start() -> float:
+    """How long the program runs."""
+    return time.monotonic() - _STARTED
 
 
 def waiting(text: str, *, quiet: bool) -> AbstractContextManager[object]:

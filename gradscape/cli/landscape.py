@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -13,7 +14,9 @@ from gradscape.cli.console import (
     progress_bar,
     say,
     say_precision,
+    say_stopped,
     say_written,
+    seconds_since_start,
     tuned_process,
     waiting,
 )
@@ -70,7 +73,7 @@ def landscape(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.landscape import Options, find_loss, find_metric
+    from gradscape.landscape import SPAN_IMAGES, Options, find_loss, find_metric
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.subjects import draw_subjects, recommend
@@ -96,11 +99,26 @@ def landscape(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
+    memory = output / "span.json"
     if dry_run:
-        say(str(study.estimate(subjects, images, axes or study.span_axes(width or 1.0, steps), options=evaluation)))
+        from gradscape.studies.estimates import Searched, estimate
+
+        searched = None if axes or width else Searched(load(limit=SPAN_IMAGES), memory)
+        grid_of_run = axes or study.span_axes(width or 1.0, steps)
+        spent = seconds_since_start()
+        with waiting("planning, and trying what takes time", quiet=quiet):
+            told = estimate(
+                subjects,
+                images,
+                grid_of_run,
+                searched=searched,
+                draw=partial(draw_subjects, everything=everything),
+                started=spent,
+                options=replace(evaluation, seconds=seconds),
+            )
+        say(str(told))
         return
     with waiting("searching the span", quiet=quiet or width is not None):
-        memory = output / "span.json"
         axes, search = study.settle_axes(subjects, load, memory, span=width, steps=steps, grid=axes, options=evaluation)
     if search and not quiet:
         say(study.describe_search(search, subjects))
@@ -112,5 +130,7 @@ def landscape(
     if not quiet:
         say(study.describe_directions(subjects))
         say_precision(surfaces)
+        limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
+        say_stopped({one.title: surface for one, surface in zip(subjects, surfaces, strict=True)}, limits)
         say_written(written)
         say(recommend(written, output))

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import look_options, options
-from gradscape.cli.console import progress_bar, say, say_precision, say_written, tuned_process
+from gradscape.cli.console import progress_bar, say, say_precision, say_stopped, say_written, tuned_process
 from gradscape.cli.grids import parse_line_grid
 
 if TYPE_CHECKING:
@@ -100,4 +100,5 @@ def line(
         for found in describe_findings(result):
             say(found)
         say_precision([result])
+        say_stopped({"line": result}, ["--tolerance"])
         say_written(written)

@@ -4,10 +4,10 @@ import json
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from torch import nn
@@ -20,7 +20,6 @@ from gradscape.landscape.engine import (
     ChosenPlan,
     Evaluator,
     ExecutionPlan,
-    Job,
     KnownGraphs,
     Limits,
     Result,
@@ -42,11 +41,10 @@ from gradscape.landscape.engine import (
     evaluable,
     ignored_label,
     in_mean_weight,
-    join_blocks,
     named_tensors,
     ready_network,
+    seconds_an_image,
     specimen,
-    timed,
 )
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
@@ -54,7 +52,26 @@ from gradscape.landscape.options import Options, options_as_keywords
 from gradscape.landscape.surface import Surface
 from gradscape.landscape.variances import warn_of_negative_variances
 
-__all__ = ["estimate_grid", "estimate_seconds", "evaluate_grid", "evaluate_line", "evaluate_surface"]
+__all__ = ["GridEstimate", "estimate_grid", "estimate_seconds", "evaluate_grid", "evaluate_line", "evaluate_surface"]
+
+
+@final
+@dataclass(frozen=True)
+class GridEstimate:
+    """How long an evaluation will take.
+
+    Attributes:
+        planning: Seconds until the first point: checks of model and functions, tracing, trials.
+        each: Seconds for an image at a point.
+        seconds: Seconds for all images at all points; NaN if the batches do not say how many images they hold.
+        plan: How the numbers are computed.
+    """
+
+    planning: float
+    each: float
+    seconds: float
+    plan: ExecutionPlan
+
 
 PointsByAxis = Mapping[str, Sequence[float] | np.ndarray]
 
@@ -147,7 +164,7 @@ def estimate_seconds(
 ) -> tuple[float, ExecutionPlan]:
     """Estimate how long `evaluate_surface` would take with the same arguments, and make its plan.
 
-    Two points are evaluated on the first images, some of them several times; nothing is written.
+    Few points are evaluated on the first images, some of them several times; nothing is written.
 
     Args:
         model: As in `evaluate_surface`.
@@ -160,7 +177,8 @@ def estimate_seconds(
     Returns:
         Seconds for all images at all points (NaN if `batches` do not say how many images they hold), and the plan.
     """
-    return estimate_grid(model, batches, directions, axes={"alphas": alphas, "betas": betas}, options=options)
+    found = estimate_grid(model, batches, directions, axes={"alphas": alphas, "betas": betas}, options=options)
+    return found.seconds, found.plan
 
 
 def evaluate_grid(
@@ -200,27 +218,26 @@ def evaluate_grid(
         run = Run(kind, grid, work, chosen, meta)
         if stored:
             run.resume(stored, allow_plan_change=options.allow_plan_change)
-        with _workers(work, chosen, options.ray) as workers:
+        with chosen.plan.own_threads(), _workers(work, chosen, options.ray) as workers:
             run.evaluate(workers, blocks, limits, path=options.path, report=options.report, preview=options.preview)
     return run.result()
 
 
 def estimate_grid(
     model: nn.Module, batches: Iterable[Any], directions: Sequence[Direction], *, axes: PointsByAxis, options: Options
-) -> tuple[float, ExecutionPlan]:
-    """Estimate how long `evaluate_grid` would take: what `estimate_seconds` says, arguments as there."""
+) -> GridEstimate:
+    """Estimate how long `evaluate_grid` would take, arguments as there; nothing is written."""
+    began = time.perf_counter()
     grid = _checked_grid(axes, directions)
     with evaluable(model):
         followed = _followed_plan(options)
         work, _ = _prepare(model, batches, directions, grid=grid, options=options, earlier=followed)
         chosen = _choose_plan(work, options, followed=followed)
-        with _evaluator(work, chosen) as workers:
-            workers.load(join_blocks([work.first], 0, 1))
-            side_by_side = chosen.plan.points_per_forward
-            job = Job((0,) * (side_by_side - 1) + (1,), (0,))
-            seconds = min(timed(lambda: workers.measure_one(job)) for _ in range(3))
-    each = seconds / side_by_side / work.first.count
-    return each * len(work.coordinates) * (work.images or float("nan")), chosen.plan
+        planning = time.perf_counter() - began
+        with chosen.plan.own_threads(), _evaluator(work, chosen) as workers:
+            each = seconds_an_image(workers, work, chosen.plan)
+    passes = len(work.coordinates) * (work.images or float("nan"))
+    return GridEstimate(planning, each, each * passes, chosen.plan)
 
 
 def _prepare(
@@ -276,7 +293,12 @@ def _choose_plan(
     work: Work, options: Options, *, followed: Mapping[str, Any] | None, stored: Mapping[str, Any] | None = None
 ) -> ChosenPlan:
     chosen = choose_plan(
-        work, precision=options.precision, batch_size=options.batch_size, stored=stored, followed=followed
+        work,
+        precision=options.precision,
+        batch_size=options.batch_size,
+        stored=stored,
+        followed=followed,
+        free_threads=options.allow_plan_change,
     )
     if followed is not None:
         check_same_plan(followed, chosen.plan, allow_change=options.allow_plan_change)

@@ -82,8 +82,10 @@ def describe_precision(meta: Mapping[str, Any]) -> str:
     """In which precision a surface or a line was computed, and how far bf16 is off; "" where that is unknown."""
     precision = str(meta.get("plan", {}).get("precision") or "")
     found = meta.get("plan_notes", {}).get("rounding")
-    if precision != "bf16" or not found:
+    if precision != "bf16":
         return precision
+    if not found:
+        return "bf16 (how far it is off was not measured)"
     rounding, images = Rounding(**found), max(1, int(meta.get("images") or 1))
     share = rounding.share(images, max(images, int(meta.get("population") or images)))
     if np.isfinite(share):

@@ -25,12 +25,13 @@ from gradscape.landscape.options import Options
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 from gradscape.landscape.surface import Surface
 
-__all__ = ["SPANS", "SPAN_IMAGES", "SpanSearch", "Trial", "find_span", "judge_span"]
+__all__ = ["SPANS", "SPAN_IMAGES", "SPAN_POINTS", "SPAN_STEPS", "SpanSearch", "Trial", "find_span", "judge_span"]
 
 SPANS = tuple(2.0**-k for k in range(9))
 SPAN_IMAGES = 256
 
-_STEPS = 11
+SPAN_STEPS = 11
+SPAN_POINTS = 1 + SPAN_STEPS**2  # of a trial, the origin included
 _MIN_RANGE = 10.0  # in median standard errors
 _FLAT = 0.02  # of the range
 _MAX_FLAT_SHARE = 0.5
@@ -130,7 +131,7 @@ def find_span(
     winners = []
     for index, (model, directions) in enumerate(models_and_directions):
         for span in SPANS:
-            axis = np.linspace(-span, span, _STEPS)
+            axis = np.linspace(-span, span, SPAN_STEPS)
             axes = {"alphas": axis, "betas": axis}
             surface = evaluate_grid(Surface, model, first_images, directions, axes=axes, options=options, graphs=graphs)
             trials.append(judge_span(surface, index, span))

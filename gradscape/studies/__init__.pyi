@@ -28,17 +28,16 @@ from .compare import (
 )
 from .demo import run_demo
 from .drawing import draw_difference, draw_line, draw_one, draw_training
+from .estimates import Estimate, Searched, estimate
 from .fusion import NOISE, FusedPictures, draw_fusion, fuse_pictures, noise_pictures
 from .line import LinePath, make_path
 from .model_table import HEADINGS, tabulate_models, write_model_table
 from .networks import common_image_size, load_finite_models, load_models
 from .planes import (
     Axes,
-    Estimate,
     Subject,
     describe_directions,
     describe_search,
-    estimate,
     evaluate_subjects,
     make_subjects,
     search_span,
@@ -65,6 +64,7 @@ __all__ = [
     "Explanations",
     "FusedPictures",
     "LinePath",
+    "Searched",
     "SeenAttention",
     "Subject",
     "attend_pictures",

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
 from typing import Any, final
@@ -16,6 +16,7 @@ from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface
 from gradscape.landscape.metrics.measure import METRICS, Measure, measure_resamples
+from gradscape.landscape.rounding import describe_precision
 from gradscape.studies.chance import CHANCE
 from gradscape.studies.differences import Draws, PairDifference, pair_difference
 
@@ -43,6 +44,8 @@ class Comparison:
         differences: Every pair of networks in every metric.
         confidence: Coverage of each interval in `means`, and of all those in `differences` together.
         guessing: Networks that do no better than chance on their images.
+        precisions: Network -> in which precisions its surfaces were computed, bf16 with its error; empty where that is
+            unknown.
     """
 
     means: Mapping[str, Mapping[str, Measure]]
@@ -50,6 +53,7 @@ class Comparison:
     differences: Sequence[PairDifference]
     confidence: float
     guessing: Sequence[str] = ()
+    precisions: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def remarks(self) -> list[str]:
@@ -71,7 +75,15 @@ class Comparison:
                 f"{len(self.differences)} comparisons: their intervals hold together with "
                 f"{100 * self.confidence:g} % (Bonferroni)"
             )
-        return lines
+        return lines + ([self.computed] if self.computed else [])
+
+    @property
+    def computed(self) -> str:
+        """In which precision: once for all, or by network; "" where that is unknown."""
+        known = {name: precision for name, precision in self.precisions.items() if precision}
+        if len(set(known.values())) == 1 and len(known) == len(self.precisions):
+            return f"computed in {next(iter(known.values()))}"
+        return "computed in " + "; ".join(f"{said} ({name})" for name, said in known.items()) if known else ""
 
 
 def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
@@ -161,7 +173,12 @@ def compare_surfaces(
         ],
         confidence=confidence,
         guessing=[name for name, several in networks.items() if any(CHANCE in one.meta for one in several)],
+        precisions={name: _precision(surfaces) for name, surfaces in networks.items()},
     )
+
+
+def _precision(surfaces: Sequence[Surface]) -> str:
+    return ", ".join(filter(None, dict.fromkeys(describe_precision(surface.meta) for surface in surfaces)))
 
 
 def _check_comparable(networks: Mapping[str, Sequence[Surface]]) -> None:
@@ -258,6 +275,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     headings = [field.name for field in fields(PairDifference)]
     differences = [asdict(one) for one in comparison.differences]
     caption = f"{comparison.remarks[0]} (dots); lines: {100 * comparison.confidence:g} % intervals of the means"
+    caption += f"; {comparison.computed}" if comparison.computed else ""
     page = figure_measures(comparison.means, draws=comparison.draws, caption=caption)
     return [
         _save_csv(folder / "metrics.csv", list(means[0]), means),

@@ -31,7 +31,7 @@ from gradscape.landscape import (
     top1,
 )
 from gradscape.landscape.engine import MetricFunction, Task
-from gradscape.landscape.evaluate import estimate_grid, evaluate_grid
+from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.models import Classifier
 from gradscape.studies.chance import CHANCE, models_at_chance
 from gradscape.studies.live import LivePage
@@ -39,13 +39,12 @@ from gradscape.studies.networks import check_classes
 
 __all__ = [
     "Axes",
-    "Estimate",
     "Subject",
     "describe_directions",
     "describe_search",
-    "estimate",
     "evaluate_subjects",
     "make_subjects",
+    "remembered_search",
     "search_span",
     "settle_axes",
     "span_axes",
@@ -160,22 +159,39 @@ def search_span(
         options: Give loss and forward; the defaults if left out.
     """
     chosen = options or Options()
-    memory, images = Path(memory), digest_tensors(zip(("images", "labels"), next(iter(split)), strict=True))
-    shown = {"images": images, "population": split.population, "gradscape": __version__}
-    # What is usual goes without saying: searches were remembered before there was a choice.
-    measured = {role: name for role, name in _identities(chosen).items() if name != _identities(Options())[role]}
-    shown |= {"functions": measured} if measured else {}
-    key = json.loads(json.dumps([{**subject.key, **shown} for subject in subjects]))
-    if memory.exists():
-        stored = json.loads(memory.read_text())
-        if stored.get("subjects") == key:
-            trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
-            return SpanSearch(stored["span"], stored["visible"], trials)
+    key = _search_key(subjects, split, chosen)
+    if found := _remembered(Path(memory), key):
+        return found
     looked_at = [(subject.model, subject.directions) for subject in subjects]
     search = find_span(looked_at, split, loss=chosen.loss, forward=chosen.forward, report=report)
-    with replacing(memory) as unfinished:
+    with replacing(Path(memory)) as unfinished:
         unfinished.write_text(json.dumps({"subjects": key, **asdict(search)}, indent=1))
     return search
+
+
+def remembered_search(
+    subjects: Sequence[Subject], split: Split, memory: Path, *, options: Options | None = None
+) -> SpanSearch | None:
+    """The search that `search_span` would read from `memory`, arguments as there; None where it would search."""
+    return _remembered(memory, _search_key(subjects, split, options or Options()))
+
+
+def _remembered(memory: Path, key: Any) -> SpanSearch | None:
+    stored = json.loads(memory.read_text()) if memory.exists() else {}
+    if stored.get("subjects") != key:
+        return None
+    trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
+    return SpanSearch(stored["span"], stored["visible"], trials)
+
+
+def _search_key(subjects: Sequence[Subject], split: Split, options: Options) -> Any:
+    """What a search is remembered by, as JSON holds it."""
+    images = digest_tensors(zip(("images", "labels"), next(iter(split)), strict=True))
+    shown = {"images": images, "population": split.population, "gradscape": __version__}
+    # What is usual goes without saying: searches were remembered before there was a choice.
+    measured = {role: name for role, name in _identities(options).items() if name != _identities(Options())[role]}
+    shown |= {"functions": measured} if measured else {}
+    return json.loads(json.dumps([{**subject.key, **shown} for subject in subjects]))
 
 
 def _identities(options: Options) -> dict[str, str]:
@@ -264,44 +280,6 @@ def evaluate_subjects(
     return surfaces
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a run will take.
-
-    Attributes:
-        points: Grid points of all surfaces, origins included.
-        images: Images a point.
-        seconds: Estimate from a point that was measured.
-        plan: How the numbers of the last subject are computed.
-    """
-
-    points: int
-    images: int
-    seconds: float
-    plan: Mapping[str, Any]
-
-    def __str__(self) -> str:
-        plan = ", ".join(f"{name} {value}" for name, value in self.plan.items())
-        return f"{self.points:,} points × {self.images:,} images: about {_duration(self.seconds)}\nplan: {plan}"
-
-
-def estimate(subjects: Sequence[Subject], split: Split, axes: Axes, *, options: Options | None = None) -> Estimate:
-    """Make the plan of each subject and estimate the time of all by it; write nothing.
-
-    A search for the span, which comes before, is not in the estimate.
-
-    Args:
-        subjects: What is looked at.
-        split: The images.
-        axes: (alphas, betas).
-        options: How; the defaults if left out.
-    """
-    grid, chosen = dict(zip(_AXES, axes, strict=True)), options or Options()
-    found = [estimate_grid(subject.model, split, subject.directions, axes=grid, options=chosen) for subject in subjects]
-    points = (1 + len(axes[0]) * len(axes[1])) * len(subjects)
-    return Estimate(points, split.num_images, sum(seconds for seconds, _ in found), asdict(found[-1][1]))
-
-
 def describe_directions(subjects: Sequence[Subject]) -> str:
     """What the directions of each subject move, and what they leave."""
     summaries = ((subject.title, summarize_direction(subject.model, subject.directions[0])) for subject in subjects)
@@ -310,7 +288,7 @@ def describe_directions(subjects: Sequence[Subject]) -> str:
 
 def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:
     """The table of trials: for each span tried on each subject, which criterion failed; what needs a log scale."""
-    lines = ["span search (widest half-width at which every landscape is visible):"]
+    lines = ["span search in fp32 (widest half-width at which every landscape is visible):"]
     for trial in search.trials:
         verdict = "visible" if trial.visible else "not visible: " + "; ".join(trial.failed)
         lines.append(f"  {subjects[trial.model].title}  R = {trial.span:<10g} {verdict}")
@@ -325,9 +303,3 @@ def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:
         if trial.decades > WIDE
     ]
     return "\n".join(lines)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

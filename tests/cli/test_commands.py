@@ -1,4 +1,5 @@
 import json
+import shlex
 from dataclasses import asdict
 from pathlib import Path
 
@@ -152,12 +153,22 @@ def test_several_networks_and_draws_stand_side_by_side(gradscape: Command, check
     assert (tmp_path / "out" / "loss_surface.png").exists()
 
 
+@pytest.mark.slow
 def test_a_dry_run_tells_the_time_and_writes_nothing(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
     done = gradscape("landscape", checkpoint, *SMALL, "--dry-run", "-o", tmp_path / "out")
     assert done.code == 0, done.err
     assert "2,602 points × 40 images: about" in done.out
+    for part in ("start ", "span search (", "planning ", "evaluating ", "drawing "):
+        assert part in done.out
     assert "precision " in done.out
     assert not (tmp_path / "out").exists()
+
+
+def test_a_line_that_was_exact_enough_says_how_to_go_on(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
+    command = ("line", checkpoint, "--data", "digits", "--limit", 80, "--steps", 3, "-o", tmp_path)
+    done = gradscape(*command, "--tolerance=1000")
+    assert "every point saw 32 of 80 images (stopped early" in done.out, done.err
+    assert f"by --tolerance; this goes on:\n  {shlex.join(['gradscape', *map(str, command)])}\n" in done.out
 
 
 def test_lines_go_along_a_direction_or_to_another_network(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
@@ -273,10 +284,16 @@ def test_a_landscape_can_be_watched_and_stopped_by_the_clock(
     done = gradscape("landscape", checkpoint, "--data", "digits", "--limit", 80, *options, "-o", tmp_path)
     assert done.code == 0, done.err
     assert (Surface.load(tmp_path / "surface.h5").count == 32).all()
+    assert "every point saw 32 of 80 images (stopped early, drawn from 1,442), by --time; this goes on:" in done.out
+    assert "32 of 80 images (stopped early" in (tmp_path / "surface.html").read_text()
     page = (tmp_path / "live.html").read_text()
     assert 'href="surface.html"' in page
     assert "http-equiv" not in page.replace('http-equiv="Content', "")
     assert {"live.html", "live.png"} <= {Path(line.removeprefix("wrote ")).name for line in done.out.splitlines()}
+    (command,) = [line for line in done.out.splitlines() if line.startswith("  gradscape ")]
+    assert "--time" not in command
+    assert gradscape(*shlex.split(command)[1:]).code == 0
+    assert (Surface.load(tmp_path / "surface.h5").count == 80).all()
 
 
 @pytest.mark.slow

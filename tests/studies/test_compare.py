@@ -78,6 +78,22 @@ def test_two_direction_sets_of_one_network_are_not_distinguishable_in_90_of_100_
     assert quiet >= 90
 
 
+def test_the_precision_of_every_network_is_said_with_its_error(tmp_path: Path) -> None:
+    def computed(name: str, **meta: object) -> Surface:
+        (surface,) = network(name, "bowl", 1)
+        return replace(surface, meta={**surface.meta, **meta})
+
+    rounding = {"bias": 0.003, "spread": 0.0, "same_mask": True, "points": 25, "images": 32}
+    coarse = {"plan": {"precision": "bf16"}, "plan_notes": {"rounding": rounding}}
+    exact = {"plan": {"precision": "fp32"}}
+    chosen: dict = {"metrics": ["roughness"], "resamples": 50}
+    found = compare_surfaces({"a": [computed("a", **coarse)], "b": [computed("b", **exact)]}, **chosen)
+    assert found.remarks[-1].startswith("computed in bf16 (off by at most ")
+    assert found.remarks[-1].endswith(" (a); fp32 (b)")
+    alike = compare_surfaces({"a": [computed("a", **exact)], "b": [computed("b", **exact)]}, **chosen)
+    assert alike.remarks[-1] == "computed in fp32"
+
+
 def test_draws_that_all_agree_leave_no_width() -> None:
     (surface,) = network("a", "bowl", 1)
     same = compare_surfaces({"a": [surface, marked(surface, "a", 1)]}, resamples=60)

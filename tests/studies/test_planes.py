@@ -11,7 +11,7 @@ from gradscape.landscape import Options, SpanSearch, Trial, cross_entropy, rando
 from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
-from gradscape.studies.planes import describe_search, estimate, make_subjects, search_span, span_axes
+from gradscape.studies.planes import describe_search, make_subjects, search_span
 
 
 def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
@@ -124,13 +124,3 @@ def test_a_search_proposes_a_log_scale_and_keeps_its_span(tmp_path: Path) -> Non
     ]
     narrow = (trials[0], replace(trials[1], decades=1.9))
     assert describe_search(SpanSearch(0.5, True, narrow), subjects).splitlines()[-1] == "span: 0.5"
-
-
-def test_an_estimate_scales_with_points_and_images(tmp_path: Path) -> None:
-    models = load_models([save(tmp_path / "a.safetensors")], "cpu")
-    split = load_split("digits", "train", limit=60, batch_size=20)
-    subjects = make_subjects(models, split, tmp_path, seeds=[0])
-    told = estimate(subjects, split, span_axes(1.0, 21))
-    assert (told.points, told.images) == (442, 60)
-    assert told.seconds > 0
-    assert "442 points × 60 images" in str(told)

@@ -14,6 +14,7 @@ from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
 from gradscape.landscape import Field, Line
 from gradscape.landscape.field import UNRELIABLE, Reading
+from gradscape.landscape.image_counts import describe_images
 from gradscape.landscape.measured import Measured
 from gradscape.landscape.rounding import describe_precision
 
@@ -147,7 +148,7 @@ def _line_data(line: Line) -> list[str]:
 def _data(meta: Mapping[str, Any], used: int, population: int) -> list[str]:
     data = data_name(meta.get("data") or "")
     split = one_line(meta.get("split") or "")
-    images = f"{used:,} of {population:,} images" if population > used else f"{used:,} images"
+    images = describe_images(meta, used=used, population=population)
     return [f"{data} ({split})" if data and split else data or split, images if used > 1 else ""]
 
 

@@ -16,6 +16,7 @@ from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
 from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_same_plan, plain_plan
+from gradscape.landscape.engine.plan_trial import seconds_an_image
 from gradscape.landscape.engine.premade import check_premade
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
@@ -28,7 +29,7 @@ from gradscape.landscape.engine.task import (
     check_model,
     same_output,
 )
-from gradscape.landscape.engine.trials import ChosenPlan, choose_plan, timed
+from gradscape.landscape.engine.trials import ChosenPlan, choose_plan
 from gradscape.landscape.engine.trust import check_handles, specimen, trusted_graph
 from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
@@ -76,9 +77,9 @@ __all__ = [
     "plain_plan",
     "ready_network",
     "same_output",
+    "seconds_an_image",
     "specimen",
     "tensors_in",
-    "timed",
     "top1",
     "trusted_graph",
 ]

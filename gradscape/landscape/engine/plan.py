@@ -1,6 +1,7 @@
 """What fixes the bits of a result: device, threads, precision, batch size, the form of the network, versions."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -34,7 +35,7 @@ class ExecutionPlan:
 
     Attributes:
         device: Type and name of the device.
-        threads: Threads of torch's operators on the CPU.
+        threads: Threads of torch's operators on the CPU: all that torch has, or one where that is faster.
         precision: "fp32" or "bf16" (matrix products and convolutions; weights, loss and sums stay in fp32 or more).
         block_size: Images in a block, for which sums are stored.
         batch_size: Images in a forward pass: whole blocks.
@@ -65,6 +66,16 @@ class ExecutionPlan:
         """
         coarse = self.precision == "bf16" and not self.traced and not exact
         return autocast(self.device.split()[0], torch.bfloat16, enabled=coarse, cache_enabled=False)
+
+    @contextmanager
+    def own_threads(self) -> Iterator[None]:
+        """Inside, torch's operators have the plan's threads; afterwards as many as before."""
+        before = torch.get_num_threads()
+        torch.set_num_threads(self.threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
 
 
 def block_images(batch_size: int | None) -> int:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradscape.landscape.engine.blocks import Batch, Block, join_blocks
 from gradscape.landscape.engine.ledger import Ledger
+from gradscape.landscape.engine.pace import Pace
 from gradscape.landscape.engine.plan import ExecutionPlan
 from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.schedule import doubling_rounds
@@ -166,6 +167,7 @@ def _evaluate_level(
             jobs.append(Job(points, tuple(missing)))
         # What an earlier run has done is progress, but says nothing about how fast this one is.
         clock.tick(len(points) * (images - sum(batches[number].count for number in missing)), 0)
+    clock.pace.rest()
     for job, measured in workers.measure(jobs):
         for point, one in zip(job.points, measured, strict=True):
             begin = 0
@@ -173,6 +175,7 @@ def _evaluate_level(
                 ledger.enter(point, batch.first, plan.block_size, one.part(slice(begin, begin + batch.count)))
                 begin += batch.count
             clock.tick(begin, begin)
+            clock.pace.passed(begin)
 
 
 class Clock:
@@ -183,6 +186,7 @@ class Clock:
         images: How many images there are, if known: makes the estimate of the time left right.
         ledger: What is reported on.
         limits: Gives the time left where it is limited.
+        pace: Is told of what was evaluated.
         save: Called now and then, and in any case at the end, also after an exception or Ctrl-C.
         report: Called twice a second and at the end.
         preview: Called with the number of complete blocks when a level of the first round is done, or a round.
@@ -195,11 +199,12 @@ class Clock:
         ledger: Ledger,
         limits: Limits,
         *,
+        pace: Pace,
         save: Callable[[], None] | None,
         report: Report | None,
         preview: Callable[[int], None] | None,
     ) -> None:
-        self.points = points
+        self.points, self.pace = points, pace
         self.images_per_second = 0.0
         self._images, self._ledger, self._limits = images, ledger, limits
         self._passed = self._evaluated = self._complete = 0  # images times points; images

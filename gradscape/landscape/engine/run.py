@@ -12,13 +12,15 @@ from gradscape._provenance import current_versions
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.identity import same_identity
 from gradscape.landscape.engine.ledger import Ledger
+from gradscape.landscape.engine.pace import Pace
 from gradscape.landscape.engine.plan import FORM, ExecutionPlan, plan_changes
 from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
-from gradscape.landscape.engine.trials import ChosenPlan
+from gradscape.landscape.engine.trials import RATE, ChosenPlan
 from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Workers
+from gradscape.landscape.image_counts import IMAGES_ASKED, IMAGES_LEAST
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
 
@@ -108,6 +110,7 @@ class Run(Generic[Result]):
             self._work.images,
             self._ledger,
             limits,
+            pace=Pace(self._provenance["plan_notes"].get(RATE), self._plan.batch_size),
             save=(lambda: self.result().save(path)) if path else None,
             report=report,
             preview=(lambda complete: preview(self.result(complete))) if preview else None,
@@ -127,6 +130,10 @@ class Run(Generic[Result]):
         """What was evaluated so far, of the first `blocks` or all."""
         statistics = self._ledger.statistics(blocks)
         extent = {"images": int(statistics.images.max(initial=0)), "population": statistics.population}
+        if blocks is None:  # what is shown on the way is not yet less than asked for
+            least = int(statistics.images.min(initial=extent["images"]))
+            extent |= {IMAGES_ASKED: self._work.images} if self._work.images else {}
+            extent |= {IMAGES_LEAST: least} if least < extent["images"] else {}
         return self._kind(
             **self._axes,
             blocks=statistics.points(slice(1, None)).reshape(tuple(self._work.shape)),

@@ -1,28 +1,26 @@
 """How a surface is best evaluated: form of the network, precision and batch size, found by short trials."""
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 
 from gradscape._allocator import freed_memory_is_kept
-from gradscape._model_state import model_device
-from gradscape.landscape.engine.blocks import Batch, map_tensors
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError
-from gradscape.landscape.engine.moving import moving
-from gradscape.landscape.engine.network import AccompaniedNetwork, Network, TracedNetwork
 from gradscape.landscape.engine.plan import FORM, ExecutionPlan, Precision, plain_plan
-from gradscape.landscape.engine.trust import explained, known_graph, reads_network
+from gradscape.landscape.engine.plan_trial import PlanTrial, module_losses
+from gradscape.landscape.engine.trust import known_graph, reads_network
 from gradscape.landscape.engine.work import Work
-from gradscape.landscape.engine.workers import Evaluator, Job
 from gradscape.landscape.rounding import MOST_ROUNDING, Rounding, measure_rounding, probe_points
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 
-__all__ = ["ChosenPlan", "choose_plan", "timed"]
+__all__ = ["RATE", "ChosenPlan", "choose_plan"]
+
+RATE = "images_per_second"  # the note of how fast the plan was in its trial, points times images
 
 _WORTH_TRACING = 200  # forward passes of a block: tracing takes a second or two
 _WORTH_COMPILING = 300.0  # s: compiling takes up to half a minute, and rarely wins more than a third
@@ -57,12 +55,13 @@ def choose_plan(
     batch_size: int | None,
     stored: Mapping[str, Any] | None = None,
     followed: Mapping[str, Any] | None = None,
+    free_threads: bool = False,
 ) -> ChosenPlan:
     """Decide how to evaluate.
 
     Little work is done by the module as it is. Else its graph is traced and folded, and trials on the first
-    images choose batch size, and whether several points go through the network side by side. What trials by the clock
-    choose gives the losses of the form that a rule gives, to 5e-7, or that form is taken.
+    images choose one thread or all, batch size, and whether several points go through the network side by side. What
+    trials by the clock choose gives the losses of the form that a rule gives, to 5e-7, or that form is taken.
 
     Args:
         work: What is to be done.
@@ -70,6 +69,7 @@ def choose_plan(
         batch_size: Images in a forward pass; None for the smallest that is about as fast as any.
         stored: Provenance of the run that is to be resumed: its plan is followed where nothing else was asked for.
         followed: A plan, as its file holds it, to be followed to the letter.
+        free_threads: Take all of torch's threads, also where the run or plan that is followed had a single one.
 
     Raises:
         ValueError: The run to be resumed would no longer choose bf16, or the plan cannot be followed.
@@ -80,87 +80,42 @@ def choose_plan(
     size = batch_size or wanted.get("batch_size")
     chosen = (wanted.get("precision") or "fp32") if precision == "auto" else precision
     plain = plain_plan(work.model, precision=chosen, batch_size=size or _USUAL_BATCH["cpu"])
+    if (given or {}).get("threads") == 1 and not free_threads:  # which every machine can do
+        plain = replace(plain, threads=1)
     notes: dict[str, Any] = {"freed memory": "kept" if freed_memory_is_kept() else "returned"}
+    if stored is not None:
+        notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
     passes = len(work.coordinates) * (work.images or np.inf) / plain.block_size
     # A run to be resumed keeps its form, even if trials would choose another one today. A single image is never traced:
     # torch.export takes a length of one for a constant.
     if not wanted.get("traced", passes >= _WORTH_TRACING and work.first.count > 1):
-        return ChosenPlan(plain, None, {**notes, "graph": "the module itself"})
+        return _module_itself(work, plain, notes)
     try:
         graph = known_graph(work)
-        notes["graph"] = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"
-        trial = _PlanTrial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
-        if stored is not None:
-            notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
-        elif chosen == "bf16":
-            notes |= _measured_rounding(trial)
+        found = {**notes, "graph": f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"}
+        trial = PlanTrial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
+        if chosen == "bf16" and "rounding" not in notes:
+            found |= _measured_rounding(work, trial.otherwise(precision="fp32").losses, trial.losses)
         if wanted:
             plan = replace(
                 trial.plan, **{name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
             )
             _check_side_by_side(work, plan, "path" if followed is None else "plan")
         else:
-            plan, notes["form"] = _best_form(trial, batch_size=size)
+            plan, tried = _best_form(trial, batch_size=size)
+            found |= tried
     except TracingError as problem:
         # Graphs only make an evaluation faster. The module itself is always right, so that nothing is lost but time.
-        return ChosenPlan(
-            plain, None, {**notes, "graph": f"the module itself, since the graph cannot be used: {problem}"}
-        )
-    return ChosenPlan(plan, graph, notes)
+        return _module_itself(work, plain, notes, why=f", since the graph cannot be used: {problem}")
+    return ChosenPlan(plan, graph, found)
 
 
-class _PlanTrial:
-    """A network in the form of a plan, with the first images, to be timed and asked.
-
-    Raises:
-        TracingError: The graph does not run in this form; also when it is timed or asked.
-    """
-
-    def __init__(self, work: Work, graph: FoldedGraph, plan: ExecutionPlan) -> None:
-        self.work, self.graph, self.plan = work, graph, plan
-        with explained():
-            self._network = TracedNetwork(graph, work.model, work.directions, plan)
-            self._evaluator = self._evaluator_of(self._network)
-            # An operator that does not exist for these types and shapes fails at its first call: here, where another
-            # form can still be taken.
-            self._load(work.first.count)
-            self._evaluator.measure_one(Job((0,), (0,)))
-
-    def otherwise(self, **changes: Any) -> "_PlanTrial":
-        """The same under another plan."""
-        plan = replace(self.plan, **changes)
-        return self if plan == self.plan else _PlanTrial(self.work, self.graph, plan)
-
-    def losses(self, points: Sequence[int], *, images: int | None = None) -> np.ndarray:
-        """Losses of the first images at each point, in a batch of so many; the module is there too, if it can be."""
-        jobs = [Job((point,), (0,)) for point in points]
-        with moving(self.work.model, self.work.directions) as move_to, explained():
-            alone = self.plan.points_per_forward == 1
-            evaluator = self._evaluator_of(AccompaniedNetwork(self._network, move_to)) if alone else self._evaluator
-            self._load(images or self.work.first.count, evaluator)
-            return np.stack([evaluator.measure_one(job)[0].losses[: self.work.first.count] for job in jobs])
-
-    def seconds(self, images: int) -> float:
-        """Time for an image at a point with so many images in a batch, the best of five."""
-        self._load(images)
-        job = Job((0,) * self.plan.points_per_forward, (0,))
-        with explained():
-            # The best and not the mean: whatever else the machine does can only add time.
-            best = min(timed(lambda: self._evaluator.measure_one(job)) for _ in range(5))
-        return best / images / len(job.points)  # so that forms with different numbers of points can be compared
-
-    def _evaluator_of(self, network: Network) -> Evaluator:
-        work = self.work
-        return Evaluator(network, work.coordinates, work.task, self.plan, device=model_device(work.model))
-
-    def _load(self, images: int, evaluator: Evaluator | None = None) -> None:
-        # The first images over and over: more have not been loaded yet, and what they show does not change the time.
-        block = self.work.first
-        repeats = -(-images // block.count)
-        inputs, labels = map_tensors(
-            lambda tensor: torch.cat([tensor] * repeats)[:images], (block.inputs, block.labels)
-        )
-        (evaluator or self._evaluator).load([Batch(inputs, labels, 0, images)])
+def _module_itself(work: Work, plan: ExecutionPlan, notes: Mapping[str, Any], *, why: str = "") -> ChosenPlan:
+    found = {**notes, "graph": f"the module itself{why}"}
+    if plan.precision == "bf16" and "rounding" not in notes and work.first.count > 1:  # one image has no deviation
+        exact = partial(module_losses, work, replace(plan, precision="fp32"))
+        found |= _measured_rounding(work, exact, partial(module_losses, work, plan))
+    return ChosenPlan(plan, None, found)
 
 
 def _best_format(graph: FoldedGraph, plan: ExecutionPlan) -> str:
@@ -168,11 +123,12 @@ def _best_format(graph: FoldedGraph, plan: ExecutionPlan) -> str:
     return "channels_last" if len(convolutions) else plan.memory_format
 
 
-def _measured_rounding(trial: _PlanTrial) -> dict[str, Any]:
-    """How far bf16, which was asked for, is from fp32."""
-    work = trial.work
+def _measured_rounding(
+    work: Work, exact: Callable[[Sequence[int]], np.ndarray], coarse: Callable[[Sequence[int]], np.ndarray]
+) -> dict[str, Any]:
+    """How far bf16, which was asked for, is from fp32; both give the losses at points."""
     points = [0, *(1 + point for point in probe_points(work.shape))]  # the origin stands before the grid's points
-    rounding = measure_rounding(trial.otherwise(precision="fp32").losses(points), trial.losses(points))
+    rounding = measure_rounding(exact(points), coarse(points))
     images = work.images or work.population or UNKNOWN_POPULATION
     share = rounding.share(images, work.population or images)
     standard = "deviations of the image losses, with no standard error left"
@@ -210,7 +166,7 @@ def _expected_images(work: Work, seconds: float) -> int:
     return min(most, max(work.first.count, int(work.seconds / seconds / len(work.coordinates))))
 
 
-def _best_batch(trial: _PlanTrial) -> int:
+def _best_batch(trial: PlanTrial) -> int:
     """The smallest batch, from a block on, whose double is hardly faster."""
     best, device = trial.plan.block_size, trial.plan.device.split()[0]
     most = min(trial.work.images or UNKNOWN_POPULATION, _LARGEST_BATCH.get(device, best))
@@ -220,26 +176,41 @@ def _best_batch(trial: _PlanTrial) -> int:
     return best
 
 
-def _best_form(trial: _PlanTrial, *, batch_size: int | None) -> tuple[ExecutionPlan, str]:
-    """The fastest form whose losses are those of the one that a rule gives."""
+def _best_form(trial: PlanTrial, *, batch_size: int | None) -> tuple[ExecutionPlan, dict[str, Any]]:
+    """The fastest form whose losses are those of the one that a rule gives, and what was found on the way."""
     work = trial.work
     rule = replace(trial.plan, batch_size=batch_size or _usual_batch(trial))
+    notes: dict[str, Any] = {}
+    trial = _best_threads(trial, notes)
     # Where a run stops at a standard error, batches decide after how many images that is looked at.
     timed_batch = batch_size is None and work.tolerance is None
-    plan = replace(rule, batch_size=_best_batch(trial)) if timed_batch else rule
-    other, said = _faster_form(trial, plan)
+    plan = replace(trial.plan, batch_size=_best_batch(trial) if timed_batch else rule.batch_size)
+    seconds = trial.seconds(plan.batch_size)
+    other = _faster_form(trial, plan, seconds, notes)
+    notes[RATE] = 1 / seconds
     if other is None and plan == rule:
-        return rule, said
+        return rule, notes
     probes = work.probes()[:2]
-    expected = trial.losses(probes, images=rule.batch_size)
+    expected = trial.otherwise(threads=rule.threads).losses(probes, images=rule.batch_size)
     for form, chosen in [*([(other, other.plan)] if other else []), (trial, plan)]:
         with suppress(TracingError):
             if _agree(expected, form.losses(probes, images=chosen.batch_size)):
-                return chosen, said
-    return rule, f"{said}; taken is what no clock chooses, since other losses come out by more than {_BY_CLOCK:g}"
+                return chosen, notes
+    taken = f"; taken is what no clock chooses, since other losses come out by more than {_BY_CLOCK:g}"
+    return rule, {**notes, "form": notes["form"] + taken}
 
 
-def _usual_batch(trial: _PlanTrial) -> int:
+def _best_threads(trial: PlanTrial, notes: dict[str, Any]) -> PlanTrial:
+    """With one thread, where that is faster: all of them only wait for each other in small networks."""
+    if trial.plan.threads == 1 or trial.plan.device != "cpu":
+        return trial
+    single, images = trial.otherwise(threads=1), trial.plan.block_size
+    faster = trial.seconds(images) / single.seconds(images)
+    notes["threads"] = f"one would be {faster:.2f} times as fast as {trial.plan.threads}"
+    return single if faster > _OTHER_FORM else trial
+
+
+def _usual_batch(trial: PlanTrial) -> int:
     """Images in a batch that no clock has chosen: whole blocks, not many more than there are."""
     block, most = trial.plan.block_size, _USUAL_BATCH.get(trial.plan.device.split()[0], _USUAL_BATCH["cpu"])
     return max(block, min(most, trial.work.images or most) // block * block)
@@ -254,30 +225,25 @@ def _agree(expected: np.ndarray, found: np.ndarray) -> bool:
     return broken and bool(np.all((gap <= _BY_CLOCK * scale) | ~np.isfinite(scale)))
 
 
-def _faster_form(trial: _PlanTrial, plan: ExecutionPlan) -> tuple[_PlanTrial | None, str]:
+def _faster_form(trial: PlanTrial, plan: ExecutionPlan, seconds: float, notes: dict[str, Any]) -> PlanTrial | None:
     """Several points side by side for tiny networks, code by `torch.compile` for long runs: if they are faster."""
-    points, seconds = len(trial.work.coordinates), trial.seconds(plan.batch_size)
+    points, notes["form"] = len(trial.work.coordinates), "one point at a time"
     if seconds * plan.batch_size < _TINY and points > _SIDE_BY_SIDE:
         if reads_network(trial.work):
-            return None, "one point at a time, since `loss` or `metric` reads the network"
+            notes["form"] += ", since `loss` or `metric` reads the network"
+            return None
         # torch.func has no rules for stacked convolutions in channels_last.
         other = replace(plan, points_per_forward=_SIDE_BY_SIDE, memory_format="contiguous")
         name = f"{_SIDE_BY_SIDE} points side by side"
     elif seconds * _expected_images(trial.work, seconds) * points > _WORTH_COMPILING:
         other, name = replace(plan, compiled=True), "compiled code"
     else:
-        return None, "one point at a time"
+        return None
     try:
-        found = _PlanTrial(trial.work, trial.graph, other)
+        found = PlanTrial(trial.work, trial.graph, other)
         faster = seconds / found.seconds(plan.batch_size)
     except TracingError as problem:
-        return None, f"one point at a time, since {name} cannot be had: {problem}"
-    said = f"{name} would be {faster:.2f} times as fast as one point at a time in operators"
-    return (found if faster > _OTHER_FORM else None), said
-
-
-def timed(function: Callable[[], object]) -> float:
-    """Seconds that a call takes."""
-    began = time.perf_counter()
-    function()
-    return time.perf_counter() - began
+        notes["form"] += f", since {name} cannot be had: {problem}"
+        return None
+    notes["form"] = f"{name} would be {faster:.2f} times as fast as one point at a time in operators"
+    return found if faster > _OTHER_FORM else None

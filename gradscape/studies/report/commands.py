@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from gradscape.landscape.image_counts import asked_images
 from gradscape.studies.report.found import Found, ReportedNetwork
 
 __all__ = [
@@ -56,7 +57,7 @@ def data_options(found: Found[object]) -> list[object]:
     meta = found.meta
     parts: list[object] = ["--data", meta.get("data", DATA)]
     parts += split_option(meta, usual="train")
-    images, population = meta.get("images"), meta.get("population")
+    images, population = asked_images(meta), meta.get("population")
     return [*parts, "--limit", images] if images and population and images < population else parts
 
 

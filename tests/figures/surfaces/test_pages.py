@@ -43,6 +43,13 @@ def test_the_caption_says_what_was_measured_and_what_could_not_be() -> None:
     )
 
 
+def test_the_caption_of_a_stopped_run_says_how_many_images_it_was_to_see() -> None:
+    surface = make_surface(images=400, images_asked=1024, population=4000)
+    assert "digits (train) · 400 of 1,024 images (stopped early, drawn from 4,000)" in caption(
+        figure_landscape(surface)
+    )
+
+
 def test_a_square_span_is_said_in_one_number() -> None:
     assert "span ±0.5" in caption(figure_landscape(make_surface(alphas=np.linspace(-0.5, 0.5, 7))))
 

@@ -1,6 +1,6 @@
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape import Surface, estimate_seconds, evaluate_surface, random_directions
-from gradscape.landscape.engine import trials, trust
+from gradscape.landscape.engine import plan_trial, trials, trust
 from gradscape.landscape.engine.graph import trace
-from gradscape.landscape.rounding import Rounding
+from gradscape.landscape.rounding import Rounding, describe_precision
 from tests.landscape.networks import images_and_labels, small_net
 
 AXIS = np.linspace(-1, 1, 5)
@@ -88,6 +88,24 @@ def test_the_error_of_bf16_is_measured_and_told(population: int | None) -> None:
     assert (np.abs(surface.loss - exact.loss) <= surface.loss_rounding).all()
 
 
+@pytest.mark.parametrize("untraceable", [True, False])
+@pytest.mark.parametrize("population", [None, 1000])
+def test_the_error_of_bf16_is_told_also_where_nothing_is_traced(
+    untraceable: bool, population: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not untraceable:
+        monkeypatch.setattr(trials, "_WORTH_TRACING", math.inf)
+    net = _ByData() if untraceable else small_net()
+    surface = _surface(net, population=population, precision="bf16", path=tmp_path / "s.h5")
+    exact = _surface(net, population=population)
+    assert (surface.meta["plan"]["precision"], surface.meta["plan"]["traced"]) == ("bf16", False)
+    assert float(np.max(np.abs(surface.loss - exact.loss))) > 0
+    assert (np.abs(surface.loss - exact.loss) <= surface.loss_rounding).all()
+    assert "off by at most" in describe_precision(surface.meta)
+    resumed = _surface(net, images=96, population=population, precision="bf16", path=tmp_path / "s.h5")
+    assert resumed.meta["plan_notes"]["rounding"] == surface.meta["plan_notes"]["rounding"]
+
+
 def test_a_bf16_surface_does_not_go_on_to_where_its_error_would_count(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,7 +171,7 @@ def clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
             function()
             return 10 ** chance.uniform(-4, -2)
 
-        monkeypatch.setattr(trials, "timed", fake)
+        monkeypatch.setattr(plan_trial, "timed", fake)
 
     monkeypatch.setattr(trials, "_TINY", 0.002)
     monkeypatch.setattr(trials, "_WORTH_COMPILING", math.inf)
@@ -213,17 +231,61 @@ def test_a_plan_is_followed_to_the_letter_or_refused(asked: dict[str, Any], mess
         _surface(small_net(), plan=tmp_path / "s.h5", **asked)
 
 
-def test_a_plan_of_other_threads_is_followed_only_where_rounding_may_differ(tmp_path: Path) -> None:
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    """Torch has two threads, as on most machines."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_a_plan_of_other_threads_is_followed_only_where_rounding_may_differ(
+    tmp_path: Path, two_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trials, "_OTHER_FORM", math.inf)
     before = _surface(small_net(), batch_size=32, path=tmp_path / "s.h5")
-    threads = torch.get_num_threads()
-    torch.set_num_threads(threads + 1)
-    try:
-        with pytest.raises(ValueError, match=rf"`plan` cannot be followed here \(threads: {threads} → {threads + 1}\)"):
-            _surface(small_net(), plan=tmp_path / "s.h5")
-        after = _surface(small_net(), plan=tmp_path / "s.h5", allow_plan_change=True)
-    finally:
-        torch.set_num_threads(threads)
+    torch.set_num_threads(3)
+    with pytest.raises(ValueError, match=r"`plan` cannot be followed here \(threads: 2 → 3\)"):
+        _surface(small_net(), plan=tmp_path / "s.h5")
+    after = _surface(small_net(), plan=tmp_path / "s.h5", allow_plan_change=True)
+    assert after.meta["plan"]["threads"] == 3
     np.testing.assert_allclose(after.loss, before.loss, rtol=1e-6)
+
+
+@pytest.mark.parametrize("single", [True, False])
+def test_one_thread_is_taken_where_it_is_faster_and_gives_the_same_losses(
+    single: bool, tmp_path: Path, two_threads: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def timed(function: Callable[[], object]) -> float:
+        function()
+        return 1.0 if single is (torch.get_num_threads() == 1) else 2.0
+
+    monkeypatch.setattr(plan_trial, "timed", timed)
+    monkeypatch.setattr(trials, "_WORTH_COMPILING", math.inf)
+    surface = _surface(small_net(), path=tmp_path / "s.h5")
+    assert surface.meta["plan"]["threads"] == (1 if single else 2)
+    assert surface.meta["plan_notes"]["threads"] == f"one would be {2.0 if single else 0.5:.2f} times as fast as 2"
+    assert torch.get_num_threads() == 2, "the process has as many as before"
+    monkeypatch.setattr(trials, "_agree", lambda expected, found: False)
+    ruled = _surface(small_net())
+    assert ruled.meta["plan"]["threads"] == 2
+    np.testing.assert_allclose(surface.loss, ruled.loss, rtol=1e-6)
+
+
+def test_a_plan_of_one_thread_is_followed_whatever_the_process_has(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_threads: None
+) -> None:
+    torch.set_num_threads(1)
+    _surface(small_net(), path=tmp_path / "half.h5")
+    whole = _surface(small_net(), images=128, plan=tmp_path / "half.h5")
+    torch.set_num_threads(2)
+    for resumed in (
+        _surface(small_net(), images=128, plan=tmp_path / "half.h5"),
+        _surface(small_net(), images=128, path=tmp_path / "half.h5"),
+    ):
+        assert resumed.meta["plan"] == whole.meta["plan"]
+        np.testing.assert_array_equal(resumed.blocks.mean, whole.blocks.mean)
 
 
 def test_a_plan_that_traces_is_refused_for_a_model_that_cannot_be(tmp_path: Path) -> None:

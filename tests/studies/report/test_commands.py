@@ -11,14 +11,16 @@ import torch
 import typer
 from PIL import Image
 
+from gradscape._provenance import Provenance
 from gradscape.cli.app import app
 from gradscape.data.pictures import load_pictures
 from gradscape.models import import_checkpoint, load_checkpoint, save_checkpoint
 from gradscape.studies import cam
 from gradscape.studies.networks import load_models
 from gradscape.studies.report.collect import collect
+from gradscape.studies.report.commands import data_options
 from gradscape.studies.report.definition import Shown
-from gradscape.studies.report.found import ReportedNetwork
+from gradscape.studies.report.found import Found, ReportedNetwork
 from gradscape.studies.report.lines import LINES
 from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.provenance import rebuild_commands, suggest_commands
@@ -212,3 +214,16 @@ def test_heatmaps_tell_what_classes_are_called_without_the_checkpoint(tmp_path: 
     assert shown is not None
     (gallery,) = content_of(shown)
     assert gallery["panels"][0]["classes"][0].startswith("digit_")
+
+
+@pytest.mark.parametrize(
+    ("extent", "limit"),
+    [
+        ({"images": 128, "population": 4000}, ["--limit", 128]),
+        ({"images": 128, "images_asked": 512, "population": 4000}, ["--limit", 512]),
+        ({"images": 128, "images_asked": 4000, "population": 4000}, []),
+    ],
+)
+def test_the_command_of_a_stopped_run_asks_for_what_the_run_was_to_see(extent: dict[str, Any], limit: list) -> None:
+    meta = Provenance.of({"data": "digits", "split": "train", **extent})
+    assert data_options(Found(Path("surface.h5"), None, meta)) == ["--data", "digits", *limit]
