@@ -101,7 +101,7 @@ def test_quiet_prints_nothing(gradscape: Command, checkpoint: Path, album: Path,
     ("arguments", "text"),
     [
         (("CKPT", "--images", "ALBUM", "--layer", "stages.9"), "stages.9"),
-        (("CKPT", "--images", "ALBUM", "--class", "10"), "`class_index` must be in 0 … 9"),
+        (("CKPT", "--images", "ALBUM", "--class", "10"), "`--class` must be in 0 … 9"),
         (("CKPT", "--images", "ALBUM", "--class", "cat"), "the model has no labels"),
         (("NAMED", "--images", "ALBUM", "--class", "caat"), "did you mean cat"),
         (("CKPT", "--images", "ALBUM", "--method", "gradcamm"), "did you mean gradcam"),
