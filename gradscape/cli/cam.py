@@ -24,6 +24,15 @@ def cam(
     class_index: Annotated[
         str | None, typer.Option("--class", help="Number or name of the class; by default the predicted one.")
     ] = None,
+    outputs: Annotated[
+        Literal["logits", "probabilities", "log_probabilities", "multi_label_logits", "multi_label_probabilities"]
+        | None,
+        typer.Option(help="What the network's numbers are; measured otherwise."),
+    ] = None,
+    layout: Annotated[
+        Literal["channels_first", "channels_last"] | None,
+        typer.Option(help="How the target layer gives its maps: (N, C, h, w) or (N, h, w, C); measured otherwise."),
+    ] = None,
     style: Annotated[
         Literal["overlay", "heatmap", "masked"], typer.Option(help="Over the image, alone, or image times map.")
     ] = "overlay",
@@ -54,6 +63,8 @@ def cam(
             methods=method or ["gradcam++"],
             target_layer=layer,
             class_index=class_index,
+            outputs=outputs,
+            layout=layout,
             measured=faithfulness,
         )
         written = explained.save(output)

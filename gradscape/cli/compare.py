@@ -36,5 +36,5 @@ def compare(
         say_table(study.HEADINGS, study.tabulate_means(comparison))
         if comparison.differences:
             say_table(study.DIFFERENCE_HEADINGS, study.tabulate_differences(comparison))
-        say("\n".join(comparison.remarks))
+        say("\n".join([*comparison.shared_notes, *comparison.remarks]))
         say_written(written)
