@@ -78,7 +78,7 @@ class Classification(LightningModule):
         loss = losses.mean()
         if not torch.isfinite(loss):
             raise RuntimeError(
-                f"the loss is {loss.item()} in epoch {self.current_epoch}, step {batch_idx} (both from 0); try a "
+                f"the loss is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}; try a "
                 f"`learning_rate` below {self.recipe.learning_rate:g}; the epochs before are kept"
             )
         self._add("train", losses, right)

@@ -155,7 +155,10 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_p
             ("landscape", "CKPT", "--data", "digits", "--span", "1", "--tolerance", "-1", "-o", "OUT"),
             "`--tolerance` must",
         ),
-        (("landscape", "CKPT", "--data", "digits", "--span", "1", "--ray", "ray://a:1", "-o", "OUT"), "`--ray` must be"),
+        (
+            ("landscape", "CKPT", "--data", "digits", "--span", "1", "--ray", "ray://a:1", "-o", "OUT"),
+            "`--ray` must be",
+        ),
         (("landscape", "--data", "digits", "-o", "OUT"), "Missing argument"),
         (("landscapes",), "No such command"),
         (("models", "nothing*"), "no model matches"),

@@ -65,26 +65,6 @@ def test_few_draws_are_permuted_exactly() -> None:
 
 @pytest.mark.parametrize("tails", ["student", "lognormal"])
 @pytest.mark.parametrize("count", [3, 8])
-def test_what_all_would_note_is_said_once() -> None:
-    surfaces = [drawn_surface("bowl", NOISES["lognormal"], blocks=4, seed=seed) for seed in range(2)]
-    comparison = compare_surfaces({"a": [marked(one, "a", seed) for seed, one in enumerate(surfaces)]}, resamples=60)
-    reason = "2 of 2 draws: no interval: 8 blocks of images are needed, these are 4"
-    assert comparison.shared_notes == [reason]
-    assert not any(reason in cell for row in tabulate_means(comparison) for cell in row)
-
-
-@pytest.mark.parametrize(
-    ("images", "repeats", "batch_size", "advised"),
-    [(64, 3, None, "--limit 256"), (256, 3, None, ""), (64, 1, None, ""), (30, 2, 10, "--limit 80")],
-)
-def test_too_few_images_are_told_before_a_run(
-    images: int, repeats: int, batch_size: int | None, advised: str
-) -> None:
-    advice = advice_before(images, repeats=repeats, batch_size=batch_size)
-    assert advised in advice
-    assert bool(advice) == bool(advised)
-
-
 def test_two_direction_sets_of_one_network_are_not_distinguishable_in_90_of_100_runs(tails: str, count: int) -> None:
     generator = np.random.default_rng(count)
     level = 1 - 0.05 / len(METRICS)
@@ -308,9 +288,7 @@ def test_what_all_would_note_is_said_once() -> None:
     ("images", "repeats", "batch_size", "advised"),
     [(64, 3, None, "--limit 256"), (256, 3, None, ""), (64, 1, None, ""), (30, 2, 10, "--limit 80")],
 )
-def test_too_few_images_are_told_before_a_run(
-    images: int, repeats: int, batch_size: int | None, advised: str
-) -> None:
+def test_too_few_images_are_told_before_a_run(images: int, repeats: int, batch_size: int | None, advised: str) -> None:
     advice = advice_before(images, repeats=repeats, batch_size=batch_size)
     assert advised in advice
     assert bool(advice) == bool(advised)

@@ -163,7 +163,7 @@ def test_a_graph_that_stands_still_is_found_out_although_the_line_begins_at_the_
 
 def test_a_graph_that_fails_for_other_numbers_of_images_says_so_once(capfd: pytest.CaptureFixture[str]) -> None:
     graph = torch.fx.symbolic_trace(lambda images: images.reshape(40, -1))
-    with pytest.raises(TracingError, match="shape '.40, -1.' is invalid"), trust.explained():
+    with pytest.raises(TracingError, match=r"shape '.40, -1.' is invalid"), trust.explained():
         graph(IMAGES[:7])
     assert capfd.readouterr() == ("", "")
 
