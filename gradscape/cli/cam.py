@@ -16,7 +16,11 @@ def cam(
     images: image_paths.Images,
     output: options.Output,
     method: Annotated[
-        list[str] | None, typer.Option(help="gradcam, gradcam++ (the default), hirescam, …; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="May be repeated; gradcam++ by default. gradcam, gradcam++, hirescam, layercam, xgradcam, elementwise, "
+            "eigencam, eigengradcam, scorecam, ablationcam, fullgrad, shapleycam, finercam or kpcacam."
+        ),
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="Target layer, such as stages.3; found by itself otherwise.")

@@ -18,7 +18,11 @@ def compare(
     ],
     *,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A metric, as often as there are several; all if left out.")
+        list[str] | None,
+        typer.Option(
+            help="May be repeated; all if left out. sharpness, basin_width, curvature, anisotropy, roughness, "
+            "scaled_roughness, convex_share or error_basin_area."
+        ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     seed: options.Seed = 0,

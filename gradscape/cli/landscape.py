@@ -17,7 +17,7 @@ from gradscape.cli.console import (
     tuned_process,
     waiting,
 )
-from gradscape.cli.grids import parse_grid, parse_span
+from gradscape.cli.grids import MOST_STEPS, parse_grid, parse_span
 
 if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
@@ -33,7 +33,7 @@ def landscape(
     split: options.SplitName = "train",
     limit: options.Limit = None,
     span: Annotated[str, typer.Option(help="auto, or the half-width of the grid.")] = "auto",
-    steps: Annotated[int, typer.Option(min=2, help="Points on a side of the grid.")] = 51,
+    steps: Annotated[int, typer.Option(min=2, max=MOST_STEPS, help="Points on a side of the grid.")] = 51,
     grid: Annotated[
         str | None, typer.Option(metavar="a0:a1:A,b0:b1:B", help="Any grid instead of span and steps.")
     ] = None,

@@ -29,7 +29,9 @@ def line(
     span: Annotated[float | None, typer.Option(help="Half-width along a random direction; 1 by default.")] = None,
     steps: Annotated[int, typer.Option(min=2, help="Points of the line.")] = 51,
     grid: Annotated[str | None, typer.Option(metavar="a0:a1:A", help="Any points instead of span and steps.")] = None,
-    normalize: Annotated[str | None, typer.Option(help="Of a random direction: filter, layer, …")] = None,
+    normalize: Annotated[
+        str | None, typer.Option(help="Of a random direction: filter, layer, weight, dfilter, dlayer or none.")
+    ] = None,
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
     parameters: options.Parameters = "*",

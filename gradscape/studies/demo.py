@@ -27,13 +27,13 @@ __all__ = ["MODELS", "STAGES", "run_demo"]
 MODELS = ("upanet16", "upanet16_final_gap")
 
 STAGES = {
-    "training two networks": 60.0,
-    "searching a span that shows both landscapes": 10.0,
-    "evaluating the landscapes": 30.0,
-    "drawing them": 30.0,
-    "explaining a few digits": 30.0,
-    "embedding the test images": 10.0,
-    "writing the report": 10.0,
+    "training two networks": 75.0,
+    "searching a span that shows both landscapes": 60.0,
+    "evaluating the landscapes": 80.0,
+    "drawing them": 15.0,
+    "explaining a few digits": 10.0,
+    "embedding the test images": 5.0,
+    "writing the report": 5.0,
 }
 """What the demo does, and how many seconds each stage takes on two quiet cores."""
 

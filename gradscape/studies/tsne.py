@@ -179,7 +179,7 @@ def _class_numbers(text: str, known: Sequence[str]) -> list[int]:
             numbers.append(int(name))
         else:
             raise ValueError(
-                f"{unknown_name('classes', name, known)}; give names or numbers from 0 to {len(known) - 1}, "
+                f"{unknown_name('classes', name, known, listed=False)}; give names or numbers from 0 to {len(known) - 1}, "
                 "with commas between them"
             )
     return numbers

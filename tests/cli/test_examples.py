@@ -1,10 +1,16 @@
+import re
 import shlex
+from typing import get_args
 
 import pytest
 import typer
 
 from gradscape.cli.app import app
 from gradscape.cli.examples import EXAMPLES
+from gradscape.data.archives import ARCHIVES
+from gradscape.explain.cam import list_methods
+from gradscape.landscape.directions import Normalize
+from gradscape.landscape.metrics.measure import METRICS
 from tests.cli.conftest import Command
 
 _COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -20,6 +26,23 @@ def test_examples_are_understood(example: str) -> None:
     program, name, *arguments = shlex.split(example)
     assert program == "gradscape"
     _COMMANDS[name].make_context(name, arguments)  # reads all, and refuses what it does not know
+
+
+def test_help_lists_the_choices() -> None:
+    told = {
+        (name, option.name): option.help or ""
+        for name, command in _COMMANDS.items()
+        for option in command.params
+        if hasattr(option, "help")
+    }
+    assert not [where for where, text in told.items() if "…" in text]
+    for (name, option), choices in {
+        ("cam", "method"): list_methods(),
+        ("compare", "metric"): METRICS,
+        ("landscape", "data"): ["digits", *ARCHIVES, "folder", "npz", "noise"],
+        ("line", "normalize"): get_args(Normalize),
+    }.items():
+        assert set(choices) <= set(re.findall(r"[\w+]+", told[name, option])), name
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
