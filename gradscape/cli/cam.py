@@ -18,8 +18,8 @@ def cam(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            help="May be repeated; gradcam++ by default. gradcam, gradcam++, hirescam, layercam, xgradcam, elementwise, "
-            "eigencam, eigengradcam, scorecam, ablationcam, fullgrad, shapleycam, finercam or kpcacam."
+            help="May be repeated; gradcam++ by default. gradcam, gradcam++, hirescam, layercam, xgradcam, "
+            "elementwise, eigencam, eigengradcam, scorecam, ablationcam, fullgrad, shapleycam, finercam or kpcacam."
         ),
     ] = None,
     layer: Annotated[
