@@ -5,11 +5,12 @@ from typing import Any, final
 from lightning.pytorch import Callback, LightningModule, Trainer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from torch import Tensor
 
 from gradscape.training.recipe import Recipe
 
 __all__ = ["EpochBar"]
+
+_LOSS_STEPS = 10  # between two looks at the loss, for which a GPU has to be waited for
 
 
 @final
@@ -50,9 +51,9 @@ class EpochBar(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Go on by a step."""
-        loss = outputs["loss"] if isinstance(outputs, dict) else outputs
-        told = {"loss": float(loss)} if isinstance(loss, Tensor) else {}
-        self._progress.update(self._task, advance=1, **told)
+        self._progress.update(self._task, advance=1)
+        if batch_idx % _LOSS_STEPS == 0:
+            self._progress.update(self._task, loss=float(outputs["loss"]))
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Leave the bar as it is."""
