@@ -94,7 +94,7 @@ def _local_source(name: str, split: str, *, image_size: int | None, seed: int) -
         return npz_images(rest)
     if is_function_name(name):
         return function_images(name, split, image_size)
-    if Path(name).exists():
+    if name and Path(name).exists():
         prefix = "folder" if Path(name).is_dir() else "npz"
         raise ValueError(f"`name` {name!r} is a path: give {prefix}:{name}")
     unknown = unknown_name("name", kind, [one.partition(":")[0] for one in _KINDS], listed=False)
