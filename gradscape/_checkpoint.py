@@ -170,7 +170,10 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
     check_readable(path)
     state, metadata = read_safetensors(path) if path.suffix == ".safetensors" else ({}, {})
     if _METADATA_KEY not in metadata:
-        raise ValueError(f"{path} is not a checkpoint of gradscape; run `gradscape import {path} --model NAME …` first")
+        drawn = path.suffix == ".h5"
+        imported = f"gradscape import {path} --model NAME --mean a,b,c --std a,b,c -o x.safetensors"
+        advice = f"`gradscape plot {path}` draws a surface" if drawn else f"run `{imported}` first"
+        raise ValueError(f"{path} is not a checkpoint of gradscape; {advice}")
     try:
         meta = json.loads(metadata[_METADATA_KEY])
         _check_meta(meta)
@@ -197,4 +200,5 @@ def _check_meta(meta: Any) -> None:
         raise ValueError(f"`std` must be positive, got {meta['std']!r}")
     labels = meta["labels"]
     if labels is not None and len(labels) != meta["num_classes"]:
-        raise ValueError(f"`labels` must name each of the {meta['num_classes']} classes, got {len(labels)} names")
+        more = f"; is the first, {labels[0]!r}, a heading?" if len(labels) == meta["num_classes"] + 1 else ""
+        raise ValueError(f"`labels` must name each of the {meta['num_classes']} classes, got {len(labels)} names{more}")

@@ -41,4 +41,6 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> h5py.File:
             raise OSError(problem.errno, os.strerror(problem.errno), name) from problem
         if h5py.is_hdf5(path):
             raise ValueError(f"{name} is a damaged or cut off HDF5 file: {error_line(problem)}") from problem
-        raise ValueError(f"{name} is not an HDF5 file") from problem
+        checkpoint = "; it is a checkpoint: gradscape landscape makes surfaces of those"
+        advice = checkpoint if name.endswith(".safetensors") else ""
+        raise ValueError(f"{name} is not an HDF5 file{advice}") from problem

@@ -33,22 +33,33 @@ Scalar = bool | int | float | str
 Option = Scalar | list[Scalar]
 
 _LONGEST_ERROR = 200
+_MOST_NEAR = 4
+_MOST_LISTED = 25
 _LONGEST_PARTS = 32
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some of its messages in bold
 _LYING = ("folder", "npz", "coco", "voc")  # kinds of data sets that are named by a path
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
 
-def unknown_name(argument: str, name: str, known: Iterable[str]) -> ValueError:
-    """Return the error for a name that is not among the `known`, with those near it.
+def unknown_name(argument: str, name: str, known: Iterable[str], *, listed: bool = True) -> ValueError:
+    """Return the error for a name that is not among the `known`; those near it are named, or all if few.
+
+    Near are those that hold the name in whatever case, then those that are spelled alike.
 
     Args:
         argument: What the name was given for, as the user knows it.
         name: What came.
         known: Everything that may be given.
+        listed: Whether to list a few choices where none is near; whoever says more about them leaves it out.
     """
-    near = difflib.get_close_matches(name, list(known), n=4, cutoff=0.6)
-    return ValueError(f"unknown `{argument}` {name!r}" + (f"; did you mean {' or '.join(near)}?" if near else ""))
+    names = list(known)
+    holding = [one for one in names if name and name.casefold() in one.casefold()]
+    alike = difflib.get_close_matches(name, names, n=_MOST_NEAR, cutoff=0.6)
+    near = list(dict.fromkeys([*alike, *holding]))[:_MOST_NEAR]
+    advice = f"; did you mean {' or '.join(near)}?" if near else ""
+    if listed and not near and 0 < len(names) <= _MOST_LISTED:
+        advice = f"; known: {', '.join(names)}"
+    return ValueError(f"unknown `{argument}` {name!r}{advice}")
 
 
 def class_label(labels: Sequence[str] | None, index: int) -> str | None:

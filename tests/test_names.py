@@ -63,7 +63,16 @@ def test_unknown_name_comes_with_its_near_matches() -> None:
     assert str(unknown_name("data", "cifar20", ["cifar10", "digits"])) == (
         "unknown `data` 'cifar20'; did you mean cifar10?"
     )
-    assert str(unknown_name("data", "xyz", ["cifar10"])) == "unknown `data` 'xyz'"
+    birds = ["Passerina ciris (Painted Bunting)", "Aramus guarauna (Limpkin)"]
+    assert str(unknown_name("class", "painted bunting", birds)) == (
+        "unknown `class` 'painted bunting'; did you mean Passerina ciris (Painted Bunting)?"
+    )
+
+
+def test_an_unknown_name_that_is_like_none_comes_with_the_choices_where_they_are_few() -> None:
+    assert str(unknown_name("data", "xyz", ["cifar10", "digits"])) == "unknown `data` 'xyz'; known: cifar10, digits"
+    assert str(unknown_name("data", "xyz", ["cifar10"], listed=False)) == "unknown `data` 'xyz'"
+    assert str(unknown_name("class", "xyz", [f"class{n}" for n in range(100)])) == "unknown `class` 'xyz'"
 
 
 @pytest.mark.parametrize(

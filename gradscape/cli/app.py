@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -26,6 +27,8 @@ from gradscape.cli import (
     tsne,
 )
 from gradscape.cli.console import errors, say
+from gradscape.cli.examples import EXAMPLES
+from gradscape.cli.mistakes import Command
 
 __all__ = ["INTERRUPTED", "USER_MISTAKE", "app", "main", "root"]
 
@@ -41,21 +44,26 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("demo")(demo.demo)
-app.command("models")(models.models)
-app.command("train")(train.train)
-app.command("import")(imports.import_)
-app.command("landscape")(landscape.landscape)
-app.command("line")(line.line)
-app.command("plot")(plot.plot)
-app.command("compare")(compare.compare)
-app.command("cam")(cam.cam)
-app.command("attention")(attention.attention)
-app.command("fusion")(fusion.fusion)
-app.command("tsne")(tsne.tsne)
-app.command("figure")(figure.figure)
-app.command("report")(report.report)
-app.command("convert")(convert.convert)
+_COMMANDS: dict[str, Callable[..., None]] = {
+    "demo": demo.demo,
+    "models": models.models,
+    "train": train.train,
+    "import": imports.import_,
+    "landscape": landscape.landscape,
+    "line": line.line,
+    "plot": plot.plot,
+    "compare": compare.compare,
+    "cam": cam.cam,
+    "attention": attention.attention,
+    "fusion": fusion.fusion,
+    "tsne": tsne.tsne,
+    "figure": figure.figure,
+    "report": report.report,
+    "convert": convert.convert,
+}
+for _name, _command in _COMMANDS.items():
+    _examples = "\n\n".join(["Examples:", *EXAMPLES[_name]])  # a blank line is a line break there
+    app.command(_name, cls=Command, epilog=_examples)(_command)
 
 
 def _print_version(*, wanted: bool) -> bool:
@@ -88,8 +96,6 @@ def main() -> None:
     except OSError as mistake:
         parts = (mistake.filename, os.strerror(mistake.errno)) if mistake.errno else (mistake,)
         code = _tell(": ".join(str(part) for part in parts if part))
-    except (ValueError, TypeError, RuntimeError, ImportError) as mistake:
-        code = _tell(str(mistake))
     if code == INTERRUPTED:
         goes_on = not _GO_ON.isdisjoint(sys.argv[1:])
         saved = "; what was computed is saved, the same command goes on from there" if goes_on else ""

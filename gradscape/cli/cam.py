@@ -17,13 +17,26 @@ def cam(
     images: image_paths.Images,
     output: options.Output,
     method: Annotated[
-        list[str] | None, typer.Option(help="gradcam, gradcam++ (the default), hirescam, …; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            help="May be repeated; gradcam++ by default. gradcam, gradcam++, hirescam, layercam, xgradcam, "
+            "elementwise, eigencam, eigengradcam, scorecam, ablationcam, fullgrad, shapleycam, finercam or kpcacam."
+        ),
     ] = None,
     layer: Annotated[
         str | None, typer.Option(help="Target layer, such as stages.3; found by itself otherwise.")
     ] = None,
     class_index: Annotated[
         str | None, typer.Option("--class", help="Number or name of the class; by default the predicted one.")
+    ] = None,
+    outputs: Annotated[
+        Literal["logits", "probabilities", "log_probabilities", "multi_label_logits", "multi_label_probabilities"]
+        | None,
+        typer.Option(help="What the network's numbers are; measured otherwise."),
+    ] = None,
+    layout: Annotated[
+        Literal["channels_first", "channels_last"] | None,
+        typer.Option(help="How the target layer gives its maps: (N, C, h, w) or (N, h, w, C); measured otherwise."),
     ] = None,
     style: Literal["overlay", "heatmap", "masked"] = "overlay",
     background: Annotated[
@@ -63,6 +76,8 @@ def cam(
             methods=method or ["gradcam++"],
             target_layer=layer,
             class_index=class_index,
+            outputs=outputs,
+            layout=layout,
             measured=faithfulness,
         )
         written = explained.save(output)

@@ -19,7 +19,11 @@ def compare(
     ],
     *,
     metric: Annotated[
-        list[str] | None, typer.Option(help="A metric, as often as there are several; all if left out.")
+        list[str] | None,
+        typer.Option(
+            help="May be repeated; all if left out. sharpness, basin_width, curvature, anisotropy, roughness, "
+            "scaled_roughness, convex_share or error_basin_area."
+        ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
     seed: options.Seed = 0,
@@ -37,5 +41,5 @@ def compare(
         say_table(study.HEADINGS, study.tabulate_means(comparison))
         if comparison.differences:
             say_table(study.DIFFERENCE_HEADINGS, study.tabulate_differences(comparison))
-        say("\n".join(comparison.remarks))
+        say("\n".join([*comparison.shared_notes, *comparison.remarks]))
         say_written(written)

@@ -36,9 +36,17 @@ errors = Console(stderr=True)
 _output = Console()
 
 
-def say(text: str) -> None:
-    """Print text for the user, as it is."""
-    _output.print(text, markup=False, highlight=False, soft_wrap=True)
+def say(text: str, *, cut: bool = False) -> None:
+    """Print text for the user, as it is.
+
+    Args:
+        text: One or more lines.
+        cut: Whether a terminal is to end lines where it ends; otherwise, and in files, they stay whole.
+    """
+    if cut and _output.is_terminal:
+        _output.print(text, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
+    else:
+        _output.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def say_written(paths: Iterable[Path]) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import progress_bar, say, tuned_process
+from gradscape.cli.console import say, tuned_process
+from gradscape.cli.stages import told_stages
 
 __all__ = ["demo"]
 
@@ -20,9 +21,9 @@ def demo(
 ) -> None:
     """Train two small networks on digits, compare them in every way there is, and write a report of it."""
     device = tuned_process(device)
-    from gradscape.studies.demo import run_demo
+    from gradscape.studies.demo import STAGES, run_demo
 
-    with progress_bar(quiet=quiet) as report:
-        page = run_demo(output, seed=seed, device=device, report=report)
+    with told_stages(STAGES, quiet=quiet) as stages:
+        page = run_demo(output, seed=seed, device=device, begin=stages.begin, report=stages.report, show=stages.show)
     if not quiet:
         say(f"open {page}")

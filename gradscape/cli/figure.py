@@ -25,7 +25,7 @@ def figure(
     images: Annotated[
         list[Path] | None, typer.Option("--images", metavar="PATH...", help="Image files and folders of them.")
     ] = None,
-    data: Annotated[str | None, typer.Option(help="Take images of a data set: cifar10, folder:PATH, …")] = None,
+    data: Annotated[str | None, typer.Option(help="Take images of a data set, such as cifar10 or folder:PATH.")] = None,
     split: Annotated[
         str | None, typer.Option(help="train or test; else train for landscapes, test for pictures.")
     ] = None,

@@ -7,7 +7,9 @@ if TYPE_CHECKING:
 
     from gradscape.studies.planes import Axes
 
-__all__ = ["parse_grid", "parse_line_grid", "parse_span"]
+__all__ = ["MOST_STEPS", "parse_grid", "parse_line_grid", "parse_span"]
+
+MOST_STEPS = 2000  # on a side: as many points as a printed page has pixels
 
 
 def parse_span(text: str) -> float:
@@ -26,6 +28,8 @@ def parse_grid(text: str) -> "Axes":
     axes = _axes(text)
     if len(axes) != 2:
         raise ValueError(f"`--grid` must read a0:a1:A,b0:b1:B, such as -1:1:51,-0.5:0.5:26, got {text!r}")
+    if max(map(len, axes)) > MOST_STEPS:
+        raise ValueError(f"`--grid` must have at most {MOST_STEPS} points on a side, got {text!r}")
     return axes[0], axes[1]
 
 

@@ -20,7 +20,7 @@ from gradscape.cli.console import (
     tuned_process,
     waiting,
 )
-from gradscape.cli.grids import parse_grid, parse_span
+from gradscape.cli.grids import MOST_STEPS, parse_grid, parse_span
 
 if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
@@ -37,7 +37,7 @@ def landscape(
     split: options.SplitName = "train",
     limit: options.Limit = None,
     span: Annotated[str, typer.Option(help="auto, or the half-width of the grid.")] = "auto",
-    steps: Annotated[int, typer.Option(min=2, help="Points on a side of the grid.")] = 51,
+    steps: Annotated[int, typer.Option(min=2, max=MOST_STEPS, help="Points on a side of the grid.")] = 51,
     grid: Annotated[
         str | None, typer.Option(metavar="a0:a1:A,b0:b1:B", help="Any grid instead of span and steps.")
     ] = None,
@@ -75,6 +75,7 @@ def landscape(
     from gradscape.data import load_split
     from gradscape.landscape import SPAN_IMAGES, Options, find_loss, find_metric
     from gradscape.studies import planes as study
+    from gradscape.studies.compare import advice_before
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.subjects import draw_subjects, recommend
 
@@ -83,6 +84,8 @@ def landscape(
     load = functools.partial(load_split, data, split, root=data_root, image_size=size, seed=seed, download=download)
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
+    if not quiet and (advice := advice_before(images.num_images, repeats=repeats, batch_size=batch_size)):
+        say(advice)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     making |= {} if parameters == "*" else {"parameters": parameters}
     counted = find_metric(metric)
@@ -112,7 +115,7 @@ def landscape(
                 images,
                 grid_of_run,
                 searched=searched,
-                draw=partial(draw_subjects, everything=everything),
+                draw=functools.partial(draw_subjects, everything=everything),
                 started=spent,
                 options=replace(evaluation, seconds=seconds),
             )

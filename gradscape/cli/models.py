@@ -6,22 +6,25 @@ from typing import Annotated
 import typer
 
 from gradscape.cli import options
-from gradscape.cli.console import say_table, say_written
+from gradscape.cli.console import say, say_written
 
 __all__ = ["models"]
 
 
 def models(
     pattern: Annotated[
-        str | None, typer.Argument(help="Shell pattern, such as 'upanet*' in quotes; all our own if left out.")
+        str | None,
+        typer.Argument(
+            metavar="[PATTERN|NAME]", help="Shell pattern, such as 'spa*' in quotes; of one name everything is told."
+        ),
     ] = None,
     *,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the table as Markdown too.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """List models: parameters, multiply-adds, paper, printed sizes and whether they are met."""
+    """List models, a line for each: size, and how many of the numbers that papers print they have."""
     from gradscape.models import describe_models
-    from gradscape.studies.model_table import HEADINGS, tabulate_models, write_model_table
+    from gradscape.studies.model_table import describe_model, list_models_briefly, write_model_table
 
     described = describe_models(pattern)
     if not described:
@@ -29,7 +32,9 @@ def models(
     if output is not None:
         write_model_table(described, output)
     if not quiet:
-        if output is None:
-            say_table(HEADINGS, tabulate_models(described))
-        else:
+        if output is not None:
             say_written([output])
+        elif pattern == described[0].name:
+            say("\n".join(describe_model(described[0])))
+        else:
+            say("\n".join(list_models_briefly(described)), cut=True)

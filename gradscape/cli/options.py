@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from gradscape.cli.output_paths import check_writable
+
 __all__ = [
     "AllowPlanChange",
     "BatchSize",
@@ -34,7 +36,13 @@ __all__ = [
 
 Checkpoint = Annotated[Path, typer.Argument(metavar="CKPT", help="A .safetensors checkpoint.")]
 Checkpoints = Annotated[list[Path], typer.Argument(metavar="CKPT...", help="One or more .safetensors checkpoints.")]
-Data = Annotated[str, typer.Option(help="Data set: digits, cifar10, folder:PATH, npz:PATH, …")]
+Data = Annotated[
+    str,
+    typer.Option(
+        help="Data set: digits, cifar10, cifar100, fashion_mnist, food101, imagenet, tiny_imagenet, folder:PATH, "
+        "npz:PATH, noise:N or package.module:function."
+    ),
+]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; else GRADSCAPE_DATA_ROOT.")]
 Download = Annotated[bool, typer.Option("--download", help="Fetch a published data set that is not there.")]
 SplitName = Annotated[
@@ -42,20 +50,20 @@ SplitName = Annotated[
 ]
 Limit = Annotated[int | None, typer.Option(min=1, help="Take a class-balanced, seeded subset of so many images.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, …")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or one of several: cuda:1.")]
 
 
-def _no_picture(output: Path) -> Path:
-    """Refuse the name of a picture for a folder."""
+def _folder(output: Path) -> Path:
+    """Refuse the name of a picture for a folder, and what cannot be written."""
     if output.suffix.lower() in (".html", ".jpg", ".pdf", ".png", ".svg") and not output.is_dir():
         raise ValueError(
             f"`--output` is a folder, in which pictures have names of their own, got {output}; formats are chosen by "
             "`--format`, and `gradscape plot` draws one picture by name"
         )
-    return output
+    return check_writable(output)
 
 
-Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", callback=_no_picture)]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", callback=_folder)]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
 Loss = Annotated[
     str,
@@ -80,7 +88,9 @@ BatchSize = Annotated[int | None, typer.Option(min=1, help="Images in a forward 
 Tolerance = Annotated[
     float | None, typer.Option(help="Stop at this median standard error, as a share of the range of the loss.")
 ]
-Time = Annotated[float | None, typer.Option("--time", help="Stop evaluating so many seconds after the start.")]
+Time = Annotated[
+    float | None, typer.Option("--time", metavar="SECONDS", help="Stop evaluating so many seconds after the start.")
+]
 Ray = Annotated[
     str | None, typer.Option(help="Evaluate in processes of Ray: local, auto (the cluster of this node) or HOST:PORT.")
 ]

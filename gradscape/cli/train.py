@@ -35,7 +35,7 @@ def train(
     early_stopping: Annotated[
         int | None, typer.Option(min=1, help="Epochs without progress before the end; else the recipe's.")
     ] = None,
-    precision: Annotated[str, typer.Option(help="Lightning's: 32-true, bf16-mixed, …")] = "32-true",
+    precision: Annotated[str, typer.Option(help="Lightning's: 32-true, bf16-mixed, 16-mixed or 64-true.")] = "32-true",
     workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 0,
     data_root: options.DataRoot = None,
     download: options.Download = False,

@@ -116,8 +116,11 @@ def _local_source(name: str, split: str, *, image_size: int | None, seed: int) -
         return npz_images(rest)
     if is_function_name(name):
         return function_images(name, split, image_size)
-    known = ", ".join(_KINDS)
-    raise ValueError(f"{unknown_name('name', kind, [one.partition(':')[0] for one in _KINDS])}; known: {known}")
+    if name and Path(name).exists():
+        prefix = "folder" if Path(name).is_dir() else "npz"
+        raise ValueError(f"`name` {name!r} is a path: give {prefix}:{name}")
+    unknown = unknown_name("name", kind, [one.partition(":")[0] for one in _KINDS], listed=False)
+    raise ValueError(f"{unknown}; known: {', '.join(_KINDS)}")
 
 
 def check_loading(split: str, *, image_size: int | None, batch_size: int, limit: int | None, seed: int) -> None:

@@ -70,7 +70,7 @@ def find_backend(name: str) -> Backend:
         ValueError: It is unknown or not installed.
     """
     if name not in BACKENDS:
-        error = unknown_name("backend", name, BACKENDS)
+        error = unknown_name("backend", name, BACKENDS, listed=False)
         raise ValueError(f"{error}; known: {', '.join(BACKENDS)}")
     program = BACKENDS[name]
     try:

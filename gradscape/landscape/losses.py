@@ -63,4 +63,5 @@ def _found(argument: str, name: str, known: Mapping[str, Callable[..., Any] | No
         return known[name]
     if is_function_name(name):
         return load_function(argument, name)
-    raise ValueError(f"{unknown_name(argument, name, known)}; known: {', '.join(known)}, package.module:function")
+    unknown = unknown_name(argument, name, known, listed=False)
+    raise ValueError(f"{unknown}; known: {', '.join(known)}, package.module:function")

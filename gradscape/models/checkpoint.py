@@ -100,7 +100,10 @@ def import_checkpoint(
     if num_classes is None:
         num_classes = tell_classes(state, build)
         if num_classes is None:
-            raise ValueError(f"`num_classes` must be given: the tensors in {os.fspath(file)} do not tell it for {name}")
+            raise ValueError(
+                f"`num_classes` must be given: the tensors in {os.fspath(file)} do not tell it for {name}; "
+                "or they are of another `model`"
+            )
         network = build(num_classes)
     load_fitting(network, state, f"{os.fspath(file)} does not fit {name} with {num_classes} classes")
     _check_takes_images(network, name, channels=len(mean), image_size=image_size)

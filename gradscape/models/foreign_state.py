@@ -146,7 +146,8 @@ def _chosen(file: str | os.PathLike[str], fitting: Mapping[str, State], weights:
         return asked[0]
     places = [place or "the file itself" for place in sorted(fitting)]
     if weights is not None and not asked:
-        raise ValueError(f"{unknown_name('weights', weights, fitting)}; {os.fspath(file)} has {', '.join(places)}")
+        unknown = unknown_name("weights", weights, fitting, listed=False)
+        raise ValueError(f"{unknown}; {os.fspath(file)} has {', '.join(places)}")
     ways = [kind for kind, found in kinds.items() if len(found) == 1] or [place for place in sorted(fitting) if place]
     raise ValueError(
         f"{os.fspath(file)} holds the network {len(places)} times: {', '.join(places[:_SHOWN])}; choose by `weights` "

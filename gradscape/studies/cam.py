@@ -14,6 +14,8 @@ from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.layout import MapLayout
+from gradscape.explain.output_kind import OutputKind
 from gradscape.figures import Figure
 from gradscape.figures.images.heatmap_panel import Style
 from gradscape.figures.images.heatmaps import Arrangement, HeatmapScale, figure_heatmaps, images_per_page
@@ -85,6 +87,8 @@ def explain_pictures(
     methods: Sequence[str] = ("gradcam++",),
     target_layer: str | None = None,
     class_index: str | None = None,
+    outputs: OutputKind | None = None,
+    layout: MapLayout | None = None,
     measured: bool = False,
 ) -> Explanations:
     """Make the heatmaps of every model and method, and measure how faithful they are if wanted.
@@ -95,6 +99,8 @@ def explain_pictures(
         methods: Names of methods.
         target_layer: Name of a layer; None for the one found in each model.
         class_index: A class's number or name; None for what each model predicts for each picture.
+        outputs: What the models' numbers are, as `heatmaps` takes it; None to have it measured.
+        layout: How the target layers give their places, as `heatmaps` takes it; None to have it measured.
         measured: Whether to measure faithfulness.
 
     Raises:
@@ -107,7 +113,15 @@ def explain_pictures(
         images = pictures.images.to(model.mean.device)
         about = provenance(name, model, pictures)
         parts = [
-            heatmaps(model, batch, method=several, target_layer=target_layer, class_index=asked)
+            heatmaps(
+                model,
+                batch,
+                method=several,
+                target_layer=target_layer,
+                class_index=asked,
+                outputs=outputs,
+                layout=layout,
+            )
             for batch in images.split(_BATCH)
         ]
         joined = {method: _joined([part[method] for part in parts], about) for method in parts[0]}

@@ -15,7 +15,10 @@ from gradscape._provenance import Provenance
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface
+from gradscape.landscape.engine.plan import block_images
+from gradscape.landscape.metrics.estimates import joined
 from gradscape.landscape.metrics.measure import METRICS, Measure, measure_resamples
+from gradscape.landscape.metrics.resampling import LEAST_BLOCKS
 from gradscape.landscape.rounding import describe_precision
 from gradscape.studies.chance import CHANCE
 from gradscape.studies.differences import Draws, PairDifference, pair_difference
@@ -24,6 +27,7 @@ __all__ = [
     "DIFFERENCE_HEADINGS",
     "HEADINGS",
     "Comparison",
+    "advice_before",
     "compare_surfaces",
     "load_networks",
     "save_comparison",
@@ -56,6 +60,12 @@ class Comparison:
     precisions: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def shared_notes(self) -> list[str]:
+        """What is noted about every mean, and need be said only once."""
+        first, *others = (measure.notes for found in self.means.values() for measure in found.values())
+        return [note for note in first if others and all(note in notes for notes in others)]
+
+    @property
     def remarks(self) -> list[str]:
         """What must be known to read the numbers."""
         counts = {name: len(next(iter(found.values()))) for name, found in self.draws.items()}
@@ -84,6 +94,25 @@ class Comparison:
         if len(set(known.values())) == 1 and len(known) == len(self.precisions):
             return f"computed in {next(iter(known.values()))}"
         return "computed in " + "; ".join(f"{said} ({name})" for name, said in known.items()) if known else ""
+
+
+def advice_before(num_images: int, *, repeats: int, batch_size: int | None = None) -> str:
+    """What to know before several draws are evaluated to be compared; "" where the images will do.
+
+    Args:
+        num_images: How many images each draw is to see.
+        repeats: Number of draws of directions.
+        batch_size: Images in a forward pass, if that was chosen.
+    """
+    size = block_images(batch_size)
+    blocks = -(-num_images // size)
+    if repeats == 1 or blocks >= LEAST_BLOCKS:
+        return ""
+    needed = LEAST_BLOCKS * size
+    return (
+        f"{num_images} images are {blocks} block{'s' if blocks > 1 else ''} of {size}: gradscape compare needs "
+        f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; give --limit {needed} or more"
+    )
 
 
 def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
@@ -235,9 +264,16 @@ DIFFERENCE_HEADINGS = ("metric", "difference", "value ", "interval ", "verdict")
 
 
 def tabulate_means(comparison: Comparison) -> list[tuple[str, ...]]:
-    """Return a row of text for each metric and network, under `HEADINGS`."""
+    """Return a row of text for each metric and network, under `HEADINGS`; notes that all share are left out."""
+    shared = comparison.shared_notes
     return [
-        (_titled(metric), network, _spelled(found[metric].value), _range(found[metric]), found[metric].note)
+        (
+            _titled(metric),
+            network,
+            _spelled(found[metric].value),
+            _range(found[metric]),
+            joined(*(note for note in found[metric].notes if note not in shared)),
+        )
         for metric in next(iter(comparison.means.values()))
         for network, found in comparison.means.items()
     ]

@@ -1,4 +1,4 @@
-"""The table of all models: for the terminal, and as a page."""
+"""The table of all models: a line for each, everything about one, and all of it as a page."""
 
 import os
 from collections.abc import Sequence
@@ -7,9 +7,51 @@ from pathlib import Path
 from gradscape._files import replacing
 from gradscape.models import ModelDescription, PrintedSize
 
-__all__ = ["HEADINGS", "tabulate_models", "write_model_table"]
+__all__ = ["HEADINGS", "describe_model", "list_models_briefly", "tabulate_models", "write_model_table"]
 
 HEADINGS = ("model", "classes ", "pixels ", "parameters ", "MACs ", "accuracy/M ", "paper", "printed: verdict")
+
+_NAME_WIDTH = 28  # of all but a few; longer ones push their line to the right
+
+
+def list_models_briefly(described: Sequence[ModelDescription]) -> list[str]:
+    """Return a line for each model, below one of headings: name, size, printed numbers that it has, paper.
+
+    Args:
+        described: The models.
+    """
+    rows = [("model", "parameters", "MACs", "printed", "paper")]
+    for model in described:
+        hits = sum(row.verdict == "hit" for row in model.printed)
+        printed = f"{hits} of {len(model.printed)}" if model.printed else ""
+        papers = " + ".join(paper.partition(", ")[0] for paper in model.paper.split("; ") if ", " in paper)
+        size = f"{model.parameters / 1e6:,.2f} M", f"{model.macs / 1e6:,.0f} M"
+        rows.append((model.name, *size, printed, papers or model.paper))
+    return [
+        f"{name:<{_NAME_WIDTH}} {parameters:>10} {macs:>8}  {printed:<7}  {paper}"
+        for name, parameters, macs, printed, paper in rows
+    ]
+
+
+def describe_model(model: ModelDescription) -> list[str]:
+    """Return lines with everything about one model.
+
+    Args:
+        model: The model.
+    """
+    facts = [
+        ("paper", model.paper),
+        ("measured for", f"{model.num_classes} classes, {model.image_size} × {model.image_size} pixels"),
+        ("parameters", f"{model.parameters:,}"),
+        ("multiply-adds", f"{_millions(model.macs)} for an image"),
+    ]
+    facts += [
+        (f"on {score.data}", f"{100 * score.accuracy:.2f} % after {score.epochs} epochs, our own training")
+        for score in model.measured
+    ]
+    for row in model.printed:
+        facts += [("printed", _told(row)), *([("", row.reason)] if row.reason else [])]
+    return [model.name, *(f"  {heading:<14} {text}" for heading, text in facts)]
 
 
 def tabulate_models(described: Sequence[ModelDescription]) -> list[tuple[str, ...]]:
@@ -24,7 +66,7 @@ def tabulate_models(described: Sequence[ModelDescription]) -> list[tuple[str, ..
             str(model.num_classes),
             str(model.image_size),
             f"{model.parameters:,}",
-            f"{model.macs / 1e6:,.1f} M",
+            _millions(model.macs),
             "; ".join(f"{score.efficiency:.2f}" for score in model.measured),
             model.paper,
             "; ".join(_spelled(row) for row in model.printed),
@@ -84,6 +126,16 @@ def _spelled(row: PrintedSize) -> str:
     counted = "" if row.quantity == "parameters" else f" {row.quantity}"
     where = "" if "+" in row.model or "@" not in row.model else f" (@{row.model.partition('@')[2]})"
     return f"{row.printed}{counted}{where}: {row.verdict}"
+
+
+def _told(row: PrintedSize) -> str:
+    """A printed number, where it stands, and whether the network has it."""
+    where = f"table {row.table} of {row.paper}" if row.table.isdecimal() else f"{row.table} of {row.paper}"
+    return f"{_spelled(row)} ({where}, {row.num_classes} classes)"
+
+
+def _millions(count: int) -> str:
+    return f"{count / 1e6:,.1f} M"
 
 
 def _markdown(cells: Sequence[str]) -> str:

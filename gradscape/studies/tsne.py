@@ -212,10 +212,8 @@ def _class_numbers(text: str, known: Sequence[str]) -> list[int]:
         elif name.isdecimal() and int(name) < len(known):
             numbers.append(int(name))
         else:
-            raise ValueError(
-                f"{unknown_name('classes', name, known)}; give names or numbers from 0 to {len(known) - 1}, "
-                "with commas between them"
-            )
+            unknown = unknown_name("classes", name, known, listed=False)
+            raise ValueError(f"{unknown}; give names or numbers from 0 to {len(known) - 1}, with commas between them")
     return numbers
 
 

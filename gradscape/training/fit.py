@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Trainer
-from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch import Callback, Trainer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
 from gradscape.training.classification import Classification, TrainingBatch
+from gradscape.training.epoch_bar import EpochBar
 from gradscape.training.history import EpochRows
 from gradscape.training.isolation import in_training_mode, isolated_trainer
 from gradscape.training.recipe import Recipe
@@ -146,7 +146,8 @@ def train_model(
         evaluated = _evaluation_loaders(test, held_out, recipe, workers)
         recorder = Recorder(folder, module, save, plan=plan, rows=rows)
         with isolated_trainer(), in_training_mode(network):
-            trainer = _create_trainer(recorder, recipe.epochs, device=device, precision=precision, progress=progress)
+            bars = [EpochBar(recipe, done=len(rows))] if progress else []
+            trainer = _create_trainer(recorder, bars, recipe.epochs, device=device, precision=precision)
             start = folder / STATE if rows else None
             trainer.fit(module, loader, evaluated, ckpt_path=start, weights_only=True)
     metrics = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
@@ -204,7 +205,9 @@ def _evaluation_loaders(
     return loaders
 
 
-def _create_trainer(recorder: Recorder, epochs: int, *, device: str, precision: str, progress: bool) -> Trainer:
+def _create_trainer(
+    recorder: Recorder, others: Sequence[Callback], epochs: int, *, device: str, precision: str
+) -> Trainer:
     accelerator, _, index = device.partition(":")
     try:
         return Trainer(
@@ -212,14 +215,14 @@ def _create_trainer(recorder: Recorder, epochs: int, *, device: str, precision: 
             devices=[int(index)] if index else 1,
             precision=precision,  # type: ignore[arg-type]
             max_epochs=epochs,
-            callbacks=[recorder, RichProgressBar()] if progress else [recorder],
+            callbacks=[recorder, *others],
             plugins=[AtomicFiles()],
             default_root_dir=recorder.folder,
             deterministic="warn",
             logger=False,
             enable_checkpointing=False,
             enable_model_summary=False,
-            enable_progress_bar=progress,
+            enable_progress_bar=False,
             num_sanity_val_steps=0,
         )
     except (MisconfigurationException, ValueError, TypeError) as error:

@@ -1,11 +1,11 @@
 """How the papers trained their networks."""
 
-import difflib
 from collections.abc import Collection
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from gradscape._names import unknown_name
 from gradscape.training.recipe import Recipe
 
 __all__ = ["FAMILIES", "RECIPES", "create_recipe", "find_recipe"]
@@ -203,8 +203,7 @@ def create_recipe(name: str, **changes: Any) -> Recipe:
         (2, 'sgd')
     """
     if name not in RECIPES:
-        near = difflib.get_close_matches(name, RECIPES, n=3, cutoff=0.4) or sorted(RECIPES)
-        raise ValueError(f"`name` must be a known recipe, got {name!r}; did you mean {' or '.join(near)}?")
+        raise unknown_name("recipe", name, RECIPES)
     unknown = sorted(set(changes) - set(Recipe.__dataclass_fields__))
     if unknown:
         known = ", ".join(Recipe.__dataclass_fields__)

@@ -55,12 +55,12 @@ def read_state(path: Path, plan: dict[str, Any], *, resume: bool) -> dict[str, A
     except Exception as error:  # torch raises nearly every type on bytes that are not its own
         raise ValueError(f"`output` must hold a state to go on from, but {path} is none; remove it") from error
     changes = [
-        f"{name} was {before.get(name)}, is {value}" for name, value in plan.items() if before.get(name) != value
+        f"`{name}` was {before.get(name)}, is {value}" for name, value in plan.items() if before.get(name) != value
     ]
     if changes:
         raise ValueError(
             f"`output` must be a new folder or that of the same run, but in {path.parent} {', '.join(changes)}; "
-            "choose another folder, or `resume=False` to start anew"
+            f"choose another folder, or remove {path.parent} to start anew"
         )
     return state
 

@@ -67,7 +67,7 @@ def test_scale_weights_are_bars(gradscape: Command, album: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (("PLAIN",), "`model` must have attention blocks"),
+        (("PLAIN",), "`CKPT` must have attention blocks"),
         (("SE", "--block", "layer1.0.sse"), "did you mean layer1.0.se"),
         (("SE", "PLAIN"), "`CKPT` must be one checkpoint, got 2: take them one by one"),
     ],

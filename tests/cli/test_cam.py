@@ -92,6 +92,18 @@ def test_a_class_may_be_named_and_markup_in_its_name_stays_text(
     assert Heatmaps.load(tmp_path / "resnet20" / "gradcam++.npz").class_index.tolist() == [1]
 
 
+def test_outputs_and_layout_are_taken_as_stated(
+    gradscape: Command, checkpoint: Path, album: Path, tmp_path: Path
+) -> None:
+    stated = ("--outputs", "multi_label_logits", "--layout", "channels_first")
+    done = gradscape("cam", checkpoint, "--images", album / "a.png", *stated, "-o", tmp_path)
+    assert done.code == 0, done.err
+    assert Heatmaps.load(tmp_path / "resnet20" / "gradcam++.npz").meta["outputs"] == "multi_label_logits"
+    done = gradscape("cam", checkpoint, "--images", album / "a.png", "--outputs", "probabilities", "-o", tmp_path)
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert '`--outputs` says "probabilities", but' in done.err
+
+
 def test_quiet_prints_nothing(gradscape: Command, checkpoint: Path, album: Path, tmp_path: Path) -> None:
     done = gradscape("cam", checkpoint, "--images", album / "a.png", "-q", "-o", tmp_path)
     assert (done.code, done.out) == (0, ""), done.err
@@ -101,7 +113,7 @@ def test_quiet_prints_nothing(gradscape: Command, checkpoint: Path, album: Path,
     ("arguments", "text"),
     [
         (("CKPT", "--images", "ALBUM", "--layer", "stages.9"), "stages.9"),
-        (("CKPT", "--images", "ALBUM", "--class", "10"), "`class_index` must be in 0 … 9"),
+        (("CKPT", "--images", "ALBUM", "--class", "10"), "`--class` must be in 0 … 9"),
         (("CKPT", "--images", "ALBUM", "--class", "cat"), "the model has no labels"),
         (("NAMED", "--images", "ALBUM", "--class", "caat"), "did you mean cat"),
         (("CKPT", "--images", "ALBUM", "--method", "gradcamm"), "did you mean gradcam"),

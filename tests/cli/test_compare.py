@@ -57,7 +57,7 @@ def test_mistakes_are_one_line(gradscape: Command, runs: Path, tmp_path: Path) -
     for arguments, message in (
         ([runs], "plain and short have different spans or steps: use one --span R and --steps N for all"),
         ([tmp_path / "nowhere.h5"], "nowhere.h5"),
-        ([runs, "--metric", "anisotropi"], "unknown `metric` 'anisotropi'; did you mean anisotropy?"),
+        ([runs, "--metric", "anisotropi"], "unknown `--metric` 'anisotropi'; did you mean anisotropy?"),
     ):
         done = gradscape("compare", *arguments, "-o", tmp_path / "out")
         assert done.code == 2

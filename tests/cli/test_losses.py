@@ -75,8 +75,8 @@ def test_a_line_of_a_named_loss_without_a_metric(gradscape: Command, checkpoint:
     ("option", "value", "message"),
     [
         ("--loss", "crossentropy", "known: cross_entropy, bce_with_logits"),
-        ("--metric", "nowhere_at_all:metric", "cannot import `metric` 'nowhere_at_all:metric'"),
-        ("--loss", "bce_with_logits", "`loss` needs a label for each output"),
+        ("--metric", "nowhere_at_all:metric", "cannot import `--metric` 'nowhere_at_all:metric'"),
+        ("--loss", "bce_with_logits", "`--loss` needs a label for each output"),
     ],
 )
 @pytest.mark.parametrize("command", ["landscape", "line"])

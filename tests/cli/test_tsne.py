@@ -108,10 +108,10 @@ def test_large_images_become_small_thumbnails(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--classes", "1,11"), "unknown `classes` '11'; did you mean 1?; give names or numbers from 0 to 9"),
-        (("--layer", "stages.9"), "unknown `layer` 'stages.9'; did you mean stages."),
-        (("--backend", "tsne"), "unknown `backend` 'tsne'"),
-        (("--perplexity", 0), "`perplexity` must be at least 1, got 0"),
+        (("--classes", "1,11"), "unknown `--classes` '11'; did you mean 1?; give names or numbers from 0 to 9"),
+        (("--layer", "stages.9"), "unknown `--layer` 'stages.9'; did you mean stages."),
+        (("--backend", "tsne"), "unknown `--backend` 'tsne'"),
+        (("--perplexity", 0), "`--perplexity` must be at least 1, got 0"),
         (("--limit", 3), "at least 5 images to be embedded, got 3"),
     ],
 )

@@ -16,6 +16,7 @@ from gradscape.data import load_split
         ({"name": "floder:/tmp/x"}, "unknown `name` 'floder'; did you mean folder?"),
         ({"name": "folder:"}, "folder:PATH"),
         ({"name": ""}, "known: digits"),
+        ({"name": "/"}, "`name` '/' is a path: give folder:/"),
         ({"split": "val"}, "`split` must be one of train, test, but came as 'val'"),
         ({"limit": 0}, "`limit` must be at least 1, but came as 0"),
         ({"batch_size": 0}, "`batch_size` must be at least 1, but came as 0"),

@@ -15,6 +15,7 @@ from gradscape.landscape.metrics.measure import METRICS, Measure
 from gradscape.studies.compare import (
     DIFFERENCE_HEADINGS,
     HEADINGS,
+    advice_before,
     compare_surfaces,
     load_networks,
     save_comparison,
@@ -289,6 +290,24 @@ def test_tables_and_files_have_every_number(tmp_path: Path) -> None:
     assert float(found["curvature"]["low"]) == next(
         one.low for one in comparison.differences if one.metric == "curvature"
     )
+
+
+def test_what_all_would_note_is_said_once() -> None:
+    surfaces = [drawn_surface("bowl", NOISES["lognormal"], blocks=4, seed=seed) for seed in range(2)]
+    comparison = compare_surfaces({"a": [marked(one, "a", seed) for seed, one in enumerate(surfaces)]}, resamples=60)
+    reason = "2 of 2 draws: no interval: 8 blocks of images are needed, these are 4"
+    assert comparison.shared_notes == [reason]
+    assert not any(reason in cell for row in tabulate_means(comparison) for cell in row)
+
+
+@pytest.mark.parametrize(
+    ("images", "repeats", "batch_size", "advised"),
+    [(64, 3, None, "--limit 256"), (256, 3, None, ""), (64, 1, None, ""), (30, 2, 10, "--limit 80")],
+)
+def test_too_few_images_are_told_before_a_run(images: int, repeats: int, batch_size: int | None, advised: str) -> None:
+    advice = advice_before(images, repeats=repeats, batch_size=batch_size)
+    assert advised in advice
+    assert bool(advice) == bool(advised)
 
 
 def test_two_direction_sets_of_a_trained_network_are_not_distinguishable() -> None:

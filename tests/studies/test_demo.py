@@ -37,6 +37,7 @@ return Array.from(document.querySelectorAll(arguments[0]), canvas =>
 def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
     """The demo's folder, and the jobs that it told of."""
     folder, jobs = tmp_path_factory.mktemp("demo"), set[str]()
+    stages, shown = list[str](), list[Path]()
     less = {"_STEPS": 5, "_LINE_STEPS": 5, "_IMAGES": 32, "_SPAN_IMAGES": 32, "_PICTURES": 3, "_EMBEDDED": 40}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(demo, "MODELS", MODELS)
@@ -44,8 +45,14 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, set[str]]:
             patch.setattr(demo, name, value)
         patch.setattr(demo, "_SOONER", {"epochs": 2})
         patch.setattr(demo, "load_split", lambda *names, **options: load_split(*names, **{"limit": 200, **options}))
-        page = demo.run_demo(folder, seed=0, device="cpu", report=lambda job, _: jobs.add(job))
+        page = demo.run_demo(
+            folder, seed=0, device="cpu", begin=stages.append, report=lambda job, _: jobs.add(job), show=shown.append
+        )
     assert page == folder / "index.html"
+    assert stages == list(demo.STAGES)
+    assert shown[0] == folder / MODELS[0] / "curves.png"
+    assert len(shown) == 6
+    assert all(path.suffix == ".png" and path.is_file() for path in shown)
     return folder, jobs
 
 

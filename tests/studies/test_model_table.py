@@ -1,7 +1,13 @@
 from pathlib import Path
 
 from gradscape.models import describe_models
-from gradscape.studies.model_table import HEADINGS, tabulate_models, write_model_table
+from gradscape.studies.model_table import (
+    HEADINGS,
+    describe_model,
+    list_models_briefly,
+    tabulate_models,
+    write_model_table,
+)
 
 
 def test_rows_spell_sizes_and_verdicts() -> None:
@@ -34,3 +40,22 @@ def test_the_documented_table_is_the_one_that_is_written_now(tmp_path: Path) -> 
     write_model_table(described, tmp_path / "models.md")
     for line in (tmp_path / "models.md").read_text().splitlines():
         assert line in documented
+
+
+def test_a_list_has_a_line_of_a_terminal_for_each_model() -> None:
+    heading, *lines = list_models_briefly(describe_models("upanet16*"))
+    assert heading.split() == ["model", "parameters", "MACs", "printed", "paper"]
+    assert lines[0] == "upanet16                         1.51 M    167 M  0 of 4   UPANets"
+    assert [line.split()[0] for line in lines] == [model.name for model in describe_models("upanet16*")]
+    assert max(map(len, lines)) <= 80
+
+
+def test_everything_about_one_model_is_told_with_reasons() -> None:
+    (model,) = describe_models("upanet16")
+    name, *facts = describe_model(model)
+    assert name == "upanet16"
+    told = " ".join(" ".join(facts).split())
+    assert "parameters 1,512,431" in told
+    assert "on digits 99.72 % after 5 epochs" in told
+    assert "printed 1.48M: miss (table 2 of UPANets, 10 classes) no version of the network has this size" in told
+    assert max(map(len, facts)) <= 100

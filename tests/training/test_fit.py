@@ -1,6 +1,7 @@
 import csv
 import logging
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -175,27 +176,27 @@ def test_without_resume_a_finished_run_is_trained_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"recipe": toy_recipe(epochs=4)}, "epochs was 6, is 4"),
-        ({"recipe": toy_recipe(epochs=6, learning_rate=0.1)}, "learning_rate was 0.05, is 0.1"),
-        ({"recipe": toy_recipe(epochs=6, batch_size=8)}, "batch_size was 7, is 8"),
-        ({"recipe": toy_recipe(epochs=6, optimizer="adam")}, "optimizer was sgd, is adam"),
+        ({"recipe": toy_recipe(epochs=4)}, "`epochs` was 6, is 4"),
+        ({"recipe": toy_recipe(epochs=6, learning_rate=0.1)}, "`learning_rate` was 0.05, is 0.1"),
+        ({"recipe": toy_recipe(epochs=6, batch_size=8)}, "`batch_size` was 7, is 8"),
+        ({"recipe": toy_recipe(epochs=6, optimizer="adam")}, "`optimizer` was sgd, is adam"),
         (
             {"recipe": toy_recipe(epochs=6, schedule="steps", milestones=(2, 4))},
-            r"schedule was cosine, is steps, milestones was \(\), is \(2, 4\)",
+            r"`schedule` was cosine, is steps, `milestones` was \(\), is \(2, 4\)",
         ),
-        ({"recipe": toy_recipe(epochs=6, shift=0.1)}, "shift was 0.0, is 0.1"),
-        ({"recipe": toy_recipe(epochs=6, validation_share=0.2)}, "validation_share was 0.0, is 0.2"),
-        ({"seed": 1}, "seed was 0, is 1"),
-        ({"train": ToyImages(41, seed=0)}, "images was 40, is 41"),
-        ({"train": ToyImages(40, seed=7)}, "first_image was"),
-        ({"precision": "bf16-mixed"}, "precision was 32-true, is bf16-mixed"),
-        ({"network": nn.Sequential(nn.Flatten(), nn.Linear(144, 4))}, "network was Sequential with 174 parameters"),
+        ({"recipe": toy_recipe(epochs=6, shift=0.1)}, "`shift` was 0.0, is 0.1"),
+        ({"recipe": toy_recipe(epochs=6, validation_share=0.2)}, "`validation_share` was 0.0, is 0.2"),
+        ({"seed": 1}, "`seed` was 0, is 1"),
+        ({"train": ToyImages(41, seed=0)}, "`images` was 40, is 41"),
+        ({"train": ToyImages(40, seed=7)}, "`first_image` was"),
+        ({"precision": "bf16-mixed"}, "`precision` was 32-true, is bf16-mixed"),
+        ({"network": nn.Sequential(nn.Flatten(), nn.Linear(144, 4))}, "`network` was Sequential with 174 parameters"),
     ],
 )
 def test_another_run_in_the_same_folder_is_refused(run: TrainingRun, options: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said) as refusal:
         train_toy(run.checkpoint.parent, **({"recipe": toy_recipe(epochs=6)} | options))
-    assert "`resume=False`" in str(refusal.value)
+    assert f"remove {run.checkpoint.parent} to start anew" in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 
@@ -207,7 +208,7 @@ def test_a_state_file_of_another_program_is_refused(tmp_path: Path) -> None:
 
 def test_a_loss_that_is_not_finite_stops_with_the_epoch_and_keeps_what_was_done(tmp_path: Path) -> None:
     network = Poisoned(toy_network(), 2 * 6 + 3, lambda logits: logits * torch.nan)
-    with pytest.raises(RuntimeError, match=r"the loss is nan in epoch 3, step 3; .* `learning_rate` below 0\.05"):
+    with pytest.raises(RuntimeError, match=r"the loss is nan in epoch 3, step 3; try a `learning_rate` below 0\.05"):
         train_toy(tmp_path, network, recipe=toy_recipe(epochs=4))
     assert load_metrics(tmp_path / "metrics.csv")["epoch"].tolist() == [1, 2]
     assert all(value.isfinite().all() for value in load_file(tmp_path / "model.safetensors").values())
@@ -307,12 +308,15 @@ def test_it_writes_its_four_files_and_says_nothing(tmp_path: Path, capfd: pytest
     assert capfd.readouterr() == ("", "")
 
 
-def test_the_progress_bar_shows_epoch_and_loss(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    train_toy(tmp_path, progress=True)
-    shown = capfd.readouterr().out
-    assert "Epoch 2/2" in shown
-    assert "loss:" in shown
-    assert "litlogger" not in shown
+def test_the_progress_bar_shows_epochs_from_1_steps_of_all_and_the_loss(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    network = Poisoned(toy_network(), 6 + 1, lambda logits: logits * torch.nan)
+    with pytest.raises(RuntimeError, match="the loss is nan"):
+        train_toy(tmp_path, network, recipe=toy_recipe(epochs=3), progress=True)
+    assert re.search(r"epoch 2/3 .* 6/18 steps, .* left, loss \d", capfd.readouterr().err)
+    train_toy(tmp_path, Poisoned(toy_network(), 99, torch.neg), recipe=toy_recipe(epochs=3), progress=True)
+    assert re.search(r"epoch 3/3 .* 18/18 steps, 0:00:00 left, loss \d", capfd.readouterr().err)
 
 
 class Endless(IterableDataset[tuple[Tensor, int]]):

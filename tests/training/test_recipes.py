@@ -63,7 +63,7 @@ def test_a_change_of_none_leaves_the_recipe_as_it_is() -> None:
 
 
 def test_an_unknown_recipe_is_refused_with_near_names() -> None:
-    with pytest.raises(ValueError, match=r"`name` must be a known recipe, got 'upanet'; did you mean upanets"):
+    with pytest.raises(ValueError, match=r"unknown `recipe` 'upanet'; did you mean upanets"):
         create_recipe("upanet")
 
 

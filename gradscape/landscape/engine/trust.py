@@ -10,7 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.followed import needs_refreshing
-from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_batch_norms, trace
+from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_batch_norms, silenced, trace
 from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
 from gradscape.landscape.engine.network import ready_network
 from gradscape.landscape.engine.plan import plain_plan
@@ -36,9 +36,13 @@ class _Expected:
 
 @contextmanager
 def explained() -> Iterator[None]:
-    """Whatever goes wrong in operators and compilers not written for this model is a reason not to use them."""
+    """Whatever goes wrong in operators and compilers not written for this model is a reason not to use them.
+
+    Said once, in the error: torch.fx would print the code of a graph that fails.
+    """
     try:
-        yield
+        with silenced():
+            yield
     except TracingError:
         raise
     except Exception as problem:

@@ -52,6 +52,11 @@ class Measure:
     note: str = ""
     vague: bool = False
 
+    @property
+    def notes(self) -> list[str]:
+        """The reasons in `note`, one by one."""
+        return self.note.split("; ") if self.note else []
+
 
 @final
 @dataclass(frozen=True)

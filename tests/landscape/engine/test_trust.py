@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from gradscape.landscape import evaluate_line, evaluate_surface, random_directions
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import trials, trust
-from gradscape.landscape.engine.graph import trace
+from gradscape.landscape.engine.graph import TracingError, trace
 from tests.landscape.networks import images_and_labels, small_net
 
 ALPHAS, BETAS = np.linspace(0, 1, 4), np.linspace(-1, 1, 5)  # the first point is not the farthest
@@ -159,6 +159,13 @@ def test_a_graph_that_stands_still_is_found_out_although_the_line_begins_at_the_
     line = evaluate_line(net, [(IMAGES, LABELS)], direction, [0.0, 0.5, 1.0])
     assert not line.meta["plan"]["traced"]
     assert len(np.unique(line.loss)) == 3
+
+
+def test_a_graph_that_fails_for_other_numbers_of_images_says_so_once(capfd: pytest.CaptureFixture[str]) -> None:
+    graph = torch.fx.symbolic_trace(lambda images: images.reshape(40, -1))
+    with pytest.raises(TracingError, match=r"shape '.40, -1.' is invalid"), trust.explained():
+        graph(IMAGES[:7])
+    assert capfd.readouterr() == ("", "")
 
 
 def _by_function(net: nn.Module, parameters: dict[str, Tensor], points: Tensor) -> Tensor:
