@@ -10,7 +10,10 @@ from typing import Any, final
 
 from gradscape import __version__
 
-__all__ = ["Provenance", "current_versions"]
+__all__ = ["CHANCE", "Provenance", "current_versions"]
+
+CHANCE = "at_chance"
+"""Entry of a result: names of the networks that only guess on its images."""
 
 _LAYOUT = "provenance_layout"
 _NEWEST = 2  # 0.1.0 wrote the first, without a number

@@ -75,7 +75,6 @@ def landscape(
     from gradscape.data import load_split
     from gradscape.landscape import SPAN_IMAGES, Options, find_loss, find_metric
     from gradscape.studies import planes as study
-    from gradscape.studies.compare import advice_before
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.subjects import draw_subjects, recommend
 
@@ -84,7 +83,7 @@ def landscape(
     load = functools.partial(load_split, data, split, root=data_root, image_size=size, seed=seed, download=download)
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
-    if not quiet and (advice := advice_before(images.num_images, repeats=repeats, batch_size=batch_size)):
+    if not quiet and (advice := study.advice_before(images.num_images, repeats=repeats, batch_size=batch_size)):
         say(advice)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     making |= {} if parameters == "*" else {"parameters": parameters}

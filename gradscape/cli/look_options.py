@@ -34,7 +34,7 @@ _OPTIONS: dict[str, Any] = {
         bool, _option("--caption", help="Draw the caption too; it is always in a .txt file beside the picture.")
     ],
     "title": Annotated[str | None, _option(metavar="TEXT", help="Written above the picture.")],
-    "cmap": Annotated[str | None, _option(metavar="NAME", help="A color map of Matplotlib: viridis, gray, …")],
+    "cmap": Annotated[str | None, _option(metavar="NAME", help="A color map of Matplotlib, such as viridis or gray.")],
     "camera": Annotated[
         str | None,
         _option(metavar="AZ,EL", help="Where a relief is seen from: azimuth and elevation in degrees, such as -55,32."),

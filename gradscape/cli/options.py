@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gradscape.cli.output_paths import check_writable
+from gradscape.cli.output_paths import check_output
 
 __all__ = [
     "AllowPlanChange",
@@ -51,19 +51,7 @@ SplitName = Annotated[
 Limit = Annotated[int | None, typer.Option(min=1, help="Take a class-balanced, seeded subset of so many images.")]
 Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or one of several: cuda:1.")]
-
-
-def _folder(output: Path) -> Path:
-    """Refuse the name of a picture for a folder, and what cannot be written."""
-    if output.suffix.lower() in (".html", ".jpg", ".pdf", ".png", ".svg") and not output.is_dir():
-        raise ValueError(
-            f"`--output` is a folder, in which pictures have names of their own, got {output}; formats are chosen by "
-            "`--format`, and `gradscape plot` draws one picture by name"
-        )
-    return check_writable(output)
-
-
-Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", callback=_folder)]
+Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", callback=check_output)]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
 Loss = Annotated[
     str,

@@ -69,7 +69,7 @@ class Look:
 
     Example:
         >>> from gradscape.figures import Look, drawn_as, figure_landscape
-        >>> look = Look(width="double", camera=(30, 45), caption=True)
+        >>> look = Look(width="double", camera=(30.0, 45.0), caption=True)
         >>> # with drawn_as(look): figure_landscape(surface, kind="surface")
     """
 

@@ -10,10 +10,7 @@ from gradscape.landscape import binary, top1
 from gradscape.landscape.engine import MetricFunction, evaluable
 from gradscape.models import Classifier
 
-__all__ = ["CHANCE", "models_at_chance"]
-
-CHANCE = "at_chance"
-"""Entry of a result's provenance: names of the networks that only guess on its images."""
+__all__ = ["models_at_chance"]
 
 _SEEN = 128  # images that tell it
 _AT_ONCE = 32  # large networks shall not need more memory here than when they are evaluated

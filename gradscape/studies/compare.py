@@ -11,23 +11,19 @@ import numpy as np
 
 from gradscape._files import replacing
 from gradscape._names import tell_apart, telling_parts, unknown_name
-from gradscape._provenance import Provenance
+from gradscape._provenance import CHANCE, Provenance
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface
-from gradscape.landscape.engine.plan import block_images
 from gradscape.landscape.metrics.estimates import joined
 from gradscape.landscape.metrics.measure import METRICS, Measure, measure_resamples
-from gradscape.landscape.metrics.resampling import LEAST_BLOCKS
 from gradscape.landscape.rounding import describe_precision
-from gradscape.studies.chance import CHANCE
 from gradscape.studies.differences import Draws, PairDifference, pair_difference
 
 __all__ = [
     "DIFFERENCE_HEADINGS",
     "HEADINGS",
     "Comparison",
-    "advice_before",
     "compare_surfaces",
     "load_networks",
     "save_comparison",
@@ -94,25 +90,6 @@ class Comparison:
         if len(set(known.values())) == 1 and len(known) == len(self.precisions):
             return f"computed in {next(iter(known.values()))}"
         return "computed in " + "; ".join(f"{said} ({name})" for name, said in known.items()) if known else ""
-
-
-def advice_before(num_images: int, *, repeats: int, batch_size: int | None = None) -> str:
-    """What to know before several draws are evaluated to be compared; "" where the images will do.
-
-    Args:
-        num_images: How many images each draw is to see.
-        repeats: Number of draws of directions.
-        batch_size: Images in a forward pass, if that was chosen.
-    """
-    size = block_images(batch_size)
-    blocks = -(-num_images // size)
-    if repeats == 1 or blocks >= LEAST_BLOCKS:
-        return ""
-    needed = LEAST_BLOCKS * size
-    return (
-        f"{num_images} images are {blocks} block{'s' if blocks > 1 else ''} of {size}: gradscape compare needs "
-        f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; give --limit {needed} or more"
-    )
 
 
 def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:

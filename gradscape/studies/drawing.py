@@ -85,7 +85,7 @@ def draw_one(
     if smoothed and (lines or kind != "surface"):
         raise ValueError("`--smooth` refines the relief of a surface: add `--kind surface`, or leave it out")
     if lines:
-        line_scale: Any = {"scale": scale} if scale else {}
+        line_scale: Any = {} if scale in (None, "auto") else {"scale": scale}
         return save_figure(figure_line(lines, titles=_titles(lines, files), **line_scale), stem)
     titles = _titles(surfaces, files)
     if kind == "interactive":

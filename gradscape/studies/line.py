@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradscape._digest import digest_model
+from gradscape._provenance import CHANCE
 from gradscape.data import Split
 from gradscape.landscape import (
     Barrier,
@@ -27,7 +28,7 @@ from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.variances import negative_variances
 from gradscape.models import Classifier
-from gradscape.studies.chance import CHANCE, models_at_chance
+from gradscape.studies.chance import models_at_chance
 from gradscape.studies.networks import check_classes, check_same_classes
 
 __all__ = ["LinePath", "make_path"]

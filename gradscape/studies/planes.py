@@ -14,6 +14,7 @@ import numpy as np
 from gradscape import __version__
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import replacing
+from gradscape._provenance import CHANCE
 from gradscape.data import Split
 from gradscape.figures.surfaces.scales import WIDE
 from gradscape.landscape import (
@@ -31,15 +32,18 @@ from gradscape.landscape import (
     top1,
 )
 from gradscape.landscape.engine import MetricFunction, Task
+from gradscape.landscape.engine.plan import block_images
 from gradscape.landscape.evaluate import evaluate_grid
+from gradscape.landscape.metrics.resampling import LEAST_BLOCKS
 from gradscape.models import Classifier
-from gradscape.studies.chance import CHANCE, models_at_chance
+from gradscape.studies.chance import models_at_chance
 from gradscape.studies.live import LivePage
 from gradscape.studies.networks import check_classes
 
 __all__ = [
     "Axes",
     "Subject",
+    "advice_before",
     "describe_directions",
     "describe_search",
     "evaluate_subjects",
@@ -284,6 +288,25 @@ def describe_directions(subjects: Sequence[Subject]) -> str:
     """What the directions of each subject move, and what they leave."""
     summaries = ((subject.title, summarize_direction(subject.model, subject.directions[0])) for subject in subjects)
     return "\n".join(f"{title}: {summary}" for title, summary in summaries)
+
+
+def advice_before(num_images: int, *, repeats: int, batch_size: int | None = None) -> str:
+    """What to know before several draws are evaluated to be compared; "" where the images will do.
+
+    Args:
+        num_images: How many images each draw is to see.
+        repeats: Number of draws of directions.
+        batch_size: Images in a forward pass, if that was chosen.
+    """
+    size = block_images(batch_size)
+    blocks = -(-num_images // size)
+    if repeats == 1 or blocks >= LEAST_BLOCKS:
+        return ""
+    needed = LEAST_BLOCKS * size
+    return (
+        f"{num_images} images are {blocks} block{'s' if blocks > 1 else ''} of {size}: gradscape compare needs "
+        f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; give --limit {needed} or more"
+    )
 
 
 def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:

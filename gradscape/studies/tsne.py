@@ -16,7 +16,7 @@ from torch.nn import functional as F
 from gradscape._digest import digest_model
 from gradscape._files import replacing
 from gradscape._names import unknown_name
-from gradscape._provenance import Provenance
+from gradscape._provenance import CHANCE, Provenance
 from gradscape.data import Split, load_split
 from gradscape.explain.embedding import Embedding, embed
 from gradscape.explain.procrustes import align_embeddings
@@ -24,7 +24,7 @@ from gradscape.figures import save_figure
 from gradscape.figures.charts.embedding import figure_embeddings, quality_lines
 from gradscape.figures.web.embeddings import interactive_embedding, thumbnail_side
 from gradscape.models import Classifier
-from gradscape.studies.chance import CHANCE, models_at_chance
+from gradscape.studies.chance import models_at_chance
 from gradscape.studies.networks import other_classes
 
 __all__ = ["ChosenImages", "EmbeddedImages", "choose_images", "draw_embeddings", "embed_models", "make_thumbnails"]

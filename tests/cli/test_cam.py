@@ -119,7 +119,7 @@ def test_quiet_prints_nothing(gradscape: Command, checkpoint: Path, album: Path,
         (("CKPT", "--images", "ALBUM", "--method", "gradcamm"), "did you mean gradcam"),
         (("CKPT", "--images", "ALBUM", "--style", "glow"), "glow"),
         (("CKPT", "--images", "ALBUM", "--background", "blue"), "blue"),
-        (("CKPT", "--images", "ALBUM", "--style", "heatmap", "--background", "gray"), "`background` is for images"),
+        (("CKPT", "--images", "ALBUM", "--style", "heatmap", "--background", "gray"), "`--background` is for images"),
         (("CKPT", "--images", "nowhere.png"), "there is no image file or folder nowhere.png"),
         (
             ("--images", "ALBUM", "a.pt"),

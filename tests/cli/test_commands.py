@@ -84,7 +84,7 @@ def test_a_landscape_is_a_surface_with_pictures_and_numbers(
     np.testing.assert_allclose(surface.betas, np.linspace(-0.5, 0.25, 3))
     assert (surface.count == 40).all()
     assert surface.meta["population"] == 1442
-    pictures = {f"{stem}.{ending}" for stem in ("loss_contour", "loss_surface") for ending in ("pdf", "png")}
+    pictures = {f"{stem}.{ending}" for stem in ("loss_contour", "loss_surface") for ending in ("pdf", "png", "txt")}
     assert {path.name for path in tmp_path.iterdir()} == {"surface.h5", "surface.csv", "surface.html", *pictures}
     paper = tmp_path / "loss_surface.pdf"
     last = f"recommended: {tmp_path / 'surface.html'} to look around, {paper} for a paper"

@@ -74,7 +74,7 @@ def test_a_landscape_is_evaluated_on_the_way_with_as_many_steps_as_asked_for(tmp
 
 
 def test_a_published_table_is_drawn_without_any_path(tmp_path: Path) -> None:
-    assert run("upanets:10", "--device", "cpu", "-o", tmp_path).count("wrote") == 3
+    assert run("upanets:10", "--device", "cpu", "-o", tmp_path).count("wrote") == 4
 
 
 def test_run_folders_are_taken_as_they_are(tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def test_one_picture_is_no_batch_of_signals() -> None:
 
 
 def test_what_only_pictures_have_is_refused_for_others() -> None:
-    with pytest.raises(ValueError, match=r"`method` must be one of gradcam, .* for volumes and signals, got scorecam"):
+    with pytest.raises(ValueError, match=r"`method` must be one of gradcam, .* for what is no image, got scorecam"):
         heatmaps(signal_net(), signals(), method="scorecam")
     with pytest.raises(
         ValueError, match=r"must give maps \(N, C, l\) of inputs with 1 dimension, got the shape \(4, 8\)"

@@ -181,7 +181,7 @@ def test_about_as_many_levels_are_drawn_as_were_asked_for(count: int, scale: Any
 def test_a_relief_and_its_page_are_seen_from_the_chosen_side() -> None:
     with drawn_as(Look(camera=(30.0, 60.0))):
         relief: Any = figure_landscape(surface(), kind="surface").axes[0]
-        eye = re.search(r'"eye":\{"x":([-\d.]+),"y":([-\d.]+),"z":([-\d.]+)\}', interactive_surface(surface()))
+        eye = re.search(r'"eye": \{"x": ([-\d.]+), "y": ([-\d.]+), "z": ([-\d.]+)\}', interactive_surface(surface()))
     assert (relief.azim, relief.elev) == (30, 60)
     assert eye
     x, y, z = map(float, eye.groups())

@@ -15,7 +15,6 @@ from gradscape.landscape.metrics.measure import METRICS, Measure
 from gradscape.studies.compare import (
     DIFFERENCE_HEADINGS,
     HEADINGS,
-    advice_before,
     compare_surfaces,
     load_networks,
     save_comparison,
@@ -23,6 +22,7 @@ from gradscape.studies.compare import (
     tabulate_means,
 )
 from gradscape.studies.differences import NOT_DISTINGUISHABLE, Draws, half_width, pair_difference
+from gradscape.studies.planes import advice_before
 from tests.landscape.noisy_surfaces import NOISES, drawn_surface
 
 NOTHING_LEFT = np.zeros(0)

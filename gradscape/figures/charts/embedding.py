@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from gradscape._names import data_name, one_line
-from gradscape._provenance import Provenance
+from gradscape._provenance import CHANCE, Provenance
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.embedding_marks import MOST_MARKS, ClassMark, class_marks, shared_classes
@@ -206,7 +206,7 @@ def describe_embeddings(embeddings: Sequence[Embedding], *, in_brackets: bool = 
     first = embeddings[0]
     data, split = data_name(first.meta.get("data") or ""), one_line(first.meta.get("split") or "")
     classes = len(np.unique(first.labels))
-    guessing = [one_line(name) for embedding in embeddings for name in embedding.meta.get("at_chance") or ()]
+    guessing = [one_line(name) for embedding in embeddings for name in embedding.meta.get(CHANCE) or ()]
     parts = [
         f"{data} ({split})" if data and split else data,
         f"{len(first):,} images",

@@ -362,7 +362,7 @@ def _page_of_rows(
         columns,
         _attention_caption(title, rows, columns - 1),
         proportion=images[0].shape[1] / images[0].shape[2],
-        lines_above=2 if columns > 5 else 1,
+        lines_above=2 if page_width(double=columns > 3) / columns < 1.2 else 1,
         left=0.44,
         right=0.5,
         wide=columns > 3,

@@ -36,7 +36,7 @@ from gradscape.figures.style import SMALL, map_colors, page_width, styled
 __all__ = ["figure_attention_overview"]
 
 _PAGE_HEIGHT = 8.6
-_LABEL = 0.95  # inches to the left of a row, at most
+_LABEL = 1.02  # inches to the left of a row, at most
 _GAP = 0.04
 _MARGIN = 0.05
 _RIGHT = 0.52  # for the color bar
@@ -87,7 +87,7 @@ def figure_attention_overview(
         raise ValueError(f"`maps` must hold a map of pixels ({', '.join(MAP_KINDS)}), got none")
     signed = any(float(np.nanmin(one.maps, initial=0)) < 0 for row in rows for one in row)
     longest = max(len(part) for row in rows for part in _label(row[0]))
-    label = min(_LABEL, 0.12 + 0.055 * longest)
+    label = min(_LABEL, 0.12 + 0.06 * longest)
     page = _OverviewPage.of(len(rows), images, _caption(title, rows, signed=signed), label=label)
     for band in range(page.bands):
         for column, (image, name) in enumerate(zip(images, names, strict=True)):

@@ -4,7 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
-from scipy.interpolate import PchipInterpolator
 
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.shading import Shading
@@ -60,6 +59,8 @@ def _interpolated(
     axis: Float[np.ndarray, "points"], rows: Float[np.ndarray, "rows points"], finer: Float[np.ndarray, "finer"]
 ) -> Float[np.ndarray, "rows finer"]:
     """Each row along its own runs of finite values."""
+    from scipy.interpolate import PchipInterpolator  # half a second that other pictures would pay for nothing
+
     turn = np.sign(axis[-1] - axis[0])  # interpolation asks for rising coordinates
     filled = np.full((len(rows), len(finer)), np.nan)
     parts = (len(finer) - 1) // (len(axis) - 1)

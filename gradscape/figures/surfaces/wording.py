@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gradscape._names import data_name, one_line, telling_parts
-from gradscape._provenance import Provenance
+from gradscape._provenance import CHANCE, Provenance
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
@@ -190,7 +190,7 @@ def _reading(reading: Reading, *, first: bool) -> str:
 
 def _chance(meta: Mapping[str, Any]) -> list[str]:
     """That networks only guess on the images, as was found before the evaluation."""
-    guessing = [one_line(name) for name in meta.get("at_chance") or ()]
+    guessing = [one_line(name) for name in meta.get(CHANCE) or ()]
     return [f"answers no better than chance: {', '.join(guessing)}"] if guessing else []
 
 

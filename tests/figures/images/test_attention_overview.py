@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from gradscape.figures.images.attention import figure_attention_maps
 from gradscape.figures.images.attention_names import column_titles, place_name
 from gradscape.figures.images.attention_overview import figure_attention_overview
+from gradscape.figures.style import DOUBLE_COLUMN
 from tests.figures.images.test_attention import IMAGES, by_name, drawn, made, rows, top
 
 
@@ -84,7 +85,7 @@ def test_a_page_is_full_and_fits_into_a_paper(blocks: int, count: int) -> None:
     found = by_name(*(made(f"layer1.{number}.a.mask", "mask", count, 2, 4, 4) for number in range(blocks)))
     figure = drawn(figure_attention_overview(images, found))
     assert figure.get_figheight() <= 9
-    assert figure.get_figwidth() <= 6.91
+    assert figure.get_figwidth() <= DOUBLE_COLUMN
     boxes = [ax.get_position() for ax in figure.axes]
     assert min(box.y0 for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= 1

@@ -12,4 +12,4 @@ def test_captions_name_networks_that_only_guess() -> None:
 
 
 def test_data_without_a_split_of_their_own_are_called_all() -> None:
-    assert "npz:own.npz (all) · " in describe_field(make_surface(data="npz:own.npz", split="all").field("loss"))
+    assert "own (all) · " in describe_field(make_surface(data="npz:own.npz", split="all").field("loss"))
