@@ -85,7 +85,7 @@ def test_a_page_is_full_and_fits_into_a_paper(blocks: int, count: int) -> None:
     found = by_name(*(made(f"layer1.{number}.a.mask", "mask", count, 2, 4, 4) for number in range(blocks)))
     figure = drawn(figure_attention_overview(images, found))
     assert figure.get_figheight() <= 9
-    assert figure.get_figwidth() <= DOUBLE_COLUMN
+    assert figure.get_figwidth() <= DOUBLE_COLUMN + 1e-9
     boxes = [ax.get_position() for ax in figure.axes]
     assert min(box.y0 for box in boxes) >= 0
     assert max(box.x1 for box in boxes) <= 1
