@@ -169,8 +169,8 @@ def test_fusion_of_a_model_that_takes_a_dict_is_that_of_its_images() -> None:
 
 
 def test_inputs_are_copied_with_the_models_precision_and_integers_as_they_are() -> None:
-    given = {"a": table(), "b": [sentences()]}
-    found = inputs_for(table_net().double(), given)
+    given: dict[str, Any] = {"a": table(), "b": [sentences()]}
+    found: Any = inputs_for(table_net().double(), given)
     assert (found["a"].dtype, found["b"][0].dtype) == (torch.float64, torch.int64)
     assert found["b"][0] is not given["b"][0]
     assert input_count(given) == 12

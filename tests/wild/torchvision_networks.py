@@ -118,7 +118,7 @@ def _ssd() -> Subject:
         model = subject.build()
         with torch.no_grad():
             for parameter in model.get_submodule("head.classification_head").parameters():
-                parameter *= 0.1
+                parameter.mul_(0.1)
         return model
 
     return replace(subject, build=build)
