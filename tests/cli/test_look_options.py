@@ -73,6 +73,7 @@ def pixels(kind: str, look: Look) -> bytes:
         return picture_bytes(PAGES[kind](), dots=60)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "option"), [(name, option) for name, (command, _) in COMMANDS.items() for option in offered(command)]
 )
@@ -122,6 +123,7 @@ def stored_plain(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, bytes
     return drawn
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MEANINGS)
 @pytest.mark.parametrize("option", GIVEN)
 def test_every_option_of_plot_changes_the_picture_or_is_refused(

@@ -36,6 +36,7 @@ def test_training_holds_a_part_out_and_says_so(gradscape: Command, here: Path) -
     assert meta["test"] == {"name": "npz:own.npz", "split": "held out", "images": 10, "share": 0.2, "seed": 3}
 
 
+@pytest.mark.slow
 def test_another_data_set_is_tested_on(gradscape: Command, here: Path) -> None:
     done = gradscape(*TRAIN, "--test", "npz:other.npz", "-o", "run")
     assert done.code == 0, done.err
@@ -48,6 +49,7 @@ def test_another_data_set_is_tested_on(gradscape: Command, here: Path) -> None:
     assert not (here / "run2").exists()
 
 
+@pytest.mark.slow
 def test_an_array_file_is_called_all_and_a_network_that_only_guesses_is_named(
     gradscape: Command, checkpoint: Path, here: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

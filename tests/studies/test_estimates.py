@@ -44,6 +44,7 @@ def test_an_estimate_has_the_points_the_images_and_every_part_of_the_run(subject
     assert "in all; less if --time or --tolerance ends it before" in str(limited)
 
 
+@pytest.mark.slow
 def test_a_search_counts_unless_it_is_remembered(
     subjects: list[Subject], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
