@@ -23,6 +23,7 @@ __all__ = [
     "make_panels",
     "read_names",
     "read_off",
+    "readable_scale",
     "shade_views",
     "thinned_axes",
     "unreliable_texts",
@@ -54,8 +55,6 @@ def make_panels(drawables: Sequence[Surface | Field]) -> list[Panel]:
 def shade_views(panels: Sequence[Panel]) -> dict[View, Shading]:
     """Every view that all panels can be drawn in, with its range; not on a log scale where nothing is positive.
 
-    The first one, which is shown before anyone chooses, is that in which all panels can be read.
-
     Raises:
         ValueError: No panel, or panels whose first fields cannot share a range.
     """
@@ -69,14 +68,13 @@ def shade_views(panels: Sequence[Panel]) -> dict[View, Shading]:
             shadings[name, scale] = shade([fields[name] for fields in by_name], scale)
         except ValueError:
             continue
-    first = _readable_view([panel[0] for panel in panels])
-    return {first: shadings[first], **shadings}
+    return shadings
 
 
-def _readable_view(fields: Sequence[Field]) -> View:
+def readable_scale(fields: Sequence[Field]) -> Scale:
     """The scale that pictures choose by themselves; where they choose one for each panel, min-max scaled."""
     scale = chosen_scale(fields, "auto")
-    return fields[0].name, scale if readable_together(fields, scale) else "minmax"
+    return scale if readable_together(fields, scale) else "minmax"
 
 
 def drawing_stride(panels: Sequence[Panel]) -> int:

@@ -1,6 +1,6 @@
 """Surfaces as numbers for a page that draws them itself: every view on one range, and what is read off at a point."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from gradscape.figures.web.panels import (
     make_panels,
     read_names,
     read_off,
+    readable_scale,
     shade_views,
     thinned_axes,
     unreliable_texts,
@@ -37,6 +38,7 @@ _TICKS = 5
 _DOTS = 160  # an inch, of the picture that is printed
 _SWITCHED = ("loss", "error")  # which a page of surfaces has buttons for
 _EYE = (1.15, -1.4, 0.9)
+_STEEPEST = 89.9  # degrees: straight from above plotly cannot tell which way is up
 # Nothing in the page leads out of it: without the second and third entry plotly shows a button that uploads the data.
 _CONFIG = {
     "displaylogo": False,
@@ -65,13 +67,13 @@ def surface_content(
         surfaces: Each with at least 2 alphas and 2 betas.
         titles: A name for each.
         value: What is shown first, "loss" by default; of what is neither loss nor error there is nothing else.
-        scale: How it is shown first: "raw", "minmax" or "log"; by default the one on which all can be read.
+        scale: How every value is shown first: "raw", "minmax" or "log"; by default the one on which all can be read.
 
     Returns:
-        `panels`: for each surface its title, alphas, betas, heights by view and what is said at a point; `views`: for
-        each value and scale that all can be drawn in, the shared range, ticks and colors; `values`: name and short
-        text of each value, the first to begin with; `start`: the scale to begin with; `eye`: where surfaces are
-        seen from; `caption` and `config`.
+        `panels`: for each surface its title, whether it is shown `first`, alphas, betas, heights by view and what is
+        said at a point; `views`: for each value and scale that all can be drawn in, the shared range, ticks and
+        colors; `values`: name and short text of each value, the first to begin with; `start`: the scale that each
+        value begins with; `eye`: where surfaces are seen from; `caption` and `config`.
 
     Raises:
         ValueError: No surface, titles of another number, or a value or scale that the surfaces cannot be shown by.
@@ -79,14 +81,16 @@ def surface_content(
     panels = make_panels(surfaces if value in (None, *_SWITCHED) else to_fields(surfaces, value))
     firsts = [panel[0] for panel in panels]
     names = result_names(firsts, titles)
-    shadings = _begun_with(shade_views(panels), panels, value, scale)
+    shadings = shade_views(panels)
+    start = _begun_with(shadings, panels, value, scale)
+    short = {name: one.short for (name, _), one in shadings.items()}
     stride = drawing_stride(panels)
     thinned = f" · one row and column in {stride} drawn" if stride > 1 else ""
     return {
         "panels": [_panel(panel, name, shadings, stride) for panel, name in zip(panels, names, strict=True)],
         "views": {_key(view): _view(shading) for view, shading in shadings.items()},
-        "values": [list(pair) for pair in dict.fromkeys((name, one.short) for (name, _), one in shadings.items())],
-        "start": next(iter(shadings))[1],
+        "values": [[name, short[name]] for name in start],
+        "start": start,
         "eye": dict(zip("xyz", _eye(), strict=True)),
         "caption": describe_fields(firsts, names) + thinned,
         "config": _CONFIG,
@@ -114,17 +118,20 @@ def surface_picture(
 
 
 def _begun_with(
-    views: dict[View, Shading], panels: Sequence[Panel], value: str | None, scale: Scale | None
-) -> dict[View, Shading]:
-    """Views with the wanted one in front."""
-    first, usual = next(iter(views))
-    wanted = (value if value in _SWITCHED else first, usual if scale in (None, "auto") else scale)
-    if wanted not in views:  # which is why, in words
-        name, how = wanted
+    views: Mapping[View, Shading], panels: Sequence[Panel], value: str | None, scale: Scale | None
+) -> dict[str, Scale]:
+    """The scale that each value is first shown on, the wanted value in front."""
+    names = list(dict.fromkeys(name for name, _ in views))
+    wanted = value if value is not None and value in _SWITCHED else names[0]
+    start: dict[str, Scale] = {}
+    for name in dict.fromkeys([wanted, *names]):
         fields = [next((field for field in panel if field.name == name), panel[0]) for panel in panels]
-        shade(fields, how)
-        raise ValueError(f"the page cannot show {name} on the scale {how}: not all surfaces have it")
-    return {wanted: views[wanted], **views}
+        asked = scale if scale not in (None, "auto") and (name == wanted or (name, scale) in views) else None
+        start[name] = asked or readable_scale(fields)
+        if (name, start[name]) not in views:  # which is why, in words
+            shade(fields, start[name])
+            raise ValueError(f"the page cannot show {name} on the scale {start[name]}: not all surfaces have it")
+    return start
 
 
 def _eye() -> tuple[float, float, float]:
@@ -132,7 +139,7 @@ def _eye() -> tuple[float, float, float]:
     camera = current_look().camera
     if camera is None:
         return _EYE
-    azimuth, elevation = np.radians(camera)
+    azimuth, elevation = np.radians((camera[0], np.clip(camera[1], -_STEEPEST, _STEEPEST)))
     across = np.cos(elevation) * np.linalg.norm(_EYE)
     height = np.sin(elevation) * np.linalg.norm(_EYE)
     return float(across * np.cos(azimuth)), float(across * np.sin(azimuth)), float(height)
@@ -147,6 +154,7 @@ def _panel(panel: Panel, title: str, shadings: dict[View, Shading], stride: int)
     unsure = unreliable_texts(panel, stride)
     return {
         "title": title,
+        "first": True,
         "alphas": _numbers(alphas),
         "betas": _numbers(betas),
         "heights": {_key(view): drawn_heights(panel, shading, stride) for view, shading in shadings.items()},

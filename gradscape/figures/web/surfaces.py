@@ -24,7 +24,7 @@ def interactive_surface(
     """Make a page of 3-D surfaces, each with its map beside it and plotly inside, which works offline.
 
     Switches choose loss or error (where it was measured), as it is, min-max scaled or on a log scale, on which the
-    page begins where the loss exceeds two decades. Several surfaces share one color scale and one range of heights.
+    loss begins where it exceeds two decades. Several surfaces share one color scale and one range of heights.
     Hovering shows the coordinates, loss ± standard error (and whether that is reliable) and the error. Non-finite
     values are gaps. Pictures and numbers can be saved from the page. Above 13,500 points only every second (third, …)
     row and column is drawn, and the caption says so. A field is shown in the same way, by itself.

@@ -47,7 +47,7 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
     if not surfaces:
         return Shown({"surfaces": None, "metrics": measured}) if measured else None
     content = _content(networks, surfaces)
-    given = {"surfaces": content, "stills": _stills(surfaces, content["start"]), "metrics": measured}
+    given = {"surfaces": content, "stills": _stills(surfaces, content["start"]["loss"]), "metrics": measured}
     return Shown(given, content, libraries=(plotly_script(),))
 
 

@@ -1,6 +1,8 @@
 """The interactive page in a real browser: what is seen when hovering and clicking, and that nothing else happens."""
 
+import base64
 import csv
+import io
 import json
 import re
 from collections.abc import Iterator
@@ -14,7 +16,7 @@ from PIL import Image
 
 from gradscape.figures import interactive_surface
 from tests.chromium import chromium
-from tests.figures.results import make_surface
+from tests.figures.results import bowl, bowl_error, make_surface
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
@@ -198,6 +200,20 @@ def test_colors_are_those_of_the_system(browser: Any) -> None:
     assert seen["dark"] < 150 < 600 < seen["light"]
 
 
+def test_on_paper_a_relief_is_a_picture_of_itself_and_a_map_as_large_as_its_place(browser: Any) -> None:
+    printed = browser.execute_script("""
+        dispatchEvent(new Event("beforeprint"));
+        const image = document.querySelector(".plot + img.printed"), drawing = document.querySelector(".map .main-svg");
+        const seen = [image.src, drawing.hasAttribute("viewBox")];
+        dispatchEvent(new Event("afterprint"));
+        return seen;
+    """)
+    picture = Image.open(io.BytesIO(base64.b64decode(printed[0].removeprefix("data:image/png;base64,"))))
+    assert len(set(picture.convert("RGB").get_flattened_data())) > 50
+    assert printed[1]
+    assert browser.find_elements(By.CSS_SELECTOR, ".printed, .map [viewBox]") == []
+
+
 def test_names_stay_text(browser: Any) -> None:
     assert browser.title == EVIL
     assert browser.find_element(By.TAG_NAME, "h1").text == EVIL
@@ -229,3 +245,19 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(browser: Any) -> Non
     assert own in asked
     # Chromium's advice about speed comes as warnings.
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_several_surfaces_are_all_drawn_at_first_each_value_on_its_own_scale(browser: Any, tmp_path: Path) -> None:
+    surfaces = [make_surface(bowl(steepness), bowl_error()) for steepness in (100.0, 200.0)]
+    page = tmp_path / "several.html"
+    page.write_text(interactive_surface(surfaces, titles=["one", "two"]), encoding="utf-8")
+    browser.get(page.as_uri())
+    drawn = "[...document.querySelectorAll('.plot, .map')].filter(one => one.data && one.clientWidth)"
+    until(browser, f"return {drawn}.length == 4")
+    scale = "return document.querySelector('input[name=scale]:checked').value"
+    assert browser.execute_script(scale) == "log"
+    browser.find_element(By.CSS_SELECTOR, "input[value=error]").click()
+    assert browser.execute_script(scale) == "raw"
+    browser.find_element(By.CSS_SELECTOR, "input[value=minmax]").click()
+    browser.find_element(By.CSS_SELECTOR, "input[value=loss]").click()
+    assert browser.execute_script(scale) == "minmax"

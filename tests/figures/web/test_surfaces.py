@@ -68,16 +68,23 @@ def test_views_change_heights_range_and_labels() -> None:
 
 @pytest.mark.parametrize(("steepness", "start"), [(1.0, "raw"), (100.0, "log")])
 def test_the_page_begins_on_a_log_scale_where_the_loss_exceeds_two_decades(steepness: float, start: str) -> None:
-    assert decoded(interactive_surface(make_surface(bowl(steepness))))["start"] == start
+    assert decoded(interactive_surface(make_surface(bowl(steepness))))["start"]["loss"] == start
+
+
+def test_error_begins_as_measured_beside_a_loss_on_a_log_scale() -> None:
+    for value, first in ((None, "loss"), ("error", "error")):
+        content = decoded(interactive_surface(make_surface(bowl(100.0), bowl_error()), value=value))
+        assert content["start"] == {"loss": "log", "error": "raw"}
+        assert content["values"][0] == [first, first]
 
 
 def test_a_loss_of_zero_keeps_the_scale_it_was_measured_on() -> None:
-    assert decoded(interactive_surface(make_surface(bowl(100.0) - 0.25)))["start"] == "raw"
+    assert decoded(interactive_surface(make_surface(bowl(100.0) - 0.25)))["start"]["loss"] == "raw"
 
 
 def test_several_surfaces_share_their_range() -> None:
     content = decoded(interactive_surface([make_surface(bowl(1)), make_surface(bowl(4))], titles=["one", "two"]))
-    assert [panel["title"] for panel in content["panels"]] == ["one", "two"]
+    assert [(panel["title"], panel["first"]) for panel in content["panels"]] == [("one", True), ("two", True)]
     look = content["views"]["loss raw"]
     assert [look["low"], look["high"]] == pytest.approx([0.25, bowl(4).max()])
 

@@ -69,7 +69,8 @@ function withWords({copy, width, height}, unit, legend) {
 
 // A drawing of marks with the names of the classes below it; each class has its name, color, outline (from -1 to 1) and whether it is filled.
 function withClasses({copy, width, height}, classes) {
-  const across = 5, step = width / across, line = width / 33;
+  const line = width / 33, longest = Math.max(...classes.map(one => one.name.length)) + 4;
+  const across = Math.max(1, Math.min(5, Math.floor(width / (longest * line / 3)))), step = width / across;
   classes.forEach((one, number) => {
     const x = (number % across + .15) * step, y = height + (Math.floor(number / across) + .7) * line;
     paintMark(copy, one, x, y, line / 4);

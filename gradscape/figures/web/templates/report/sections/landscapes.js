@@ -9,7 +9,8 @@ function startSurfaces({panels, views, config, start, eye}) {
   const home = {eye, ...FRAME};
   const figures = panels.map((_, number) => document.querySelector(`[data-surface="${number}"]`));
   const plots = figures.map(figure => figure.querySelector(".plot")), maps = figures.map(figure => figure.querySelector(".map"));
-  const choices = ["value", "scale"].map(name => onChoice(name, () => change()));
+  const choices = [onChoice("value", () => change()), onChoice("scale", () => { scaled = true; change(); })];
+  let scaled = false; // Until the reader chooses a scale, each value has its own.
   const shown = [...document.querySelectorAll("input[name=shown]")];
   let camera = structuredClone(home), leader = null;
   // How many turns of each surface are not done yet. It tells of each afterwards, when the camera may be elsewhere already.
@@ -80,8 +81,8 @@ function startSurfaces({panels, views, config, start, eye}) {
     return deep / wide >= .4 && deep / wide <= 2.5;
   }
 
-  function draw(number) {
-    const panel = panels[number], look = view(), plot = plots[number], colors = inks();
+  function draw(number, colors = inks()) {
+    const panel = panels[number], look = view(), plot = plots[number];
     plot.setAttribute("aria-label", `${look.label} of ${panel.title} over alpha and beta, a surface to turn`);
     maps[number].setAttribute("aria-label", `${look.label} of ${panel.title} over alpha and beta, a map`);
     const seen = map(panel, look, colors);
@@ -131,18 +132,24 @@ function startSurfaces({panels, views, config, start, eye}) {
       `linear-gradient(to right, ${colors.map(([share, color]) => `${color} ${100 * share}%`).join(", ")})`;
     place.querySelector(".ticks").replaceChildren(...ticks.map((tick, number) => {
       const made = element("span", texts[number]);
-      made.style.left = 100 * (tick - low) / (high - low) + "%";
+      // A mark at the very end keeps its number within the bar.
+      made.style.setProperty("--at", 100 * (tick - low) / (high - low) + "%");
       return made;
     }));
     place.querySelector(".name").textContent = label;
   }
 
+  function setScale(name) {
+    document.querySelector(`input[name=scale][value="${name}"]`).checked = true;
+  }
+
   function change() {
     const value = choices[0]();
+    if (!scaled) setScale(start[value]);
     document.querySelectorAll("input[name=value], input[name=scale]").forEach(input => {
       input.disabled = !((input.name === "value" ? input.value + " raw" : value + " " + input.value) in views);
     });
-    if (!view()) document.querySelector('input[name=scale][value="raw"]').checked = true;
+    if (!view()) setScale("raw");
     drawScale(view());
     arrange();
   }
@@ -219,7 +226,26 @@ function startSurfaces({panels, views, config, start, eye}) {
     else savePlot(number, what, format);
   })));
 
-  // Of every network one, the first; the others are a click away.
+  // On paper, where no picture stands in for them, surfaces are as they are seen, in light colors; a relief as a picture of
+  // itself, since what WebGL draws is gone by then.
+  const onPaper = act => { if (!document.querySelector(".still")) plots.forEach((_, number) => { if (maps[number].data) act(number); }); };
+  addEventListener("beforeprint", () => onPaper(number => {
+    draw(number, PAPER);
+    if (plots[number].data) {
+      const url = plots[number]._fullLayout.scene._scene.toImage("png");
+      plots[number].after(element("img", undefined, {className: "printed", src: url, alt: plots[number].ariaLabel}));
+    }
+    maps[number].querySelectorAll(".main-svg").forEach(svg => {
+      svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
+    });
+  }));
+  addEventListener("afterprint", () => onPaper(number => {
+    figures[number].querySelectorAll(".printed").forEach(image => image.remove());
+    maps[number].querySelectorAll(".main-svg").forEach(svg => svg.removeAttribute("viewBox"));
+    draw(number);
+  }));
+
+  // In a report of every network one; the others are a click away.
   const firsts = panels.flatMap((panel, number) => panel.first ? [number] : []).slice(0, MOST_SURFACES);
   shown.forEach((input, number) => {
     input.checked = firsts.includes(number);
@@ -230,8 +256,6 @@ function startSurfaces({panels, views, config, start, eye}) {
   }));
   [...plots, ...maps].forEach(plot => fit.observe(plot));
   restyled.push(() => maps.forEach((one, number) => { if (one.data) draw(number); }));
-  const scale = document.querySelector(`input[name=scale][value="${start}"]`);
-  if (scale) scale.checked = true;
   change();
 }
 
