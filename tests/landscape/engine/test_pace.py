@@ -30,7 +30,7 @@ def test_a_run_that_falls_below_half_its_planned_rate_says_so_once(
     clock: _Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Pace(100.0, batch_size=64)
-    _run(watched, clock, images=64, seconds=64 / 60, jobs=40)
+    _run(watched, clock, images=64, seconds=64 / 60, jobs=41)
     assert not caplog.records, "not quite as fast is no news"
     _run(watched, clock, images=64, seconds=64 / 20, jobs=40)
     (record,) = caplog.records
@@ -47,6 +47,15 @@ def test_what_is_no_full_batch_or_no_evaluation_does_not_count_as_slow(
         clock.now += 60.0  # images are loaded
         watched.rest()
         _run(watched, clock, images=64, seconds=64 / 80, jobs=1)
+    assert not caplog.records
+
+
+def test_the_first_pass_in_which_code_may_be_compiled_says_nothing(
+    clock: _Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Pace(100.0, batch_size=64)
+    _run(watched, clock, images=64, seconds=30.0, jobs=1)
+    _run(watched, clock, images=64, seconds=64 / 80, jobs=40)
     assert not caplog.records
 
 
