@@ -33,11 +33,11 @@ class Pace:
         """What came since the last call were no forward passes."""
         self._last = time.monotonic()
 
-    def passed(self, images: int) -> None:
-        """So many images went through the network at a point since the last call."""
+    def passed(self, images: int, *, points: int = 1) -> None:
+        """So many images went through the network at each of so many points since the last call."""
         now = time.monotonic()
         if self._warm and images >= self._batch_size:
-            self._images += images
+            self._images += images * points
             self._seconds += now - self._last
         self._last, self._warm = now, True
         if self._seconds >= _WATCHED:
