@@ -96,12 +96,15 @@ class Comparison:
         return "computed in " + "; ".join(f"{said} ({name})" for name, said in known.items()) if known else ""
 
 
-def advice_before(num_images: int, *, repeats: int, batch_size: int | None = None) -> str:
+def advice_before(
+    num_images: int, *, repeats: int, population: int | None = None, batch_size: int | None = None
+) -> str:
     """What to know before several draws are evaluated to be compared; "" where the images will do.
 
     Args:
         num_images: How many images each draw is to see.
         repeats: Number of draws of directions.
+        population: How many images there are without a limit, if known.
         batch_size: Images in a forward pass, if that was chosen.
     """
     size = block_images(batch_size)
@@ -109,9 +112,15 @@ def advice_before(num_images: int, *, repeats: int, batch_size: int | None = Non
     if repeats == 1 or blocks >= LEAST_BLOCKS:
         return ""
     needed = LEAST_BLOCKS * size
+    if population is None or population >= needed:
+        advice = f"give --limit {needed} or more"
+    elif num_images >= LEAST_BLOCKS:
+        advice = f"there are only {population}, so give --batch-size {num_images // LEAST_BLOCKS}"
+    else:
+        advice = f"there are only {population}"
     return (
         f"{num_images} images are {blocks} block{'s' if blocks > 1 else ''} of {size}: gradscape compare needs "
-        f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; give --limit {needed} or more"
+        f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; {advice}"
     )
 
 
