@@ -83,7 +83,10 @@ def landscape(
     load = functools.partial(load_split, data, split, root=data_root, image_size=size, seed=seed, download=download)
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
-    if not quiet and (advice := study.advice_before(images.num_images, repeats=repeats, batch_size=batch_size)):
+    advice = study.advice_before(
+        images.num_images, repeats=repeats, population=images.population, batch_size=batch_size
+    )
+    if advice and not quiet:
         say(advice)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     making |= {} if parameters == "*" else {"parameters": parameters}

@@ -14,7 +14,7 @@ __all__ = ["models_at_chance"]
 
 _SEEN = 128  # images that tell it
 _AT_ONCE = 32  # large networks shall not need more memory here than when they are evaluated
-_DOUBT = 0.01  # how often one that guesses gets as many right, at most, where it is taken to know more
+_DOUBT = 0.01  # how often one that guesses gets as many right, at most, where it surely knows more
 
 _log = logging.getLogger(__name__)
 
@@ -27,6 +27,9 @@ def models_at_chance(
     metric: MetricFunction | None = top1,
 ) -> list[str]:
     """Warn of models that get no more of the first images right than one that guesses might: a one-sided binomial test.
+
+    Few images cannot tell: 7 of 8 right with two classes may be luck. So the number must also be likelier of one that
+    guesses than of one that is halfway between guessing and always right.
 
     Args:
         models: By name.
@@ -45,9 +48,7 @@ def models_at_chance(
     for name, model in models.items():
         classes = max(2, model.meta["num_classes"])
         right = _count_right(model, shown)
-        if right is None or classes**-count > _DOUBT:
-            continue
-        if stats.binom.sf(right - 1, count, 1 / classes) > _DOUBT:
+        if right is not None and _may_be_guessed(right, count, 1 / classes):
             guessing.append(name)
             _log.warning(
                 "%s has %d of %d images of %s right, which is no better than chance (1 of %d): see that these are its "
@@ -55,6 +56,14 @@ def models_at_chance(
                 name, right, count, data, classes,
             )  # fmt: skip
     return guessing
+
+
+def _may_be_guessed(right: int, count: int, chance: float) -> bool:
+    """Whether so many right of so many say that it is a guess; so few that all may be guessed say nothing."""
+    if chance**count > _DOUBT or stats.binom.sf(right - 1, count, chance) <= _DOUBT:
+        return False
+    guessing, knowing = stats.binom.logpmf(right, count, [chance, (1 + chance) / 2])
+    return bool(guessing > knowing)
 
 
 def _first(batches: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -290,12 +290,15 @@ def describe_directions(subjects: Sequence[Subject]) -> str:
     return "\n".join(f"{title}: {summary}" for title, summary in summaries)
 
 
-def advice_before(num_images: int, *, repeats: int, batch_size: int | None = None) -> str:
+def advice_before(
+    num_images: int, *, repeats: int, population: int | None = None, batch_size: int | None = None
+) -> str:
     """What to know before several draws are evaluated to be compared; "" where the images will do.
 
     Args:
         num_images: How many images each draw is to see.
         repeats: Number of draws of directions.
+        population: How many images there are without a limit, if known.
         batch_size: Images in a forward pass, if that was chosen.
     """
     size = block_images(batch_size)
@@ -303,9 +306,15 @@ def advice_before(num_images: int, *, repeats: int, batch_size: int | None = Non
     if repeats == 1 or blocks >= LEAST_BLOCKS:
         return ""
     needed = LEAST_BLOCKS * size
+    if population is None or population >= needed:
+        advice = f"give --limit {needed} or more"
+    elif num_images >= LEAST_BLOCKS:
+        advice = f"there are only {population}, so give --batch-size {num_images // LEAST_BLOCKS}"
+    else:
+        advice = f"there are only {population}"
     return (
         f"{num_images} images are {blocks} block{'s' if blocks > 1 else ''} of {size}: gradscape compare needs "
-        f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; give --limit {needed} or more"
+        f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; {advice}"
     )
 
 

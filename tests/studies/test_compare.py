@@ -310,6 +310,15 @@ def test_too_few_images_are_told_before_a_run(images: int, repeats: int, batch_s
     assert bool(advice) == bool(advised)
 
 
+def test_no_more_images_are_advised_than_there_are() -> None:
+    advice = advice_before(100, repeats=3, population=100)
+    assert "--limit" not in advice
+    assert advice.endswith("there are only 100, so give --batch-size 12")
+    assert not advice_before(100, repeats=3, population=100, batch_size=12), "what is advised has to help"
+    assert advice_before(64, repeats=3, population=300).endswith("give --limit 256 or more")
+    assert advice_before(5, repeats=3, population=5).endswith("there are only 5")
+
+
 def test_two_direction_sets_of_a_trained_network_are_not_distinguishable() -> None:
     images, labels = next(iter(load_split("digits", "train", image_size=8, batch_size=512)))
     with torch.random.fork_rng():

@@ -16,6 +16,8 @@ _MUCH_SLOWER = 2.0  # times
 class Pace:
     """Warns once where a run is much slower than planned, which a busy machine is the usual reason of.
 
+    The first pass says nothing: compiled code may be made in it.
+
     Args:
         planned: Images a second, at one point each; None where nothing was tried.
         batch_size: Images in a forward pass of the plan: jobs of fewer are slower by themselves, and say nothing.
@@ -25,18 +27,19 @@ class Pace:
         self._planned, self._batch_size = planned, batch_size
         self._images, self._seconds = 0, 0.0
         self._last = time.monotonic()
+        self._warm = False
 
     def rest(self) -> None:
         """What came since the last call were no forward passes."""
         self._last = time.monotonic()
 
-    def passed(self, images: int) -> None:
-        """So many images went through the network at a point since the last call."""
+    def passed(self, images: int, *, points: int = 1) -> None:
+        """So many images went through the network at each of so many points since the last call."""
         now = time.monotonic()
-        if images >= self._batch_size:
-            self._images += images
+        if self._warm and images >= self._batch_size:
+            self._images += images * points
             self._seconds += now - self._last
-        self._last = now
+        self._last, self._warm = now, True
         if self._seconds >= _WATCHED:
             self._judge(self._images / self._seconds)
             self._images, self._seconds = 0, 0.0

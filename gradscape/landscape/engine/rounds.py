@@ -169,13 +169,14 @@ def _evaluate_level(
         clock.tick(len(points) * (images - sum(batches[number].count for number in missing)), 0)
     clock.pace.rest()
     for job, measured in workers.measure(jobs):
+        clock.pace.passed(sum(batches[number].count for number in job.batches), points=len(job.points))
         for point, one in zip(job.points, measured, strict=True):
             begin = 0
             for batch in (batches[number] for number in job.batches):
                 ledger.enter(point, batch.first, plan.block_size, one.part(slice(begin, begin + batch.count)))
                 begin += batch.count
             clock.tick(begin, begin)
-            clock.pace.passed(begin)
+        clock.pace.rest()  # of small networks, entering and saving takes as long as the forward passes
 
 
 class Clock:

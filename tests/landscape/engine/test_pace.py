@@ -1,8 +1,12 @@
 import logging
 
 import pytest
+import torch
+from torch import nn
 
-from gradscape.landscape.engine import pace
+from gradscape.landscape import evaluate_surface, random_directions
+from gradscape.landscape.engine import pace, run
+from gradscape.landscape.engine.ledger import Judgment, Ledger
 from gradscape.landscape.engine.pace import Pace
 
 
@@ -30,7 +34,7 @@ def test_a_run_that_falls_below_half_its_planned_rate_says_so_once(
     clock: _Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched = Pace(100.0, batch_size=64)
-    _run(watched, clock, images=64, seconds=64 / 60, jobs=40)
+    _run(watched, clock, images=64, seconds=64 / 60, jobs=41)
     assert not caplog.records, "not quite as fast is no news"
     _run(watched, clock, images=64, seconds=64 / 20, jobs=40)
     (record,) = caplog.records
@@ -47,6 +51,33 @@ def test_what_is_no_full_batch_or_no_evaluation_does_not_count_as_slow(
         clock.now += 60.0  # images are loaded
         watched.rest()
         _run(watched, clock, images=64, seconds=64 / 80, jobs=1)
+    assert not caplog.records
+
+
+def test_the_first_pass_in_which_code_may_be_compiled_says_nothing(
+    clock: _Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched = Pace(100.0, batch_size=64)
+    _run(watched, clock, images=64, seconds=30.0, jobs=1)
+    _run(watched, clock, images=64, seconds=64 / 80, jobs=40)
+    assert not caplog.records
+
+
+def test_the_account_of_a_run_does_not_count_as_slow(
+    clock: _Clock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    enter = Ledger.enter
+
+    def slow(self: Ledger, point: int, first: int, size: int, judgment: Judgment) -> None:
+        clock.now += 60.0
+        enter(self, point, first, size, judgment)
+
+    monkeypatch.setattr(Ledger, "enter", slow)
+    monkeypatch.setattr(run, "Pace", lambda _, batch_size: Pace(100.0, batch_size))
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 3)).eval()
+    batches = [(torch.rand(8, 3, 2, 2), torch.arange(8) % 3)]
+    evaluate_surface(net, batches, random_directions(net, seed=0), [-1.0, 0.0, 1.0], [0.0, 1.0], batch_size=8)
+    assert clock.now > 300.0
     assert not caplog.records
 
 
