@@ -16,10 +16,20 @@ from matplotlib.text import Text
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 from PIL import Image
 
-from gradscape.figures import Look, drawn_as, figure_comparison, figure_landscape, interactive_surface, save_figure
+from gradscape.explain.attention_map import AttentionMap
+from gradscape.figures import (
+    Look,
+    drawn_as,
+    figure_channel_weights,
+    figure_comparison,
+    figure_embeddings,
+    figure_landscape,
+    interactive_surface,
+    save_figure,
+)
 from gradscape.figures.caption import caption_of
 from gradscape.figures.look import current_look
-from tests.figures.pages_of_all_kinds import PAGES, SECRET, surface
+from tests.figures.pages_of_all_kinds import PAGES, SECRET, embedding, surface
 from tests.figures.results import make_surface
 
 
@@ -322,3 +332,18 @@ def test_a_style_file_must_be_one(tmp_path: Path) -> None:
         file.with_stem(message.split(maxsplit=1)[0] + str(len(content))).write_bytes(content)
         with pytest.raises(ValueError, match=message):
             Look(style=file.with_stem(message.split(maxsplit=1)[0] + str(len(content))))
+
+
+def test_panels_of_channels_and_embeddings_are_wide_enough_for_their_numbers() -> None:
+    weights = {
+        f"layer1.{number}.se.channel": AttentionMap(
+            f"layer1.{number}.se.channel", f"layer1.{number}.se", "channel", np.random.default_rng(0).random((3, 8))
+        )
+        for number in range(6)
+    }
+    with drawn_as(Look(width="single")):
+        strips = drawn(figure_channel_weights(weights))
+        several = drawn(figure_embeddings([embedding(), embedding()]))
+    assert len({round(ax.get_position().x0, 2) for ax in strips.axes if ax.images}) == 1
+    panels = [ax for ax in several.axes if ax.get_xlabel()]
+    assert all(ax.get_position().width * 85 / 25.4 > 2 for ax in panels)

@@ -36,7 +36,7 @@ from gradscape.figures.style import SMALL, map_colors, page_width, styled
 __all__ = ["figure_attention_overview"]
 
 _PAGE_HEIGHT = 8.6
-_LABEL = 0.95  # inches to the left of a row, at most
+_LABEL = 1.1  # inches to the left of a row, at most
 _GAP = 0.04
 _MARGIN = 0.05
 _RIGHT = 0.52  # for the color bar
