@@ -159,8 +159,8 @@ def test_what_needs_pixels_refuses_maps_of_tokens() -> None:
     tokens = sentences()
     found = heatmaps(Reader(), tokens, method="gradcam", target_layer="mix")
     with pytest.raises(ValueError, match=r"`heatmaps` must be of images \(N, C, H, W\), whose pixels are deleted"):
-        measure_faithfulness(Reader(), tokens, found)
-    for draw in (lambda: figure_heatmaps(tokens, found), lambda: plot_heatmap(tokens[0], found, 0)):
+        measure_faithfulness(Reader(), torch.rand(len(tokens), 3, 8, 8), found)
+    for draw in (lambda: figure_heatmaps(tokens.float(), found), lambda: plot_heatmap(tokens[0].float(), found, 0)):
         with pytest.raises(ValueError, match="`images` must be images, volumes or signals to have maps drawn over"):
             draw()
 
