@@ -197,6 +197,11 @@ def measure_faithfulness(
 
 
 def _check(images: Tensor, heatmaps: Heatmaps, score: Score | None, steps: int, batch_size: int) -> None:
+    if len(heatmaps.image_size) != 2:
+        raise ValueError(
+            "`heatmaps` must be of images (N, C, H, W), whose pixels are deleted and inserted; these, "
+            f"{heatmaps.raw.shape}, are not"
+        )
     wanted = (len(heatmaps.raw), *heatmaps.image_size)
     if images.ndim != 4 or (len(images), *images.shape[2:]) != wanted:
         raise ValueError(

@@ -43,7 +43,8 @@ def settle_sequence(layout: MapLayout | None, features: Tensor, inputs: Inputs, 
         layer: The layer's name.
 
     Raises:
-        ValueError: The layer gives no places, or it is open which of its dimensions they are.
+        ValueError: The layer gives no places, it is open which of its dimensions they are, or `layout` names the
+            other one.
     """
     shape, count = tuple(features.shape), input_count(inputs)
     if features.ndim != 3 or len(features) != count:
@@ -51,12 +52,18 @@ def settle_sequence(layout: MapLayout | None, features: Tensor, inputs: Inputs, 
             f"`target_layer` {layer} must give places that a heatmap can lie over, (N, places, channels) or "
             f"(N, channels, places) of {count} examples, got {shape}: a row of numbers has none, `embed` can draw it"
         )
+    axis = channel_axis(features, inputs)
+    told: MapLayout | None = None if axis is None else "channels_last" if axis == 2 else "channels_first"
     if layout in ("channels_first", "channels_last"):
+        if told not in (None, layout):
+            raise ValueError(
+                f'`layout` "{layout}" contradicts {layer}, whose shape {shape} has a place for each token in "{told}": '
+                "leave it out"
+            )
         return layout
-    axis = None if layout is not None else channel_axis(features, inputs)
-    if axis is None:
+    if layout is not None or told is None:
         raise ValueError(f"`layout` must say how {layer} gives its places, {_WORDS}: its shape {shape} does not")
-    return "channels_last" if axis == 2 else "channels_first"
+    return told
 
 
 def check_token_order(

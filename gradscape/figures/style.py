@@ -193,7 +193,7 @@ def new_figure(width: float, height: float, *, solid: bool = False) -> Figure:
 
 def new_axes() -> Axes:
     """Axes on a single-column page of their own."""
-    return new_figure(SINGLE_COLUMN, 2.5).add_subplot()
+    return new_figure(page_width(double=False), 2.5).add_subplot()
 
 
 @styled()

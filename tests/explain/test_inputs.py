@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.explain import attention_maps, embed, fusion_maps, heatmaps
+from gradscape.explain import attention_maps, embed, fusion_maps, heatmaps, measure_faithfulness
 from gradscape.explain.embedding_features import extract_features
 from gradscape.explain.inputs import input_count, inputs_for
+from gradscape.figures import figure_heatmaps, plot_heatmap
 from gradscape.models import create_model
 from tests.explain.test_features import untouched
 
@@ -142,6 +143,26 @@ def test_tokens_in_another_order_and_of_unclear_layout_are_refused() -> None:
     assert found.raw.shape == (4, WIDTH)
     with pytest.raises(ValueError, match=r"`method` must be one of .* for what is no image, got scorecam"):
         heatmaps(Reader(), sentences(), method="scorecam", target_layer="mix")
+
+
+def test_a_layout_that_the_number_of_tokens_contradicts_is_refused() -> None:
+    options: Any = {"method": "gradcam", "target_layer": "mix"}
+    stated = heatmaps(Reader(), sentences(), layout="channels_last", **options)
+    assert np.array_equal(stated.raw, heatmaps(Reader(), sentences(), **options).raw)
+    with pytest.raises(
+        ValueError, match=r'`layout` "channels_first" contradicts mix, whose shape .* in "channels_last"'
+    ):
+        heatmaps(Reader(), sentences(), layout="channels_first", **options)
+
+
+def test_what_needs_pixels_refuses_maps_of_tokens() -> None:
+    tokens = sentences()
+    found = heatmaps(Reader(), tokens, method="gradcam", target_layer="mix")
+    with pytest.raises(ValueError, match=r"`heatmaps` must be of images \(N, C, H, W\), whose pixels are deleted"):
+        measure_faithfulness(Reader(), torch.rand(len(tokens), 3, 8, 8), found)
+    for draw in (lambda: figure_heatmaps(tokens.float(), found), lambda: plot_heatmap(tokens[0].float(), found, 0)):
+        with pytest.raises(ValueError, match="`images` must be images, volumes or signals to have maps drawn over"):
+            draw()
 
 
 @pytest.mark.parametrize("kind", ["tokens", "dict"])

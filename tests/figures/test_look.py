@@ -2,6 +2,7 @@ import re
 import socket
 from collections.abc import Iterator
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,21 @@ from matplotlib.text import Text
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 from PIL import Image
 
-from gradscape.figures import Look, drawn_as, figure_comparison, figure_landscape, interactive_surface, save_figure
+from gradscape.explain.attention_map import AttentionMap
+from gradscape.figures import (
+    Look,
+    drawn_as,
+    figure_channel_weights,
+    figure_comparison,
+    figure_embeddings,
+    figure_landscape,
+    interactive_surface,
+    save_figure,
+)
 from gradscape.figures.caption import caption_of
 from gradscape.figures.look import current_look
-from tests.figures.pages_of_all_kinds import PAGES, SECRET, surface
+from tests.figures.pages_of_all_kinds import PAGES, SECRET, embedding, surface
+from tests.figures.results import make_surface
 
 
 def drawn(figure: Figure) -> Figure:
@@ -167,6 +179,60 @@ def test_a_difference_keeps_its_zero_in_the_middle_of_its_colors() -> None:
         assert figure_landscape(field, kind="heat").axes[0].collections[0].get_clim() == (-0.5, 0.5)
 
 
+@pytest.mark.parametrize("chosen", [{"zmin": -1.0, "zmax": 2.0}, {"zmin": 0.5}, {"zmax": -0.5}])
+def test_limits_that_would_move_the_zero_of_a_difference_are_refused(chosen: Any) -> None:
+    field = surface().difference(surface()).field(("a", "b"))
+    with (
+        drawn_as(Look(limited="loss_difference", **chosen)),
+        pytest.raises(ValueError, match="`--zmin` and `--zmax` of the loss difference must be as far below 0 as above"),
+    ):
+        figure_landscape(field, kind="heat")
+
+
+def test_no_line_is_drawn_beyond_the_limits() -> None:
+    with drawn_as(Look(zmax=4.5, levels=(1.0, 2.0, 4.0, 5.0))):
+        axes = figure_landscape(surface(), kind="contour").axes[0]
+    (contours,) = (artist for artist in axes.collections if isinstance(artist, ContourSet))
+    assert list(contours.levels) == [1, 2, 4]
+
+
+def test_a_panel_without_a_line_is_called_flat_only_where_it_is() -> None:
+    with drawn_as(Look(levels=(500.0, 600.0))):
+        (said,) = (text.get_text() for text in figure_landscape(surface(), kind="contour").axes[0].texts)
+    assert said.startswith("no contour between 0.5 and ")
+
+
+@pytest.mark.parametrize("camera", [(30.0, 20.0), (150.0, 40.0), (-55.0, 32.0), (-120.0, 10.0)])
+@pytest.mark.parametrize("width", [40.0, 60.0, "single"])
+def test_a_relief_has_all_its_labels_on_the_page_from_wherever_it_is_seen(camera: Any, width: Any) -> None:
+    small = make_surface(1e-5 + 10 * surface().loss)
+    with drawn_as(Look(camera=camera, width=width)):
+        figure = drawn(figure_landscape(small, kind="surface", scale="log"))
+    relief: Any = figure.axes[0]
+    boxes = [axis.get_tightbbox() for axis in (relief.xaxis, relief.yaxis, relief.zaxis)]
+    assert min(box.x0 for box in boxes) >= 0
+    assert max(box.x1 for box in boxes) <= figure.bbox.x1
+
+
+def test_numbers_of_a_short_color_bar_have_room() -> None:
+    wide = make_surface(np.geomspace(1e-3, 1e3, surface().loss.size).reshape(surface().loss.shape))
+    with drawn_as(Look(width=60.0, title="title")):
+        figure = drawn(figure_landscape(wide, kind="filled"))
+    boxes = [text.get_window_extent() for text in figure.axes[1].get_yticklabels() if text.get_text()]
+    heights = sorted((box.y0, box.y1) for box in boxes)
+    assert len(heights) >= 3
+    assert all(low[1] <= high[0] for low, high in pairwise(heights))
+
+
+def test_numbers_below_narrow_panels_do_not_touch() -> None:
+    with drawn_as(Look(width=110.0)):
+        figure = drawn(figure_comparison([surface(), surface(model="other")], kind="filled"))
+    labels = [text for ax in figure.axes[:2] for text in ax.get_xticklabels() if text.get_text()]
+    spans = sorted((text.get_window_extent().x0, text.get_window_extent().x1) for text in labels)
+    assert len(spans) >= 4
+    assert all(left[1] + 2 < right[0] for left, right in pairwise(spans))
+
+
 def test_limits_that_leave_nothing_are_refused() -> None:
     with drawn_as(Look(zmin=500.0)), pytest.raises(ValueError, match="`--zmin` and `--zmax` must leave something to"):
         figure_landscape(surface())
@@ -269,3 +335,18 @@ def test_a_style_file_must_be_one(tmp_path: Path) -> None:
         file.with_stem(message.split(maxsplit=1)[0] + str(len(content))).write_bytes(content)
         with pytest.raises(ValueError, match=message):
             Look(style=file.with_stem(message.split(maxsplit=1)[0] + str(len(content))))
+
+
+def test_panels_of_channels_and_embeddings_are_wide_enough_for_their_numbers() -> None:
+    weights = {
+        f"layer1.{number}.se.channel": AttentionMap(
+            f"layer1.{number}.se.channel", f"layer1.{number}.se", "channel", np.random.default_rng(0).random((3, 8))
+        )
+        for number in range(6)
+    }
+    with drawn_as(Look(width="single")):
+        strips = drawn(figure_channel_weights(weights))
+        several = drawn(figure_embeddings([embedding(), embedding()]))
+    assert len({round(ax.get_position().x0, 2) for ax in strips.axes if ax.images}) == 1
+    panels = [ax for ax in several.axes if ax.get_xlabel()]
+    assert all(ax.get_position().width * 85 / 25.4 > 2 for ax in panels)

@@ -25,6 +25,7 @@ __all__ = [
     "quality_table",
 ]
 
+_NARROWEST = 2.2  # inches of a panel, below which its quality figures stand
 _MOST_COLUMNS = 3
 _METHODS = {"sklearn": "t-SNE", "opentsne": "t-SNE", "umap": "UMAP"}
 _LETTERS_PER_INCH = 18  # of a legend
@@ -107,9 +108,9 @@ def figure_embeddings(embeddings: Sequence[Embedding], titles: Sequence[str] | N
     marks = class_marks(list(names))
     headings = embedding_titles(embeddings, titles)
     count = len(embeddings)
-    columns = 2 if count in (2, 4) else min(count, _MOST_COLUMNS)
-    rows = -(-count // columns)
     width = page_width(double=count > 1)
+    columns = min(2 if count in (2, 4) else min(count, _MOST_COLUMNS), max(1, int(width / _NARROWEST)))
+    rows = -(-count // columns)
     side = width / columns - 0.1
     caption = describe_embeddings(embeddings)
     handles = legend_handles(names, marks)

@@ -42,6 +42,7 @@ __all__ = [
 AttentionMaps = Mapping[str, AttentionMap]
 
 _SCALES = {1: ("global",), 2: ("fine", "global"), 3: ("fine", "coarse", "global")}
+_NARROWEST_STRIP = 2.0  # inches, with its numbers and its color bar
 _MOST_THUMBNAILS = 24
 _FEW_THUMBNAILS = 6
 _NAME_LENGTH = 1.25  # inches, written upright
@@ -174,7 +175,8 @@ def figure_channel_weights(maps: AttentionMaps) -> Figure:
         ValueError: There is no channel attention among them.
     """
     shown = _of_kind(maps, "channel")
-    columns = next(number for number, most in ((1, 4), (2, 12), (3, sys.maxsize)) if len(shown) <= most)
+    wanted = next(number for number, most in ((1, 4), (2, 12), (3, sys.maxsize)) if len(shown) <= most)
+    columns = max(1, min(wanted, int(page_width(double=True) / _NARROWEST_STRIP)))
     rows = [shown[start : start + columns] for start in range(0, len(shown), columns)]
     heights = [max(float(np.clip(0.06 * len(one.values), 0.35, 1.6)) for one in row) for row in rows]
     figure = new_figure(page_width(double=True), sum(heights) + 0.36 * len(rows) + 0.5)

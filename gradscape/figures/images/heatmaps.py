@@ -235,6 +235,11 @@ def _nested(heatmaps: FoundHeatmaps) -> dict[str, dict[str, Heatmaps]]:
 def _check(every: Sequence[Heatmaps], images: Tensor, style: str, scale: str) -> None:
     check_choice("style", style, get_args(Style))
     check_choice("scale", scale, get_args(HeatmapScale))
+    if images.ndim not in _INPUTS:
+        raise ValueError(
+            "`images` must be images, volumes or signals to have maps drawn over them; maps of tokens or columns are "
+            f"the numbers in `Heatmaps.raw`, one for each; got the shape {tuple(images.shape)}"
+        )
     size = tuple(images.shape[2:])
     other = next((maps.image_size for maps in every if maps.image_size != size), None)
     if other:

@@ -2,13 +2,14 @@
 
 import textwrap
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.colors import BoundaryNorm
 from matplotlib.figure import Figure, SubFigure
+from matplotlib.ticker import FixedLocator, Formatter
 
 from gradscape.figures.surfaces.levels import is_decade, level_texts
 from gradscape.figures.surfaces.shading import Shading
@@ -54,9 +55,9 @@ def add_colorbar(
     elif lines is not None:
         ticks = list(lines) or ticks
         _leave_lines(bar, mappable, lines)
-    shown = _apart(bar, ticks)
-    bar.set_ticks(shown, labels=level_texts(shown))
     bar.minorticks_off()
+    bar.long_axis.set_major_locator(_RoomyTicks(bar, ticks))
+    bar.long_axis.set_major_formatter(_LevelTexts())
     bar.outline.set_linewidth(0.4)
     return bar
 
@@ -68,6 +69,29 @@ def _leave_lines(bar: Colorbar, mappable: ScalarMappable, levels: Sequence[float
     if levels:
         colors = [tuple(color) for color in mappable.to_rgba(np.asarray(levels))]
         bar.add_lines(levels, colors, [LINE_WIDTH] * len(levels), erase=False)
+
+
+@final
+class _RoomyTicks(FixedLocator):
+    """Those of the ticks whose numbers have room on the bar, which has its length only when its page is laid out."""
+
+    def __init__(self, bar: Colorbar, ticks: Sequence[float]) -> None:
+        super().__init__(list(ticks))
+        self._bar, self._ticks = bar, list(ticks)
+
+    def __call__(self) -> list[float]:
+        return _apart(self._bar, self._ticks)
+
+
+@final
+class _LevelTexts(Formatter):
+    """Numbers as contours have them."""
+
+    def __call__(self, level: float, place: int | None = None) -> str:
+        return level_texts([level])[0]
+
+    def format_ticks(self, values: Sequence[float]) -> list[str]:
+        return level_texts(values)
 
 
 def _apart(bar: Colorbar, ticks: Sequence[float]) -> list[float]:

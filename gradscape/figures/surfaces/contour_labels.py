@@ -12,7 +12,7 @@ from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-from gradscape.figures.style import FONT, SMALL
+from gradscape.figures.style import SMALL
 from gradscape.figures.surfaces.levels import is_decade, level_texts
 
 __all__ = ["label_contours"]
@@ -149,7 +149,7 @@ def _straight_places(piece: Float[np.ndarray, "points 2"], half: Float[np.ndarra
 
 
 def _half(text: str) -> Float[np.ndarray, "2"]:
-    font = FontProperties(family=FONT, size=SMALL)
+    font = FontProperties(size=SMALL)
     width, height, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
     return np.array([width, height]) / 2
 

@@ -1,7 +1,7 @@
 """A surface seen from above: contour lines, filled contours, cells."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -39,6 +39,7 @@ MOST_VECTOR_CELLS = 12_000
 
 _HATCHES = {NOT_EVALUATED: None, NON_FINITE: "////"}
 _ANY_HATCH = "...."
+_MOST_TICKS = 4
 
 
 @styled()
@@ -101,17 +102,17 @@ def draw_contour(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
     """Contour lines without labels and color bar; returns what a color bar can be made of."""
     values = _gridded(field, shading)
     colors = shading.line_colors
-    shown = [level for level in shading.levels if values.min() < level < values.max()] if values.count() else []
+    drawn = [level for level in shading.levels if shading.low <= level <= shading.high]
+    shown = [level for level in drawn if values.min() < level < values.max()] if values.count() else []
     if shown:
         ax.contour(
             field.alphas, field.betas, values, levels=shown, norm=shading.norm, cmap=colors, linewidths=LINE_WIDTH
         )
     elif values.count():
         # A picture without a line would look broken: it says instead what it is.
-        height = short_number(float(values.min()), 4)
-        ax.text(
-            0.5, 0.93, f"no contour: flat at {height}", transform=ax.transAxes, ha="center", va="top", fontsize=SMALL
-        )
+        low, high = (short_number(float(end), 4) for end in (values.min(), values.max()))
+        said = f"no contour: flat at {low}" if low == high else f"no contour between {low} and {high}"
+        ax.text(0.5, 0.93, said, transform=ax.transAxes, ha="center", va="top", fontsize=SMALL)
     _frame(ax, field, values, cells=False)
     return ScalarMappable(shading.norm, colors)
 
@@ -241,8 +242,19 @@ def _frame(ax: Axes, field: Field, values: Float[np.ma.MaskedArray, "betas alpha
     ax.plot(0, 0, marker="+", markersize=5.5, markeredgewidth=0.9, color="black", zorder=3, label="origin")
     ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+        axis.set_major_locator(_RoundTicks(steps=[1, 2, 5, 10]))
     ax.set_box_aspect(proportion(field))
+
+
+@final
+class _RoundTicks(MaxNLocator):
+    """A few round numbers: as many as have room on an axis, whose length is known only when its page is laid out."""
+
+    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+        """Those between two ends, and one beyond each."""
+        assert self.axis is not None
+        self.set_params(nbins=int(np.clip(self.axis.get_tick_space(), 1, _MOST_TICKS)))
+        return np.asarray(super().tick_values(vmin, vmax))
 
 
 def _gaps(field: Field, missing: Bool[np.ndarray, "betas alphas"]) -> dict[str, Bool[np.ndarray, "betas alphas"]]:

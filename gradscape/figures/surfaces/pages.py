@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gradscape.figures.style import styled
 from gradscape.figures.surfaces.color_bars import add_colorbar
 from gradscape.figures.surfaces.fields import several, to_field, to_fields
-from gradscape.figures.surfaces.layout import DrawingKind, Page, fitting_columns, lay_out
+from gradscape.figures.surfaces.layout import DrawingKind, Page, fit_reliefs, fitting_columns, lay_out
 from gradscape.figures.surfaces.maps import draw_contour, draw_filled, draw_heat, label_lines, line_levels
 from gradscape.figures.surfaces.relief import draw_points, draw_relief
 from gradscape.figures.surfaces.scales import Scale
@@ -107,7 +107,7 @@ def figure_scaled(
     shadings = [shade(rows, "raw"), shade(rows, scale)]
     twice = [field for field in rows for _ in range(2)]
     caption = describe_fields(rows, names, drawn=f"right: {shadings[1].note}")
-    page = lay_out(kind, twice, caption, columns=fitting_columns(kind, 2), shared=False)
+    page = lay_out(kind, twice, caption, columns=fitting_columns(kind, 2, shared=False), shared=False)
     keys: list[_Key] = []
     for number, ax in enumerate(page.panels):
         row, column = divmod(number, 2)
@@ -160,7 +160,7 @@ def figure_comparison(
     names = result_names(fields, titles)
     shadings = shade_panels(fields, scale)
     shared = all(shading is shadings[0] for shading in shadings)
-    columns = fitting_columns(kind, 2 if len(fields) == 4 else min(len(fields), _MOST_COLUMNS))
+    columns = fitting_columns(kind, 2 if len(fields) == 4 else min(len(fields), _MOST_COLUMNS), shared=shared)
     caption = describe_fields(fields, names, drawn=_drawn(fields, shadings, smoothed=smoothed))
     page = lay_out(kind, fields, caption, columns=columns, shared=shared)
     keys: list[_Key] = []
@@ -168,7 +168,7 @@ def figure_comparison(
         keys.append(([ax], _draw(kind, ax, field, shading, smoothed=smoothed), shading))
         _add_title(ax, name, kind)
     if kind != "surface":
-        _label_outer(page.panels, columns)
+        _label_outer(page.panels, page.columns)
     _finish(kind, page, [(page.panels, *keys[0][1:])] if shared else keys)
     return page.figure
 
@@ -191,6 +191,8 @@ def _finish(kind: DrawingKind, page: Page, keys: Sequence[_Key]) -> None:
         add_colorbar(page.figure, mappable, shading, lines=lines, **bar)
     if kind == "contour":
         label_lines(page.panels)
+    elif kind == "surface":
+        fit_reliefs(page)
 
 
 def _drawn(fields: Sequence[Field], shadings: Sequence[Shading], *, smoothed: bool) -> str:

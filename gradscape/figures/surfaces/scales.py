@@ -11,10 +11,13 @@ from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.landscape import Field
 from gradscape.landscape.field import decades
 
-__all__ = ["SCALED", "WIDE", "Scale", "chosen_scale", "drawn_values", "readable_together", "scale_note"]
+__all__ = ["SCALED", "WIDE", "Limits", "Scale", "chosen_scale", "drawn_values", "readable_together", "scale_note"]
 
 Scale = Literal["auto", "raw", "minmax", "minmax-column", "log"]
 """How values become heights; "auto" takes "raw", or "log" where `chosen_scale` finds it to be needed."""
+
+Limits = tuple[float | None, float | None]
+"""Lowest and highest drawn value, None where nothing is chosen."""
 
 SCALED = ("minmax", "minmax-column")
 
@@ -24,7 +27,7 @@ WIDE = 2.0
 _LEAST_SHARE = 0.1  # of the heights of all panels; what takes less looks flat beside the others
 
 
-def chosen_scale(fields: Sequence[Field], scale: Scale, limits: tuple[float, float] | None = None) -> Scale:
+def chosen_scale(fields: Sequence[Field], scale: Scale, limits: Limits = (None, None)) -> Scale:
     """The scale to draw fields on that share one, by any name but "auto".
 
     Args:
@@ -32,7 +35,8 @@ def chosen_scale(fields: Sequence[Field], scale: Scale, limits: tuple[float, flo
         scale: What was asked for. "auto" takes "log" where all values together exceed two decades, or where some field
             would look flat beside the others and does not on a log scale; else "raw". Shares and signed values, which
             have no logarithm to speak of, are always "raw".
-        limits: Lowest and highest drawn value, if others than the values' own; "auto" goes by what lies between.
+        limits: Lowest and highest drawn value in drawn units, None for the values' own; "auto" goes by what lies
+            between, too, and takes "raw" where no logarithm reaches.
 
     Raises:
         ValueError: There is no such scale.
@@ -43,8 +47,12 @@ def chosen_scale(fields: Sequence[Field], scale: Scale, limits: tuple[float, flo
     if any(field.signed or field.unit == "share" for field in fields):
         return "raw"
     pooled = np.concatenate([field.values.ravel() for field in fields])
-    if limits is not None:
-        return "log" if decades(pooled) > WIDE and limits[0] > 0 and decades(np.asarray(limits)) > WIDE else "raw"
+    if limits != (None, None):
+        positive = pooled[np.isfinite(pooled) & (pooled > 0)]
+        own = (positive.min(initial=np.inf), positive.max(initial=0.0))
+        low, high = (of_values if end is None else end for of_values, end in zip(own, limits, strict=True))
+        ranged = 0 < low < high and np.log10(high / low) >= WIDE
+        return "log" if ranged and decades(pooled) > WIDE else "raw"
     if decades(pooled) > WIDE:
         return "log"
     positive = decades(pooled) > 0 and not (pooled == 0).any()

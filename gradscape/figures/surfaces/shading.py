@@ -15,6 +15,7 @@ from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.levels import ROUND_STEPS, contour_levels, end_ticks, is_decade
 from gradscape.figures.surfaces.scales import (
     SCALED,
+    Limits,
     Scale,
     chosen_scale,
     drawn_values,
@@ -114,10 +115,11 @@ class Shading:
     def drawn(self, field: Field) -> Float[np.ma.MaskedArray, "betas alphas"]:
         """A field's values as they are drawn, (B, A), non-finite ones masked.
 
-        On a log scale what is not positive is drawn at `low`, since masked it would look like a diverged loss.
+        On a log scale what is not positive is drawn at `low`, since masked it would look like a diverged loss. Nothing
+        else is lifted there: contours between a value below and one above run where they cross.
         """
         values = drawn_values(field, self.scale)
-        return np.ma.maximum(values, self.low) if self.scale == "log" else values
+        return np.ma.where(values <= 0, self.low, values) if self.scale == "log" else values
 
 
 def shade_panels(fields: Sequence[Field], scale: Scale) -> list[Shading]:
@@ -125,13 +127,15 @@ def shade_panels(fields: Sequence[Field], scale: Scale) -> list[Shading]:
 
     Args:
         fields: What will be drawn side by side, all of one name.
-        scale: As for `shade`; only on "auto" a field gets its own, where on every shared scale some would look flat.
+        scale: As for `shade`; only on "auto" a field gets its own, where on every shared scale some would look flat
+            and no range was chosen (`Look`) that all have.
 
     Raises:
         ValueError: As for `shade`.
     """
     shared = shade(fields, scale)
-    if scale != "auto" or readable_together(fields, shared.scale):
+    ranged = None not in current_look().limits_of(shared.value)
+    if scale != "auto" or ranged or readable_together(fields, shared.scale):
         return [shared] * len(fields)
     return [shade([field], scale) for field in fields]
 
@@ -152,7 +156,8 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
             log scale can show.
     """
     first = _checked_alike(fields)
-    scale = chosen_scale(fields, scale, limits)
+    asked = current_look().limits_of(first.name) if limits is None else limits
+    scale = chosen_scale(fields, scale, asked)
     signed = first.signed and scale not in SCALED
     if signed and scale == "log":
         raise ValueError(f'`scale` "log" cannot show both signs of the {first.short}: use "raw"')
@@ -161,7 +166,7 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
     if scale == "log" and len(pooled) and not len(usable):
         raise ValueError(f'`scale` "log" needs a positive {first.short}, got at most {pooled.max():g}: use "raw"')
     if limits is None:
-        low, high = _chosen(first.name, _range(usable, scale, signed=signed), scale, signed=signed)
+        low, high = _chosen(first.short, asked, _range(usable, scale, signed=signed), scale, signed=signed)
     else:
         low, high = _checked(limits, scale, signed=signed)
     shown = usable[(usable >= low) & (usable <= high)]
@@ -214,15 +219,20 @@ def _range(values: Float[np.ndarray, "points"], scale: Scale, *, signed: bool) -
     return (low / 2, low * 2) if scale == "log" else (low - max(abs(low), 1.0) / 2, low + max(abs(low), 1.0) / 2)
 
 
-def _chosen(value: str, found: DrawnRange, scale: Scale, *, signed: bool) -> DrawnRange:
+def _chosen(value: str, asked: Limits, found: DrawnRange, scale: Scale, *, signed: bool) -> DrawnRange:
     """The range with the ends that were chosen; no logarithm reaches down to 0, nor are scaled values limited."""
-    low, high = current_look().limits_of(value)
+    low, high = asked
     if scale in SCALED or (low, high) == (None, None):
         return found
     if scale == "log" and low is not None and low <= 0:
         low = None
     if signed:  # 0 stays in the middle
-        reach = max(abs(end) for end in (low, high) if end is not None)
+        reach = high if high is not None else -low if low is not None else 0.0
+        if reach <= 0 or low not in (None, -reach):
+            raise ValueError(
+                f"`--zmin` and `--zmax` of the {value} must be as far below 0 as above, since 0 stays in the middle: "
+                f"give --zmax alone, such as {reach or 1:g}"
+            )
         return -reach, reach
     limits = found[0] if low is None else low, found[1] if high is None else high
     if not limits[0] < limits[1]:

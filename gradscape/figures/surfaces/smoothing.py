@@ -29,7 +29,7 @@ def smooth(field: Field, shading: Shading) -> Field:
     values = np.where(np.isfinite(field.values), field.values, np.nan)
     logarithmic = shading.scale == "log"
     if logarithmic:
-        values = np.log10(np.maximum(values, shading.low / drawn_unit(field.unit)[0]))
+        values = np.log10(np.where(values <= 0, shading.low / drawn_unit(field.unit)[0], values))
     alphas, betas = _finer(field.alphas), _finer(field.betas)
     by_row = _interpolated(field.alphas, values, alphas)
     finer = _interpolated(field.betas, by_row.T, betas).T

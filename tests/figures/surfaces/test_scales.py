@@ -8,7 +8,14 @@ import pytest
 from matplotlib.figure import Figure
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 
-from gradscape.figures import figure_comparison, figure_landscape, figure_scaled, interactive_surface
+from gradscape.figures import (
+    Look,
+    drawn_as,
+    figure_comparison,
+    figure_landscape,
+    figure_scaled,
+    interactive_surface,
+)
 from gradscape.figures.surfaces.shading import shade, shade_panels
 from gradscape.landscape import Field
 from tests.figures.results import ALPHAS, BETAS, bowl, bowl_error, make_surface
@@ -47,6 +54,43 @@ def reliefs(figure: Figure) -> list[Axes3D]:
 )
 def test_more_than_two_decades_are_drawn_on_a_log_scale(values: np.ndarray, scale: str) -> None:
     assert shade([field(values)], "auto").scale == scale
+
+
+@pytest.mark.parametrize(
+    ("chosen", "scale"),
+    [
+        ({"zmin": 0.0}, "raw"),
+        ({"zmin": -1.0, "zmax": 50.0}, "raw"),
+        ({"zmin": 1.0, "zmax": 8.0}, "raw"),
+        ({"zmin": 1.0, "zmax": 100.0}, "log"),
+        ({"zmax": 5.0}, "log"),
+        ({"zmin": 1.0, "limited": "error"}, "log"),
+    ],
+)
+def test_the_scale_goes_by_the_range_that_was_chosen(chosen: Any, scale: str) -> None:
+    values = field(np.geomspace(0.01, 100.0, 35).reshape(5, 7), name="loss")
+    with drawn_as(Look(**chosen)):
+        shading = shade([values], "auto")
+    assert shading.scale == scale
+    if "limited" not in chosen:
+        ends = (chosen.get("zmin", shading.low), chosen.get("zmax", shading.high))
+        assert (shading.low, shading.high) == ends
+
+
+def test_a_range_that_was_chosen_is_that_of_all_panels() -> None:
+    flat, steep = field(spread(1.0, 1.01)), field(np.append(0.0, spread(1.0, 50.0).ravel()[1:]).reshape(5, 7))
+    own = shade_panels([flat, steep], "auto")
+    with drawn_as(Look(zmin=0.5, zmax=20.0, limited="x")):
+        chosen = shade_panels([flat, steep], "auto")
+    assert own[0] is not own[1]
+    assert chosen[0] is chosen[1]
+
+
+def test_what_is_below_the_range_keeps_its_value_on_a_log_scale() -> None:
+    values = field(np.append([0.0, 0.01], np.geomspace(0.1, 100.0, 33)).reshape(5, 7), name="loss")
+    with drawn_as(Look(zmin=1.0)):
+        drawn = shade([values], "log").drawn(values)
+    assert drawn[0, :3].tolist() == pytest.approx([1.0, 0.01, 0.1])
 
 
 def test_shares_and_signed_values_stay_on_an_even_scale() -> None:
