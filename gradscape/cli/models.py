@@ -30,7 +30,7 @@ def models(
 
     described = describe_models(pattern)
     if not described:
-        near = list_models(f"*{pattern}*")[:_MOST_NEAR]
+        near = sorted(list_models(f"*{pattern}*"), key=lambda name: not name.startswith(str(pattern)))[:_MOST_NEAR]
         advice = f"did you mean {' or '.join(near)}?" if near else "`gradscape models` lists all"
         raise ValueError(f"no model matches {pattern!r}; {advice}")
     if output is not None:

@@ -162,7 +162,7 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_p
         (("landscape", "--data", "digits", "-o", "OUT"), "Missing argument"),
         (("landscapes",), "No such command"),
         (("models", "nothing*"), "no model matches 'nothing*'; `gradscape models` lists all"),
-        (("models", "mobilenet"), "no model matches 'mobilenet'; did you mean mobilenet"),
+        (("models", "mobilenet"), "no model matches 'mobilenet'; did you mean mobilenet_v1"),
         (("plot", "none.h5"), "no landscape file"),
         (("plot", "CKPT"), "not an HDF5 file; it is a checkpoint: gradscape landscape makes surfaces of those"),
         (("landscape", "CKPT", "--data", "digits", "--steps", "5001", "-o", "OUT"), "2<=x<=2000"),
