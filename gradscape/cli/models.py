@@ -10,6 +10,8 @@ from gradscape.cli.console import say, say_written
 
 __all__ = ["models"]
 
+_MOST_NEAR = 4
+
 
 def models(
     pattern: Annotated[
@@ -23,12 +25,14 @@ def models(
     quiet: options.Quiet = False,
 ) -> None:
     """List models, a line for each: size, and how many of the numbers that papers print they have."""
-    from gradscape.models import describe_models
+    from gradscape.models import describe_models, list_models
     from gradscape.studies.model_table import describe_model, list_models_briefly, write_model_table
 
     described = describe_models(pattern)
     if not described:
-        raise ValueError(f"no model matches {pattern!r}; `gradscape models` lists all")
+        near = sorted(list_models(f"*{pattern}*"), key=lambda name: not name.startswith(str(pattern)))[:_MOST_NEAR]
+        advice = f"did you mean {' or '.join(near)}?" if near else "`gradscape models` lists all"
+        raise ValueError(f"no model matches {pattern!r}; {advice}")
     if output is not None:
         write_model_table(described, output)
     if not quiet:

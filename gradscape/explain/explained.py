@@ -1,5 +1,6 @@
 """What is explained: one number for each image."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -54,8 +55,8 @@ def pick_scores(
     Args:
         output: What the model returned: logits (N, C), something that holds them as `logits`, or anything that `score`
             can read.
-        class_index: A class by number, or by name where there are labels; one for all images or one for each; None for
-            the predicted class of each.
+        class_index: A class by number, or by name where there are labels; whole words do, in whatever case, that stand
+            in one name alone. One for all images or one for each; None for the predicted class of each.
         score: From the output to (N,), for models of another kind: binary, regression, segmentation.
         labels: Names of the classes; for one number for each image also the name of class 1 alone.
         outputs: What the output's numbers are; None to measure it (`find_output_kind`).
@@ -142,7 +143,11 @@ def _named_class(name: str, labels: Sequence[str] | None) -> int:
         raise ValueError(f"`class_index` {name!r} is a name, but the model has no labels; give the class's number")
     numbers = [number for number, label in enumerate(labels) if label == name]
     if not numbers:
-        raise unknown_name("class_index", name, labels)
+        # Published names say more than people type: "tabby, tabby cat", "Bombycilla cedrorum (Cedar Waxwing)".
+        words = re.compile(rf"(?<!\w){re.escape(name)}(?!\w)", re.IGNORECASE)
+        numbers = [number for number, label in enumerate(labels) if name.strip() and words.search(label)]
+        if len(numbers) != 1:
+            raise unknown_name("class_index", name, labels)
     if len(numbers) > 1:
         raise ValueError(f"`class_index` {name!r} names the classes {', '.join(map(str, numbers))}; give a number")
     return numbers[0]

@@ -41,6 +41,20 @@ def test_a_class_is_asked_for_by_number_or_name_for_all_images_or_each(asked: An
     assert explained.scores.tolist() == [LOGITS[image, number] for image, number in enumerate(numbers)]
 
 
+@pytest.mark.parametrize(
+    ("asked", "number"), [("Tabby", 0), ("cedar waxwing", 1), ("tiger shark", 3), ("tiger", 2), ("TABBY CAT", 0)]
+)
+def test_words_that_stand_in_one_class_name_alone_name_the_class(asked: str, number: int) -> None:
+    labels = ["tabby, tabby cat", "Bombycilla cedrorum (Cedar Waxwing)", "tiger", "tiger shark, Galeocerdo cuvieri"]
+    assert pick_scores(LOGITS, class_index=asked, labels=labels).class_index.tolist() == [number] * 3
+
+
+@pytest.mark.parametrize("asked", ["cat", "tig", " ", ""])
+def test_words_of_several_class_names_and_parts_of_words_are_refused(asked: str) -> None:
+    with pytest.raises(ValueError, match=r"^unknown `class_index` "):
+        pick_scores(LOGITS, class_index=asked, labels=["tabby cat", "tiger cat", "dog", "bird"])
+
+
 def test_scores_keep_the_graph_into_the_model() -> None:
     logits = LOGITS.clone().requires_grad_()
     pick_scores(logits, class_index=[0, 3, 1]).scores.sum().backward()

@@ -185,7 +185,7 @@ def draw_median(
 
 def mark_epochs(ax: Axes) -> None:
     """Mark whole epochs, at most seven of them."""
-    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
 
 def _scale_rate(ax: Axes, rates: Float[np.ndarray, "runs epochs"]) -> None:

@@ -30,6 +30,12 @@ def test_train_and_test_are_drawn_together() -> None:
     assert [text.get_text() for text in legend.get_texts()] == ["train", "test"]
 
 
+def test_one_epoch_alone_is_marked_by_its_whole_number() -> None:
+    ax = plot_training(run(epochs=1))
+    low, high = ax.get_xlim()
+    assert [tick for tick in ax.get_xticks() if low <= tick <= high] == [1]
+
+
 def test_accuracies_are_drawn_in_percent() -> None:
     ax = plot_training(run(), value="accuracy")
     np.testing.assert_allclose(np.asarray(ax.lines[0].get_ydata()), [20, 30, 40, 50, 60])
