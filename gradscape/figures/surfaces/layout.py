@@ -97,7 +97,7 @@ def fit_reliefs(page: Page) -> None:
         page.figure.draw_without_rendering()
         fitting = True
         for number, panel in enumerate(page.panels):
-            boxes = [axis.get_tightbbox() for axis in (panel.xaxis, panel.yaxis, panel.zaxis)]  # type: ignore[attr-defined]
+            boxes: list[Any] = [axis.get_tightbbox() for axis in (panel.xaxis, panel.yaxis, panel.zaxis)]  # type: ignore[attr-defined]
             low, high = (float(edge) / dots for edge in (min(box.x0 for box in boxes), max(box.x1 for box in boxes)))
             left, right = (number % columns) * cell + _SIDE_MARGIN, (number % columns + 1) * cell - _SIDE_MARGIN
             if high - low > right - left:

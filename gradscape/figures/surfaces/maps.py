@@ -250,7 +250,7 @@ def _frame(ax: Axes, field: Field, values: Float[np.ma.MaskedArray, "betas alpha
 class _RoundTicks(MaxNLocator):
     """A few round numbers: as many as have room on an axis, whose length is known only when its page is laid out."""
 
-    def tick_values(self, vmin: float, vmax: float) -> np.ndarray:
+    def tick_values(self, vmin: float, vmax: float) -> Any:
         """Those between two ends, and one beyond each."""
         assert self.axis is not None
         self.set_params(nbins=int(np.clip(self.axis.get_tick_space(), 1, _MOST_TICKS)))
