@@ -18,8 +18,8 @@ from gradscape.explain.layout import MapLayout
 from gradscape.explain.output_kind import OutputKind
 from gradscape.figures import Figure
 from gradscape.figures.images.heatmap_panel import Style
-from gradscape.figures.images.heatmaps import Arrangement, HeatmapScale, figure_heatmaps, images_per_page
-from gradscape.figures.images.overlay import Background
+from gradscape.figures.images.heatmaps import Arrangement, figure_heatmaps, images_per_page
+from gradscape.figures.images.overlay import Background, HeatmapScale
 from gradscape.models import Classifier
 from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import class_name, class_number, file_name, provenance

@@ -14,8 +14,8 @@ from .channel_mixing import figure_channel_mixing
 from .explained_images import figure_explained_images
 from .fusion import figure_features, figure_fusion, plot_features
 from .heatmap_panel import Style, known_background
-from .heatmaps import Arrangement, HeatmapScale, figure_heatmaps, images_per_page, plot_heatmap
-from .overlay import Background
+from .heatmaps import Arrangement, figure_heatmaps, images_per_page, plot_heatmap
+from .overlay import Background, HeatmapScale
 
 __all__ = [
     "Arrangement",

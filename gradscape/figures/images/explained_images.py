@@ -72,7 +72,7 @@ def figure_explained_images(
     grid.title_columns(["input", *["heatmap", "masked"] * len(heatmaps)])
     for number, title in enumerate(heatmaps):
         _head_pair(grid, number, title)
-    add_heat_bar(grid, "share of the map's own range", half=True)
+    add_heat_bar(grid, "image", half=True)
     return grid.figure
 
 

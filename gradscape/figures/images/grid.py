@@ -105,8 +105,8 @@ class ImageGrid:
         }
         panels[0].text(middle, -2 / 72 / self.panel_height, text, transform=panels[0].transAxes, **look)
 
-    def add_bar(self, mappable: ScalarMappable, label: str, row: int | None = None) -> Colorbar:
-        """A color bar to the right of a row, or of all rows."""
+    def add_bar(self, mappable: ScalarMappable, label: str, row: int | None = None, *, short: str = "") -> Colorbar:
+        """A color bar to the right of a row, or of all rows; `short` is its label where a page is too low for it."""
         first, last = (0, len(self.panels) - 1) if row is None else (row, row)
         top, bottom = self.panels[first, -1].get_position().y1, self.panels[last, -1].get_position().y0
         width, height = self.figure.get_size_inches()
@@ -114,7 +114,8 @@ class ImageGrid:
         middle = (top + bottom) / 2
         right = self.panels[first, -1].get_position().x1 + 0.08 / width
         bar = self.figure.colorbar(mappable, cax=self.figure.add_axes((right, middle - tall / 2, 0.07 / width, tall)))
-        bar.set_label(label, fontsize=SMALL, parse_math=False)
+        low = bool(short) and fitted(label, height) != label
+        bar.set_label(short if low else label, fontsize=SMALL, parse_math=False)
         bar.ax.tick_params(labelsize=SMALL, length=2)
         bar.outline.set_linewidth(0.4)
         return bar

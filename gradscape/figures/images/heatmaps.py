@@ -16,14 +16,13 @@ from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.grid import FEW_COLUMNS, LINE, Channels, bare, drawable
 from gradscape.figures.images.heatmap_page import LINES_BELOW, MOST_ACROSS, HeatmapPage, HeatmapSeries, Labels
 from gradscape.figures.images.heatmap_panel import Style, describe_styles, draw_panel, known_background
-from gradscape.figures.images.overlay import Background, add_heat_bar
+from gradscape.figures.images.overlay import Background, HeatmapScale, add_heat_bar
 from gradscape.figures.images.signals import chosen_curves
 from gradscape.figures.images.slices import chosen_slices
 from gradscape.figures.style import check_choice, new_axes, page_width, styled
 
 __all__ = ["figure_heatmaps", "images_per_page", "plot_heatmap"]
 
-HeatmapScale = Literal["image", "shared"]
 Arrangement = Literal["rows", "columns"]
 FoundHeatmaps = Heatmaps | Mapping[str, Heatmaps] | Mapping[str, Mapping[str, Heatmaps]]
 
@@ -32,7 +31,6 @@ _INPUTS = {3: "signal", 4: "image", 5: "volume"}
 _BAR_WIDTH = 0.52
 _GAP = 0.06
 _PAGE_HEIGHT = 8.6
-_BAR_LABELS = {"image": "share of the map's own range", "shared": "share of the largest value"}
 _SCALES = {"image": "each map on its own scale", "shared": "all maps of a method on one scale"}
 
 
@@ -177,7 +175,7 @@ def figure_heatmaps(
         grid = page.in_rows(series) if images_as == "rows" else page.in_columns(series)
     if colored:
         lined = "overlay" in styles and background != "none" and images.ndim == 4
-        add_heat_bar(grid, _BAR_LABELS[scale], half=lined)
+        add_heat_bar(grid, scale, half=lined)
     return grid.figure
 
 

@@ -14,7 +14,7 @@ from torch import Tensor
 from gradscape.figures.images.grid import ImageGrid, grayed, picture, show_map, show_picture
 from gradscape.figures.style import map_colors
 
-__all__ = ["HEAT", "Background", "add_heat_bar", "lay_heat", "masked_picture", "softened"]
+__all__ = ["HEAT", "Background", "HeatmapScale", "add_heat_bar", "lay_heat", "masked_picture", "softened"]
 
 HEAT = "viridis"
 """The colors of heat: perceptually even, and rarely those of an animal."""
@@ -22,6 +22,13 @@ HEAT = "viridis"
 Background = Literal["color", "gray", "none"]
 """What a map lies over, or what is seen of an image where its map is zero."""
 
+HeatmapScale = Literal["image", "shared"]
+"""What is 1: the largest value of each map, or of all maps of a method."""
+
+_BAR_LABELS = {
+    "image": ("share of the map's own range", "share of range"),
+    "shared": ("share of the largest value", "share of largest"),
+}
 _COVER = 0.65  # what the strongest heat hides of the photograph
 _RISE = 0.6  # below 1: weak heat is seen early
 _SOFTENED = 3.0  # from a third of the range on the photograph below is gray
@@ -76,9 +83,10 @@ def masked_picture(
     return weight * whole + (1 - weight) * rest
 
 
-def add_heat_bar(grid: ImageGrid, label: str, *, half: bool = False) -> Colorbar:
+def add_heat_bar(grid: ImageGrid, scale: HeatmapScale, *, half: bool = False) -> Colorbar:
     """A color bar from 0 to 1 to the right of all rows, with the line at one half where maps have it."""
-    bar = grid.add_bar(ScalarMappable(Normalize(0, 1), map_colors(HEAT)), label)
+    label, short = _BAR_LABELS[scale]
+    bar = grid.add_bar(ScalarMappable(Normalize(0, 1), map_colors(HEAT)), label, short=short)
     bar.set_ticks([0, _HALF, 1], labels=["0", "0.5", "1"])
     if half:
         line = bar.ax.axhline(_HALF, color="white", linewidth=_LINE)

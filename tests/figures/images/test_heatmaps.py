@@ -311,3 +311,13 @@ def test_pages_are_written_as_pdf_and_png(tmp_path: Path) -> None:
     names = ["a very long name of a file that fits nowhere"] * 3
     for path in save_figure(figure_heatmaps(make_images(), make_heatmaps(), names=names), tmp_path / "page"):
         assert path.stat().st_size > (10 if path.suffix == ".txt" else 1000)
+
+
+@pytest.mark.parametrize(("count", "label"), [(1, "share of range"), (4, "share of the map's own range")])
+def test_the_label_of_the_bar_fits_onto_the_page(count: int, label: str) -> None:
+    images = make_images(count)
+    figure = drawn(figure_heatmaps(images, {"a": make_heatmaps(count), "b": make_heatmaps(count, 1)}))
+    (said,) = (ax.yaxis.label for ax in figure.axes if ax.get_ylabel().startswith("share"))
+    assert said.get_text() == label
+    box = said.get_window_extent()
+    assert 0 <= box.y0 < box.y1 <= figure.bbox.height
