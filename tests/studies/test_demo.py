@@ -459,7 +459,8 @@ def test_on_paper_the_landscapes_are_a_picture_and_nothing_is_folded(opened: Any
     try:
         assert opened.find_element("css selector", ".still img").is_displayed()
         assert not opened.find_element("id", "landscape").is_displayed()
-        assert not [one for one in opened.find_elements("css selector", ".controls") if one.is_displayed()]
+        seen = [one for one in opened.find_elements("css selector", ".controls") if one.is_displayed()]
+        assert [bool(one.find_elements("css selector", ".classes")) for one in seen] == [True]  # a legend of the points
         folded = opened.find_elements("css selector", "details:not(.optional)")
         assert len(folded) >= 3
         assert all(one.get_attribute("open") for one in folded)

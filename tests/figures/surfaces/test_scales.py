@@ -167,7 +167,7 @@ def test_min_max_scaling_says_that_the_shape_stays() -> None:
 )
 def test_a_page_opens_with_the_view_in_which_all_can_be_read(losses: list[np.ndarray], first: str) -> None:
     page = interactive_surface([make_surface(loss, error=bowl_error()) for loss in losses])
-    assert decoded(page)["start"] == first
+    assert decoded(page)["start"]["loss"] == first
     assert decoded(page)["values"][0][0] == "loss"
 
 
