@@ -66,11 +66,12 @@ def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
     """Refuse images of other classes than a model tells apart; warn where only their names are others.
 
     Fewer classes than the model's are fine where they are its first ones by name. Data without names may lack some of
-    its classes; but where no label below the largest is missing, their classes are taken for all that there are.
+    its classes; but where no label below the largest is missing, their classes are taken for all that there are. A
+    single class tells nothing of the others.
 
     Raises:
         ValueError: A label would point past a model's last output or at the output of another class, or the data have
-            fewer classes than the model.
+            several classes, and fewer than the model.
     """
     for name, model in models.items():
         if moved := _moved_to(name, model, split):
@@ -130,7 +131,7 @@ def _miscounted(name: str, model: Classifier, split: Split) -> str:
     has = f"{split.name} has {count} class{'es' if count > 1 else ''}, but {name} tells"
     if count > told:
         return f"{has} only {told} apart"
-    complete = split.named or (count > 1 and split.present == count)
+    complete = count > 1 and (split.named or split.present == count)  # noise, for one, is of no class
     first = split.named and model.labels and not _renamed(split.classes, model.labels)
     return f"{has} {told} apart" if count < told and complete and not first else ""
 

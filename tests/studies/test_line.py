@@ -156,6 +156,10 @@ def test_classes_of_a_network_without_names_are_counted() -> None:
         check_classes({"net": network()}, images_of(("ant", "bee")))
 
 
+def test_images_of_no_class_go_with_any_network() -> None:
+    check_classes({"net": network(), "named": network(labels=LABELS)}, load_split("noise:4", "train", image_size=16))
+
+
 def test_other_names_for_as_many_classes_are_warned_of_in_one_line(caplog: pytest.LogCaptureFixture) -> None:
     split = images_of(("ANT", "Bee", "kine", *LABELS[3:9], "crow"))
     check_classes({"net": network(labels=LABELS)}, split)
