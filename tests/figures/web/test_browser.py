@@ -108,6 +108,7 @@ def hovered(browser: Any, place: str, across: np.ndarray, down: np.ndarray) -> d
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", [".plot", ".map"])
 def test_hovering_names_the_point_under_the_mouse(browser: Any, place: str) -> None:
     choose(browser, "scale", "raw")
