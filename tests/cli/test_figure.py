@@ -68,7 +68,7 @@ def test_a_landscape_is_evaluated_on_the_way_with_as_many_steps_as_asked_for(tmp
     written = [line.removeprefix("wrote ") for line in told.splitlines() if line.startswith("wrote ")]
     assert [Path(path).relative_to(tmp_path / "out") for path in written] == [
         Path("surfaces/digits_train_span1_steps2_seed1/upanet16_exc_spa/surface.h5"),
-        *(Path(f"upanets_17.{ending}") for ending in ("pdf", "png", "npz")),
+        *(Path(f"upanets_17.{ending}") for ending in ("pdf", "png", "txt", "npz")),
     ]
     assert load_arrays(tmp_path / "out" / "upanets_17.npz")[0]["upanet16_exc_spa.loss"].shape == (2, 2)
 

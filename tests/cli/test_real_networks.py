@@ -27,7 +27,7 @@ def test_a_trained_network_that_cannot_be_seen_at_1_gets_a_smaller_span_by_itsel
     out = tmp_path / "out"
     done = gradscape("landscape", resnet20, "--data", data, "--limit", 256, "--seed", 1, "--steps", 2, "-o", out)
     assert done.code == 0, done.err
-    trials = [line for line in done.out.splitlines() if "R = " in line]
+    trials = [line for line in done.out.splitlines() if "R = " in line and line.startswith("  ")]
     assert "R = 1 " in trials[0]
     assert "not visible" in trials[0]
     assert "% of the points lie below 0.02 of the range, fewer than half may" in trials[0]
