@@ -26,13 +26,13 @@ from gradscape.explain.explainable import (
     ForwardFunction,
     call_model,
     called_by,
-    check_finite,
     explainable,
     images_for,
     uncompiled,
 )
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.explain.inputs import check_finite
 from gradscape.explain.layout import MapLayout
 from gradscape.explain.target_layer import layer_names
 

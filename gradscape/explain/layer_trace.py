@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.graph import Node
 
-from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
+from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.explained import Explained
+from gradscape.explain.inputs import check_finite
 from gradscape.explain.layer_layouts import LayerLayouts
 from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.logits import logits_in, tensors_in

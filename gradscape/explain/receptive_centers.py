@@ -23,7 +23,8 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
-from gradscape.explain.explainable import call_model, check_finite, explainable, images_for
+from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.inputs import check_finite
 from gradscape.explain.logits import tensors_in
 
 __all__ = ["Answers", "Measurement", "measure_answers"]

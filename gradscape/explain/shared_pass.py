@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gradscape.explain.blindness import raise_why_blind
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.explained import Explained
-from gradscape.explain.inputs import Inputs, check_finite_inputs, input_count, inputs_for, is_pictured
+from gradscape.explain.inputs import Inputs, check_finite, input_count, inputs_for, is_pictured
 from gradscape.explain.target_layer import layer_names
 
 __all__ = ["SharedPass", "run_shared_pass"]
@@ -112,7 +112,7 @@ def _passed(
         for name, layer in layers.items():
             hooks.callback(layer.register_forward_hook(listener.hook(name)).remove)
         own = inputs_for(model, images)
-        check_finite_inputs(own)
+        check_finite(own)
         count = input_count(own)
         explained = pick(call_model(model, own))
         listener.closed = True
