@@ -7,7 +7,7 @@ import typer
 
 __all__ = ["check_output"]
 
-_PAGES = (".html", ".jpg", ".pdf", ".png", ".svg")
+_PICTURES = (".html", ".jpg", ".pdf", ".png", ".svg")
 
 
 def check_output(path: Path) -> Path:
@@ -20,7 +20,7 @@ def check_output(path: Path) -> Path:
         TyperException: It is called like a picture.
         BadParameter: It cannot be written to.
     """
-    if path.suffix.lower() in _PAGES and not path.is_dir():
+    if path.suffix.lower() in _PICTURES and not path.is_dir():
         raise typer.TyperException(
             f"`--output` is a folder, in which pictures have names of their own, got {path}; formats are chosen by "
             "`--format`, and `gradscape plot` draws one picture by name"
