@@ -50,7 +50,7 @@ Channels = int | Sequence[int] | None
 
 _GAP = 0.06
 _MARGIN = 0.05
-_LETTERS_PER_INCH = 125  # of a size of one point
+_LETTERS_PER_INCH = 125 / SMALL
 _FEW_PIXELS = 64
 
 
@@ -172,9 +172,9 @@ def bare(ax: Axes) -> Axes:
     return ax
 
 
-def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> str:
-    """Text broken to so many inches of letters of a size, cut with an ellipsis where the lines do not suffice."""
-    letters = max(int(inches * _LETTERS_PER_INCH / size / _width(text)), 4)
+def fitted(text: str, inches: float, lines: int = 1) -> str:
+    """Text broken to so many inches of small letters, cut with an ellipsis where the lines do not suffice."""
+    letters = max(int(inches * _LETTERS_PER_INCH / _width(text)), 4)
     # Names of files and layers may be broken behind an underscore.
     parts = textwrap.wrap(one_line(text).replace("_", "_ "), letters, max_lines=lines, placeholder="…")
     broken = [part.replace("_ ", "_") for part in parts]
@@ -184,14 +184,14 @@ def fitted(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> 
     return "\n".join(broken)
 
 
-def fitted_lines(text: str, inches: float, lines: int = 1, *, size: float = SMALL) -> str:
+def fitted_lines(text: str, inches: float, lines: int = 1) -> str:
     """Text whose own lines stay, each broken to so many inches as `fitted` does."""
-    return "\n".join(fitted(line, inches, lines, size=size) for line in text.split("\n"))
+    return "\n".join(fitted(line, inches, lines) for line in text.split("\n"))
 
 
-def fitted_end(text: str, inches: float, *, size: float = SMALL) -> str:
+def fitted_end(text: str, inches: float) -> str:
     """Text on a line of so many inches, cut at its beginning: the end of a module's name tells most."""
-    letters, text = max(int(inches * _LETTERS_PER_INCH / size / _width(text)), 4), one_line(text)
+    letters, text = max(int(inches * _LETTERS_PER_INCH / _width(text)), 4), one_line(text)
     return text if len(text) <= letters else f"…{text[1 - letters :]}"
 
 

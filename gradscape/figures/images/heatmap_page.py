@@ -15,7 +15,6 @@ from gradscape.figures.images.grid import LINE, ImageGrid, fitted, fitted_lines,
 from gradscape.figures.images.heatmap_panel import Style, draw_input, draw_panel
 from gradscape.figures.images.overlay import Background
 from gradscape.figures.images.signals import SIGNAL_PROPORTION
-from gradscape.figures.style import SMALL
 
 __all__ = ["LINES_BELOW", "MOST_ACROSS", "HeatmapPage", "HeatmapSeries", "Labels"]
 
@@ -225,8 +224,8 @@ class HeatmapPage:
         return one_line(name or f"class {index}"), said
 
 
-def _lines(text: str, inches: float, most: int, *, size: float = SMALL) -> int:
-    return fitted_lines(text, inches, most, size=size).count("\n") + 1
+def _lines(text: str, inches: float, most: int) -> int:
+    return fitted_lines(text, inches, most).count("\n") + 1
 
 
 def _differing(series: Sequence[HeatmapSeries]) -> list[str]:

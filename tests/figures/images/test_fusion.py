@@ -123,8 +123,8 @@ def test_tiles_make_a_block_without_a_gap_where_that_is_possible(count: int, col
 
 
 def test_long_names_are_broken_at_underscores_and_cut_where_there_is_no_room() -> None:
-    assert fitted("painted_bunting_1", 0.55, size=6.5) == "painted_…"
-    assert fitted("painted_bunting_1", 0.55, 2, size=6.5) == "painted_\nbunting_1"
-    assert fitted("Incomprehensibilities", 0.5, size=6.5) == "Incompre…"
+    assert fitted("painted_bunting_1", 0.6) == "painted_…"
+    assert fitted("painted_bunting_1", 0.6, 2) == "painted_\nbunting_1"
+    assert fitted("Incomprehensibilities", 0.52) == "Incompre…"
     assert fitted("a\n b", 3.0) == "a b"
-    assert fitted_end("encoder.layers.0.attention", 0.6, size=6.0) == "…0.attention"
+    assert fitted_end("encoder.layers.0.attention", 0.68) == "…0.attention"
