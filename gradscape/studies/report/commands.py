@@ -15,6 +15,7 @@ __all__ = [
     "DATA",
     "IMAGES",
     "UNKNOWN",
+    "USUAL_MAKING",
     "command",
     "data_options",
     "evenly",
@@ -35,6 +36,9 @@ DATA = "DATA"
 
 IMAGES = "IMAGES"
 """Stands for image files."""
+
+USUAL_MAKING = {"normalize": "filter", "ignore": "biasbn", "space": "weights", "parameters": "*"}
+"""How random directions are made where nothing else is asked for."""
 
 
 def command(*parts: object) -> str:

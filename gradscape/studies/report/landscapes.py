@@ -15,6 +15,7 @@ from gradscape.figures.surfaces.shading import Scale
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_picture
 from gradscape.landscape import Surface
 from gradscape.studies.report.commands import (
+    USUAL_MAKING,
     command,
     data_options,
     evenly,
@@ -29,8 +30,6 @@ from gradscape.studies.report.found import Found, ReportedNetwork, together
 from gradscape.studies.report.landscape_metrics import metric_tables
 
 __all__ = ["LANDSCAPES"]
-
-_MAKING = {"normalize": "filter", "ignore": "biasbn", "space": "weights", "parameters": "*"}
 
 _Group = Sequence[tuple[ReportedNetwork, Found[Surface]]]
 
@@ -109,7 +108,7 @@ def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
 def _run(found: Found[Surface]) -> object:
     """What surfaces of one run share."""
     settings = {
-        name: found.meta.get(name) for name in ("data", "split", "images", "functions", "direction_file", *_MAKING)
+        name: found.meta.get(name) for name in ("data", "split", "images", "functions", "direction_file", *USUAL_MAKING)
     }
     return [str(_run_folder(found)), settings, found.result.alphas.tolist(), found.result.betas.tolist()]
 
@@ -138,7 +137,7 @@ def _command(group: _Group, seeds: Sequence[int], output: Path) -> str:
     first = group[0][1]
     meta = first.meta
     parts: list[object] = [*network_paths(group), *data_options(first), *function_options(first), *_grid(first.result)]
-    parts += making_options(first, _MAKING)
+    parts += making_options(first, USUAL_MAKING)
     file = meta.get("direction_path") or meta.get("direction_file")
     parts += ["--directions", file] if file else ["--seed", seeds[0]]
     if len(seeds) > 1:

@@ -16,6 +16,7 @@ from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.landscape import Line
 from gradscape.studies.report.commands import (
     UNKNOWN,
+    USUAL_MAKING,
     command,
     data_options,
     evenly,
@@ -32,7 +33,6 @@ from gradscape.studies.report.landscapes import LANDSCAPES
 __all__ = ["LINES"]
 
 _BETWEEN = {"space": "states"}
-_RANDOM = {"normalize": "filter", "ignore": "biasbn", "space": "weights", "parameters": "*"}
 
 
 @final
@@ -146,7 +146,7 @@ def _command(network: ReportedNetwork, found: Found[Line], paths: Mapping[str, s
     meta, parts = found.meta, [network_path(network)]
     if between := leads_between(found.result):
         parts.append(paths.get(str(meta.get("other_weights"))) or str(meta.get("other_checkpoint", UNKNOWN)))
-    making = making_options(found, _BETWEEN if between else _RANDOM)
+    making = making_options(found, _BETWEEN if between else USUAL_MAKING)
     seed = [] if between else ["--seed", meta.get("seed", 0)]
     asked = [*data_options(found), *function_options(found), *_grid(found.result.alphas, between=between)]
     return command("line", *parts, *asked, *seed, *making, "-o", found.path.parent)
