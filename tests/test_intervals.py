@@ -1,0 +1,80 @@
+"""Confidence intervals: against scipy's tests and closed forms, and what they cover."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from gradscape._intervals import bootstrap, mean_of, paired_difference, proportion, welch_difference
+
+FIRST, SECOND = [0.91, 0.93, 0.88, 0.95], [0.85, 0.90, 0.86]
+
+
+def test_share_has_wilsons_interval() -> None:
+    found = proportion(9, 12, confidence=0.9)
+
+    z, share, count = stats.norm.ppf(0.95), 9 / 12, 12
+    middle = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * math.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    assert found.value == share
+    assert (found.low, found.high) == pytest.approx((middle - half, middle + half))
+
+
+@pytest.mark.parametrize(("right", "count"), [(3, 2), (-1, 2), (0, 0)])
+def test_share_of_more_than_all_is_refused(right: int, count: int) -> None:
+    with pytest.raises(ValueError, match="between 0 and `count`"):
+        proportion(right, count)
+
+
+def test_mean_has_students_interval() -> None:
+    found = mean_of(FIRST)
+
+    expected = stats.ttest_1samp(FIRST, 0.0).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_single_training_has_no_interval() -> None:
+    assert math.isnan(mean_of([0.9]).low)
+    assert math.isnan(welch_difference([0.9], SECOND).high)
+
+
+def test_difference_of_means_is_welchs() -> None:
+    found = welch_difference(FIRST, SECOND)
+
+    expected = stats.ttest_ind(FIRST, SECOND, equal_var=False).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_difference_of_pairs_is_narrower_than_that_of_samples_that_go_together() -> None:
+    rng = np.random.default_rng(0)
+    images = rng.normal(size=50)
+    one, other = images + 0.1 + 0.01 * rng.normal(size=50), images + 0.01 * rng.normal(size=50)
+
+    paired = paired_difference(one, other)
+
+    expected = stats.ttest_rel(one, other).confidence_interval(0.95)
+    assert (paired.low, paired.high) == pytest.approx((expected.low, expected.high))
+    assert paired.leaves_out_zero
+    assert not welch_difference(one, other).leaves_out_zero
+
+
+def test_pairs_of_different_number_are_refused() -> None:
+    with pytest.raises(ValueError, match="as many"):
+        paired_difference(FIRST, SECOND)
+
+
+def test_bootstrap_of_a_mean_is_about_students_interval() -> None:
+    values = np.random.default_rng(1).normal(2.0, 1.0, 200)
+
+    found, students = bootstrap(np.mean, values), mean_of(values)
+
+    assert (found.low, found.high) == pytest.approx((students.low, students.high), abs=0.03)
+
+
+def test_bootstrap_keeps_rows_together() -> None:
+    values = np.arange(30.0)
+
+    found = bootstrap(lambda one, other: float(np.abs(one - other).max()), values, values)
+
+    assert (found.value, found.low, found.high) == (0, 0, 0)
