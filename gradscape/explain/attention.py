@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from gradscape._names import error_line, unknown_name
 from gradscape._taps import Kind, Tap
 from gradscape.explain.attention_map import AttentionMap, MapCollector
-from gradscape.explain.explainable import ForwardFunction, called_by, images_for, uncompiled
+from gradscape.explain.explainable import ForwardFunction, called_by, images_for, title_of
 from gradscape.explain.features import listening, run_listened, run_without_memory
 from gradscape.explain.foreign_attention import collecting_gates, collecting_self_attention
 from gradscape.explain.inputs import Inputs, input_count, is_pictured
@@ -116,9 +116,8 @@ def attention_maps(
             collector.maps[name] = replace(one, grid=_key_grid(one, layout, layouts))
     if not collector.maps:
         of = "" if kinds is None else f" of the kinds {', '.join(wanted)}"
-        given = type(uncompiled(model)).__name__
         raise ValueError(
-            f"`model` must have attention blocks{of} that gradscape knows, but this {given} has none"
+            f"`model` must have attention blocks{of} that gradscape knows, but {title_of(model)} has none"
             f"{_said_left_out(collector)}"
         )
     if collector.left_out:

@@ -11,6 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gradscape._checkpoint import Classifier
 from gradscape._model_state import model_device, unchanged
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "explainable",
     "images_for",
     "inner_model",
+    "title_of",
     "uncompiled",
 ]
 
@@ -90,6 +92,12 @@ def uncompiled(model: nn.Module) -> nn.Module:
     own, _ = inner_model(model)
     plain: nn.Module = getattr(own, "_orig_mod", own)
     return plain
+
+
+def title_of(model: nn.Module) -> str:
+    """What to call a model: by the name in its checkpoint, or else by its class."""
+    plain = uncompiled(model)
+    return str(plain.meta["name"]) if isinstance(plain, Classifier) else type(plain).__name__
 
 
 def _check_open(model: nn.Module) -> None:

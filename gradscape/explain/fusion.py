@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from gradscape._names import unknown_name
 from gradscape._provenance import current_versions
 from gradscape._taps import Kind, Tap
-from gradscape.explain.explainable import ForwardFunction, called_by
+from gradscape.explain.explainable import ForwardFunction, called_by, title_of
 from gradscape.explain.features import as_array, listening, run_listened
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.inputs import Inputs
@@ -115,8 +115,8 @@ def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Input
     blocks = [name for name, module in layers.items() if _fuses(module)]
     if not blocks:
         raise ValueError(
-            f"`model` must have an attention block whose taps show features and attention, "
-            f"but this {type(model).__name__} has none"
+            f"`model` must have an attention block that adds to features or weighs them, but {title_of(model)} has "
+            "none; gradscape models lists networks that have"
         )
     if asked is None:
         try:

@@ -277,7 +277,9 @@ def test_a_shared_block_shows_every_run_and_is_not_overwritten_by_what_works_in_
 
 def test_what_cannot_be_shown_is_refused_in_one_line() -> None:
     plain = create_model("resnet20", num_classes=5, image_size=32)
-    with pytest.raises(ValueError, match=r"`model` must have attention blocks that gradscape knows, but .* has none"):
+    with pytest.raises(
+        ValueError, match=r"`model` must have attention blocks that gradscape knows, but CifarResNet has none"
+    ):
         attention_maps(plain, small_images())
     network, _ = shown("cifar_resnet18+se")
     with pytest.raises(ValueError, match="attention blocks of the kinds mask that"):

@@ -168,7 +168,7 @@ def test_what_cannot_be_fused_is_refused_in_one_line() -> None:
         fusion_maps(model, images(width=32), block="spa0")
     plain = create_model("resnet20", num_classes=5, image_size=32)
     assert list_blocks(plain) == []
-    with pytest.raises(ValueError, match=r"`model` must have an attention block whose taps .* CifarResNet has none"):
+    with pytest.raises(ValueError, match=r"`model` must have an attention block .* CifarResNet has none; gradscape"):
         fusion_maps(plain, images())
     for attention in REPLACING:
         with pytest.raises(ValueError, match=r"replaces features|has none"):
