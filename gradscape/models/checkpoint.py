@@ -1,11 +1,11 @@
 """From checkpoint files to models that can be used, and from other programs' files to checkpoints."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier, read_checkpoint, save_checkpoint
 from gradscape._names import error_line
@@ -105,7 +105,10 @@ def import_checkpoint(
                 "or they are of another `model`"
             )
         network = build(num_classes)
-    load_fitting(network, state, f"{os.fspath(file)} does not fit {name} with {num_classes} classes")
+    try:
+        load_fitting(network, state, f"{os.fspath(file)} does not fit {name} with {num_classes} classes")
+    except ValueError as fault:
+        raise ValueError(f"{fault}{_said_siblings(name, state, num_classes, image_size)}") from None
     _check_takes_images(network, name, channels=len(mean), image_size=image_size)
     save_checkpoint(
         output,
@@ -126,6 +129,13 @@ def _build(name: str, *, num_classes: int, image_size: int) -> nn.Module:
     # The random initialization is overwritten, so the caller's random state shall not have moved.
     with torch.random.fork_rng(devices=[]):
         return create_model(name, num_classes=num_classes, image_size=image_size)
+
+
+def _said_siblings(name: str, state: Mapping[str, Tensor], num_classes: int, image_size: int) -> str:
+    from gradscape.models.siblings import fitting_siblings
+
+    siblings = fitting_siblings(name, state, num_classes=num_classes, image_size=image_size)
+    return f"; every one fits {' and '.join(siblings)}" if siblings else ""
 
 
 def _check_takes_images(network: nn.Module, name: str, *, channels: int, image_size: int) -> None:

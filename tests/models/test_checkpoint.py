@@ -74,6 +74,12 @@ def test_import_counts_and_names_keys_that_do_not_fit_in_one_line_and_writes_not
     assert not (tmp_path / "model.safetensors").exists()
 
 
+def test_import_names_the_version_of_the_network_that_the_weights_are_of(tmp_path: Path) -> None:
+    torch.save(create_model("resnet32_projection", num_classes=7).state_dict(), tmp_path / "net.pth")
+    with pytest.raises(ValueError, match=r"does not fit resnet32 with 7 classes: .*; every one fits resnet32_proj"):
+        _import(tmp_path / "net.pth", tmp_path / "model.safetensors", "resnet32")
+
+
 def test_a_long_list_of_faults_stays_within_twelve_lines_and_names_the_nearest_first(tmp_path: Path) -> None:
     state = create_model("resnet110", num_classes=7).state_dict()
     wrong = {f"{key.replace('layer', 'stage_')}": tensor for key, tensor in state.items()}
