@@ -44,8 +44,9 @@ COMMANDS: dict[str, str] = {
         for kind in ("contour", "filled", "heat", "surface")
     },
     "plot_log": "plot OUT/landscape/surface.h5 --kind surface --scale log",
-    "compare": f"compare NETS/resnet20_a.safetensors NETS/resnet20_b.safetensors --data {_TRAIN} --limit 256 --steps 7 "
-    "--span 0.5 --repeats 2",
+    "repeats": f"landscape NETS/resnet20_a.safetensors NETS/resnet20_b.safetensors --data {_TRAIN} --limit 256 "
+    "--steps 7 --span 0.5 --repeats 2",
+    "compare": "compare OUT/repeats",
     "cam_birds": "cam NETS/birds.safetensors --images BIRDS --method gradcam --method gradcam++ --method layercam",
     "cam_cifar": "cam NETS/resnet20_a.safetensors NETS/resnet20_b.safetensors --images BIRDS --method gradcam",
     "tsne": f"tsne NETS/resnet20_a.safetensors NETS/resnet20_b.safetensors --data {_TEST} --limit 500",
@@ -85,7 +86,9 @@ def make(program: Path, folder: Path) -> None:
             _run([program, "import", *_filled(f"DATA/checkpoints/{options}", places), "-o", output])
     for name, command in COMMANDS.items():
         if not (folder / name).exists():
-            _run([program, *_filled(command, places), "-o", folder / name])
+            # A folder for each command, also where it asks for the name of a picture.
+            output = folder / name / name if command.startswith("plot ") else folder / name
+            _run([program, *_filled(command, places), "-o", output])
 
 
 def pictures(folder: Path) -> list[Path]:
