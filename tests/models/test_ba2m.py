@@ -317,7 +317,7 @@ def test_a_trained_network_can_be_made_to_act_in_evaluation_for_a_while() -> Non
         assert not torch.allclose(network(images), apart)
     assert torch.equal(network(images), apart)
     with pytest.raises(RuntimeError), acting_in_evaluation(network):
-        network(torch.rand(2, 4, 8, 8))
+        network.get_submodule("linear")(torch.rand(2, 5))
     assert torch.equal(network(images), apart)
     with (
         pytest.raises(ValueError, match=r"`network` must have BA²M in it, but this Linear has none"),
