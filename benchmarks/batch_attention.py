@@ -158,27 +158,32 @@ def actions(models: Sequence[Classifier], images: Tensor, labels: Tensor, *, siz
 
 
 def inference(models: Sequence[Classifier], images: Tensor, labels: Tensor) -> list[str]:
-    """A row for each batch size: what all networks say, and how many answers are not those to one image at a time."""
-    first: list[Answers] = []
-    lines = [heading("images at once", "accuracy in %", "mean loss", "other answers than for one")]
+    """A row for each batch size: accuracy, how far it is from that of one image at a time, loss, and other answers.
+
+    Intervals are over the trainings; Wilson's, over the images, for the accuracy of a single one.
+    """
+    alone: list[Answers] = []
+    lines = [heading("images at once", "accuracy in %", "less that of one at a time", "mean loss", "other answers")]
     for size in SIZES:
         found = []
         for model in models:
             with acting_in_evaluation(model):
                 found.append(answers(model, images, labels, size))
-        first = first or found
-        right, count = int(sum(one.right.sum() for one in found)), len(labels) * len(models)
-        other = sum(int((one.predicted != before.predicted).sum()) for one, before in zip(found, first, strict=True))
+        alone = alone or found
+        reached, first = ([float(one.right.mean()) for one in several] for several in (found, alone))
+        accuracy = mean_of(reached) if len(models) > 1 else proportion(int(found[0].right.sum()), len(labels))
+        further = paired_difference(reached, first)
+        other = sum(int((one.predicted != before.predicted).sum()) for one, before in zip(found, alone, strict=True))
         loss = np.mean([one.losses.mean() for one in found])
-        share = proportion(right, count)
-        spelled_share = f"{100 * share.value:.2f} ({100 * share.low:.2f} to {100 * share.high:.2f})"
-        lines.append(row(size, spelled_share, f"{loss:.4f}", f"{other} of {count:,}"))
+        cells = (spelled(accuracy, 2, unit=100), spelled(further, 2, unit=100) if len(models) > 1 else "")
+        lines.append(row(size, *cells, f"{loss:.4f}", f"{other} of {len(labels) * len(models):,}"))
     return [*lines, ""]
 
 
-def spelled(interval: ConfidenceInterval, digits: int) -> str:
+def spelled(interval: ConfidenceInterval, digits: int, *, unit: float = 1) -> str:
     """The number with its interval."""
-    return f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+    value, low, high = (f"{unit * one:.{digits}f}" for one in (interval.value, interval.low, interval.high))
+    return value if np.isnan(interval.low) else f"{value} ({low} to {high})"
 
 
 def heading(*titles: str) -> str:

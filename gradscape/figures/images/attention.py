@@ -265,7 +265,8 @@ def plot_batch_weights(
 ) -> Axes:
     """Draw the weights that a batch's images have among each other: bars from high to low above the images.
 
-    A dashed line is the mean of all of them, the weight that an image has where nothing is weighed. Of more than 24 images only the first and the last twelve are drawn.
+    A dashed line is the mean of all of them, the weight that an image has where nothing is weighed. Of more than 24
+    images only the first and the last twelve are drawn.
 
     Args:
         images: In [0, 1], the batch.
