@@ -57,9 +57,10 @@ def main() -> int:
     models = [load_checkpoint(path) for path in checkpoints(given.run)]
     size = given.batch_size or int((models[0].meta.get("recipe") or {}).get("batch_size", SIZES[-1]))
     images, labels = shuffled(given.data, given.data_root, models[0].image_size)
+    acting = [acting_answers(model, images, labels, size) for model in models]
     tables = [
-        *(accuracies(given.run, given.baseline) if given.baseline else ()),
-        *actions(models, images, labels, size=size),
+        *(accuracies(given.run, given.baseline, acting, size=size) if given.baseline else ()),
+        *actions(models, acting, images, labels, size=size),
         *inference(models, images, labels),
     ]
     text = "\n".join(tables)
@@ -97,6 +98,12 @@ def answers(model: Classifier, images: Tensor, labels: Tensor, size: int) -> Ans
     return Answers(losses.double().numpy(), predicted.numpy(), (predicted == labels).double().numpy())
 
 
+def acting_answers(model: Classifier, images: Tensor, labels: Tensor, size: int) -> Answers:
+    """The same with the images of a batch weighed against each other."""
+    with acting_in_evaluation(model):
+        return answers(model, images, labels, size)
+
+
 @torch.no_grad()
 def spreads(model: Classifier, images: Tensor, size: int) -> dict[str, float]:
     """Standard deviation of the weights in a batch, as shares of their mean: block -> mean over the full batches."""
@@ -109,32 +116,32 @@ def spreads(model: Classifier, images: Tensor, size: int) -> dict[str, float]:
     return {name: float(np.mean(several)) for name, several in found.items()}
 
 
-def accuracies(run: Path, baseline: Path) -> list[str]:
-    """Test accuracies of both trainings, as their checkpoints tell them, and the difference over the seeds."""
-    reached = {
-        path: [100 * float(load_checkpoint(one).meta["scores"]["test_accuracy"]) for one in checkpoints(path)]
+def accuracies(run: Path, baseline: Path, acting: Sequence[Answers], *, size: int) -> list[str]:
+    """Test accuracies of both trainings, as their checkpoints tell them, and with the weights; differences by Welch."""
+    without, alone = (
+        [100 * float(load_checkpoint(one).meta["scores"]["test_accuracy"]) for one in checkpoints(path)]
         for path in (baseline, run)
-    }
-    lines = [heading("network", "trainings", "test accuracy in %", "least to most")]
-    for path, several in reached.items():
-        name = load_checkpoint(checkpoints(path)[0]).meta["name"]
-        lines.append(row(name, len(several), spelled(mean_of(several), 2), f"{min(several):.2f} to {max(several):.2f}"))
-    difference = welch_difference(reached[run], reached[baseline])
-    return [
-        *lines,
-        "",
-        f"With less without BA²M: {spelled(difference, 2)} points (Welch's interval over trainings).",
-        "",
-    ]
+    )
+    together = [100 * float(one.right.mean()) for one in acting]
+    titles = [str(load_checkpoint(checkpoints(path)[0]).meta["name"]) for path in (baseline, run)]
+    titles = [titles[0], f"{titles[1]}, each image by itself", f"{titles[1]}, {size} images at once"]
+    lines = [heading("network", "trainings", "test accuracy in %", "least to most", f"less that of {titles[0]}")]
+    for title, reached in zip(titles, (without, alone, together), strict=True):
+        difference = "" if reached is without else spelled(welch_difference(reached, without), 2)
+        spread = f"{min(reached):.2f} to {max(reached):.2f}"
+        lines.append(row(title, len(reached), spelled(mean_of(reached), 2), spread, difference))
+    return [*lines, ""]
 
 
-def actions(models: Sequence[Classifier], images: Tensor, labels: Tensor, *, size: int) -> list[str]:
+def actions(
+    models: Sequence[Classifier], acting: Sequence[Answers], images: Tensor, labels: Tensor, *, size: int
+) -> list[str]:
     """A row for each network: its weights, and the loss and accuracy with weights less those without."""
     rows, losses, rights = [], [], []
-    for number, model in enumerate(models):
+    for number, (model, together) in enumerate(zip(models, acting, strict=True)):
         alone = answers(model, images, labels, size)
         with acting_in_evaluation(model):
-            spread, together = spreads(model, images, size), answers(model, images, labels, size)
+            spread = spreads(model, images, size)
         loss = paired_difference(together.losses.tolist(), alone.losses.tolist())
         right = paired_difference((100 * together.right).tolist(), (100 * alone.right).tolist())
         losses.append(loss)
@@ -165,10 +172,7 @@ def inference(models: Sequence[Classifier], images: Tensor, labels: Tensor) -> l
     alone: list[Answers] = []
     lines = [heading("images at once", "accuracy in %", "less that of one at a time", "mean loss", "other answers")]
     for size in SIZES:
-        found = []
-        for model in models:
-            with acting_in_evaluation(model):
-                found.append(answers(model, images, labels, size))
+        found = [acting_answers(model, images, labels, size) for model in models]
         alone = alone or found
         reached, first = ([float(one.right.mean()) for one in several] for several in (found, alone))
         accuracy = mean_of(reached) if len(models) > 1 else proportion(int(found[0].right.sum()), len(labels))
