@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-__all__ = ["Kind", "Tap", "collected_taps", "find_taps"]
+__all__ = ["Kind", "Tap", "check_images_apart", "collected_taps", "find_taps"]
 
 Kind = Literal[
     "before",
@@ -98,3 +98,26 @@ def collected_taps(model: nn.Module, kinds: Collection[Kind] | None = None) -> I
     finally:
         for hook in hooks:
             hook.remove()
+
+
+def check_images_apart(model: nn.Module) -> None:
+    """Refuse a network whose attention over the batch acts in evaluation, by the names of its blocks.
+
+    A block that can weigh images against each other there has a tap of "batch weights", and `binds_images` says whether
+    it does.
+
+    Args:
+        model: Any module, from which each image's own output is wanted.
+
+    Raises:
+        ValueError: An image's output depends on the others of its batch.
+    """
+    blocks = [name.rpartition(".")[0] for name in find_taps(model, {"batch weights"})]
+    bound = [name for name in blocks if getattr(model.get_submodule(name), "binds_images", False)]
+    if bound:
+        others = f" and {len(bound) - 1} more weigh" if len(bound) > 1 else " weighs"
+        first = bound[0].removeprefix("network.") or type(model).__name__
+        raise ValueError(
+            f"`model` must judge each image by itself, but {first}{others} the images of a batch "
+            "against each other in evaluation too; take the network without `evaluation=batch`"
+        )

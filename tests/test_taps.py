@@ -2,7 +2,16 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradscape._taps import Tap, collected_taps, find_taps
+from gradscape._taps import Tap, check_images_apart, collected_taps, find_taps
+
+
+class _Compared(nn.Module):
+    """Says that it weighs images against each other in evaluation, or not."""
+
+    def __init__(self, *, binds_images: bool) -> None:
+        super().__init__()
+        self.batch_weights = Tap("batch weights")
+        self.binds_images = binds_images
 
 
 class _Gate(nn.Module):
@@ -57,3 +66,16 @@ def test_a_tap_says_its_kind_and_what_its_paper_calls_what_passes() -> None:
         "attention",
     ]
     assert (Tap("before", word="trunk").word, Tap("mask", word="SPA").word) == ("trunk", "SPA")
+
+
+def test_blocks_that_weigh_images_against_each_other_are_refused_by_name() -> None:
+    check_images_apart(nn.Sequential(_Gate(), _Compared(binds_images=False)))
+    one = nn.Sequential(_Gate(), _Compared(binds_images=True))
+    with pytest.raises(
+        ValueError, match=r"^`model` must judge each image by itself, but 1 weighs the images of a batch"
+    ):
+        check_images_apart(one)
+    with pytest.raises(ValueError, match=r"but 0\.1 and 1 more weigh the .* without `evaluation=batch`$"):
+        check_images_apart(nn.Sequential(one, _Compared(binds_images=True)))
+    with pytest.raises(ValueError, match="but _Compared weighs the images"):
+        check_images_apart(_Compared(binds_images=True))

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from gradscape._checkpoint import Classifier
 from gradscape._names import unknown_name
 from gradscape._provenance import Provenance, current_versions
+from gradscape._taps import check_images_apart
 from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
 from gradscape.explain.explained import ClassIndex, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
@@ -141,8 +142,8 @@ def heatmaps(
     Raises:
         TypeError: An argument, or what a layer or `score` gives, is of the wrong kind.
         ValueError: A name is unknown, images or scores are not finite, a class is out of range, a layer has no places
-            or does not lead to the score, `outputs` contradicts the numbers, or `layout` does not fit it or has to be
-            given.
+            or does not lead to the score, `outputs` contradicts the numbers, `layout` does not fit it or has to be
+            given, or the model weighs images of a batch against each other.
 
     Example:
         >>> import torch
@@ -156,6 +157,7 @@ def heatmaps(
     methods = _listed("method", method)
     _check_methods(methods, images)
     model = called_by(model, forward)
+    check_images_apart(model)
     layers = dict(
         _layer(model, one, images, score=score, layout=layout) for one in _listed("target_layer", target_layer)
     )

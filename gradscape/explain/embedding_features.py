@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from gradscape._taps import check_images_apart
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable
 from gradscape.explain.features import copied, listening
 from gradscape.explain.inputs import Inputs, input_count, inputs_for, is_pictured
@@ -68,10 +69,12 @@ def extract_features(
 
     Raises:
         TypeError: The batches are no such pairs, or the layer returns something else than a tensor.
-        ValueError: There is no image or no such layer, it does not run, or a feature is NaN or infinite.
+        ValueError: There is no image or no such layer, it does not run, a feature is NaN or infinite, or the model
+            weighs images of a batch against each other.
     """
     values, labels = [], []
     model = called_by(model, forward)
+    check_images_apart(model)
     found = None if layer is None else named_layer(model, layer, argument="layer")
     with explainable(model), torch.no_grad():
         for images, marks in batches:

@@ -16,6 +16,7 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._notebook import html_table
+from gradscape._taps import check_images_apart
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for, uncompiled
 from gradscape.explain.explained import Explained, Score, pick_scores
 from gradscape.explain.heatmap import Heatmaps
@@ -166,6 +167,7 @@ def measure_faithfulness(
     """
     _check(images, heatmaps, score, steps, batch_size)
     model = called_by(model, forward)
+    check_images_apart(model)
     display, boxed = heatmaps.display, _checked_boxes(boxes, images.shape)
     signed = F.interpolate(torch.from_numpy(heatmaps.raw)[:, None], heatmaps.image_size, mode="bilinear")[:, 0].numpy()
     faults = dict(heatmaps.faults)

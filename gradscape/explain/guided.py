@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from gradscape._taps import check_images_apart
 from gradscape.explain.blindness import raise_why_blind
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.explainable import (
@@ -105,6 +106,7 @@ def guided_backprop(
     Source: Springenberg et al. 2015, section 3.4 and figure 1.
     """
     model = called_by(model, forward)
+    check_images_apart(model)
     with explainable(model):
         pixels = images_for(model, images)
         check_finite(pixels)

@@ -4,13 +4,19 @@ arXiv:2103.15099.
 
 Differs from the paper, of which no code is published:
 
-- What scales the three attentions starts at zero, so that all images of a batch weigh the same at first. From usual
-  random weights the softmax collapses on one image within a few stages, and training on digits does not begin.
+- The attentions start small: their norms scale by 1/8, and A_GS of `layout="equations"`, which has none, by zero. From
+  usual random weights the softmax collapses on one image within a few stages, and training on digits does not begin:
+  an image that weighs more has larger features, which stand out of the next stage's normalized batch by up to √N
+  deviations, and so weighs still more there. What scales by zero throughout never comes to act. So that little is
+  enough, the channels start agreed: the last weights of A_C and A_LS are not negative, or the mean over the channels
+  would level out what they say, the more the wider they are.
 - The weights of a batch are multiplied by its size, so that their mean is one: `scale_by_batch`. By equation 11 alone
   they shrink every feature by the batch size in training and none in evaluation. The next stage's running statistics
   then do not fit, and the batch size of an evaluation changes its result, which the paper denies.
 - In evaluation every image has the mean weight of a training batch: one, or 1/N without `scale_by_batch`, with N of the
-  last batch trained on. This is the paper's module "deactivated", and no image's output depends on the others.
+  largest batch trained on: an epoch's last batch is often a smaller one. This is the paper's module "deactivated", and
+  no image's output depends on the others. `evaluation="batch"` is the module activated, as in section III-D: it weighs
+  the images of the batch that it is given, and what judges images one by one refuses such a network.
 - The printed sizes contradict one another (the same four widths cost ResNet-18 0.59 million parameters and ResNet-34
   0.12 million). `layout="equations"`, the default, is what equations 6 to 9 and 16 say. `layout="table"` has the
   printed size of ResNet-50 for CIFAR-100 and of ResNet-34 for ImageNet. It takes the text's "divided in channel for R
@@ -19,7 +25,8 @@ Differs from the paper, of which no code is published:
 - Groups are the largest number up to R that divides the channels, so that any number of channels will do.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from typing import Literal, get_args
 
 import torch
@@ -30,12 +37,14 @@ from torch.nn import functional as F
 from gradscape._taps import Tap
 from gradscape.models.sites import Host, attend_branches, attend_stages, sites_of_stages
 
-__all__ = ["BA2M", "attach_ba2m"]
+__all__ = ["BA2M", "acting_in_evaluation", "attach_ba2m"]
 
 Branch = Literal["channel", "local", "global"]
 Layout = Literal["equations", "table"]
+Evaluation = Literal["image", "batch"]
 
 _BRANCHES: tuple[Branch, ...] = get_args(Branch)
+_START = 0.125
 
 
 class BA2M(nn.Module):
@@ -48,12 +57,14 @@ class BA2M(nn.Module):
         A_GS = softmax(f(x) g(x)ᵀ) h(x)                          in every group, with the same 1×1 convolutions f, g, h
         SAR  = mean over the channels of max(A_C, GAP(A_LS), GAP(A_GS))
         w    = softmax of SAR over the batch [× N]
-        out  = w x                                               in training, and the mean of w times x in evaluation
+        out  = w x                                               in training, and in evaluation the mean of w times x
 
     There g is R where R divides C. With `layout="table"` groups have 32 channels or more, the convolutions of A_LS lead
     from a group's channels to as many and serve every group, all layers have a bias, and A_GS ends with a BN.
 
-    In evaluation the attention is computed only while one of its taps is observed, and does not change the output.
+    In evaluation the attention is computed only while one of its taps is observed, and does not change the output. With
+    `evaluation="batch"` the output is w x there too, with the norms' running statistics: an image's output then depends
+    on the others in its batch, so that landscapes, heatmaps and embeddings refuse the network by `check_images_apart`.
 
     Source: equations 6 to 13 and figure 2.
 
@@ -62,7 +73,9 @@ class BA2M(nn.Module):
         reduction: Number of groups R; channels to one between FC₀ and FC₁.
         branches: Which of `"channel"`, `"local"` and `"global"` the maximum is over (table IX).
         layout: `"equations"` or `"table"`; see the module's docstring.
-        scale_by_batch: Whether the bracket is there. Without it a buffer `batch_share` keeps 1/N for evaluation.
+        scale_by_batch: Whether the bracket is there. Without it a buffer `batch_share` keeps 1/N for evaluation, of the
+            largest batch trained on.
+        evaluation: `"image"`, each by itself, or `"batch"`.
 
     Raises:
         ValueError: If the reduction is not positive, or `branches` is empty or names another one.
@@ -78,6 +91,7 @@ class BA2M(nn.Module):
         branches: Collection[str] = _BRANCHES,
         layout: Layout = "equations",
         scale_by_batch: bool = True,
+        evaluation: Evaluation = "image",
     ) -> None:
         super().__init__()
         if reduction < 1:
@@ -86,7 +100,7 @@ class BA2M(nn.Module):
             raise ValueError(f"`branches` must be one or more of {', '.join(_BRANCHES)}; got {branches!r}")
         table = layout == "table"
         self.groups = _divisor(channels, min(reduction, channels // 32 if table else channels))
-        self.grouped, self.scale_by_batch = table, scale_by_batch
+        self.grouped, self.scale_by_batch, self.evaluation = table, scale_by_batch, evaluation
         width = channels // self.groups
         self.before = Tap("before")
         if "channel" in branches:
@@ -106,7 +120,12 @@ class BA2M(nn.Module):
         self.result = Tap("result")
         if not scale_by_batch:
             self.register_buffer("batch_share", torch.ones(()))
-        self._start_without_attention()
+        self._start_small()
+
+    @property
+    def binds_images(self) -> bool:
+        """Whether an image's output depends on the others of its batch in evaluation; `check_images_apart` asks."""
+        return self.evaluation == "batch"
 
     def forward(self, x: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "batch channels height width"]:
         """Weigh the images of a batch; see the class.
@@ -115,19 +134,25 @@ class BA2M(nn.Module):
             x: Features.
         """
         x = self.before(x)
-        if self.training:
-            if not self.scale_by_batch:
-                self.batch_share.fill_(1 / x.shape[0])
+        if self.training and not self.scale_by_batch:
+            self.batch_share.clamp_(max=1 / x.shape[0])
+        if self.training or self.binds_images:
             return self.result(x * self._weigh(x).view(-1, 1, 1, 1))
         if self._observed():
             self._weigh(x)
         return self.result(x if self.scale_by_batch else x * self.batch_share)
 
-    def _start_without_attention(self) -> None:
-        """All images weigh the same until training has found a reason."""
-        for module in (getattr(self, name, None) for name in ("fc_norm", "convolutions_norm", "value")):
-            for parameter in module.parameters() if module is not None else ():
-                nn.init.zeros_(parameter)
+    @torch.no_grad()
+    def _start_small(self) -> None:
+        """Weights a little apart, whatever the width; see the module's docstring."""
+        for last, norm in (("fc.1", "fc_norm"), ("convolutions.2", "convolutions_norm")):
+            if hasattr(self, norm):
+                self.get_parameter(f"{last}.weight").abs_()
+                self.get_parameter(f"{norm}.weight").fill_(_START)
+        if "global" in self.branches and self.grouped:
+            self.get_parameter("global_norm.weight").fill_(_START)
+        elif "global" in self.branches:
+            self.value.weight.zero_()
 
     def _observed(self) -> bool:
         taps = (tap for tap in self.children() if isinstance(tap, Tap) and tap.kind not in ("before", "result"))
@@ -181,6 +206,7 @@ def attach_ba2m(
     branches: tuple[Branch, ...] = _BRANCHES,
     layout: Layout = "equations",
     scale_by_batch: bool = True,
+    evaluation: Evaluation = "image",
 ) -> None:
     """Add BA²M to stages.
 
@@ -192,13 +218,54 @@ def attach_ba2m(
         branches: As in `BA2M`.
         layout: As in `BA2M`.
         scale_by_batch: As in `BA2M`.
+        evaluation: As in `BA2M`.
     """
 
     def module(channels: int) -> nn.Module:
-        return BA2M(channels, reduction=reduction, branches=branches, layout=layout, scale_by_batch=scale_by_batch)
+        return BA2M(
+            channels,
+            reduction=reduction,
+            branches=branches,
+            layout=layout,
+            scale_by_batch=scale_by_batch,
+            evaluation=evaluation,
+        )
 
     if place == "between":
         attend_stages(host.network, host.sites, "ba2m", lambda site: module(site.output.channels), stages=stages)
     else:
         inside = [site for stage in sites_of_stages(host.network, host.sites, "ba2m", stages) for site in stage]
         attend_branches(inside, "ba2m", lambda site: module(site.branch.channels))
+
+
+@contextmanager
+def acting_in_evaluation(network: nn.Module) -> Iterator[None]:
+    """Inside, every BA²M of a network weighs images in evaluation too, as with `evaluation="batch"`.
+
+    A trained network becomes that of the paper's experiment with 1 to 256 images at once; afterwards it is as before.
+
+    Args:
+        network: Any with BA²M in it.
+
+    Raises:
+        ValueError: If there is none.
+
+    Source: Section III-D.
+
+    Example:
+        >>> from gradscape.models import create_model
+        >>> net = create_model("resnet20+ba2m", image_size=8).eval()
+        >>> with acting_in_evaluation(net):
+        ...     logits = net(torch.randn(16, 3, 8, 8))
+    """
+    modules = [module for module in network.modules() if isinstance(module, BA2M)]
+    if not modules:
+        raise ValueError(f"`network` must have BA²M in it, but this {type(network).__name__} has none; add `+ba2m`")
+    before = [module.evaluation for module in modules]
+    try:
+        for module in modules:
+            module.evaluation = "batch"
+        yield
+    finally:
+        for module, evaluation in zip(modules, before, strict=True):
+            module.evaluation = evaluation

@@ -15,9 +15,13 @@ from torchvision.transforms.functional import pil_to_tensor
 
 from gradscape._checkpoint import Classifier
 from gradscape.explain.cam import heatmaps, list_methods
+from gradscape.explain.embedding import embed
+from gradscape.explain.faithfulness import measure_faithfulness
+from gradscape.explain.guided import guided_backprop
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.weightings import METHODS
 from gradscape.models import import_checkpoint, load_checkpoint
+from gradscape.models.ba2m import BA2M
 
 ALL = list(METHODS)
 
@@ -108,6 +112,21 @@ def test_an_images_map_does_not_depend_on_its_batch() -> None:
         alone = heatmaps(model, images[number : number + 1], method=ALL, class_index=number_class)
         for name in ALL:
             np.testing.assert_allclose(alone[name].raw[0], whole[name].raw[number], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("asked", ["heatmaps", "guided backpropagation", "faithfulness", "embedding"])
+def test_a_model_that_weighs_images_against_each_other_is_refused_by_name(asked: str) -> None:
+    model, images = _small(), _images()
+    found = heatmaps(model, images, target_layer="last")
+    bound = nn.Sequential(BA2M(3, evaluation="batch"), model)
+    ask: dict[str, Callable[[], object]] = {
+        "heatmaps": lambda: heatmaps(bound, images),
+        "guided backpropagation": lambda: guided_backprop(bound, images),
+        "faithfulness": lambda: measure_faithfulness(bound, images, found),
+        "embedding": lambda: embed(bound, [(images, torch.arange(4))]),
+    }
+    with pytest.raises(ValueError, match="`model` must judge each image by itself, but 0 weighs the images of a batch"):
+        ask[asked]()
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from gradscape.landscape import (
     evaluate_surface,
     random_directions,
 )
+from gradscape.models.ba2m import BA2M
 from tests.landscape.networks import Coordinates, Quadratic, images_and_labels, small_net
 
 pytestmark = pytest.mark.usefixtures("form")
@@ -220,6 +221,7 @@ class _BatchNormWithoutStatistics(nn.Sequential):
         (_BatchAttention(), "depends on the others in its batch"),
         (_BatchMeanNearAMinimum(), "depends on the others in its batch"),
         (_BatchNormWithoutStatistics(), "depends on the others in its batch"),
+        (nn.Sequential(BA2M(3, evaluation="batch"), small_net()), "but 0 weighs the images of a batch"),
     ],
 )
 def test_models_that_cannot_be_judged_image_by_image_are_refused(model: nn.Module, reason: str) -> None:

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from gradscape._taps import Kind, collected_taps
-from gradscape.models.ba2m import BA2M
+from gradscape.models.ba2m import BA2M, acting_in_evaluation
 from gradscape.models.counting import count_parameters
+from gradscape.models.create import create_model
 from tests.models.plain_layers import batch_normalized
 
 BRANCHES = ("channel", "local", "global")
@@ -137,7 +138,7 @@ def _batch_weights(module: BA2M, x: Tensor, *, branches: tuple[str, ...], table:
 
 
 def _awake(module: BA2M) -> BA2M:
-    """With random numbers for the parameters that start at zero."""
+    """With random numbers for the parameters that start at zero, such as the values of global attention."""
     for parameter in module.parameters():
         if not parameter.any():
             nn.init.normal_(parameter)
@@ -263,14 +264,14 @@ def test_attention_in_evaluation_is_computed_only_while_it_is_observed() -> None
         assert len(calls) == 1
 
 
-def test_state_carries_the_share_of_the_last_training_batch() -> None:
+def test_state_carries_the_share_of_full_batches_not_of_an_epochs_last_one() -> None:
     module, fresh = (BA2M(12, reduction=4, scale_by_batch=False) for _ in range(2))
     assert float(fresh.batch_share) == 1
-    for size in (3, 8):
+    for size in (120, 2, 120, 2):
         module(torch.randn(size, 12, 3, 4))
     module.eval()(torch.randn(5, 12, 3, 4))
     fresh.load_state_dict(module.state_dict())
-    assert float(fresh.batch_share) == 1 / 8
+    assert float(fresh.batch_share) == pytest.approx(1 / 120)
     x = torch.randn(2, 12, 3, 4)
     torch.testing.assert_close(fresh.eval()(x), module(x))
     assert "batch_share" not in BA2M(12).state_dict()
@@ -282,6 +283,47 @@ def test_gradients_are_those_of_finite_differences(layout: str) -> None:
     module = _awake(BA2M(6, reduction=3, layout=layout)).double()  # type: ignore[arg-type]
     x = torch.randn(3, 6, 3, 2).double().requires_grad_()
     assert torch.autograd.gradcheck(module, (x,))
+
+
+def test_a_stored_share_keeps_its_meaning_until_larger_batches_are_trained_on() -> None:
+    module = BA2M(12, reduction=4, scale_by_batch=False)
+    module.load_state_dict({**module.state_dict(), "batch_share": torch.tensor(0.5)})
+    x = torch.randn(5, 12, 3, 4)
+    torch.testing.assert_close(module.eval()(x), x / 2)
+    module.train()(x)
+    torch.testing.assert_close(module.eval()(x), x / 5)
+
+
+@pytest.mark.parametrize("scaled", [True, False])
+def test_over_the_batch_evaluation_weighs_its_images_by_the_running_statistics(*, scaled: bool) -> None:
+    module = _randomized(BA2M(6, reduction=3, scale_by_batch=scaled, evaluation="batch")).eval()
+    x = torch.randn(4, 6, 2, 3).double()
+    for count in (4, 1):
+        images = x[:count]
+        weights = _batch_weights(module, images, branches=BRANCHES, table=False, training=False)
+        expected = weights * (count if scaled else 1)
+        torch.testing.assert_close(module(images), images * expected.view(-1, 1, 1, 1))
+    torch.testing.assert_close(module(x[:1]), x[:1])
+
+
+def test_a_trained_network_can_be_made_to_act_in_evaluation_for_a_while() -> None:
+    torch.manual_seed(0)
+    network, images = create_model("resnet20+ba2m", image_size=8).eval(), torch.randn(6, 3, 8, 8)
+    named = create_model("resnet20+ba2m@evaluation=batch", image_size=8).eval()
+    named.load_state_dict(network.state_dict())
+    apart = network(images)
+    with acting_in_evaluation(network):
+        torch.testing.assert_close(network(images), named(images))
+        assert not torch.allclose(network(images), apart)
+    assert torch.equal(network(images), apart)
+    with pytest.raises(RuntimeError), acting_in_evaluation(network):
+        network.get_submodule("linear")(torch.rand(2, 5))
+    assert torch.equal(network(images), apart)
+    with (
+        pytest.raises(ValueError, match=r"`network` must have BA²M in it, but this Linear has none"),
+        acting_in_evaluation(nn.Linear(2, 2)),
+    ):
+        pass
 
 
 def test_one_image_is_weighed_by_one_in_evaluation() -> None:
@@ -304,10 +346,39 @@ def test_impossible_arguments_are_refused_with_the_reason(arguments: dict[str, i
         BA2M(12, **arguments)  # type: ignore[arg-type]
 
 
-def test_a_new_module_weighs_all_images_alike_and_every_branch_can_learn() -> None:
+@pytest.mark.parametrize("layout", ["equations", "table"])
+def test_a_new_module_weighs_images_a_little_apart_and_every_branch_can_learn(layout: str) -> None:
     torch.manual_seed(0)
-    module, x = BA2M(12, reduction=4).train(), torch.randn(5, 12, 3, 4)
-    torch.testing.assert_close(module(x), x)
-    (module(x) * torch.randn_like(x)).sum().backward()
-    for name in ("fc_norm", "convolutions_norm", "value"):
+    module = BA2M(64, reduction=4, layout=layout)  # type: ignore[arg-type]
+    x = torch.randn(50, 64, 3, 4).relu()
+    with collected_taps(module, {"batch weights"}) as collected:
+        (module(x) * torch.randn_like(x)).sum().backward()
+    (weights,) = collected["batch_weights"]
+    assert 0.03 < float(weights.std()) < 0.15
+    last = "global_norm" if layout == "table" else "value"
+    for name in ("fc.0", "fc.1", "fc_norm", "convolutions.0", "convolutions.2", "convolutions_norm", last):
         assert module.get_parameter(f"{name}.weight").grad.abs().max() > 0  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("channels", [16, 64, 256])
+def test_the_first_weights_lie_apart_as_far_whatever_the_width(channels: int) -> None:
+    torch.manual_seed(channels)
+    deviations = [float(_first_weights(BA2M(channels), torch.randn(200, channels, 2, 2)).std()) for _ in range(5)]
+    assert 0.04 < sum(deviations) / 5 < 0.1
+
+
+def test_an_image_that_stands_out_of_a_new_networks_batch_does_not_take_it_over() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(*(BA2M(32) for _ in range(4)))
+    x = torch.rand(100, 32, 2, 2)
+    x[0] *= 2
+    with torch.no_grad(), collected_taps(network, {"batch weights"}) as collected:
+        network(x)
+    assert max(float(weights.max()) for (weights,) in collected.values()) < 5
+
+
+def _first_weights(module: BA2M, x: Tensor) -> Tensor:
+    with torch.no_grad(), collected_taps(module, {"batch weights"}) as collected:
+        module(x)
+    (weights,) = collected["batch_weights"]
+    return weights

@@ -265,7 +265,8 @@ def plot_batch_weights(
 ) -> Axes:
     """Draw the weights that a batch's images have among each other: bars from high to low above the images.
 
-    Of more than 24 images only the first and the last twelve are drawn.
+    A dashed line is the mean of all of them, the weight that an image has where nothing is weighed. Of more than 24
+    images only the first and the last twelve are drawn.
 
     Args:
         images: In [0, 1], the batch.
@@ -292,6 +293,7 @@ def plot_batch_weights(
     shown = order if len(order) <= _MOST_THUMBNAILS else np.concatenate([order[:half], order[-half:]])
     ax.bar(range(len(shown)), weights.values[shown], color=CYCLE[0], width=0.7)
     ax.set(xlim=(-0.6, len(shown) - 0.4), ylabel="weight")
+    ax.axhline(float(weights.values.mean()), color="0.2", linestyle="--", linewidth=0.8)
     if len(shown) < len(order):
         ax.axvline(half - 0.5, color="0.5", linestyle=":", linewidth=0.8)
     ax.set_xticks([])
@@ -316,11 +318,14 @@ def figure_batch_weights(
 ) -> Figure:
     """A double-column page with `plot_batch_weights`, whose arguments and errors it has, and a caption."""
     left_out = len(images) - _MOST_THUMBNAILS
-    said = [f"weights of {len(images)} image{'s' if len(images) > 1 else ''} in {one_line(weights.block)}, ranked"]
+    said = [
+        f"weights of {len(images)} image{'s' if len(images) > 1 else ''} in {one_line(weights.block)}, ranked",
+        "dashed: their mean",
+    ]
     said += [f"{left_out} in the middle are left out (dotted line)"] if left_out > 0 else []
     caption = " · ".join(said)
     # Placed by hand: layout engines do not see what hangs below the axes.
-    bars, count, left, width = 1.3, min(len(images), _MOST_THUMBNAILS), 0.45, page_width(double=True)
+    bars, count, left, width = 1.3, min(len(images), _MOST_THUMBNAILS), 0.5, page_width(double=True)
     side = min(0.58 * bars, 0.9 * (width - left) / count * images.shape[2] / images.shape[3])
     longest = max((len(name) for name in names), default=0) if names else 0
     named = min(0.055 * longest, _NAME_LENGTH) + 0.05 if count > _FEW_THUMBNAILS else 0.15

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradscape._taps import check_images_apart
 from gradscape.landscape.engine.blocks import Block, leaves_in, map_tensors, tensors_in
 from gradscape.landscape.engine.identity import function_identity
 from gradscape.landscape.engine.logits import cross_entropy, top1
@@ -113,9 +114,11 @@ def check_model(model: nn.Module, block: Block, task: Task) -> None:
         task: What is measured.
 
     Raises:
-        ValueError: The output of an image changed, or its loss or metric did; or one of the user's functions
-            differentiates although gradients are off. The message says when.
+        ValueError: The output of an image changed, or its loss or metric did; a block says that it weighs images
+            against each other; or one of the user's functions differentiates although gradients are off. The message
+            says when.
     """
+    check_images_apart(model)
     first = block.part(0, min(block.count, _CHECKED_IMAGES))
     half = first.part(0, (first.count + 1) // 2)
     together, judged = _passed(model, first, task)

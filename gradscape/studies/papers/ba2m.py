@@ -29,6 +29,7 @@ from gradscape.studies.tsne import ChosenImages
 __all__ = ["BATCH_SIZES", "EMBEDDINGS", "FEATURES", "FIGURES"]
 
 _CHANNELS = 16
+_ALONE = "alone, an image has BA²M's mean weight: what differs is what the trainings made of the features"
 _SIZES = (4, 8, 16, 32, 64, 128, 256)
 
 
@@ -55,7 +56,7 @@ def _draw_features(models: Models, pictures: Pictures, _seed: int) -> Drawing:
     )
     said = "channels of different networks do not correspond to each other" if len(models) > 1 else ""
     arrays: dict[str, np.ndarray] = {**features}
-    return Drawing(page, arrays, said)
+    return Drawing(page, arrays, " · ".join(part for part in (said, _ALONE) if part))
 
 
 def _second_stage(title: str, model: Classifier) -> nn.Module:

@@ -196,6 +196,8 @@ def test_images_of_a_batch_are_ranked_by_their_weights() -> None:
     weights = AttentionMap("a", "a", "batch weights", np.array([0.5, 2.0, 0.5], np.float32))
     ax = plot_batch_weights(IMAGES, weights, names=["x", "$y", "z"])
     assert heights(ax) == [2, 0.5, 0.5]
+    (mean,) = ax.lines
+    np.testing.assert_array_equal(mean.get_ydata(), [1, 1])
     assert [inset.get_xlabel() for inset in ax.child_axes] == ["$y", "x", "z"]
     for inset, image in zip(ax.child_axes, (1, 0, 2), strict=True):
         np.testing.assert_array_equal(np.asarray(inset.images[0].get_array()), IMAGES[image].permute(1, 2, 0))

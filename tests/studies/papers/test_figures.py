@@ -217,6 +217,7 @@ def test_features_are_those_after_the_second_stage(saved: Saved, photographs: li
     networks = ("resnet20", "resnet20+ba2m")
     make_figure("ba2m:3", [saved(name) for name in networks], tmp_path, images=photographs[1:])
     arrays = arrays_of(tmp_path, "ba2m:3")
+    assert "alone, an image has BA²M's mean weight" in caption(tmp_path, "ba2m:3")
     images = load_pictures(photographs[1:], 16).images
     for name in networks:
         expected = feature_maps(load_checkpoint(saved(name)), images, layer="layer2")
