@@ -20,7 +20,7 @@ def test_two_networks_are_scored_and_compared(gradscape: Command, tmp_path: Path
     for part in (
         "network score value interval images",
         "top-5 (%)",
-        "top-1 (%) a-resnet20 − b-resnet20",
+        "top-1 (%) a − b",
         "60 of 355 images of digits (test)",
         "95 % intervals: loss Student's, top-1 Wilson's over images",
         "2 comparisons, paired over images: their intervals hold together with 95 % (Bonferroni)",

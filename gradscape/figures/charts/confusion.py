@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, PowerNorm
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
+from matplotlib.image import AxesImage
 from matplotlib.textpath import text_to_path
 
 from gradscape._names import one_line
@@ -26,6 +27,7 @@ _NUMBER = 0.19  # inches that "100" needs
 _TICKS = (0, 1, 5, 20, 50, 100)
 _TOLD = 3  # confusions in the caption
 _OTHER = "other"
+_UNIT, _BLOCK_UNIT = "% of the class's images", "% of the block's images"
 
 Counts = Int[np.ndarray, "classes answers"]
 
@@ -59,18 +61,16 @@ def plot_confusion(counts: Counts, *, names: Sequence[str], ax: Axes | None = No
     if columns > rows:
         ax.axvline(rows - 0.5, color="0.5", linewidth=0.6)
     cell = _side(len(names)) / columns
-    named = step == 1 and cell >= _LINE
-    if cell >= _NUMBER and step == 1:
+    named, numbered = step == 1 and cell >= _LINE, step == 1 and cell >= _NUMBER
+    if numbered:
         _write_shares(ax, shares, colors)
     else:
-        bar = ax.figure.colorbar(drawn, ax=ax, ticks=_TICKS, fraction=0.046, pad=0.02)
-        bar.set_label("% of the class's images")
-        bar.outline.set_linewidth(0.4)  # type: ignore[operator]
+        _add_bar(ax, drawn, _UNIT if step == 1 else _BLOCK_UNIT)
     if named:
         _name_classes(ax, [*map(_shortened, names), *([_OTHER] if columns > rows else [])], rows)
     else:
         _number_classes(ax, len(names), step, other=columns > rows)
-    ax.set(xlabel="answer", ylabel="class of the image")
+    ax.set(xlabel=f"answer ({_UNIT})" if numbered else "answer", ylabel="class of the image")
     ax.tick_params(length=0 if named else 2)
     return ax
 
@@ -139,6 +139,12 @@ def _shares(counts: Counts, step: int) -> Float[np.ndarray, "rows columns"]:
     merged = np.add.reduceat(np.add.reduceat(counts, starts, axis=0), ends, axis=1).astype(float)
     images = merged.sum(axis=1, keepdims=True)
     return 100 * np.divide(merged, images, out=np.full_like(merged, np.nan), where=images > 0)
+
+
+def _add_bar(ax: Axes, drawn: AxesImage, label: str) -> None:
+    bar = ax.figure.colorbar(drawn, ax=ax, ticks=_TICKS, fraction=0.046, pad=0.02)
+    bar.set_label(label)
+    bar.outline.set_linewidth(0.4)  # type: ignore[operator]
 
 
 def _write_shares(ax: Axes, shares: np.ndarray, colors: Colormap) -> None:
