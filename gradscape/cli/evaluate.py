@@ -23,7 +23,7 @@ def evaluate(
         bool,
         typer.Option("--store", help="Write the scores into the checkpoints too, from where figures take them."),
     ] = False,
-    batch_size: options.BatchSize = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="Images in a forward pass.")] = 64,
     data_root: options.DataRoot = None,
     download: options.Download = False,
     seed: options.Seed = 0,
@@ -39,8 +39,16 @@ def evaluate(
     from gradscape.studies.stored_scores import check_unseen, store_scores
 
     models = load_models(checkpoints, device)
-    loading = {"root": data_root, "image_size": common_image_size(models), "batch_size": batch_size}
-    images = load_split(data, split, limit=limit, seed=seed, download=download, **loading)
+    images = load_split(
+        data,
+        split,
+        root=data_root,
+        image_size=common_image_size(models),
+        batch_size=batch_size,
+        limit=limit,
+        seed=seed,
+        download=download,
+    )
     if store:
         check_unseen(models, images)
     with image_bar(quiet=quiet) as report:

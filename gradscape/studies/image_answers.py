@@ -80,7 +80,8 @@ class ImageAnswers:
             ValueError: It holds something else.
         """
         arrays, entry, meta = load_result(path, _ENTRY, called="a network's answers to images")
-        return cls(**{"among_five": None, **arrays}, classes=tuple(entry["classes"]), meta=meta)
+        known: dict[str, Any] = {"among_five": None, **arrays}
+        return cls(**known, classes=tuple(entry["classes"]), meta=meta)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         names = ("labels", "predicted", "confidence", "loss", "right", "among_five")

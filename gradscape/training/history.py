@@ -32,7 +32,7 @@ def save_metrics(path: str | os.PathLike[str], rows: EpochRows) -> None:
 
 def column_names(rows: EpochRows) -> list[str]:
     """Columns of a table of epochs, in the order of the row that has most."""
-    return list(max(rows, key=len))
+    return list(max(rows, key=lambda row: len(row)))
 
 
 def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

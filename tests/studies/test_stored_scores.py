@@ -1,6 +1,7 @@
 """Scores in a checkpoint's metadata: weights keep their bytes, figures and reports find them."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 from safetensors import safe_open
@@ -15,7 +16,7 @@ from gradscape.studies.stored_scores import check_unseen, store_scores
 from gradscape.studies.tested_images import scored_elsewhere
 from tests.studies.networks import save_network
 
-TRAINED = {
+TRAINED: dict[str, Any] = {
     "data": {"name": "digits", "images": 1442},
     "recipe": {"name": "digits", "epochs": 2},
     "test": {"name": "npz:mine.npz", "split": "all", "images": 9},

@@ -144,7 +144,7 @@ def _shares(counts: Counts, step: int) -> Float[np.ndarray, "rows columns"]:
 def _add_bar(ax: Axes, drawn: AxesImage, label: str) -> None:
     bar = ax.figure.colorbar(drawn, ax=ax, ticks=_TICKS, fraction=0.046, pad=0.02)
     bar.set_label(label)
-    bar.outline.set_linewidth(0.4)  # type: ignore[operator]
+    bar.outline.set_linewidth(0.4)
 
 
 def _write_shares(ax: Axes, shares: np.ndarray, colors: Colormap) -> None:

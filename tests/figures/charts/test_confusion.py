@@ -14,7 +14,8 @@ def test_values_are_percent_of_each_row_and_absent_classes_have_none() -> None:
     ax = plot_confusion(COUNTS, names=NAMES)
     shares = ax.images[0].get_array()
     assert shares is not None
-    np.testing.assert_allclose(np.ma.filled(shares, np.nan), [[75, 25, 0], [np.nan] * 3, [0.1, 0, 99.9]])
+    nothing = [np.nan, np.nan, np.nan]
+    np.testing.assert_allclose(np.ma.filled(shares, np.nan), np.array([[75, 25, 0], nothing, [0.1, 0, 99.9]]))
     assert [text.get_text() for text in ax.texts] == ["75", "25", "<1", "100"]
     assert [text.get_text() for text in ax.get_yticklabels()] == NAMES
     assert len(ax.figure.axes) == 1  # numbers in all cells need no color bar

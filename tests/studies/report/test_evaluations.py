@@ -39,8 +39,9 @@ def networks(folder: Path, evaluation: Evaluation) -> list[ReportedNetwork]:
 def test_a_table_has_every_score_with_its_interval(networks: list[ReportedNetwork], evaluation: Evaluation) -> None:
     shown = EVALUATIONS.show(networks, [])
     assert shown is not None
-    (table,) = shown.given  # type: ignore[misc]
-    assert isinstance(table, Table)
+    tables = shown.given
+    assert isinstance(tables, list)
+    table: Table = tables[0]
     assert table.caption == "Answers to 40 of 355 images of digits (test), with intervals."
     assert table.columns == ("loss", "top-1, %", "top-5, %", "calibration error, %")
     top1 = evaluation.scores["a"]["top1"]
