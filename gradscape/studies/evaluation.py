@@ -59,10 +59,12 @@ class Evaluation:
     @property
     def remarks(self) -> list[str]:
         """What must be known to read the numbers."""
-        methods = {score: found.method for scores in self.scores.values() for score, found in scores.items()}
-        told = ", ".join(f"{CALLED[score]} {method}" for score, method in methods.items())
+        found = {score: one for scores in self.scores.values() for score, one in scores.items()}
+        told = ", ".join(f"{CALLED[score]} {one.method.removesuffix(' over images')}" for score, one in found.items())
         lines = [self.images] if self.images else []
-        lines.append(f"{100 * self.confidence:g} % intervals: {told}; the calibration error is over {BINS} bins")
+        lines.append(
+            f"{100 * self.confidence:g} % intervals over images: {told}; calibration errors are of {BINS} bins"
+        )
         if broken := {name: int((~one.finite).sum()) for name, one in self.answers.items() if not one.finite.all()}:
             counts = ", ".join(f"{count:,} of {len(self.answers[name]):,} by {name}" for name, count in broken.items())
             lines.append(f"answers that are not finite: {counts}; they are wrong, and left out of loss and calibration")

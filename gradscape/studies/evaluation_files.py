@@ -34,6 +34,7 @@ ANSWERS = "answers.npz"
 SCORE_HEADINGS = ("network", "score", "value ", "interval ", "images ")
 ANSWER_DIFFERENCE_HEADINGS = ("score", "difference", "value ", "interval ", "verdict")
 
+_NAMED = ("network", "score")  # by where they stand
 _UNITS = {"nats": "nats", "share": "%"}
 
 
@@ -142,7 +143,10 @@ def _difference_row(one: AnswerDifference) -> dict[str, Any]:
 def _save_json(path: Path, evaluation: Evaluation) -> Path:
     networks = {
         name: {
-            "scores": {row.pop("score"): row for row in _score_rows(evaluation, name)},
+            "scores": {
+                row["score"]: {key: row[key] for key in row if key not in _NAMED}
+                for row in _score_rows(evaluation, name)
+            },
             "classes": list(answers.classes),
             "provenance": dict(answers.meta),
         }

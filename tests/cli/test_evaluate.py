@@ -22,7 +22,7 @@ def test_two_networks_are_scored_and_compared(gradscape: Command, tmp_path: Path
         "top-5 (%)",
         "top-1 (%) a − b",
         "60 of 355 images of digits (test)",
-        "95 % intervals: loss Student's, top-1 Wilson's over images",
+        "95 % intervals over images: loss Student's, top-1 Wilson's, top-5 Wilson's, calibration error bootstrap; ",
         "2 comparisons, paired over images: their intervals hold together with 95 % (Bonferroni)",
     ):
         assert part in told, done.out

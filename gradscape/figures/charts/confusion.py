@@ -36,9 +36,9 @@ Counts = Int[np.ndarray, "classes answers"]
 def plot_confusion(counts: Counts, *, names: Sequence[str], ax: Axes | None = None) -> Axes:
     """Draw how many percent of each class's images a network takes for which class.
 
-    Colors go by the square root, so that rare confusions are seen beside the diagonal. Numbers stand in the cells where
-    they fit, and names beside them; else classes go by their numbers. More than 100 classes are put together in blocks
-    of as many classes that follow each other.
+    Colors go by the square root, so that rare confusions are seen beside the diagonal; white is none. Numbers stand in
+    the cells where they fit, and names beside them; else classes go by their numbers. More than 100 classes are put
+    together in blocks of as many classes that follow each other.
 
     Args:
         counts: Images by class (row) and answer (column); one more column counts answers that are none of the classes.
@@ -56,8 +56,8 @@ def plot_confusion(counts: Counts, *, names: Sequence[str], ax: Axes | None = No
     step = block_size(len(names))
     shares = _shares(counts, step)
     rows, columns = shares.shape
-    colors = map_colors("magma_r").with_extremes(bad=GAP_COLOR)
-    drawn = ax.imshow(shares, cmap=colors, norm=PowerNorm(0.5, 0, 100), interpolation="nearest")
+    colors = map_colors("magma_r").with_extremes(bad=GAP_COLOR, under="white")
+    drawn = ax.imshow(shares, cmap=colors, norm=_scale(), interpolation="nearest")
     if columns > rows:
         ax.axvline(rows - 0.5, color="0.5", linewidth=0.6)
     cell = _side(len(names)) / columns
@@ -94,7 +94,7 @@ def figure_confusion(counts: Counts, *, names: Sequence[str], title: str = "", a
     Example:
         >>> counts = np.array([[8, 2], [0, 10]])
         >>> figure_confusion(counts, names=["cat", "dog"]).get_supxlabel().replace(chr(10), " ")
-        '20 images · 90.0 % right · % of the images of each class · most often: cat taken for dog (20 %)'
+        '20 images · 90.0 % right · % of the images of each class · white: none · most often: cat taken for dog (20 %)'
     """
     _check_counts(counts, names)
     caption = " · ".join([about or f"{counts.sum():,} images", *_described(counts, names)])
@@ -141,6 +141,11 @@ def _shares(counts: Counts, step: int) -> Float[np.ndarray, "rows columns"]:
     return 100 * np.divide(merged, images, out=np.full_like(merged, np.nan), where=images > 0)
 
 
+def _scale() -> PowerNorm:
+    """Square roots, below which lies what never happens."""
+    return PowerNorm(0.5, 1e-9, 100)
+
+
 def _add_bar(ax: Axes, drawn: AxesImage, label: str) -> None:
     bar = ax.figure.colorbar(drawn, ax=ax, ticks=_TICKS, fraction=0.046, pad=0.02)
     bar.set_label(label)
@@ -148,7 +153,7 @@ def _add_bar(ax: Axes, drawn: AxesImage, label: str) -> None:
 
 
 def _write_shares(ax: Axes, shares: np.ndarray, colors: Colormap) -> None:
-    norm = PowerNorm(0.5, 0, 100)
+    norm = _scale()
     for (row, column), share in np.ndenumerate(shares):
         if share > 0:
             red, green, blue, _ = colors(norm(share))
@@ -181,6 +186,8 @@ def _described(counts: Counts, names: Sequence[str]) -> list[str]:
     step, classes = block_size(len(names)), len(counts)
     parts = [f"{100 * np.trace(counts) / max(1, counts.sum()):.1f} % right"]
     parts.append("% of the images of each class" if step == 1 else f"% of the images of each block of {step} classes")
+    if (counts == 0).any():
+        parts.append("white: none")
     if counts.shape[1] > classes:
         parts.append(f"{_OTHER}: {counts[:, classes].sum():,} answers that are none of the classes or not finite")
     if (counts.sum(axis=1) == 0).any():

@@ -34,7 +34,7 @@ def test_answers_that_are_no_class_have_a_column_of_their_own() -> None:
 def test_caption_tells_accuracy_and_what_is_confused_most() -> None:
     caption = caption_of(figure_confusion(COUNTS, names=NAMES, about="1,008 images of pets (test)"))
     assert caption == (
-        "1,008 images of pets (test) · 99.7 % right · % of the images of each class · gray: no image of "
+        "1,008 images of pets (test) · 99.7 % right · % of the images of each class · white: none · gray: no image of "
         "the class · most often: cat taken for dog (25 %), $hen$ taken for cat (0.1 %)"
     )
 
