@@ -32,7 +32,8 @@ def save_metrics(path: str | os.PathLike[str], rows: EpochRows) -> None:
 
 def column_names(rows: EpochRows) -> list[str]:
     """Columns of a table of epochs, in the order of the row that has most."""
-    return list(max(rows, key=lambda row: len(row)))
+    longest: EpochRow = max(rows, key=len)
+    return list(longest)
 
 
 def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
