@@ -18,7 +18,7 @@ from gradscape._files import check_readable, replacing
 from gradscape._provenance import current_versions
 from gradscape._safetensors import read_safetensors
 
-__all__ = ["Classifier", "read_checkpoint", "save_checkpoint"]
+__all__ = ["Classifier", "amend_checkpoint", "read_checkpoint", "save_checkpoint"]
 
 _METADATA_KEY = "gradscape"
 _REQUIRED = ("name", "num_classes", "image_size", "mean", "std", "labels")
@@ -180,6 +180,34 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is a damaged checkpoint: {error}") from error
     return state, meta
+
+
+def amend_checkpoint(path: str | os.PathLike[str], **meta: Any) -> None:
+    """Change what a checkpoint says of its network, all at once; its tensors stay as they are, to the byte.
+
+    Args:
+        path: The file; of a link, the file that it leads to.
+        **meta: Entries that are new or take the place of others, as `save_checkpoint` takes them.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is not a checkpoint of gradscape, or an entry is what the network needs to be used.
+        TypeError: If an entry is something that JSON cannot hold.
+        OSError: If the file cannot be written.
+    """
+    if fixed := sorted({*_REQUIRED, "weights"} & meta.keys()):
+        raise ValueError(
+            f"`meta` must not change {', '.join(fixed)}, which the weights belong to: save a new checkpoint"
+        )
+    target = Path(path).resolve()
+    known = read_checkpoint(target)[1]
+    try:
+        text = json.dumps({**known, **meta})
+    except TypeError as error:
+        raise TypeError(f"`meta` must be what JSON can hold: {error}") from error
+    state, metadata = read_safetensors(target)
+    with replacing(target) as partial:
+        partial.write_bytes(save(state, metadata={**metadata, _METADATA_KEY: text}))
 
 
 def _check_meta(meta: Any) -> None:

@@ -5,10 +5,18 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy import stats
 
-__all__ = ["ConfidenceInterval", "bootstrap", "mean_of", "paired_difference", "proportion", "welch_difference"]
+__all__ = [
+    "ConfidenceInterval",
+    "bootstrap",
+    "mean_of",
+    "paired_difference",
+    "paired_shares",
+    "proportion",
+    "welch_difference",
+]
 
 Values = Sequence[float] | Float[np.ndarray, "values"]
 
@@ -112,6 +120,35 @@ def paired_difference(first: Values, second: Values, *, confidence: float = 0.95
         raise ValueError(f"`first` and `second` must be as many, got {one.shape} and {other.shape}")
     found = mean_of(one - other, confidence=confidence)
     return ConfidenceInterval(found.value, found.low, found.high, confidence, "Student's over pairs")
+
+
+def paired_shares(
+    first: Bool[np.ndarray, "values"], second: Bool[np.ndarray, "values"], *, confidence: float = 0.95
+) -> ConfidenceInterval:
+    """Share of the first less that of the second, of the same images, with Bonett and Price's interval over pairs.
+
+    Student's would be too narrow where only a few images tell the two apart, and nothing where none does.
+
+    Args:
+        first: Whether a network is right, for each image.
+        second: Whether another one is, for the same images in the same order.
+        confidence: Its coverage.
+
+    Raises:
+        ValueError: There are not as many of both, or none.
+
+    Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on
+    paired data".
+    """
+    if first.shape != second.shape or not len(first):
+        raise ValueError(f"`first` and `second` must be as many, one or more, got {first.shape} and {second.shape}")
+    alone, other_alone, count = int((first & ~second).sum()), int((second & ~first).sum()), len(first)
+    shares = np.array([alone + 1, other_alone + 1]) / (count + 2)
+    middle = float(shares[0] - shares[1])
+    error = float(np.sqrt((shares.sum() - middle**2) / (count + 2)))
+    half = float(stats.norm.ppf((1 + confidence) / 2)) * error
+    low, high = max(-1.0, middle - half), min(1.0, middle + half)
+    return ConfidenceInterval((alone - other_alone) / count, low, high, confidence, "Bonett and Price's over pairs")
 
 
 def bootstrap(

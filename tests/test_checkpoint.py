@@ -8,7 +8,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from gradscape._checkpoint import Classifier, read_checkpoint, save_checkpoint
+from gradscape._checkpoint import Classifier, amend_checkpoint, read_checkpoint, save_checkpoint
 from gradscape._digest import digest_model
 from gradscape._foreign_file import read_foreign_states
 from gradscape._provenance import current_versions
@@ -167,3 +167,31 @@ def test_damaged_metadata_is_told_in_one_line(tmp_path: Path, text: str) -> None
     save_file(_network().state_dict(), tmp_path / "model.safetensors", metadata={"gradscape": text})
     with pytest.raises(ValueError, match=r"^.*model.safetensors is a damaged checkpoint: .*$"):
         read_checkpoint(tmp_path / "model.safetensors")
+
+
+def _header(path: Path) -> int:
+    """How long the part of the file is that describes it."""
+    return 8 + int.from_bytes(path.read_bytes()[:8], "little")
+
+
+def test_amending_changes_the_description_and_no_byte_of_the_tensors(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, _network(), **META, recipe="upanets", scores={"error": 0.25})
+    before, meta = path.read_bytes()[_header(path) :], read_checkpoint(path)[1]
+    amend_checkpoint(path, scores={"error": 0.5}, new=[1, 2])
+    assert path.read_bytes()[_header(path) :] == before
+    assert read_checkpoint(path)[1] == {**meta, "scores": {"error": 0.5}, "new": [1, 2]}
+    assert [file.name for file in tmp_path.iterdir()] == ["model.safetensors"]
+
+
+def test_what_weights_rest_on_is_not_amended_and_a_refusal_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, _network(), **META)
+    before = path.read_bytes()
+    with pytest.raises(ValueError, match="must not change mean, weights"):
+        amend_checkpoint(path, mean=[0.0] * 3, weights="0")
+    with pytest.raises(TypeError, match="must be what JSON can hold"):
+        amend_checkpoint(path, scores=object())
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        amend_checkpoint(tmp_path / "none.safetensors", scores={})
+    assert path.read_bytes() == before

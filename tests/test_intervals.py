@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradscape._intervals import bootstrap, mean_of, paired_difference, proportion, welch_difference
+from gradscape._intervals import bootstrap, mean_of, paired_difference, paired_shares, proportion, welch_difference
 
 FIRST, SECOND = [0.91, 0.93, 0.88, 0.95], [0.85, 0.90, 0.86]
 
@@ -78,3 +78,27 @@ def test_bootstrap_keeps_rows_together() -> None:
     found = bootstrap(lambda one, other: float(np.abs(one - other).max()), values, values)
 
     assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_shares_that_belong_together_have_bonett_and_prices_interval() -> None:
+    one = np.repeat([True, True, False, False], [70, 12, 4, 14])
+    other = np.repeat([True, False, True, False], [70, 12, 4, 14])
+
+    found = paired_shares(one, other)
+
+    first, second = 13 / 102, 5 / 102
+    half = stats.norm.ppf(0.975) * math.sqrt((first + second - (first - second) ** 2) / 102)
+    assert found.value == pytest.approx(0.08)
+    assert (found.low, found.high) == pytest.approx((first - second - half, first - second + half))
+    students = paired_difference(one.astype(float), other.astype(float))
+    assert (found.low, found.high) == pytest.approx((students.low, students.high), abs=0.01)
+
+
+def test_few_images_that_tell_two_apart_prove_nothing() -> None:
+    one, other = np.arange(355) < 300, np.arange(355) < 295
+
+    assert stats.binomtest(5, 5).pvalue > 0.05  # McNemar's exact test
+    assert not paired_shares(one, other).leaves_out_zero
+    assert paired_shares(one, one).high > 0
+    with pytest.raises(ValueError, match="as many"):
+        paired_shares(one[:0], other[:0])

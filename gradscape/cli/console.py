@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "errors",
+    "image_bar",
     "moment_after_start",
     "progress_bar",
     "say",
@@ -189,3 +190,18 @@ def progress_bar(*, quiet: bool) -> Iterator["Callable[[str, Progress], None]"]:
     finally:
         if tasks:
             bar.stop()
+
+
+@contextmanager
+def image_bar(*, quiet: bool) -> Iterator["Callable[[int, int], None]"]:
+    """A bar of images that are done, of all; nothing where nobody watches."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("images"), TimeRemainingColumn())
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(done: int, images: int) -> None:
+            bar.update(task, completed=done, total=images)
+
+        yield report

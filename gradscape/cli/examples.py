@@ -21,6 +21,10 @@ EXAMPLES = {
         "gradscape import birds.pt --model mobilenet_v2 --image-size 224 --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 "
         "--labels birds.txt -o birds.safetensors",
     ),
+    "evaluate": (
+        "gradscape evaluate a.safetensors b.safetensors --data cifar10 -o out",
+        "gradscape evaluate a.safetensors --data folder:photos --store",
+    ),
     "landscape": (
         "gradscape landscape a.safetensors --data cifar10 --limit 1000 -o out",
         "gradscape landscape a.safetensors b.safetensors --data folder:photos --steps 25 --time 600 -o out",

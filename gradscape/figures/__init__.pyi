@@ -1,5 +1,6 @@
 from .charts.batch_sizes import figure_batch_sizes, plot_batch_sizes
 from .charts.bubbles import Bubble, figure_bubbles, plot_bubbles
+from .charts.confusion import figure_confusion, plot_confusion
 from .charts.embedding import figure_embeddings, plot_embedding
 from .charts.run_curves import figure_run_curves, plot_run_curves
 from .charts.tables import figure_table
@@ -40,6 +41,7 @@ __all__ = [
     "figure_bubbles",
     "figure_channel_weights",
     "figure_comparison",
+    "figure_confusion",
     "figure_curve",
     "figure_embeddings",
     "figure_features",
@@ -61,6 +63,7 @@ __all__ = [
     "plot_batch_weights",
     "plot_bubbles",
     "plot_channel_weights",
+    "plot_confusion",
     "plot_contour",
     "plot_embedding",
     "plot_features",

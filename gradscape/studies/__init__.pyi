@@ -1,3 +1,4 @@
+from .answer_scores import AnswerDifference, score_answers
 from .attention import (
     AttentionMaps,
     SeenAttention,
@@ -6,6 +7,7 @@ from .attention import (
     multiply_batch_weights,
     tabulate_attention,
 )
+from .calibration import calibration_error
 from .cam import (
     CLASS_HEADINGS,
     FAITHFULNESS_HEADINGS,
@@ -29,7 +31,10 @@ from .compare import (
 from .demo import run_demo
 from .drawing import draw_difference, draw_line, draw_one, draw_training
 from .estimates import Estimate, Searched, estimate
+from .evaluation import Evaluation, compare_answers, evaluate_networks
+from .evaluation_files import save_evaluation, tabulate_answer_differences, tabulate_scores
 from .fusion import NOISE, FusedPictures, draw_fusion, fuse_pictures, noise_pictures
+from .image_answers import ImageAnswers, answer_images, count_confusions
 from .line import LinePath, make_path
 from .model_table import HEADINGS, tabulate_models, write_model_table
 from .networks import common_image_size, load_finite_models, load_models
@@ -44,6 +49,7 @@ from .planes import (
     settle_axes,
     span_axes,
 )
+from .stored_scores import store_scores
 from .subjects import draw_subjects
 from .training import describe_runs, recipe_for, train_networks
 from .tsne import ChosenImages, EmbeddedImages, choose_images, draw_embeddings, embed_models, make_thumbnails
@@ -55,22 +61,29 @@ __all__ = [
     "HEADINGS",
     "METHOD_HEADINGS",
     "NOISE",
+    "AnswerDifference",
     "AttentionMaps",
     "Axes",
     "ChosenImages",
     "Comparison",
     "EmbeddedImages",
     "Estimate",
+    "Evaluation",
     "Explanations",
     "FusedPictures",
+    "ImageAnswers",
     "LinePath",
     "Searched",
     "SeenAttention",
     "Subject",
+    "answer_images",
     "attend_pictures",
+    "calibration_error",
     "choose_images",
     "common_image_size",
+    "compare_answers",
     "compare_surfaces",
+    "count_confusions",
     "describe_directions",
     "describe_runs",
     "describe_search",
@@ -85,6 +98,7 @@ __all__ = [
     "draw_training",
     "embed_models",
     "estimate",
+    "evaluate_networks",
     "evaluate_subjects",
     "explain_pictures",
     "fuse_pictures",
@@ -99,9 +113,13 @@ __all__ = [
     "recipe_for",
     "run_demo",
     "save_comparison",
+    "save_evaluation",
+    "score_answers",
     "search_span",
     "settle_axes",
     "span_axes",
+    "store_scores",
+    "tabulate_answer_differences",
     "tabulate_attention",
     "tabulate_classes",
     "tabulate_differences",
@@ -109,6 +127,7 @@ __all__ = [
     "tabulate_means",
     "tabulate_methods",
     "tabulate_models",
+    "tabulate_scores",
     "train_networks",
     "write_model_table",
 ]

@@ -10,7 +10,7 @@ from gradscape.landscape import binary, top1
 from gradscape.landscape.engine import MetricFunction, evaluable
 from gradscape.models import Classifier
 
-__all__ = ["models_at_chance"]
+__all__ = ["is_no_better_than_chance", "models_at_chance"]
 
 _SEEN = 128  # images that tell it
 _AT_ONCE = 32  # large networks shall not need more memory here than when they are evaluated
@@ -48,14 +48,29 @@ def models_at_chance(
     for name, model in models.items():
         classes = max(2, model.meta["num_classes"])
         right = _count_right(model, shown)
-        if right is not None and _may_be_guessed(right, count, 1 / classes):
+        if right is not None and is_no_better_than_chance(name, right, count, classes=classes, data=data):
             guessing.append(name)
-            _log.warning(
-                "%s has %d of %d images of %s right, which is no better than chance (1 of %d): see that these are its "
-                "images, its labels and its normalization",
-                name, right, count, data, classes,
-            )  # fmt: skip
     return guessing
+
+
+def is_no_better_than_chance(name: str, right: int, count: int, *, classes: int, data: str) -> bool:
+    """Tell by the right answers of a network whether it may only guess, as `models_at_chance` does, and warn of it.
+
+    Args:
+        name: What the network is called.
+        right: How many of its answers are right.
+        count: How many answers there are.
+        classes: How many it tells apart.
+        data: What the images are called.
+    """
+    guesses = _may_be_guessed(right, count, 1 / classes)
+    if guesses:
+        _log.warning(
+            "%s has %d of %d images of %s right, which is no better than chance (1 of %d): see that these are its "
+            "images, its labels and its normalization",
+            name, right, count, data, classes,
+        )  # fmt: skip
+    return guesses
 
 
 def _may_be_guessed(right: int, count: int, chance: float) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from gradscape.data import Split
 from gradscape.studies.papers.wording import path_end
 
-__all__ = ["TRAINING_IMAGES", "describe_test", "record_test", "scored_elsewhere"]
+__all__ = ["TRAINING_IMAGES", "describe_test", "record_test", "scored_elsewhere", "was_trained_with"]
 
 TRAINING_IMAGES = "the images that it was trained with"
 """What older networks were tested on where their data had no split of their own."""
@@ -19,10 +19,13 @@ def record_test(test: Split) -> dict[str, Any]:
         test: The images.
 
     Returns:
-        The data's `name`, the `split`, the number of `images`, and of images held out the `share` and the `seed`.
+        The data's `name`, the `split`, the number of `images`, the `population` where there are more, and of images
+        held out the `share` and the `seed`.
     """
     about = {"name": test.name, "split": test.split, "images": test.num_images}
-    return about | ({"share": test.held_out.share, "seed": test.held_out.seed} if test.held_out else {})
+    if test.held_out:
+        return about | {"share": test.held_out.share, "seed": test.held_out.seed}
+    return about | ({"population": test.population} if test.num_images < test.population else {})
 
 
 def describe_test(record: Mapping[str, Any]) -> str:
@@ -34,10 +37,13 @@ def describe_test(record: Mapping[str, Any]) -> str:
     Example:
         >>> describe_test({"name": "digits", "split": "test", "images": 355})
         '355 images of digits (test)'
+        >>> describe_test({"name": "digits", "split": "test", "images": 100, "population": 355})
+        '100 of 355 images of digits (test)'
         >>> describe_test({"name": "npz:a/b.npz", "split": "held out", "images": 80, "share": 0.2, "seed": 0})
         '80 images held out of npz:b.npz (20 % of each class, seed 0)'
     """
-    images = f"{record['images']:,} image{'s' if record['images'] > 1 else ''}"
+    count, of = record["images"], record.get("population")
+    images = f"{count:,} of {of:,} images" if of else f"{count:,} image{'s' if count > 1 else ''}"
     if "share" in record:
         how = f"{100 * record['share']:g} % of each class, seed {record['seed']}"
         return f"{images} held out of {path_end(record['name'])} ({how})"
@@ -51,11 +57,24 @@ def scored_elsewhere(meta: Mapping[str, Any]) -> str:
         meta: A checkpoint's metadata.
 
     Returns:
-        As `describe_test` says it; "" for the data's own test split, and where nothing is known.
+        As `describe_test` says it; "" for all of the data's own test split, and where nothing is known.
     """
     data, test = meta.get("data"), meta.get("test")
     name = data.get("name") if isinstance(data, Mapping) else None
     if isinstance(test, Mapping) and {"name", "split", "images"} <= test.keys():
-        return "" if (test["name"], test["split"]) == (name, "test") else describe_test(test)
+        whole = (test["name"], test["split"]) == (name, "test") and "population" not in test
+        return "" if whole else describe_test(test)
     # Before parts were held out, every split of an array file was the whole of it.
     return TRAINING_IMAGES if str(name).startswith("npz:") and test is None else ""
+
+
+def was_trained_with(meta: Mapping[str, Any], images: Split) -> bool:
+    """Whether a network saw images in its training, as far as its checkpoint tells: those are no test of it.
+
+    Args:
+        meta: The checkpoint's metadata.
+        images: What it is shown; of data without a split of their own they hold those that it was trained with.
+    """
+    data = meta.get("data")
+    trained = data.get("name") if isinstance(data, Mapping) else None
+    return trained == images.name and images.split in ("train", "all")

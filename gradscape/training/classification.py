@@ -15,6 +15,7 @@ __all__ = ["Classification", "TrainingBatch"]
 
 # Keras' own. It adds epsilon before the moments are freed of their bias, torch after: a matter of epsilon's size only.
 _EPSILON, _SECOND_MOMENT = 1e-7, 0.999
+_BEST = 5  # answers, among which the right one always is where there are no more classes
 
 TrainingBatch = tuple[Float[Tensor, "_ 3 _ _"], Int[Tensor, " _"]] | list[Tensor]
 
@@ -87,21 +88,27 @@ class Classification(LightningModule):
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Sum the loss and the right answers of a batch: of test images, or (loader 1) of those held out."""
-        self._add("validation" if dataloader_idx else "test", *self._evaluate(batch))
+        self._add("validation" if dataloader_idx else "test", *self._evaluate(batch, top5=True))
 
     def scores(self) -> dict[str, float]:
-        """Mean loss and accuracy of the epoch: of the training steps, and of the evaluated images after them."""
+        """Mean loss and accuracy of the epoch: of the training steps, and of the evaluated images after them.
+
+        Of these the top-5 accuracy too, where there are more than five classes.
+        """
         scores: dict[str, float] = {}
         for split, sums in self.sums.items():
-            loss, right, count = torch.stack(sums).cpu().double().sum(0).tolist()
-            scores |= {f"{split}_loss": loss / count, f"{split}_accuracy": right / count}
+            count, loss, *right = torch.stack(sums).cpu().double().sum(0).tolist()
+            found = zip(("loss", "accuracy", "top5_accuracy"), (loss, *right), strict=False)
+            scores |= {f"{split}_{name}": value / count for name, value in found}
         return scores
 
-    def _add(self, split: str, losses: Float[Tensor, " batch"], right: Float[Tensor, " batch"]) -> None:
-        sums = torch.stack([losses.detach().sum(), right.sum(), torch.ones_like(right).sum()])
+    def _add(self, split: str, losses: Float[Tensor, " batch"], right: Float[Tensor, "batch ranks"]) -> None:
+        sums = torch.cat([losses.new_full((1,), len(losses)), losses.detach().sum(0, keepdim=True), right.sum(0)])
         self.sums.setdefault(split, []).append(sums)
 
-    def _evaluate(self, batch: TrainingBatch) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
+    def _evaluate(
+        self, batch: TrainingBatch, *, top5: bool = False
+    ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch ranks"]]:
         images, labels = batch
         logits = self.network((images - self.mean) / self.std)
         if logits.ndim != 2 or len(logits) != len(images):
@@ -113,4 +120,12 @@ class Classification(LightningModule):
                 f"but came as {low} … {high}; make a network for this data"
             )
         losses = F.cross_entropy(logits.float(), labels, reduction="none")
-        return losses, logits.detach().argmax(1).eq(labels).float()
+        return losses, _right(logits.detach(), labels, top5=top5)
+
+
+def _right(logits: Tensor, labels: Tensor, *, top5: bool) -> Float[Tensor, "batch ranks"]:
+    """Whether the right class comes first and, in a second column, among the first five; not if one is not finite."""
+    ranks = [logits.argmax(1).eq(labels)]
+    if top5 and logits.shape[1] > _BEST:
+        ranks.append(logits.topk(_BEST).indices.eq(labels[:, None]).any(1))
+    return (torch.stack(ranks, 1) & logits.isfinite().all(1, keepdim=True)).float()

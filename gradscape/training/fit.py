@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Dataset
 from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
 from gradscape.training.classification import Classification, TrainingBatch
 from gradscape.training.epoch_bar import EpochBar
-from gradscape.training.history import EpochRows
+from gradscape.training.history import EpochRows, column_names
 from gradscape.training.isolation import in_training_mode, isolated_trainer
 from gradscape.training.recipe import Recipe
 from gradscape.training.recorder import BEST, LAST, STATE, AtomicFiles, Recorder, Save, gave_up
@@ -36,6 +36,7 @@ class TrainingRun:
         metrics: Column of metrics.csv -> float64 array, one number an epoch. Accuracies are in [0, 1]; `train_loss`
             and `train_accuracy` are those of the training steps: augmented images, weights on the move;
             `validation_loss` and `validation_accuracy`, of images that the recipe holds out, are there if it does;
+            `test_top5_accuracy` and `validation_top5_accuracy` of more than five classes;
             `learning_rate` is that of the epoch's last step.
     """
 
@@ -150,7 +151,7 @@ def train_model(
             trainer = _create_trainer(recorder, bars, recipe.epochs, device=device, precision=precision)
             start = folder / STATE if rows else None
             trainer.fit(module, loader, evaluated, ckpt_path=start, weights_only=True)
-    metrics = {name: np.array([float(row[name]) for row in rows]) for name in rows[0]}
+    metrics = {name: np.array([float(row.get(name, np.nan)) for row in rows]) for name in column_names(rows)}
     return TrainingRun(folder / LAST, folder / BEST, metrics)
 
 

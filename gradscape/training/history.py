@@ -1,6 +1,7 @@
 """metrics.csv: one row an epoch, counted from 1."""
 
 import csv
+import math
 import os
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from gradscape._files import replacing
 
-__all__ = ["EpochRow", "EpochRows", "load_metrics", "save_metrics"]
+__all__ = ["EpochRow", "EpochRows", "column_names", "load_metrics", "save_metrics"]
 
 _EPOCH = "epoch"
 
@@ -21,12 +22,18 @@ def save_metrics(path: str | os.PathLike[str], rows: EpochRows) -> None:
 
     Args:
         path: The csv file to create or replace.
-        rows: Per epoch, a number for every column; the columns' order is that of the first row.
+        rows: Per epoch, a number for every column; one that an older version did not write yet is NaN there.
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, fieldnames=list(rows[0]), lineterminator="\n")
+        writer = csv.DictWriter(file, fieldnames=column_names(rows), restval=math.nan, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+
+
+def column_names(rows: EpochRows) -> list[str]:
+    """Columns of a table of epochs, in the order of the row that has most."""
+    longest: EpochRow = max(rows, key=len)
+    return list(longest)
 
 
 def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:

@@ -23,8 +23,10 @@ _SUMMARIZED = (
     "train_accuracy",
     "test_loss",
     "test_accuracy",
+    "test_top5_accuracy",
     "validation_loss",
     "validation_accuracy",
+    "validation_top5_accuracy",
     "best_accuracy",
 )
 
@@ -92,7 +94,8 @@ def summarize_runs(runs: list[TrainingRun]) -> dict[str, np.ndarray]:
     """Median, minimum and maximum over runs, epoch by epoch: see `SeedRuns.summary`."""
     epochs = max(len(run.metrics["epoch"]) for run in runs)
     summary: dict[str, np.ndarray] = {"epoch": np.arange(1, epochs + 1)}
-    recorded = {*runs[0].metrics, "best_accuracy"}
+    # An older version's runs lack some columns.
+    recorded = {*set.intersection(*(set(run.metrics) for run in runs)), "best_accuracy"}
     for name in _SUMMARIZED:
         if name not in recorded:
             continue

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscape.cli import attention, cam, compare, figure, fusion, landscape, line, plot, tsne
+from gradscape.cli import attention, cam, compare, evaluate, figure, fusion, landscape, line, plot, tsne
 from gradscape.figures import Look, drawn_as, save_figure
 from gradscape.landscape import Line, Surface
 from gradscape.studies.papers.catalog import FIGURES
@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "attention": (attention.attention, ("attention", "channels")),
     "fusion": (fusion.fusion, ("fusion",)),
     "tsne": (tsne.tsne, ("embedding",)),
+    "evaluate": (evaluate.evaluate, ("confusion",)),
     "figure": (figure.figure, ("reliefs", "heatmaps")),
 }
 """Each drawing command, and the kinds of pages that it draws."""
@@ -98,6 +99,7 @@ def test_options_are_offered_only_where_they_mean_something() -> None:
         "attention": {"cmap"},
         "fusion": {"cmap"},
         "tsne": set(),
+        "evaluate": {"cmap"},
         "figure": {"cmap", "camera", "zmin", "zmax"},
     }
 

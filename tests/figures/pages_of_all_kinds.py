@@ -17,6 +17,7 @@ from gradscape.figures import (
     figure_batch_weights,
     figure_channel_weights,
     figure_comparison,
+    figure_confusion,
     figure_embeddings,
     figure_fusion,
     figure_heatmaps,
@@ -123,4 +124,5 @@ PAGES: dict[str, Callable[[], Figure]] = {
     "batch": lambda: figure_batch_weights(IMAGES, attention()["a.batch"], names=["x", "y", "z"]),
     "fusion": lambda: figure_fusion(fusion(), image=IMAGES[0]),
     "embedding": lambda: figure_embeddings([embedding()]),
+    "confusion": lambda: figure_confusion(np.array([[8, 2], [1, 9]]), names=["cat", "dog"], title="net"),
 }

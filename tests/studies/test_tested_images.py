@@ -13,6 +13,10 @@ HELD_OUT = {"name": "npz:a/b.npz", "split": "held out", "images": 8, "share": 0.
         ({}, ""),
         ({"data": {"name": "digits"}}, ""),
         ({"data": {"name": "digits"}, "test": {"name": "digits", "split": "test", "images": 355}}, ""),
+        (
+            {"data": {"name": "digits"}, "test": {"name": "digits", "split": "test", "images": 9, "population": 355}},
+            "9 of 355 images of digits (test)",
+        ),
         ({"data": {"name": "npz:a/b.npz"}}, TRAINING_IMAGES),
         (
             {"data": {"name": "npz:a/b.npz"}, "test": HELD_OUT},

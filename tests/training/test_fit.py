@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from safetensors import safe_open
 from safetensors.torch import load_file
+from sklearn.metrics import top_k_accuracy_score
 from torch import Tensor, nn
 from torch.utils.data import IterableDataset, get_worker_info
 
@@ -382,3 +383,54 @@ def test_a_csv_that_holds_no_numbers_is_refused(tmp_path: Path) -> None:
     (tmp_path / "words.csv").write_text("epoch\none\n")
     with pytest.raises(ValueError, match=r"`path` must be a csv of numbers"):
         load_metrics(tmp_path / "words.csv")
+
+
+def seven_classes(seed: int = 0) -> nn.Sequential:
+    """The toy network with classes to spare, of which top-5 can be told."""
+    network = toy_network(seed)
+    network[-1] = nn.Linear(5, 7)
+    return network
+
+
+def test_the_top_five_of_more_classes_are_scored_too(tmp_path: Path) -> None:
+    network = seven_classes()
+    run = train_toy(tmp_path, network, recipe=toy_recipe(epochs=1, validation_share=0.3))
+    assert list(run.metrics) == [
+        *COLUMNS[:5], "test_top5_accuracy", "validation_loss", "validation_accuracy", "validation_top5_accuracy",
+        *COLUMNS[5:],
+    ]  # fmt: skip
+    images, labels = (torch.cat(parts) for parts in zip(*toy_batches(), strict=True))
+    with torch.no_grad():
+        logits = network.eval()(normalized(images))
+    expected = top_k_accuracy_score(labels, logits, k=5, labels=range(7))
+    assert run.metrics["test_top5_accuracy"].tolist() == [pytest.approx(expected)]
+
+
+def test_a_run_of_an_older_version_goes_on_with_the_new_column(tmp_path: Path) -> None:
+    train_toy(tmp_path, seven_classes(), recipe=toy_recipe(epochs=2))
+    whole = load_metrics(tmp_path / "metrics.csv")
+    state = torch.load(tmp_path / "state.ckpt", weights_only=True)
+    for row in state["gradscape"]["rows"]:
+        del row["test_top5_accuracy"]
+    state["gradscape"]["plan"]["epochs"] = 3
+    torch.save(state, tmp_path / "state.ckpt")
+    run = train_toy(tmp_path, seven_classes(), recipe=toy_recipe(epochs=3))
+    columns = load_metrics(tmp_path / "metrics.csv")
+    assert list(columns) == list(whole) == list(run.metrics)
+    np.testing.assert_array_equal(np.isnan(columns["test_top5_accuracy"]), [True, True, False])
+    np.testing.assert_array_equal(columns["test_accuracy"][:2], whole["test_accuracy"])
+
+
+def test_an_answer_that_is_not_finite_is_wrong(tmp_path: Path) -> None:
+    """Of logits that are all NaN the first class would seem the largest."""
+
+    class Nothing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bias = nn.Parameter(torch.zeros(4))
+
+        def forward(self, images: Tensor) -> Tensor:
+            return self.bias.expand(len(images), 4) / (1.0 if self.training else torch.nan)
+
+    run = train_toy(tmp_path, Nothing(), recipe=toy_recipe(epochs=1))
+    assert run.final_accuracy == 0

@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from gradscape.training import load_metrics
+from gradscape.training.history import EpochRows, save_metrics
 
 
 @pytest.mark.parametrize("first", [0, 1])
@@ -22,3 +24,11 @@ def test_a_table_without_a_row_or_without_epochs_is_read_as_it_is(tmp_path: Path
         load_metrics(path)
     path.write_text("train_loss\n0\n")
     assert load_metrics(path)["train_loss"].tolist() == [0]
+
+
+def test_a_column_that_only_later_epochs_have_is_nan_before(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.csv"
+    rows: EpochRows = [{"epoch": 1, "seconds": 2.0}, {"epoch": 2, "test_top5_accuracy": 0.75, "seconds": 3.0}]
+    save_metrics(path, rows)
+    assert path.read_text() == "epoch,test_top5_accuracy,seconds\n1,nan,2.0\n2,0.75,3.0\n"
+    np.testing.assert_array_equal(load_metrics(path)["test_top5_accuracy"], [np.nan, 0.75])

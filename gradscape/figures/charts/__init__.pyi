@@ -1,5 +1,6 @@
 from .batch_sizes import figure_batch_sizes, plot_batch_sizes
 from .bubbles import Bubble, figure_bubbles, plot_bubbles
+from .confusion import figure_confusion, plot_confusion
 from .embedding import describe_embeddings, embedding_titles, figure_embeddings, plot_embedding, quality_lines
 from .embedding_marks import class_marks, shared_classes
 from .run_curves import figure_run_curves, plot_run_curves
@@ -13,6 +14,7 @@ __all__ = [
     "embedding_titles",
     "figure_batch_sizes",
     "figure_bubbles",
+    "figure_confusion",
     "figure_curve",
     "figure_embeddings",
     "figure_run_curves",
@@ -20,6 +22,7 @@ __all__ = [
     "figure_training",
     "plot_batch_sizes",
     "plot_bubbles",
+    "plot_confusion",
     "plot_embedding",
     "plot_run_curves",
     "plot_training",

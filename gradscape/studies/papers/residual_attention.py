@@ -168,7 +168,10 @@ def _final_accuracy(log: TrainingLog) -> float:
         return 100 * float(np.median([run["test_accuracy"][-1] for run in log.runs]))
     accuracy = (log.meta.get("scores") or {}).get("test_accuracy")
     if not isinstance(accuracy, int | float):
-        raise ValueError(f"{log.title} must have a test accuracy in its checkpoint, to be laid over a table")
+        raise ValueError(
+            f"{log.title} must have a test accuracy in its checkpoint, to be laid over a table: "
+            "`gradscape evaluate CKPT --data D --store` writes it"
+        )
     return 100 * float(accuracy)
 
 

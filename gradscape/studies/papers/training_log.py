@@ -10,6 +10,7 @@ import numpy as np
 from gradscape._names import tell_apart, telling_parts
 from gradscape.models import count_parameters, load_checkpoint
 from gradscape.studies.papers.wording import short_name, training_data
+from gradscape.studies.tested_images import scored_elsewhere
 from gradscape.training import load_metrics
 
 __all__ = ["TrainingLog", "describe_epochs", "describe_logs", "load_logs"]
@@ -102,4 +103,6 @@ def _training(log: TrainingLog) -> str:
     known = [f"trained on {data}"] if data else []
     if isinstance(recipe, dict) and "name" in recipe:
         known.append(f"by the recipe {recipe['name']}")
-    return " ".join(known) or "of a training that is not recorded"
+    told = " ".join(known) or "of a training that is not recorded"
+    tested = "" if log.runs else scored_elsewhere(log.meta)
+    return f"{told}, tested on {tested}" if tested else told

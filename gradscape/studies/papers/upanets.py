@@ -164,7 +164,10 @@ def _own(log: TrainingLog) -> Bubble:
     if log.runs and all("test_accuracy" in run for run in log.runs):
         accuracy = float(np.median([run["test_accuracy"][-1] for run in log.runs]))
     if accuracy is None or log.parameters is None:
-        raise ValueError(f"{log.title} must have a test accuracy in its checkpoint, to be laid over a table")
+        raise ValueError(
+            f"{log.title} must have a test accuracy in its checkpoint, to be laid over a table: "
+            "`gradscape evaluate CKPT --data D --store` writes it"
+        )
     size = log.parameters / 1e6
     return Bubble(log.title, 100 * accuracy, size, 100 * accuracy / size, "own")
 

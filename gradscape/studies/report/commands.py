@@ -56,11 +56,11 @@ def network_paths(group: Sequence[tuple[ReportedNetwork, Found[object]]]) -> lis
     return list(dict.fromkeys(network_path(network) for network, _ in group))
 
 
-def data_options(found: Found[object]) -> list[object]:
-    """Spell the images that a landscape or a line rests on."""
+def data_options(found: Found[object], *, usual: str = "train") -> list[object]:
+    """Spell the images that a result rests on, beside a split that its command takes without the option."""
     meta = found.meta
     parts: list[object] = ["--data", meta.get("data", DATA)]
-    parts += split_option(meta, usual="train")
+    parts += split_option(meta, usual=usual)
     images, population = asked_images(meta), meta.get("population")
     return [*parts, "--limit", images] if images and population and images < population else parts
 

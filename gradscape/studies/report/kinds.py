@@ -7,6 +7,7 @@ an entry here.
 from gradscape.studies.report.attention import ATTENTION
 from gradscape.studies.report.definition import ReportKind
 from gradscape.studies.report.embeddings import EMBEDDINGS
+from gradscape.studies.report.evaluations import EVALUATIONS
 from gradscape.studies.report.faithfulness import FAITHFULNESS
 from gradscape.studies.report.fusion import FUSION
 from gradscape.studies.report.heatmaps import HEATMAPS
@@ -17,6 +18,7 @@ from gradscape.studies.report.trainings import TRAININGS
 __all__ = ["KINDS"]
 
 KINDS: dict[str, ReportKind] = {
+    "evaluations": EVALUATIONS,
     "landscapes": LANDSCAPES,
     "lines": LINES,
     "heatmaps": HEATMAPS,

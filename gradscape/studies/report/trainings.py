@@ -86,7 +86,8 @@ def _command(path: Path, meta: Mapping[str, Any]) -> str:
         seed = scores.get("seed", 0)
         folder = path.parent.parent if path.parent.name == f"seed{seed}" else path.parent
         parts = ("--recipe", recipe["name"], "--epochs", recipe.get("epochs", 1), *_changes(recipe), "--seed", seed)
-        test = (meta.get("test") or {}).get("name", data["name"])
+        # What it was evaluated on afterwards is no option of its training.
+        test = (meta.get("training_test") or meta.get("test") or {}).get("name", data["name"])
         data_parts = ("--data", data["name"], *(("--test", test) if test != data["name"] else ()))
         return command("train", meta["name"], *data_parts, *parts, "-o", folder)
     return _import(path, meta)

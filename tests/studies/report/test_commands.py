@@ -78,7 +78,7 @@ def test_every_printed_line_is_understood(tmp_path: Path, imported: Path) -> Non
     make_line(bowl()[2], bowl()[2] / 100, np.linspace(-1, 1, 7), **about).save(tmp_path / "nets" / "line.h5")
     networks = networks_in(tmp_path / "nets")
     lines = {line.split()[1]: parsed(line) for line in printed(networks)}
-    assert set(lines) == {"import", "landscape", "line", "cam", "attention", "fusion", "tsne", "train"}
+    assert set(lines) == {"import", "evaluate", "landscape", "line", "cam", "attention", "fusion", "tsne", "train"}
     assert (lines["import"]["file"], lines["import"]["labels"]) == (tmp_path / "foreign.pt", tmp_path / "labels.txt")
     assert lines["cam"]["images"] == [picture] == lines["attention"]["images"]
     assert lines["landscape"]["directions"] == Path("my/dirs.h5")

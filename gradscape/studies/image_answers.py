@@ -1,0 +1,182 @@
+"""What networks answer to each image of a split: all that scores and comparisons are made of."""
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any, final
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float64, Int64
+from torch import Tensor
+from torch.nn import functional as F
+
+from gradscape._arrays import load_result, save_arrays
+from gradscape.landscape.engine import Task, check_labels, cut_blocks, evaluable
+from gradscape.landscape.engine.logits import bce_with_logits, binary, is_single, logits_of
+from gradscape.models import Classifier
+
+__all__ = ["ImageAnswers", "answer_images", "count_confusions"]
+
+NO_ANSWER = -1
+"""Stands in the place of a class where logits are not finite."""
+
+_FEW_CLASSES = 5  # among so many the right one always is
+_TRIED = 16  # images on which is seen whether a network gives logits
+_ENTRY = "answers"
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ImageAnswers:
+    """One network's answers to some images, in their order.
+
+    Attributes:
+        labels: Right classes.
+        predicted: Classes of the largest logits; -1 where a logit is not finite, which is a wrong answer.
+        confidence: Probability of the predicted class by the softmax, in [0, 1]; NaN where a logit is not finite.
+        loss: Cross-entropy, nats.
+        right: Whether the predicted class is the right one.
+        among_five: Whether the right class is among the five of the largest logits; None of five classes or fewer.
+        classes: Names of the classes of the images, which labels are indices into.
+        meta: Which network and images, exactly, and the versions.
+    """
+
+    labels: Int64[np.ndarray, "images"]
+    predicted: Int64[np.ndarray, "images"]
+    confidence: Float64[np.ndarray, "images"]
+    loss: Float64[np.ndarray, "images"]
+    right: Bool[np.ndarray, "images"]
+    among_five: Bool[np.ndarray, "images"] | None
+    classes: tuple[str, ...]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        counts = {len(array) for array in self._arrays().values()}
+        if counts == {0} or len(counts) > 1:
+            raise ValueError(f"`labels` and all else must have one entry for each image, got {sorted(counts)}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @property
+    def finite(self) -> Bool[np.ndarray, "images"]:
+        """Whether all logits of an image are finite."""
+        return self.predicted != NO_ANSWER
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write a `.npz` file, all at once."""
+        save_arrays(path, self._arrays(), {**self.meta, _ENTRY: {"classes": list(self.classes)}})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> "ImageAnswers":
+        """Read what `save` wrote.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: It holds something else.
+        """
+        arrays, entry, meta = load_result(path, _ENTRY, called="a network's answers to images")
+        known: dict[str, Any] = {"among_five": None, **arrays}
+        return cls(**known, classes=tuple(entry["classes"]), meta=meta)
+
+    def _arrays(self) -> dict[str, np.ndarray]:
+        names = ("labels", "predicted", "confidence", "loss", "right", "among_five")
+        return {name: array for name in names if (array := getattr(self, name)) is not None}
+
+
+def answer_images(
+    models: Mapping[str, Classifier],
+    batches: Batches,
+    *,
+    classes: tuple[str, ...],
+    watch: Callable[[Tensor, Tensor], object] | None = None,
+) -> dict[str, ImageAnswers]:
+    """Show images to several networks, which share every batch as it is loaded.
+
+    Args:
+        models: By name; those of a single logit tell two classes apart.
+        batches: (images, labels), gone through once.
+        classes: Names of the classes of the images.
+        watch: Called with every batch after it was answered.
+
+    Returns:
+        By the same names.
+
+    Raises:
+        ValueError: A network gives something else than logits, one row for each image.
+    """
+    found: dict[str, list[dict[str, Tensor]]] = {name: [] for name in models}
+    with ExitStack() as ready:
+        for model in models.values():
+            ready.enter_context(evaluable(model))
+        for images, labels in batches:
+            for name, model in models.items():
+                if not found[name]:
+                    _check_answers(name, model, images, labels)
+                output = model(images.to(model.mean.device))
+                found[name].append(_judge(output, labels, name=name))
+            if watch is not None:
+                watch(images, labels)
+    return {name: ImageAnswers(**_join(parts), classes=classes) for name, parts in found.items()}
+
+
+def count_confusions(answers: ImageAnswers) -> Int64[np.ndarray, "classes answers"]:
+    """Count how many images of each class were taken for which.
+
+    Returns:
+        A row for each class of the images and a column for each answer. Where some answers are none of these classes,
+        or are not finite, one more column counts them.
+    """
+    count = len(answers.classes)
+    told = np.where(answers.finite & (answers.predicted < count), answers.predicted, count)
+    counts = np.zeros((count, count + 1), np.int64)
+    np.add.at(counts, (answers.labels, told), 1)
+    return counts if counts[:, count].any() else counts[:, :count]
+
+
+def _check_answers(name: str, model: Classifier, images: Tensor, labels: Tensor) -> None:
+    """Refuse on the first images what is no logit, by the checks that landscapes have."""
+    device = model.mean.device
+    block = next(cut_blocks([(images[:_TRIED].to(device), labels[:_TRIED].to(device))], _TRIED))
+    logits = logits_of(model(block.inputs))
+    if logits.dim() > 2 or len(logits) != block.count:
+        raise ValueError(
+            f"`model` must be a classifier, with a row of logits for each image, but {name} gives "
+            f"{tuple(logits.shape)} for {block.count} images"
+        )
+    task = Task(loss=bce_with_logits, metric=binary) if is_single(logits) else Task()
+    check_labels(model, block, task)
+
+
+def _judge(output: Any, labels: Tensor, *, name: str) -> dict[str, Tensor]:
+    logits = logits_of(output).detach().cpu().double()
+    if is_single(logits):
+        logits = torch.cat([torch.zeros(len(logits), 1, dtype=logits.dtype), logits.reshape(-1, 1)], dim=1)
+    highest = int(labels.max())
+    if highest >= logits.shape[1]:
+        raise ValueError(
+            f"`model` must know every class, but {name} tells {logits.shape[1]} apart, a label is {highest}"
+        )
+    finite = torch.isfinite(logits).all(dim=1)
+    confidence, predicted = logits.softmax(dim=1).max(dim=1)
+    predicted = predicted.where(finite, NO_ANSWER)
+    judged = {
+        "labels": labels.cpu().long(),
+        "predicted": predicted,
+        "confidence": confidence.where(finite, torch.nan),
+        "loss": F.cross_entropy(logits, labels.cpu().long(), reduction="none"),
+        "right": predicted == labels.cpu(),
+    }
+    if logits.shape[1] > _FEW_CLASSES:
+        among = logits.topk(_FEW_CLASSES, dim=1).indices == labels.cpu()[:, None]
+        judged["among_five"] = among.any(dim=1) & finite
+    return judged
+
+
+def _join(parts: list[dict[str, Tensor]]) -> dict[str, Any]:
+    names = {"among_five": None, **(parts[0] if parts else {})}
+    return {name: torch.cat([part[name] for part in parts]).numpy() if name in parts[0] else None for name in names}
