@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradscape._files import replacing
-from gradscape.models import ModelDescription, PrintedSize
+from gradscape.models import ModelDescription, PrintedCell
 
 __all__ = ["HEADINGS", "describe_model", "list_models_briefly", "tabulate_models", "write_model_table"]
 
@@ -122,13 +122,13 @@ def write_model_table(described: Sequence[ModelDescription], path: str | os.Path
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _spelled(row: PrintedSize) -> str:
+def _spelled(row: PrintedCell) -> str:
     counted = "" if row.quantity == "parameters" else f" {row.quantity}"
     where = "" if "+" in row.model or "@" not in row.model else f" (@{row.model.partition('@')[2]})"
     return f"{row.printed}{counted}{where}: {row.verdict}"
 
 
-def _told(row: PrintedSize) -> str:
+def _told(row: PrintedCell) -> str:
     """A printed number, where it stands, and whether the network has it."""
     where = f"table {row.table} of {row.paper}" if row.table.isdecimal() else f"{row.table} of {row.paper}"
     return f"{_spelled(row)} ({where}, {row.num_classes} classes)"
