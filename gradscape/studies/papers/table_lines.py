@@ -210,12 +210,12 @@ def _seconds(logs: Sequence[TrainingLog]) -> ConfidenceInterval | None:
 
 
 _MEASURES = {
-    "accuracy": lambda logs: _scaled(_share(logs, "test_accuracy"), 100),
+    "accuracy": lambda logs: _scaled(_share(logs, "test_accuracy"), 100.0),
     "accuracy (share)": lambda logs: _share(logs, "test_accuracy"),
-    "top-5 accuracy": lambda logs: _scaled(_share(logs, "test_top5_accuracy"), 100),
-    "error": lambda logs: _scaled(_share(logs, "test_accuracy"), -100, 100),
-    "error (share)": lambda logs: _scaled(_share(logs, "test_accuracy"), -1, 1),
-    "top-5 error": lambda logs: _scaled(_share(logs, "test_top5_accuracy"), -100, 100),
+    "top-5 accuracy": lambda logs: _scaled(_share(logs, "test_top5_accuracy"), 100.0),
+    "error": lambda logs: _scaled(_share(logs, "test_accuracy"), -100.0, 100.0),
+    "error (share)": lambda logs: _scaled(_share(logs, "test_accuracy"), -1.0, 1.0),
+    "top-5 error": lambda logs: _scaled(_share(logs, "test_top5_accuracy"), -100.0, 100.0),
     "spread": _spread,
     "loss": lambda logs: mean_of(values) if (values := _last(logs, "test_loss")) else None,
     "seconds": _seconds,

@@ -27,6 +27,10 @@ DATA_TITLES = {
 }
 
 _LABELS = {
+    "top-5 accuracy": "top-5",
+    "AP small": "AP S",
+    "AP medium": "AP M",
+    "AP large": "AP L",
     "parameters": "params",
     "parameters and statistics": "params + stats",
     "parameters of the head": "head's params",
@@ -34,14 +38,15 @@ _LABELS = {
     "operations": "FLOPs",
     "accuracy (share)": "accuracy",
     "error (share)": "error",
-    "parameters, ratio": "params / ULSAM's",
-    "macs, ratio": "FLOPs / ULSAM's",
+    "parameters, ratio": "params × ULSAM's",
+    "macs, ratio": "FLOPs × ULSAM's",
     "spread": "std",
     "seconds": "epoch",
 }
 _PERCENT = {"accuracy", "top-5 accuracy", "error", "top-5 error", "recall", "mAP", "spread"}
 _UNITS = {"seconds": "s", "efficiency": "%/M"}
 _WRONG = ("miss", "contradiction")
+_NOTHING = "–"
 _MOST_ROWS = 3
 
 
@@ -51,12 +56,19 @@ class PageColumn:
     """One or two columns of numbers under one title.
 
     Attributes:
-        title: The quantity and its unit.
+        label: The quantity.
+        unit: Its unit, or nothing.
         parts: What stands below: "printed", and "here" where there is anything of ours.
     """
 
-    title: str
+    label: str
+    unit: str
     parts: tuple[str, ...]
+
+    @property
+    def title(self) -> str:
+        """The quantity and its unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
 @final
@@ -79,31 +91,39 @@ class TablePage:
     notes: tuple[str, ...]
 
 
-def lay_out(table: PaperTable, lines: Sequence[TableLine], *, changes: bool = True) -> TablePage:
+def lay_out(table: PaperTable, lines: Sequence[TableLine], *, brief: bool = False) -> TablePage:
     """Arrange a table's lines in columns.
 
     Args:
         table: The table.
         lines: What `gather_lines` gave of it.
-        changes: Whether printed changes stand behind their numbers, as in the paper.
+        brief: Whether to leave out the changes that papers print behind their numbers, and intervals behind ours, which
+            the notes have too.
     """
     quantities = tuple(dict.fromkeys(quantity for line in lines for quantity in line.cells))
     units = {quantity: _common_unit(lines, quantity) for quantity in quantities}
-    ours = [quantity for quantity in quantities if any(_ours(line, quantity, units[quantity]) for line in lines)]
+    ours = {
+        quantity: [_ours(line, quantity, units[quantity], brief=brief) for line in lines] for quantity in quantities
+    }
+    shown = [quantity for quantity in quantities if set(ours[quantity]) - {"", _NOTHING}]
     several = len({line.data for line in lines}) > 1
     rows = []
-    for line in lines:
+    for place, line in enumerate(lines):
         row = [line.row, *([DATA_TITLES.get(line.data, line.data)] if several else [])]
         for quantity in quantities:
-            row.append(_printed(line, quantity, units[quantity], changes=changes))
-            row += [_ours(line, quantity, units[quantity])] if quantity in ours else []
+            row.append(_printed(line, quantity, units[quantity], brief=brief))
+            row += [ours[quantity][place]] if quantity in shown else []
         rows.append(tuple(row))
     columns = tuple(
-        PageColumn(_title(quantity, units[quantity]), ("printed", "here") if quantity in ours else ("printed",))
+        PageColumn(
+            _LABELS.get(quantity, quantity),
+            _unit(quantity, units[quantity]),
+            ("printed", "here") if quantity in shown else ("printed",),
+        )
         for quantity in quantities
     )
     names = ("network", "data") if several else ("network",)
-    return TablePage(table.heading, names, columns, tuple(rows), tuple(_notes(lines, ours)))
+    return TablePage(table.heading, names, columns, tuple(rows), tuple(_notes(lines, shown)))
 
 
 def _common_unit(lines: Sequence[TableLine], quantity: str) -> str | None:
@@ -112,34 +132,31 @@ def _common_unit(lines: Sequence[TableLine], quantity: str) -> str | None:
     return next(iter(units)) if len(units) == 1 else None
 
 
-def _title(quantity: str, unit: str | None) -> str:
-    label = _LABELS.get(quantity, quantity)
-    shown = unit or _UNITS.get(quantity, "%" if quantity in _PERCENT else "")
-    return f"{label} ({shown})" if shown and shown != "×" else label
+def _unit(quantity: str, unit: str | None) -> str:
+    return (unit or "").removesuffix("×") or _UNITS.get(quantity, "%" if quantity in _PERCENT else "")
 
 
-def _printed(line: TableLine, quantity: str, unit: str | None, *, changes: bool) -> str:
+def _printed(line: TableLine, quantity: str, unit: str | None, *, brief: bool) -> str:
     cell = line.cells.get(quantity)
     if cell is None:
         return ""
     text = cell.number if unit else cell.printed
-    return f"{text} ({line.changes[quantity].number})" if changes and quantity in line.changes else text
+    return f"{text} ({line.changes[quantity].number})" if not brief and quantity in line.changes else text
 
 
-def _ours(line: TableLine, quantity: str, unit: str | None) -> str:
+def _ours(line: TableLine, quantity: str, unit: str | None, *, brief: bool) -> str:
     """What is counted or measured here for one number; "" for nothing."""
     cell = line.cells.get(quantity)
-    if line.measured is not None and quantity in line.measured.intervals and (cell is None or quantity not in SIZES):
-        return "" if cell is None else _spelled(line.measured.intervals[quantity], cell.decimals) + _elsewhere(line)
     if cell is None:
         return ""
-    if cell.verdict == "not built" and quantity in SIZES:
-        return "–"
+    if line.measured is not None and quantity in line.measured.intervals:
+        interval = line.measured.intervals[quantity]
+        return _spelled(interval, cell.decimals, brief=brief) + _elsewhere(line)
     mark = " ≠" if cell.verdict in _WRONG else ""
     if quantity not in SIZES:
         return mark.strip()
     if cell.count is None:
-        return mark.strip()
+        return _NOTHING
     if not cell.unit:
         return f"{cell.count:,}{mark}"
     return f"{cell.count / cell.factor:.{cell.decimals + 1}f}{'' if unit else cell.unit}{mark}"
@@ -149,16 +166,16 @@ def _elsewhere(line: TableLine) -> str:
     return "" if line.measured is None or line.measured.data == line.data else " *"
 
 
-def _spelled(interval: ConfidenceInterval, decimals: int) -> str:
+def _spelled(interval: ConfidenceInterval, decimals: int, *, brief: bool = False) -> str:
     digits = max(1, decimals)
-    ends = "" if np.isnan(interval.low) else f" ({interval.low:.{digits}f}–{interval.high:.{digits}f})"
+    ends = "" if brief or np.isnan(interval.low) else f" ({interval.low:.{digits}f}–{interval.high:.{digits}f})"
     return f"{interval.value:.{digits}f}{ends}"
 
 
 def _notes(lines: Sequence[TableLine], ours: Iterable[str]) -> Iterable[str]:
     cells = [cell for line in lines for cell in (*line.cells.values(), *line.changes.values())]
     if any(quantity in SIZES for quantity in ours):
-        yield "here: counted on our network, with a digit more than printed"
+        yield "here: counted on our network, with one digit more than printed"
     if any(cell.verdict in _WRONG for cell in cells):
         yield "≠: not the printed number; why is told below"
     yield from _measurements(lines)
@@ -173,14 +190,18 @@ def _notes(lines: Sequence[TableLine], ours: Iterable[str]) -> Iterable[str]:
 
 
 def _measurements(lines: Sequence[TableLine]) -> Iterable[str]:
-    """Which trainings stand in the table, and what their intervals are."""
+    """What was measured, with its intervals, and on which trainings."""
     for line in lines:
         if line.measured is None:
             continue
-        several = f"{line.measured.trainings} trainings" if line.measured.trainings > 1 else "one training"
-        methods = dict.fromkeys(
-            interval.method for interval in line.measured.intervals.values() if not np.isnan(interval.low)
+        found = line.measured.intervals
+        values = ", ".join(
+            f"{_LABELS.get(quantity, quantity)} {_spelled(found[quantity], cell.decimals)}"
+            for quantity, cell in line.cells.items()
+            if quantity in found
         )
+        several = f"{line.measured.trainings} trainings" if line.measured.trainings > 1 else "one training"
+        methods = dict.fromkeys(interval.method for interval in found.values() if not np.isnan(interval.low))
         where = "" if line.measured.data == line.data else f", * on {line.measured.data} and not the paper's data"
-        with_intervals = f"; intervals of 95 %, {' and '.join(methods)}" if methods else ""
-        yield f"measured, {line.row}: {several} ({', '.join(line.measured.titles)}){where}{with_intervals}"
+        said = f"; 95 % intervals, {' and '.join(methods)}" if methods else ""
+        yield f"measured, {line.row}: {values or 'nothing'}; {several} ({', '.join(line.measured.titles)}){where}{said}"

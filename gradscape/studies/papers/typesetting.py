@@ -17,7 +17,7 @@ from gradscape.studies.papers.training_log import load_logs
 
 __all__ = ["FORMATS", "set_csv", "set_latex", "set_markdown", "set_table", "set_text", "write_table"]
 
-_LONGEST_NAME = 30
+_SHORTEST_NAME = 16
 _WIDTH = 80
 _GAP = "  "
 _LATEX = str.maketrans(
@@ -84,7 +84,7 @@ def set_latex(table: PaperTable, lines: Sequence[TableLine]) -> str:
         " ".join(rules),
         " & ".join([*names, *parts]) + r" \\",
         r"\midrule",
-        *(" & ".join(map(_escaped, row)) + r" \\" for row in page.rows),
+        *(" & ".join(map(_escaped, row)) + r" \\" for row in _without_repeats(page.rows)),
         r"\bottomrule",
         r"\end{tabular}",
         *((r"\par\smallskip\footnotesize\raggedright",) if page.notes else ()),
@@ -128,55 +128,62 @@ def set_csv(table: PaperTable, lines: Sequence[TableLine]) -> str:
 
 
 def set_text(table: PaperTable, lines: Sequence[TableLine]) -> str:
-    """Columns for a terminal of 80, where the changes that papers print behind their numbers are left out.
+    """Columns for a terminal of 80; changes and intervals that papers set behind their numbers are left out.
 
     Args:
         table: The table.
         lines: What `gather_lines` gave of it.
     """
-    page = lay_out(table, lines, changes=False)
+    page = lay_out(table, lines, brief=True)
     words = len(page.names)
-    below = [*page.names, *(part for column in page.columns for part in column.parts)]
-    widths = [max(len(row[place]) for row in (below, *page.rows)) for place in range(len(below))]
-    widths[0] = min(widths[0], _LONGEST_NAME)
+    above = [_spread(page, [column.label for column in page.columns])]
+    above.append(_spread(page, [f"({column.unit})" if column.unit else "" for column in page.columns]))
+    parts = [part if len(column.parts) > 1 else "" for column in page.columns for part in column.parts]
+    headings = [*above, (*page.names, *parts)]
+    rows = _without_repeats(page.rows)
+    widths = [max(len(row[place]) for row in (headings[-1], *rows)) for place in range(words + len(parts))]
     _widen(widths, page)
-    body = []
-    for row in page.rows:
-        first, *rest = textwrap.wrap(row[0], widths[0], subsequent_indent="  ")
+    widths[0] = min(widths[0], max(_SHORTEST_NAME, _WIDTH - sum(widths[1:]) - len(_GAP) * (len(widths) - 1)))
+    body = [_aligned(row, widths, words) for row in headings if any(row)]
+    for row in rows:
+        first, *rest = textwrap.wrap(row[0], widths[0], subsequent_indent="  ") or [""]
         body += [_aligned((first, *row[1:]), widths, words), *rest]
     notes = [line for note in page.notes for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]
-    headings = [_titles(widths, page), _aligned(below, widths, words)]
-    return "\n".join([page.heading, "", *headings, *body, *([""] if notes else []), *notes])
+    return "\n".join([page.heading, "", *body, *([""] if notes else []), *notes])
+
+
+def _spread(page: TablePage, titles: Sequence[str]) -> tuple[str, ...]:
+    """A text over the last part of every column, as wide as the table."""
+    cells = ["" for _ in page.names]
+    for column, title in zip(page.columns, titles, strict=True):
+        cells += [*("" for _ in column.parts[1:]), title]
+    return tuple(cells)
 
 
 def _widen(widths: list[int], page: TablePage) -> None:
-    """Give columns under one title as much room as it needs."""
+    """Give the last column under a title as much room as the title needs beside it."""
     place = len(page.names)
     for column in page.columns:
-        span = slice(place, place + len(column.parts))
-        missing = len(column.title) - sum(widths[span]) - len(_GAP) * (len(column.parts) - 1)
-        widths[span.stop - 1] += max(0, missing)
-        place = span.stop
+        place += len(column.parts)
+        needed = max(len(column.label), len(column.unit) + 2)
+        free = widths[place - 2] + len(_GAP) if len(column.parts) > 1 else 0
+        widths[place - 1] = max(widths[place - 1], needed - free if free else needed)
 
 
-def _titles(widths: Sequence[int], page: TablePage) -> str:
-    """What stands above the columns, each over its parts."""
-    place = len(page.names)
-    line = _GAP.join(" " * width for width in widths[:place])
-    for column in page.columns:
-        span = widths[place : place + len(column.parts)]
-        line += _GAP + f"{column.title:>{sum(span) + len(_GAP) * (len(span) - 1)}}"
-        place += len(span)
-    return line.rstrip()
+def _without_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
+    """A name that stands above it already is left out."""
+    names = ["", *(row[0] for row in rows)]
+    return [("" if row[0] == above else row[0], *row[1:]) for above, row in zip(names, rows, strict=False)]
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], words: int) -> str:
     """Words to the left, numbers to the right."""
-    cells = [
-        f"{text:<{width}}" if place < words else f"{text:>{width}}"
-        for place, (text, width) in enumerate(zip(row, widths, strict=True))
-    ]
-    return _GAP.join(cells).rstrip()
+    line = _GAP.join(f"{text:<{width}}" for text, width in zip(row[:words], widths[:words], strict=True))
+    end = len(line)
+    for text, width in zip(row[words:], widths[words:], strict=True):
+        end += len(_GAP) + width
+        line = f"{line.rstrip() if text else line:<{end - len(text)}}{text}"
+    return line.rstrip()
 
 
 def _piped(row: Sequence[str]) -> str:
