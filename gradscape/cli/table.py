@@ -24,7 +24,9 @@ def table(
     form: Annotated[
         str | None, typer.Option("--format", help="md, csv or tex; else by the ending of --output.")
     ] = None,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="The file to write; else it is printed.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write; else it is printed.")
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """Show a table of a paper as published, beside what is counted and measured here."""

@@ -91,8 +91,10 @@ def _describe(name: str) -> ModelDescription:
 def _printed_of(name: str) -> tuple[PrintedCell, ...]:
     """The sizes that papers print of a model, each once however many tables repeat it, parameters first."""
     cells = [cell for cell in PRINTED if (cell.model if "+" in name else cell.model.partition("@")[0]) == name]
-    once = {(cell.paper, cell.model, cell.data, cell.quantity, cell.printed): cell for cell in reversed(cells)}
-    return tuple(sorted(reversed(once.values()), key=lambda cell: SIZES.index(cell.quantity)))
+    once: dict[tuple[str, ...], PrintedCell] = {}
+    for cell in cells:
+        once.setdefault((cell.paper, cell.model, cell.data, cell.quantity, cell.printed), cell)
+    return tuple(sorted(once.values(), key=lambda cell: SIZES.index(cell.quantity)))
 
 
 def create_weightless(name: str, *, num_classes: int, image_size: int) -> nn.Module:

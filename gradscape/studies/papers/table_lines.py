@@ -28,7 +28,7 @@ class Measured:
     """What trainings here reached, for one line.
 
     Attributes:
-        intervals: By the quantity, as `PrintedCell` calls it and in its unit; one without ends where nothing tells them.
+        intervals: By the quantity, as `PrintedCell` calls it and in its unit; without ends where nothing tells them.
         data: Name of the data set.
         trainings: How many.
         titles: What the run folders are called.

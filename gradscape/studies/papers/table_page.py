@@ -1,6 +1,6 @@
 """A paper's table as texts in columns, whatever they are set with: printed numbers, and ours to their right."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -28,6 +28,7 @@ DATA_TITLES = {
 
 _LABELS = {
     "top-5 accuracy": "top-5",
+    "top-5 error": "top-5",
     "AP small": "AP S",
     "AP medium": "AP M",
     "AP large": "AP L",
@@ -47,6 +48,7 @@ _PERCENT = {"accuracy", "top-5 accuracy", "error", "top-5 error", "recall", "mAP
 _UNITS = {"seconds": "s", "efficiency": "%/M"}
 _WRONG = ("miss", "contradiction")
 _NOTHING = "–"
+_WITH_STATISTICS = "parameters and statistics"
 _MOST_ROWS = 3
 
 
@@ -100,35 +102,54 @@ def lay_out(table: PaperTable, lines: Sequence[TableLine], *, brief: bool = Fals
         brief: Whether to leave out the changes that papers print behind their numbers, and intervals behind ours, which
             the notes have too.
     """
-    quantities = tuple(dict.fromkeys(quantity for line in lines for quantity in line.cells))
-    units = {quantity: _common_unit(lines, quantity) for quantity in quantities}
-    ours = {
-        quantity: [_ours(line, quantity, units[quantity], brief=brief) for line in lines] for quantity in quantities
+    placed = _place_in_columns(lines)
+    quantities = tuple(dict.fromkeys(quantity for cells in placed for quantity in cells))
+    units = {
+        quantity: _common_unit([cells[quantity] for cells in placed if quantity in cells]) for quantity in quantities
     }
-    shown = [quantity for quantity in quantities if set(ours[quantity]) - {"", _NOTHING}]
+    texts = {
+        quantity: [
+            _set(line, cells.get(quantity), units[quantity], brief=brief)
+            for line, cells in zip(lines, placed, strict=True)
+        ]
+        for quantity in quantities
+    }
+    double = {quantity for quantity in quantities if {ours for _, ours in texts[quantity]} - {"", _NOTHING}}
     several = len({line.data for line in lines}) > 1
     rows = []
     for place, line in enumerate(lines):
         row = [line.row, *([DATA_TITLES.get(line.data, line.data)] if several else [])]
         for quantity in quantities:
-            row.append(_printed(line, quantity, units[quantity], brief=brief))
-            row += [ours[quantity][place]] if quantity in shown else []
+            printed, ours = texts[quantity][place]
+            row += [printed, ours] if quantity in double else [printed]
         rows.append(tuple(row))
     columns = tuple(
         PageColumn(
             _LABELS.get(quantity, quantity),
             _unit(quantity, units[quantity]),
-            ("printed", "here") if quantity in shown else ("printed",),
+            ("printed", "here") if quantity in double else ("printed",),
         )
         for quantity in quantities
     )
     names = ("network", "data") if several else ("network",)
-    return TablePage(table.heading, names, columns, tuple(rows), tuple(_notes(lines, shown)))
+    return TablePage(table.heading, names, columns, tuple(rows), tuple(_notes(lines, placed)))
 
 
-def _common_unit(lines: Sequence[TableLine], quantity: str) -> str | None:
+def _place_in_columns(lines: Sequence[TableLine]) -> list[dict[str, PrintedCell]]:
+    """A line's numbers by column; parameters with and without statistics share one where no network has both."""
+    apart = any({_WITH_STATISTICS, "parameters"} <= line.cells.keys() for line in lines)
+    return [
+        {
+            "parameters" if quantity == _WITH_STATISTICS and not apart else quantity: cell
+            for quantity, cell in line.cells.items()
+        }
+        for line in lines
+    ]
+
+
+def _common_unit(cells: Sequence[PrintedCell]) -> str | None:
     """The unit of all numbers of a column, which then stands above them; None where they differ."""
-    units = {line.cells[quantity].unit for line in lines if quantity in line.cells}
+    units = {cell.unit for cell in cells}
     return next(iter(units)) if len(units) == 1 else None
 
 
@@ -136,30 +157,25 @@ def _unit(quantity: str, unit: str | None) -> str:
     return (unit or "").removesuffix("×") or _UNITS.get(quantity, "%" if quantity in _PERCENT else "")
 
 
-def _printed(line: TableLine, quantity: str, unit: str | None, *, brief: bool) -> str:
-    cell = line.cells.get(quantity)
+def _set(line: TableLine, cell: PrintedCell | None, unit: str | None, *, brief: bool) -> tuple[str, str]:
+    """One number as printed, and what is counted or measured here for it."""
     if cell is None:
-        return ""
-    text = cell.number if unit else cell.printed
-    return f"{text} ({line.changes[quantity].number})" if not brief and quantity in line.changes else text
-
-
-def _ours(line: TableLine, quantity: str, unit: str | None, *, brief: bool) -> str:
-    """What is counted or measured here for one number; "" for nothing."""
-    cell = line.cells.get(quantity)
-    if cell is None:
-        return ""
-    if line.measured is not None and quantity in line.measured.intervals:
-        interval = line.measured.intervals[quantity]
-        return _spelled(interval, cell.decimals, brief=brief) + _elsewhere(line)
+        return "", ""
+    printed = cell.number if unit else cell.printed
     mark = " ≠" if cell.verdict in _WRONG else ""
-    if quantity not in SIZES:
-        return mark.strip()
+    change = line.changes.get(cell.quantity)
+    if change is not None and not brief:
+        printed += f" ({change.number})"
+    if line.measured is not None and cell.quantity in line.measured.intervals:
+        interval = line.measured.intervals[cell.quantity]
+        return printed + mark, _spelled(interval, cell.decimals, brief=brief) + _elsewhere(line)
+    if cell.quantity not in SIZES:
+        return printed + mark, ""
     if cell.count is None:
-        return _NOTHING
+        return printed, _NOTHING
     if not cell.unit:
-        return f"{cell.count:,}{mark}"
-    return f"{cell.count / cell.factor:.{cell.decimals + 1}f}{'' if unit else cell.unit}{mark}"
+        return printed, f"{cell.count:,}{mark}"
+    return printed, f"{cell.count / cell.factor:.{cell.decimals + 1}f}{'' if unit else cell.unit}{mark}"
 
 
 def _elsewhere(line: TableLine) -> str:
@@ -172,21 +188,31 @@ def _spelled(interval: ConfidenceInterval, decimals: int, *, brief: bool = False
     return f"{interval.value:.{digits}f}{ends}"
 
 
-def _notes(lines: Sequence[TableLine], ours: Iterable[str]) -> Iterable[str]:
+def _notes(lines: Sequence[TableLine], placed: Sequence[Mapping[str, PrintedCell]]) -> Iterable[str]:
     cells = [cell for line in lines for cell in (*line.cells.values(), *line.changes.values())]
-    if any(quantity in SIZES for quantity in ours):
+    if any(cell.quantity in SIZES and cell.count is not None for cell in cells):
         yield "here: counted on our network, with one digit more than printed"
     if any(cell.verdict in _WRONG for cell in cells):
-        yield "≠: not the printed number; why is told below"
+        yield "≠: not the printed number, or not what follows from others; why is told below"
     yield from _measurements(lines)
-    reasons: dict[tuple[str, str], list[PrintedCell]] = {}
+    counted = [
+        cell for columns in placed for column, cell in columns.items() if cell.quantity == _WITH_STATISTICS != column
+    ]
+    if counted and len(counted) < sum("parameters" in columns for columns in placed):
+        yield f"params of {_listed(counted)}: with running means and variances"
+    reasons: dict[str, list[PrintedCell]] = {}
     for cell in cells:
         if cell.reason:
-            reasons.setdefault((_LABELS.get(cell.quantity, cell.quantity), cell.reason), []).append(cell)
-    for (label, reason), about in reasons.items():
-        rows = list(dict.fromkeys(cell.row for cell in about))
-        more = f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else ""
-        yield f"{label} of {'; '.join(rows[:_MOST_ROWS])}{more}: {reason}"
+            reasons.setdefault(cell.reason, []).append(cell)
+    for reason, about in reasons.items():
+        labels = dict.fromkeys(_LABELS.get(cell.quantity, cell.quantity) for cell in about)
+        yield f"{', '.join(labels)} of {_listed(about)}: {reason}"
+
+
+def _listed(cells: Sequence[PrintedCell]) -> str:
+    """Their rows, the first few by name."""
+    rows = list(dict.fromkeys(cell.row for cell in cells))
+    return "; ".join(rows[:_MOST_ROWS]) + (f" and {len(rows) - _MOST_ROWS} more" if len(rows) > _MOST_ROWS else "")
 
 
 def _measurements(lines: Sequence[TableLine]) -> Iterable[str]:

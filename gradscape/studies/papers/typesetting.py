@@ -20,6 +20,7 @@ __all__ = ["FORMATS", "set_csv", "set_latex", "set_markdown", "set_table", "set_
 _SHORTEST_NAME = 16
 _WIDTH = 80
 _GAP = "  "
+_INDENT = "\N{EN SPACE}"  # which is no white space to wrap at
 _LATEX = str.maketrans(
     {
         "\\": r"\textbackslash{}",
@@ -38,6 +39,7 @@ _LATEX = str.maketrans(
         "–": "--",
         "²": r"\textsuperscript{2}",
         "*": r"\textsuperscript{*}",
+        _INDENT: r"\quad ",
     }
 )
 
@@ -136,20 +138,22 @@ def set_text(table: PaperTable, lines: Sequence[TableLine]) -> str:
     """
     page = lay_out(table, lines, brief=True)
     words = len(page.names)
-    above = [_spread(page, [column.label for column in page.columns])]
-    above.append(_spread(page, [f"({column.unit})" if column.unit else "" for column in page.columns]))
+    labels = _spread(page, [column.label for column in page.columns])
+    units = _spread(page, [f"({column.unit})" if column.unit else "" for column in page.columns])
     parts = [part if len(column.parts) > 1 else "" for column in page.columns for part in column.parts]
-    headings = [*above, (*page.names, *parts)]
+    above = [row for row in (labels, units, ("",) * words + tuple(parts)) if any(row)]
+    headings = [*above[:-1], (*page.names, *above[-1][words:])]
     rows = _without_repeats(page.rows)
     widths = [max(len(row[place]) for row in (headings[-1], *rows)) for place in range(words + len(parts))]
     _widen(widths, page)
     widths[0] = min(widths[0], max(_SHORTEST_NAME, _WIDTH - sum(widths[1:]) - len(_GAP) * (len(widths) - 1)))
-    body = [_aligned(row, widths, words) for row in headings if any(row)]
+    body = [_aligned(row, widths, words) for row in headings]
     for row in rows:
         first, *rest = textwrap.wrap(row[0], widths[0], subsequent_indent="  ") or [""]
         body += [_aligned((first, *row[1:]), widths, words), *rest]
     notes = [line for note in page.notes for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]
-    return "\n".join([page.heading, "", *body, *([""] if notes else []), *notes])
+    heading = textwrap.wrap(page.heading, _WIDTH)
+    return "\n".join([*heading, "", *body, *([""] if notes else []), *notes])
 
 
 def _spread(page: TablePage, titles: Sequence[str]) -> tuple[str, ...]:
@@ -171,9 +175,17 @@ def _widen(widths: list[int], page: TablePage) -> None:
 
 
 def _without_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
-    """A name that stands above it already is left out."""
-    names = ["", *(row[0] for row in rows)]
-    return [("" if row[0] == above else row[0], *row[1:]) for above, row in zip(names, rows, strict=False)]
+    """What the name above says already is left out: all of a name that comes again, or its beginning."""
+    shortened, above = [], ""
+    for name, *rest in rows:
+        if name == above:
+            shortened.append(("", *rest))
+        elif above and name.startswith(f"{above}, "):
+            shortened.append((_INDENT + name.removeprefix(f"{above}, "), *rest))
+        else:
+            shortened.append((name, *rest))
+            above = name
+    return shortened
 
 
 def _aligned(row: Sequence[str], widths: Sequence[int], words: int) -> str:

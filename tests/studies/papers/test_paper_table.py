@@ -73,4 +73,6 @@ def test_the_list_fits_a_terminal_and_has_every_table() -> None:
     assert heading.split() == ["table", "numbers", "hits", "shows"]
     assert [line.split()[0] for line in lines] == list(TABLES)
     assert max(map(len, lines)) <= 80
-    assert all(isinstance(table, PaperTable) and table.heading.startswith(tuple(PAPERS.values())) for table in TABLES.values())
+    assert all(
+        isinstance(table, PaperTable) and table.heading.startswith(tuple(PAPERS.values())) for table in TABLES.values()
+    )

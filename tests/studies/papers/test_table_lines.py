@@ -72,7 +72,10 @@ def test_one_training_gets_wilsons_interval_over_its_test_images() -> None:
 
 
 def test_several_trainings_get_students_interval_and_a_spread() -> None:
-    logs = [log_of("cifar_resnet50+ba2m", 0.80, 0.82, data="cifar100"), log_of("cifar_resnet50+ba2m", 0.84, data="cifar100")]
+    logs = [
+        log_of("cifar_resnet50+ba2m", 0.80, 0.82, data="cifar100"),
+        log_of("cifar_resnet50+ba2m", 0.84, data="cifar100"),
+    ]
     (line,) = measured_lines("ba2m:VIII", *logs)
     assert line.row == "R = 32"
     assert line.measured
@@ -96,7 +99,9 @@ def test_a_training_belongs_to_the_line_of_its_own_data() -> None:
 
 
 def test_trainings_of_other_networks_and_without_a_checkpoint_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"a network of spanet:III, and resnet20 is of resnet20; the table has resnet50, "):
+    with pytest.raises(
+        ValueError, match=r"a network of spanet:III, and resnet20 is of resnet20; the table has resnet50, "
+    ):
         measured_lines("spanet:III", log_of("resnet20", 0.5))
     bare = TrainingLog("bare", (), {}, None)
     with pytest.raises(ValueError, match="`RUN` must hold a checkpoint, which tells its network, and bare has none"):
