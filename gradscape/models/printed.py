@@ -59,6 +59,7 @@ TESTED_ON = {
     "tiny_imagenet": (200, 64),
     "imagenet32": (1000, 32),
     "imagenet": (1000, 224),
+    "imagenet299": (1000, 299),
     "food101": (101, 224),
     "cub200": (200, 224),
     "stanford_dogs": (120, 224),

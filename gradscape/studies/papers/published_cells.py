@@ -53,8 +53,8 @@ def write_published_cells(path: str | os.PathLike[str]) -> None:
         "`gradscape table spanet:III` shows one table beside what is counted here, `gradscape table spanet:III RUN…` "
         "beside what your trainings reached.",
         "",
-        "- **hits**: our count, rounded or cut as it is printed, is the number; or it follows from others of its row, as "
-        "efficiencies do",
+        "- **hits**: our count, rounded or cut as it is printed, is the number; or it follows from others of its row, "
+        "as efficiencies do",
         "- **misses**: no version of the network has the number",
         "- **contradictions**: the paper contradicts itself, or the network that it names",
         "- **not built**: there is no such network here",

@@ -19,6 +19,7 @@ DATA_TITLES = {
     "tiny_imagenet": "Tiny ImageNet",
     "imagenet32": "ImageNet 32 × 32",
     "imagenet": "ImageNet",
+    "imagenet299": "ImageNet, 299 px",
     "food101": "Food-101",
     "cub200": "Birds",
     "stanford_dogs": "Dogs",
