@@ -37,7 +37,7 @@ def table(
         if output is not None:
             write_published_cells(output)
         elif not quiet:
-            say("\n".join(list_tables()))
+            say("\n".join(list_tables()), cut=True)
     elif output is not None:
         write_table(output, name, runs or [], form=form)
     elif not quiet:

@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from gradscape.models.counting import count_macs, count_parameters
 from gradscape.models.create import create_model, list_models
 from gradscape.models.own_scores import OWN_SCORES, OwnScore
-from gradscape.models.printed import COMBINATIONS, PRINTED, SIZES, PrintedCell
+from gradscape.models.printed import CELLS, COMBINATIONS, COUNTED, PrintedCell
 from gradscape.models.registry import ATTENTIONS, MODELS
 
 __all__ = ["ModelDescription", "create_weightless", "describe_models"]
@@ -89,12 +89,13 @@ def _describe(name: str) -> ModelDescription:
 
 
 def _printed_of(name: str) -> tuple[PrintedCell, ...]:
-    """The sizes that papers print of a model, each once however many tables repeat it, parameters first."""
-    cells = [cell for cell in PRINTED if (cell.model if "+" in name else cell.model.partition("@")[0]) == name]
+    """What papers print of a model and its size decides, each once however many tables repeat it, parameters first."""
     once: dict[tuple[str, ...], PrintedCell] = {}
-    for cell in cells:
-        once.setdefault((cell.paper, cell.model, cell.data, cell.quantity, cell.printed), cell)
-    return tuple(sorted(once.values(), key=lambda cell: SIZES.index(cell.quantity)))
+    for cell in CELLS:
+        of_model = (cell.model if "+" in name else cell.model.partition("@")[0]) == name
+        if of_model and cell.quantity in COUNTED and cell.count is not None:
+            once.setdefault((cell.paper, cell.model, cell.data, cell.quantity, cell.printed), cell)
+    return tuple(sorted(once.values(), key=lambda cell: COUNTED.index(cell.quantity)))
 
 
 def create_weightless(name: str, *, num_classes: int, image_size: int) -> nn.Module:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, get_args
 
-__all__ = ["CELLS", "COMBINATIONS", "PRINTED", "SIZES", "TESTED_ON", "PrintedCell", "Quantity", "Verdict"]
+__all__ = ["CELLS", "COMBINATIONS", "COUNTED", "PRINTED", "SIZES", "TESTED_ON", "PrintedCell", "Quantity", "Verdict"]
 
 Quantity = Literal[
     "parameters",
@@ -52,6 +52,9 @@ Verdict = Literal["hit", "miss", "contradiction", "not built", "needs training"]
 
 SIZES: tuple[Quantity, ...] = get_args(Quantity)[:6]
 """What is counted on a network."""
+
+COUNTED: tuple[Quantity, ...] = (*SIZES, "efficiency")
+"""What a network's size decides."""
 
 TESTED_ON = {
     "cifar10": (10, 32),

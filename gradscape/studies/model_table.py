@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gradscape._files import replacing
 from gradscape.models import ModelDescription, PrintedCell
+from gradscape.studies.papers.published import PAPERS
 
 __all__ = ["HEADINGS", "describe_model", "list_models_briefly", "tabulate_models", "write_model_table"]
 
@@ -130,8 +131,8 @@ def _spelled(row: PrintedCell) -> str:
 
 def _told(row: PrintedCell) -> str:
     """A printed number, where it stands, and whether the network has it."""
-    where = f"table {row.table} of {row.paper}" if row.table.isdecimal() else f"{row.table} of {row.paper}"
-    return f"{_spelled(row)} ({where}, {row.num_classes} classes)"
+    kind = "figure" if row.paper == PAPERS["residual_attention"] else "table"  # the report calls its tables so
+    return f"{_spelled(row)} ({kind} {row.table} of {row.paper}, {row.num_classes} classes)"
 
 
 def _millions(count: int) -> str:

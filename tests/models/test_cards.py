@@ -28,7 +28,7 @@ def test_every_paper_has_rows_and_each_verdict_but_a_hit_its_reason(paper: str) 
 def test_description_measures_the_model_and_gathers_its_printed_rows() -> None:
     (described,) = describe_models("upanet64")
     assert (described.parameters, described.macs) == (24_017_183, 2_665_549_184)
-    assert [row.printed for row in described.printed] == ["23.60M", "23.84M", "24.40M"]
+    assert [row.printed for row in described.printed] == ["23.60M", "23.84M", "24.40M", "4.09", "3.37", "2.77"]
     assert described.paper == "UPANets, arXiv:2103.08640"
 
 

@@ -100,7 +100,8 @@ def test_costs_of_modules_follow_the_formulas_beside_them(module: str) -> None:
     cells = {cell.quantity: cell for cell in CELLS if (cell.paper, cell.table, cell.row) == ("ULSAM", "1", module)}
     for place, quantity in enumerate(("parameters", "macs")):
         cell, ratio = cells[quantity], cells[f"{quantity}, ratio"]
-        assert cell.count == _FORMULAS[module][place]
-        assert (cell.verdict == "hit") == is_printed(cell, cell.count)
-        follows = abs(cell.count / _FORMULAS["ULSAM"][place] - ratio.value) <= 0.5 * 10**-ratio.decimals
+        count = _FORMULAS[module][place]
+        assert cell.count == count
+        assert (cell.verdict == "hit") == is_printed(cell, count)
+        follows = abs(count / _FORMULAS["ULSAM"][place] - ratio.value) <= 0.5 * 10**-ratio.decimals
         assert (ratio.verdict == "hit") == follows

@@ -30,12 +30,12 @@ def tabulate_tables(tables: Sequence[PaperTable] = tuple(TABLES.values())) -> li
 
 
 def list_tables() -> list[str]:
-    """Return a line of 80 characters for each table: its name, its numbers and hits, and what it shows."""
+    """Return a line for each table, below one of headings: its name, its numbers and hits, and what it shows."""
     rows = [("table", "numbers", "hits", "shows")]
     for table in TABLES.values():
         hits = sum(cell.verdict == "hit" for cell in table.cells)
         rows.append((table.name, str(table.numbers), str(hits) if hits else "", table.title))
-    return [f"{name:<21} {numbers:>7} {hits:>4}  {title}"[:80] for name, numbers, hits, title in rows]
+    return [f"{name:<21} {numbers:>7} {hits:>4}  {title}" for name, numbers, hits, title in rows]
 
 
 def write_published_cells(path: str | os.PathLike[str]) -> None:
