@@ -19,7 +19,7 @@ DATA_TITLES = {
     "tiny_imagenet": "Tiny ImageNet",
     "imagenet32": "ImageNet 32 × 32",
     "imagenet": "ImageNet",
-    "imagenet299": "ImageNet, 299 px",
+    "imagenet299": "299 px",
     "food101": "Food-101",
     "cub200": "Birds",
     "stanford_dogs": "Dogs",
@@ -49,6 +49,7 @@ _PERCENT = {"accuracy", "top-5 accuracy", "error", "top-5 error", "recall", "mAP
 _UNITS = {"seconds": "s", "efficiency": "%/M"}
 _WRONG = ("miss", "contradiction")
 _NOTHING = "–"
+_SAME = "="
 _WITH_STATISTICS = "parameters and statistics"
 _MOST_ROWS = 3
 
@@ -175,7 +176,7 @@ def _set(line: TableLine, cell: PrintedCell | None, unit: str | None, *, brief: 
     if cell.count is None:
         return printed, _NOTHING
     if not cell.unit:
-        return printed, f"{cell.count:,}{mark}"
+        return printed, _SAME if cell.count == cell.value else f"{cell.count:,}{mark}"
     return printed, f"{cell.count / cell.factor:.{cell.decimals + 1}f}{'' if unit else cell.unit}{mark}"
 
 
@@ -191,8 +192,10 @@ def _spelled(interval: ConfidenceInterval, decimals: int, *, brief: bool = False
 
 def _notes(lines: Sequence[TableLine], placed: Sequence[Mapping[str, PrintedCell]]) -> Iterable[str]:
     cells = [cell for line in lines for cell in (*line.cells.values(), *line.changes.values())]
-    if any(cell.quantity in SIZES and cell.count is not None for cell in cells):
+    if any(cell.quantity in SIZES and cell.unit and cell.count is not None for cell in cells):
         yield "here: counted on our network, with one digit more than printed"
+    if any(cell.quantity in SIZES and not cell.unit and cell.count == cell.value for cell in cells):
+        yield "=: the printed number, to its last digit"
     if any(cell.verdict in _WRONG for cell in cells):
         yield "≠: not the printed number, or not what follows from others; why is told below"
     yield from _measurements(lines)

@@ -17,7 +17,7 @@ from gradscape.studies.papers.training_log import load_logs
 
 __all__ = ["FORMATS", "set_csv", "set_latex", "set_markdown", "set_table", "set_text", "write_table"]
 
-_SHORTEST_NAME = 16
+_SHORTEST_NAME = 14
 _WIDTH = 80
 _GAP = "  "
 _INDENT = "\N{EN SPACE}"  # which is no white space to wrap at

@@ -49,7 +49,7 @@ def test_every_table_is_set_in_every_way(name: str) -> None:
 
 def test_latex_has_booktabs_rules_and_escapes_what_it_must() -> None:
     latex = set_table("upanets:4", form="tex")
-    assert all(rf"\{rule}" in latex for rule in ("toprule", "midrule", "bottomrule", "cmidrule(lr){2-3}"))
+    assert all(rf"\{rule}" in latex for rule in ("toprule", "midrule", "bottomrule", "cmidrule(lr){3-4}"))
     assert r"DenseNets121\_16GR" in latex
     assert r"\multicolumn{1}{c}{accuracy (\%)}" in latex
     assert r"\caption{UPANets, table 4: UPANets and others on CIFAR-10}" in latex
