@@ -124,7 +124,7 @@ def write_model_table(described: Sequence[ModelDescription], path: str | os.Path
 
 
 def _spelled(row: PrintedCell) -> str:
-    counted = "" if row.quantity == "parameters" else f" {row.quantity}"
+    counted = {"parameters": "", "efficiency": " acc/M"}.get(row.quantity, f" {row.quantity}")
     where = "" if "+" in row.model or "@" not in row.model else f" (@{row.model.partition('@')[2]})"
     return f"{row.printed}{counted}{where}: {row.verdict}"
 

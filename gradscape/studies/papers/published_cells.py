@@ -90,7 +90,7 @@ def _summary() -> list[str]:
 
 
 def _by_paper() -> list[str]:
-    lines = []
+    lines: list[str] = []
     for key, paper in PAPERS.items():
         tables = _of(key)
         lines += [f"## {paper}", "", *_ruled((*TABLE_HEADINGS, "shows"))]

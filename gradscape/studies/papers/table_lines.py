@@ -1,7 +1,7 @@
 """A paper's table beside what is counted and measured here: a line for each network and data set."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, final
@@ -117,7 +117,7 @@ def _changed_options(part: str, maker: Any) -> frozenset[tuple[str, Any]]:
         return frozenset()
     parameters = inspect.signature(maker).parameters if maker is not None else {}
     bound = maker.keywords if isinstance(maker, partial) else {}
-    changed = set()
+    changed: set[tuple[str, Any]] = set()
     for name, value in parse_options(listed).items():
         usual = bound.get(name, parameters[name].default if name in parameters else inspect.Parameter.empty)
         given = tuple(value) if isinstance(value, list) else value
@@ -164,7 +164,7 @@ def _measure(logs: Sequence[TrainingLog]) -> Measured:
 
 def _last(logs: Sequence[TrainingLog], column: str) -> list[float]:
     """A column of metrics.csv after the last epoch of every training; of checkpoints alone what they keep of it."""
-    values = []
+    values: list[float] = []
     for log in logs:
         if log.runs:
             values += [float(run[column][-1]) for run in log.runs if column in run]
@@ -209,7 +209,7 @@ def _seconds(logs: Sequence[TrainingLog]) -> ConfidenceInterval | None:
     return mean_of(times) if times else None
 
 
-_MEASURES = {
+_MEASURES: dict[str, Callable[[Sequence[TrainingLog]], ConfidenceInterval | None]] = {
     "accuracy": lambda logs: _scaled(_share(logs, "test_accuracy"), 100.0),
     "accuracy (share)": lambda logs: _share(logs, "test_accuracy"),
     "top-5 accuracy": lambda logs: _scaled(_share(logs, "test_top5_accuracy"), 100.0),
