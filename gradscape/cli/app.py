@@ -24,6 +24,7 @@ from gradscape.cli import (
     models,
     plot,
     report,
+    table,
     train,
     tsne,
 )
@@ -60,6 +61,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "fusion": fusion.fusion,
     "tsne": tsne.tsne,
     "figure": figure.figure,
+    "table": table.table,
     "report": report.report,
     "convert": convert.convert,
 }

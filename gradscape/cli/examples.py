@@ -62,6 +62,10 @@ EXAMPLES = {
         "gradscape figure --list",
         "gradscape figure upanets:8 a.safetensors b.safetensors --data cifar10 -o figures",
     ),
+    "table": (
+        "gradscape table spanet:III",
+        "gradscape table upanets:4 runs/upanet16 -o upanets-4.tex",
+    ),
     "report": (
         "gradscape report out",
         "gradscape report runs/cifar10 out -o report.html",

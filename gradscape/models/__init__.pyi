@@ -2,12 +2,12 @@ from .cards import ModelDescription, describe_models
 from .checkpoint import Classifier, import_checkpoint, load_checkpoint, save_checkpoint
 from .counting import count_macs, count_parameters
 from .create import create_model, list_models
-from .printed import PrintedSize
+from .printed import PrintedCell
 
 __all__ = [
     "Classifier",
     "ModelDescription",
-    "PrintedSize",
+    "PrintedCell",
     "count_macs",
     "count_parameters",
     "create_model",

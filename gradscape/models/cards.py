@@ -11,7 +11,7 @@ from torch.overrides import TorchFunctionMode
 from gradscape.models.counting import count_macs, count_parameters
 from gradscape.models.create import create_model, list_models
 from gradscape.models.own_scores import OWN_SCORES, OwnScore
-from gradscape.models.printed import COMBINATIONS, PRINTED, PrintedSize
+from gradscape.models.printed import CELLS, COMBINATIONS, COUNTED, PrintedCell
 from gradscape.models.registry import ATTENTIONS, MODELS
 
 __all__ = ["ModelDescription", "create_weightless", "describe_models"]
@@ -38,7 +38,7 @@ class ModelDescription:
     image_size: int
     parameters: int
     macs: int
-    printed: Sequence[PrintedSize]
+    printed: Sequence[PrintedCell]
     measured: Sequence[OwnScore]
 
 
@@ -68,7 +68,7 @@ def describe_models(pattern: str | None = None) -> list[ModelDescription]:
 
 
 def _describe(name: str) -> ModelDescription:
-    printed = tuple(row for row in PRINTED if (row.model if "+" in name else row.model.partition("@")[0]) == name)
+    printed = _printed_of(name)
     base, *attentions = (part.partition("@")[0] for part in name.split("+"))
     entry = MODELS.get(base)
     num_classes, image_size = (entry.num_classes, entry.image_size) if entry else (1000, 224)
@@ -86,6 +86,16 @@ def _describe(name: str) -> ModelDescription:
         printed=printed,
         measured=tuple(score for score in OWN_SCORES if score.model == name),
     )
+
+
+def _printed_of(name: str) -> tuple[PrintedCell, ...]:
+    """What papers print of a model and its size decides, each once however many tables repeat it, parameters first."""
+    once: dict[tuple[str, ...], PrintedCell] = {}
+    for cell in CELLS:
+        of_model = (cell.model if "+" in name else cell.model.partition("@")[0]) == name
+        if of_model and cell.quantity in COUNTED and cell.count is not None:
+            once.setdefault((cell.paper, cell.model, cell.data, cell.quantity, cell.printed), cell)
+    return tuple(sorted(once.values(), key=lambda cell: COUNTED.index(cell.quantity)))
 
 
 def create_weightless(name: str, *, num_classes: int, image_size: int) -> nn.Module:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gradscape._files import replacing
-from gradscape.models import ModelDescription, PrintedSize
+from gradscape.models import ModelDescription, PrintedCell
+from gradscape.studies.papers.published import PAPERS
 
 __all__ = ["HEADINGS", "describe_model", "list_models_briefly", "tabulate_models", "write_model_table"]
 
@@ -122,16 +123,16 @@ def write_model_table(described: Sequence[ModelDescription], path: str | os.Path
         partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def _spelled(row: PrintedSize) -> str:
-    counted = "" if row.quantity == "parameters" else f" {row.quantity}"
+def _spelled(row: PrintedCell) -> str:
+    counted = {"parameters": "", "efficiency": " acc/M"}.get(row.quantity, f" {row.quantity}")
     where = "" if "+" in row.model or "@" not in row.model else f" (@{row.model.partition('@')[2]})"
     return f"{row.printed}{counted}{where}: {row.verdict}"
 
 
-def _told(row: PrintedSize) -> str:
+def _told(row: PrintedCell) -> str:
     """A printed number, where it stands, and whether the network has it."""
-    where = f"table {row.table} of {row.paper}" if row.table.isdecimal() else f"{row.table} of {row.paper}"
-    return f"{_spelled(row)} ({where}, {row.num_classes} classes)"
+    kind = "figure" if row.paper == PAPERS["residual_attention"] else "table"  # the report calls its tables so
+    return f"{_spelled(row)} ({kind} {row.table} of {row.paper}, {row.num_classes} classes)"
 
 
 def _millions(count: int) -> str:

@@ -73,7 +73,7 @@ def _draw_batch_sizes(logs: Sequence[TrainingLog]) -> Drawing:
         size = _batch_size(log)
         errors.setdefault(size, []).extend(100 * (1 - float(run["test_accuracy"][-1])) for run in log.runs)
         rates[size] = float(log.runs[0]["learning_rate"][0])
-    printed = [row.error for row in published_table("ba2m", "VIII") if row.error is not None]
+    printed = [row.error for row in published_table("ba2m", "VIII") if row.row == "R = 32" and row.error is not None]
     # The table is of batches of 256.
     page = figure_batch_sizes(errors, published=dict(zip(_SIZES[-1:], printed, strict=True)))
     said = (

@@ -18,7 +18,7 @@ class TableFigure(PaperFigure):
     """A figure of published values.
 
     Attributes:
-        paper: The paper of the table, as in published.csv.
+        paper: The paper of the table, as its figures are named.
         table: The table's number there.
         training: Model and options of `gradscape train` that make a network to lay over it.
         draw: From the table's rows and the networks laid over them to a page.

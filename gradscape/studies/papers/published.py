@@ -1,15 +1,34 @@
-"""What the papers print and their figures plot: one row of a table for each line of published.csv."""
+"""What the papers print and their figures plot: the rows of a table, from gradscape/models/printed.csv."""
 
-import csv
+from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
-from typing import Any
+from typing import final
 
-__all__ = ["PUBLISHED", "PublishedRow", "published_table"]
+from gradscape.models.printed import CELLS, PrintedCell
 
-_NUMBERS = ("accuracy", "size", "efficiency", "error", "seconds")
+__all__ = ["PAPERS", "PUBLISHED", "PublishedRow", "published_table"]
+
+PAPERS = {
+    "upanets": "UPANets",
+    "spanet": "SPANet",
+    "ulsam": "ULSAM",
+    "residual_attention": "Residual attention (report)",
+    "ba2m": "BA2M",
+}
+"""The five papers by the names of their figures and tables: as they are called in printed.csv."""
+
+_KEYS = {paper: key for key, paper in PAPERS.items()}
+_NUMBERS = {
+    "accuracy": "accuracy",
+    "parameters": "size",
+    "efficiency": "efficiency",
+    "error": "error",
+    "seconds": "seconds",
+}
+_MEASURED = ("accuracy", "error", "seconds")
 
 
+@final
 @dataclass(frozen=True)
 class PublishedRow:
     """One row of a paper's table; what it does not print is None.
@@ -51,12 +70,22 @@ def published_table(paper: str, table: str) -> tuple[PublishedRow, ...]:
     return tuple(row for row in PUBLISHED if (row.paper, row.table) == (paper, table))
 
 
-def _read_rows() -> tuple[PublishedRow, ...]:
-    text = files("gradscape.studies.papers").joinpath("published.csv").read_text(encoding="utf-8")
-    rows: list[dict[str, Any]] = list(csv.DictReader(text.splitlines()))
-    return tuple(
-        PublishedRow(**{**row, **{name: float(row[name]) if row[name] else None for name in _NUMBERS}}) for row in rows
-    )
+def _gather_rows() -> tuple[PublishedRow, ...]:
+    rows: dict[tuple[str, ...], list[PrintedCell]] = {}
+    for cell in CELLS:
+        if cell.paper in _KEYS and cell.quantity in _NUMBERS:
+            rows.setdefault((_KEYS[cell.paper], cell.table, cell.data, cell.row), []).append(cell)
+    return tuple(_row(*names, rows[names]) for names in rows)
 
 
-PUBLISHED = _read_rows()
+def _row(paper: str, table: str, data: str, row: str, cells: Sequence[PrintedCell]) -> PublishedRow:
+    numbers = dict.fromkeys(_NUMBERS.values(), None) | {
+        _NUMBERS[cell.quantity]: cell.value * cell.factor / (1e6 if cell.quantity == "parameters" else 1)
+        for cell in cells
+    }
+    measured = next((cell for cell in cells if cell.quantity in _MEASURED), cells[0])
+    note = measured.reason if measured.quantity in _MEASURED else ""
+    return PublishedRow(paper, table, data, row, measured.model, note=note, **numbers)
+
+
+PUBLISHED = _gather_rows()
