@@ -27,7 +27,7 @@ from .compare import (
     tabulate_means,
 )
 from .demo import run_demo
-from .drawing import draw_difference, draw_line, draw_one, draw_training
+from .drawing import draw_difference, draw_line, draw_one, draw_training, draw_trainings
 from .estimates import Estimate, Searched, estimate
 from .fusion import NOISE, FusedPictures, draw_fusion, fuse_pictures, noise_pictures
 from .line import LinePath, make_path
@@ -45,7 +45,7 @@ from .planes import (
     span_axes,
 )
 from .subjects import draw_subjects
-from .training import describe_runs, recipe_for, train_networks
+from .training import describe_runs, recipe_for, shared_recipe, train_alike, train_networks
 from .tsne import ChosenImages, EmbeddedImages, choose_images, draw_embeddings, embed_models, make_thumbnails
 
 __all__ = [
@@ -83,6 +83,7 @@ __all__ = [
     "draw_one",
     "draw_subjects",
     "draw_training",
+    "draw_trainings",
     "embed_models",
     "estimate",
     "evaluate_subjects",
@@ -101,6 +102,7 @@ __all__ = [
     "save_comparison",
     "search_span",
     "settle_axes",
+    "shared_recipe",
     "span_axes",
     "tabulate_attention",
     "tabulate_classes",
@@ -109,6 +111,7 @@ __all__ = [
     "tabulate_means",
     "tabulate_methods",
     "tabulate_models",
+    "train_alike",
     "train_networks",
     "write_model_table",
 ]

@@ -173,6 +173,11 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_p
         (("import", "CKPT", "--model", "resnet20", "--mean", "0,0", "--std", "1,1,1", "-o", "OUT"), "`--mean`"),
         (("train", "resnet20", "--data", "digits", "--recipe", "soup", "-o", "OUT"), "unknown `--recipe` 'soup'"),
         (("train", "resnet20", "--data", "digits", "--recipe", "upanet", "-o", "OUT"), "did you mean upanets"),
+        (
+            ("train", "resnet20", "--data", "digits", "--loss", "hinge", "-o", "OUT"),
+            "`--loss` must be one of cross_ent",
+        ),
+        (("train", "resnet20", "resnet20", "--data", "digits", "-o", "OUT"), "`MODEL` must be different networks"),
     ],
 )
 def test_other_mistakes_are_one_line_too(
