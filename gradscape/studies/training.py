@@ -274,7 +274,9 @@ def _describe_recipe(name: str, recipe: Recipe, seeds: int) -> str:
     rate = recipe.learning_rate_at(recipe.warmup_epochs)
     runs = f", {seeds} runs" if seeds > 1 else ""
     loss = f", {recipe.loss} loss" if recipe.loss != "cross_entropy" else ""
-    steps = f"{recipe.batch_size} images a step, {recipe.optimizer}, learning rate {rate:g}, {recipe.schedule}"
+    late = bool(recipe.milestones) and recipe.milestones[0] >= recipe.epochs
+    schedule = recipe.schedule + (" that all come after the last epoch" if late else "")
+    steps = f"{recipe.batch_size} images a step, {recipe.optimizer}, learning rate {rate:g}, {schedule}"
     return f"recipe {name}: {epochs}, {steps}{loss}{runs}"
 
 

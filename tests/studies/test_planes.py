@@ -127,10 +127,11 @@ def test_a_search_proposes_a_log_scale_and_keeps_its_span(tmp_path: Path) -> Non
 
 
 def test_a_plane_tells_the_recipe_of_its_network_but_a_search_is_remembered_without_it(tmp_path: Path) -> None:
-    recipe = {"name": "upanets", "epochs": 60}
-    subjects = []
-    for meta in ({}, {"recipe": recipe}):
-        net = load_models([save(tmp_path / "model.safetensors")], "cpu")["resnet20"]
+    recipe, path = {"name": "upanets", "epochs": 60}, save(tmp_path / "model.safetensors")
+    subjects: list[planes.Subject] = []
+    metas: list[dict[str, object]] = [{}, {"recipe": recipe}]
+    for meta in metas:
+        net = load_models([path], "cpu")["resnet20"]
         net.meta |= meta
         subjects += make_subjects({"net": net}, load_split("digits", "train", limit=8), tmp_path, seeds=[0])
     old, new = subjects

@@ -248,3 +248,9 @@ def test_nothing_is_trained_where_one_of_several_cannot_be(tmp_path: Path, split
     with pytest.raises(ValueError, match="unknown `model` 'resnet21'"):
         train_alike(["resnet20", "resnet21"], *splits, **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_schedule_whose_steps_are_never_reached_is_told(tmp_path: Path, splits: tuple[Split, Split]) -> None:
+    said: list[str] = []
+    train(tmp_path, splits, Recipe(epochs=1, schedule="steps", milestones=(1, 3)), report=said.append)
+    assert said[0].endswith("learning rate 0.1, steps that all come after the last epoch")

@@ -14,7 +14,7 @@ def step(recipe: Recipe) -> tuple[Tensor, Tensor, Classification]:
     """The loss of a step over 9 images, the cross-entropy of each, and what took the step."""
     data, network = ToyImages(9, seed=0), toy_network(dropout=0).eval()
     module = Classification(network, recipe, mean=MEAN, std=STD, seed=0)
-    module.log = lambda *_, **__: None  # type: ignore[method-assign, assignment]
+    module.log = lambda *_, **__: None  # type: ignore[method-assign]
     batch = (data.images, data.labels)
     module.on_before_batch_transfer(batch, 0)
     loss = module.training_step(batch, 0)
