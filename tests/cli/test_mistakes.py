@@ -84,6 +84,12 @@ def test_an_unknown_choice(gradscape: Command, checkpoint: Path, option: str, va
     _assert_one_line(done, f"`{option}` must be")
 
 
+@pytest.mark.usefixtures("here", "unchecked")
+def test_a_loss_that_training_does_not_know(gradscape: Command) -> None:
+    done = gradscape("train", "resnet20", "--data", "digits", "--loss", "hinge", "-o", "out")
+    _assert_one_line(done, "`--loss` must be one of cross_entropy, focal, ohem")
+
+
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
