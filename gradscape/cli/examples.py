@@ -13,7 +13,7 @@ EXAMPLES = {
     ),
     "train": (
         "gradscape train upanet16 --data digits -o runs/digits",
-        "gradscape train resnet20 --data cifar10 --download --epochs 60 --seeds 3 -o runs/cifar10",
+        "gradscape train cifar_resnet18 cifar_resnet18+ba2m --data cifar100 --download --seeds 3 -o runs/ba2m",
     ),
     "import": (
         "gradscape import resnet20.th --model resnet20 --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225 "

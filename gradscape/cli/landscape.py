@@ -88,6 +88,8 @@ def landscape(
     )
     if advice and not quiet:
         say(advice)
+    if (trained := study.advice_on_loss(models, loss)) and not quiet:
+        say(trained)
     making = {"normalize": normalize, "ignore": ignore, "space": space}
     making |= {} if parameters == "*" else {"parameters": parameters}
     counted = find_metric(metric)

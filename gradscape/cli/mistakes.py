@@ -15,7 +15,7 @@ _OTHER_WORDS = {
     "early_stopping_patience": ("early_stopping",),
     "methods": ("method",),
     "metrics": ("metric",),
-    "model": ("checkpoint", "checkpoints", "paths"),
+    "model": ("checkpoint", "checkpoints", "models", "paths"),
     "name": ("data",),
     "target_layer": ("layer",),
 }

@@ -55,7 +55,7 @@ Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", 
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
 Loss = Annotated[
     str,
-    typer.Option(help="cross_entropy, bce_with_logits, mse, nll, or package.module:function: one per image."),
+    typer.Option(help="cross_entropy, focal, bce_with_logits, mse, nll, or package.module:function: one per image."),
 ]
 Metric = Annotated[
     str, typer.Option(help="top1, top5, binary, none, or package.module:function, right or wrong per image.")

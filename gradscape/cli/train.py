@@ -11,7 +11,13 @@ __all__ = ["train"]
 
 
 def train(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name; `gradscape models` lists them.")],
+    models: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="MODEL...",
+            help="Models' names, which `gradscape models` lists; several are trained alike, each into its folder.",
+        ),
+    ],
     *,
     data: options.Data,
     output: options.Output,
@@ -22,10 +28,16 @@ def train(
             help="Test on another data set; else on the test images of --data, or a fifth held out where it has none.",
         ),
     ] = None,
-    recipe: Annotated[str | None, typer.Option(help="Recipe of a paper; the model's own by default.")] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Recipe of a paper for all; else that of the paper which the models share.")
+    ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the recipe's.")] = None,
+    loss: Annotated[
+        str | None,
+        typer.Option(help="cross_entropy, focal, or ohem: the hardest half of each step; else the recipe's."),
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(min=1, help="Train so many times, with seeds that follow each other; else the recipe's."),
@@ -43,27 +55,27 @@ def train(
     device: options.Device = "auto",
     quiet: options.Quiet = False,
 ) -> None:
-    """Train a network with its paper's recipe; a stopped run goes on where it was."""
+    """Train networks, several by one recipe, that of their paper; a stopped run goes on where it was."""
     tuned_process("cpu")
     from gradscape.data import load_train_and_test
-    from gradscape.studies.drawing import draw_training
-    from gradscape.studies.tested_images import describe_test, record_test
-    from gradscape.studies.training import describe_runs, recipe_for, train_networks
+    from gradscape.studies import training as study
+    from gradscape.studies.drawing import draw_trainings
     from gradscape.training import create_recipe
 
-    name = recipe or recipe_for(model, data)
+    name = recipe or study.shared_recipe(models, data)
     chosen = create_recipe(
         name,
         epochs=epochs,
         learning_rate=learning_rate,
         batch_size=batch_size,
+        loss=loss,
         early_stopping_patience=early_stopping,
     )
     taught, tested = load_train_and_test(
         data, test=test, root=data_root, image_size=image_size, limit=limit, seed=seed, download=download
     )
-    runs = train_networks(
-        model,
+    trained = study.train_alike(
+        models,
         taught,
         tested,
         recipe=chosen,
@@ -77,8 +89,9 @@ def train(
         progress=not quiet,
         report=None if quiet else say,
     )
-    about = f"tested on {describe_test(record_test(tested))}"
-    written = draw_training([run.metrics for run in runs], output, about=about)
+    metrics = {title: [run.metrics for run in runs] for title, runs in trained.items()}
+    written = draw_trainings(metrics, output, about=study.describe_training(chosen, tested))
     if not quiet:
-        say(describe_runs(runs))
-        say_written([*(run.checkpoint for run in runs), *written])
+        for title, runs in trained.items():
+            say(f"{f'{title}: ' if len(trained) > 1 else ''}{study.describe_runs(runs)}")
+        say_written([*(run.checkpoint for runs in trained.values() for run in runs), *written])

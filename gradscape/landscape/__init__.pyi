@@ -8,7 +8,7 @@ from .directions import (
     random_directions,
     summarize_direction,
 )
-from .engine.logits import bce_with_logits, binary, cross_entropy, mse, nll, top1, top5
+from .engine.logits import bce_with_logits, binary, cross_entropy, focal, mse, nll, top1, top5
 from .engine.rounds import Progress
 from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
@@ -50,6 +50,7 @@ __all__ = [
     "find_loss",
     "find_metric",
     "find_span",
+    "focal",
     "load_directions",
     "load_landscape",
     "measure_landscape",

@@ -16,7 +16,7 @@ NON_FINITE = "non-finite"
 UNRELIABLE = "with an unreliable standard error"
 
 _USUAL = {"loss": ("loss", "cross_entropy"), "error": ("metric", "top1")}
-_LABELS = {"cross_entropy": "cross-entropy loss", "top1": "top-1 error"}
+_LABELS = {"cross_entropy": "cross-entropy loss", "focal": "focal loss", "top1": "top-1 error"}
 
 
 @final

@@ -5,7 +5,7 @@ from typing import Any
 
 from gradscape._names import is_function_name, load_function, unknown_name
 from gradscape.landscape.engine import LossFunction, MetricFunction
-from gradscape.landscape.engine.logits import bce_with_logits, binary, cross_entropy, mse, nll, top1, top5
+from gradscape.landscape.engine.logits import bce_with_logits, binary, cross_entropy, focal, mse, nll, top1, top5
 
 __all__ = ["find_loss", "find_metric"]
 
@@ -14,7 +14,12 @@ _LOSSES: Mapping[str, LossFunction] = {
     "bce_with_logits": bce_with_logits,
     "mse": mse,
     "nll": nll,
+    "focal": focal,
 }
+_OHEM = (
+    "`loss` ohem is the mean cross-entropy of the hardest half of a training batch: which images these are depends on "
+    "the batch, and a landscape needs one number for each image. Take cross_entropy, which it is of those that it keeps"
+)
 _METRICS: Mapping[str, MetricFunction | None] = {"top1": top1, "top5": top5, "binary": binary, "none": None}
 
 
@@ -22,18 +27,20 @@ def find_loss(name: str) -> LossFunction:
     """A loss by its name.
 
     Args:
-        name: cross_entropy, bce_with_logits, mse or nll (of a network that gives logarithms of probabilities), or
+        name: cross_entropy, bce_with_logits, mse, nll (of a network that gives logarithms of probabilities), focal, or
             `package.module:function`, which is imported, from the current directory too: (output, labels) -> one
             number per image.
 
     Raises:
-        ValueError: There is no such loss.
+        ValueError: There is no such loss, or it is one of batches: `ohem`.
         TypeError: What was imported cannot be called.
 
     Example:
         >>> find_loss("mse").__name__
         'mse'
     """
+    if name == "ohem":
+        raise ValueError(_OHEM)
     return _found("loss", name, _LOSSES)
 
 

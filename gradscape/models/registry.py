@@ -60,7 +60,7 @@ class ModelEntry:
         paper: Where the model comes from.
         image_size: Side in pixels of the images that it is made for.
         num_classes: Number of classes of the data that it is made for.
-        recipe: The family of training recipes that its paper has, a key of `gradscape.training.recipes.FAMILIES`; None
+        recipe: The family of training recipes that its paper has, a key of `gradscape.training.families.FAMILIES`; None
             if the paper is none of those whose training is known here.
     """
 
@@ -99,12 +99,21 @@ def _large(paper: str, builders: Mapping[str, Builder], *, recipe: str | None = 
 
 _RESIDUAL_ATTENTION = "Residual attention, arXiv:1704.06904; report on it"
 _SPANET = "SPANet, doi:10.1109/TMM.2021.3068576"
+_UPANETS = "UPANets, arXiv:2103.08640"
 
 MODELS: dict[str, ModelEntry] = {
     **_small(
-        "UPANets, arXiv:2103.08640",
+        _UPANETS,
         {
             "upanet16": partial(UPANet, 16),
+            "upanet32": partial(UPANet, 32),
+            "upanet64": partial(UPANet, 64),
+        },
+        recipe="upanets",
+    ),
+    **_small(
+        _UPANETS,
+        {
             "upanet16_conv": partial(UPANet, 16, attention="conv"),
             "upanet16_exc_gap": partial(UPANet, 16, pooling="exc_gap"),
             "upanet16_exc_spa": partial(UPANet, 16, pooling="exc_spa"),
@@ -112,7 +121,6 @@ MODELS: dict[str, ModelEntry] = {
             "upanet16_final_spa": partial(UPANet, 16, pooling="final_spa"),
             "upanet16_no_cpa": partial(UPANet, 16, attention="none"),
             "upanet16_slim": partial(UPANet, 16, width=1),
-            "upanet32": partial(UPANet, 32),
             "upanet32_conv": partial(UPANet, 32, attention="conv"),
             "upanet32_exc_gap": partial(UPANet, 32, pooling="exc_gap"),
             "upanet32_exc_spa": partial(UPANet, 32, pooling="exc_spa"),
@@ -120,7 +128,6 @@ MODELS: dict[str, ModelEntry] = {
             "upanet32_final_spa": partial(UPANet, 32, pooling="final_spa"),
             "upanet32_no_cpa": partial(UPANet, 32, attention="none"),
             "upanet32_slim": partial(UPANet, 32, width=1),
-            "upanet64": partial(UPANet, 64),
             "upanet64_conv": partial(UPANet, 64, attention="conv"),
             "upanet64_exc_gap": partial(UPANet, 64, pooling="exc_gap"),
             "upanet64_exc_spa": partial(UPANet, 64, pooling="exc_spa"),
@@ -129,7 +136,7 @@ MODELS: dict[str, ModelEntry] = {
             "upanet64_no_cpa": partial(UPANet, 64, attention="none"),
             "upanet64_slim": partial(UPANet, 64, width=1),
         },
-        recipe="upanets",
+        recipe="upanets_ablation",
     ),
     **_small(
         _RESIDUAL_ATTENTION,
@@ -137,6 +144,7 @@ MODELS: dict[str, ModelEntry] = {
             "attention128": partial(ResidualAttentionNetwork, 128),
             "attention164": partial(ResidualAttentionNetwork, 164),
         },
+        recipe="residual_attention_92",
     ),
     **_small(
         _RESIDUAL_ATTENTION,

@@ -29,7 +29,7 @@ from .compare import (
     tabulate_means,
 )
 from .demo import run_demo
-from .drawing import draw_difference, draw_line, draw_one, draw_training
+from .drawing import draw_difference, draw_line, draw_one, draw_training, draw_trainings
 from .estimates import Estimate, Searched, estimate
 from .evaluation import Evaluation, compare_answers, evaluate_networks
 from .evaluation_files import save_evaluation, tabulate_answer_differences, tabulate_scores
@@ -51,7 +51,7 @@ from .planes import (
 )
 from .stored_scores import store_scores
 from .subjects import draw_subjects
-from .training import describe_runs, recipe_for, train_networks
+from .training import describe_runs, recipe_for, shared_recipe, train_alike, train_networks
 from .tsne import ChosenImages, EmbeddedImages, choose_images, draw_embeddings, embed_models, make_thumbnails
 
 __all__ = [
@@ -96,6 +96,7 @@ __all__ = [
     "draw_one",
     "draw_subjects",
     "draw_training",
+    "draw_trainings",
     "embed_models",
     "estimate",
     "evaluate_networks",
@@ -117,6 +118,7 @@ __all__ = [
     "score_answers",
     "search_span",
     "settle_axes",
+    "shared_recipe",
     "span_axes",
     "store_scores",
     "tabulate_answer_differences",
@@ -128,6 +130,7 @@ __all__ = [
     "tabulate_methods",
     "tabulate_models",
     "tabulate_scores",
+    "train_alike",
     "train_networks",
     "write_model_table",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 from gradscape._files import replacing
 from gradscape._names import tell_apart, telling_parts, unknown_name
 from gradscape._provenance import CHANCE, Provenance
+from gradscape._recipe_record import describe_recipe_differences
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface
@@ -46,6 +47,7 @@ class Comparison:
         guessing: Networks that do no better than chance on their images.
         precisions: Network -> in which precisions its surfaces were computed, bf16 with its error; empty where that is
             unknown.
+        trained: By which recipes the networks were trained, where these differ.
     """
 
     means: Mapping[str, Mapping[str, Measure]]
@@ -54,6 +56,7 @@ class Comparison:
     confidence: float
     guessing: Sequence[str] = ()
     precisions: Mapping[str, str] = field(default_factory=dict)
+    trained: str = ""
 
     @property
     def shared_notes(self) -> list[str]:
@@ -76,6 +79,7 @@ class Comparison:
                 f"answers no better than chance on these images: {', '.join(self.guessing)}; see that the images, "
                 "their labels and the normalization are the networks' own"
             )
+        lines += [self.trained] if self.trained else []
         if self.differences:
             lines.append(
                 f"{len(self.differences)} comparisons: their intervals hold together with "
@@ -180,6 +184,7 @@ def compare_surfaces(
         confidence=confidence,
         guessing=[name for name, several in networks.items() if any(CHANCE in one.meta for one in several)],
         precisions={name: _precision(surfaces) for name, surfaces in networks.items()},
+        trained=describe_recipe_differences({name: surfaces[0].meta for name, surfaces in networks.items()}),
     )
 
 
@@ -288,7 +293,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     headings = [field.name for field in fields(PairDifference)]
     differences = [asdict(one) for one in comparison.differences]
     caption = f"{comparison.remarks[0]} (dots); lines: {100 * comparison.confidence:g} % intervals of the means"
-    caption += f"; {comparison.computed}" if comparison.computed else ""
+    caption = "; ".join(filter(None, [caption, comparison.computed, comparison.trained]))
     page = figure_measures(comparison.means, draws=comparison.draws, caption=caption)
     return [
         _save_csv(folder / "metrics.csv", list(means[0]), means),

@@ -17,6 +17,8 @@ from gradscape.figures import (
     figure_training,
     save_figure,
 )
+from gradscape.figures.caption import add_remark
+from gradscape.figures.charts.run_curves import MOST_NETWORKS, figure_run_curves
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.wording import result_names
 from gradscape.landscape import Field, Line, Surface, Value, save_csv
@@ -29,6 +31,7 @@ __all__ = [
     "draw_one",
     "draw_surface",
     "draw_training",
+    "draw_trainings",
     "save_pages",
 ]
 
@@ -136,6 +139,27 @@ def draw_line(line: Line, folder: Path) -> list[Path]:
 def draw_training(metrics: Sequence[Mapping[str, np.ndarray]], folder: Path, *, about: str = "") -> list[Path]:
     """Curves of one training run or several, the caption ending in `about`; metrics.csv beside them has the numbers."""
     return save_figure(figure_training(metrics, about=about), folder / "curves")
+
+
+def draw_trainings(
+    metrics: Mapping[str, Sequence[Mapping[str, np.ndarray]]], folder: Path, *, about: str = ""
+) -> list[Path]:
+    """Curves of a network, or of each of several in its folder and of all together.
+
+    Args:
+        metrics: What a network's folder is called -> the columns of its runs.
+        folder: Where to; that of a single network.
+        about: How the captions end.
+    """
+    if len(metrics) == 1:
+        return draw_training(next(iter(metrics.values())), folder, about=about)
+    written = [path for title, runs in metrics.items() for path in draw_training(runs, folder / title, about=about)]
+    if len(metrics) > MOST_NETWORKS:
+        return written
+    page = figure_run_curves(metrics, ("train_loss", "test_accuracy"))
+    if about:
+        add_remark(page, about)
+    return [*written, *save_figure(page, folder / "curves")]
 
 
 def _titles(results: Sequence[Surface | Line], files: Sequence[Path]) -> list[str]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradscape._digest import digest_model
 from gradscape._provenance import CHANCE
+from gradscape._recipe_record import OTHER_RECIPE, RECIPE, recorded_recipe
 from gradscape.data import Split
 from gradscape.landscape import (
     Barrier,
@@ -108,6 +109,7 @@ def make_path(
     (name, model), *others = models.items()
     meta: dict[str, Any] = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
     meta |= {"checkpoint": model.path} if model.path else {}
+    meta |= {RECIPE: dict(recipe)} if (recipe := recorded_recipe(model.meta)) else {}
     if guessing := models_at_chance(models, split, data=split.name, metric=metric):
         meta[CHANCE] = guessing
     if others:
@@ -125,6 +127,7 @@ def make_path(
         along = _with_points(np.linspace(0, 1, steps) if alphas is None else alphas, (0.0, 1.0))
         meta |= {"other": other_name, "other_weights": digest_model(other), "space": space or "states"}
         meta |= {"other_checkpoint": other.path} if other.path else {}
+        meta |= {OTHER_RECIPE: dict(recipe)} if (recipe := recorded_recipe(other.meta)) else {}
         negative = along[negative_variances(model, [direction], {"alphas": along})]
         meta |= {"negative_variances": negative.tolist()} if len(negative) else {}
         return LinePath(model, direction, along, meta)

@@ -15,6 +15,7 @@ from gradscape import __version__
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import replacing
 from gradscape._provenance import CHANCE
+from gradscape._recipe_record import RECIPE, describe_trained_loss, recorded_recipe
 from gradscape.data import Split
 from gradscape.figures.surfaces.scales import WIDE
 from gradscape.landscape import (
@@ -44,6 +45,7 @@ __all__ = [
     "Axes",
     "Subject",
     "advice_before",
+    "advice_on_loss",
     "describe_directions",
     "describe_search",
     "evaluate_subjects",
@@ -84,8 +86,8 @@ class Subject:
     def key(self) -> dict[str, Any]:
         """What identifies a search for its span."""
         directions = [digest_tensors(direction.items()) for direction in self.directions]
-        # Files may move, and whether a network only guesses follows from the rest.
-        made = {name: value for name, value in self.meta.items() if name not in (CHANCE, *_PLACES)}
+        # Files may move, and whether a network only guesses or how it was trained follows from the rest.
+        made = {name: value for name, value in self.meta.items() if name not in (CHANCE, RECIPE, *_PLACES)}
         return {**made, "weights": digest_model(self.model), "directions": directions}
 
 
@@ -137,6 +139,7 @@ def make_subjects(
                         "split": split.split,
                         **({"direction_file": file.name} if file else {"seed": seed, **making}),
                         **({CHANCE: [name]} if name in guessing else {}),
+                        **({RECIPE: dict(recipe)} if (recipe := recorded_recipe(model.meta)) else {}),
                         **({"checkpoint": model.path} if model.path else {}),
                         **({"direction_path": str(file)} if file else {}),
                     },
@@ -316,6 +319,17 @@ def advice_before(
         f"{num_images} images are {blocks} block{'s' if blocks > 1 else ''} of {size}: gradscape compare needs "
         f"{LEAST_BLOCKS} blocks ({needed} images) for intervals; {advice}"
     )
+
+
+def advice_on_loss(models: Mapping[str, Classifier], loss: str) -> str:
+    """Say which networks were trained with another loss than the cross-entropy, and which is drawn; "" where none was.
+
+    Args:
+        models: By name.
+        loss: The loss of the landscape, as `find_loss` takes it.
+    """
+    told = {name: describe_trained_loss({**model.meta, "loss": loss}) for name, model in models.items()}
+    return "\n".join(f"{name}: {said}; `--loss` takes another" for name, said in told.items() if said)
 
 
 def describe_search(search: SpanSearch, subjects: Sequence[Subject]) -> str:

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
 
+from gradscape._image_losses import cross_entropy_of, focal_of
 from gradscape.training.augmentation import epoch_seed
 from gradscape.training.recipe import Recipe
 
@@ -21,11 +21,11 @@ TrainingBatch = tuple[Float[Tensor, "_ 3 _ _"], Int[Tensor, " _"]] | list[Tensor
 
 
 class Classification(LightningModule):
-    """Cross-entropy training of a network, and the sums its metrics are made of.
+    """Training of a network by its recipe's loss, and the sums its metrics are made of.
 
     Args:
         network: Takes normalized images, gives logits (N, classes).
-        recipe: Optimizer and schedule.
+        recipe: Optimizer, schedule and loss.
         mean: Of each channel, subtracted from the images.
         std: Of each channel, which the images are divided by.
         seed: Of the run.
@@ -74,9 +74,10 @@ class Classification(LightningModule):
         return batch
 
     def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
-        """Mean cross-entropy of a batch."""
+        """The loss of a batch: the mean of its images, for "ohem" that of its hardest half."""
         losses, right = self._evaluate(batch)
-        loss = losses.mean()
+        hardest = losses.topk(-(-len(losses) // 2)).values if self.recipe.loss == "ohem" else losses
+        loss = hardest.mean()
         if not torch.isfinite(loss):
             raise RuntimeError(
                 f"the loss is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}; try a "
@@ -119,7 +120,7 @@ class Classification(LightningModule):
                 f"labels must lie in 0 … {logits.shape[1] - 1}, for `network` knows {logits.shape[1]} classes, "
                 f"but came as {low} … {high}; make a network for this data"
             )
-        losses = F.cross_entropy(logits.float(), labels, reduction="none")
+        losses = (focal_of if self.recipe.loss == "focal" else cross_entropy_of)(logits.float(), labels)
         return losses, _right(logits.detach(), labels, top5=top5)
 
 

@@ -34,7 +34,8 @@ class TrainingRun:
         checkpoint: Weights after the last epoch, chosen without a look at the test images.
         best_checkpoint: Weights after the epoch with the highest test accuracy, the first of equals.
         metrics: Column of metrics.csv -> float64 array, one number an epoch. Accuracies are in [0, 1]; `train_loss`
-            and `train_accuracy` are those of the training steps: augmented images, weights on the move;
+            and `train_accuracy` are those of the training steps: augmented images, weights on the move; losses are
+            means over images of the recipe's loss, for "ohem" of the cross-entropy, those that it drops included;
             `validation_loss` and `validation_accuracy`, of images that the recipe holds out, are there if it does;
             `test_top5_accuracy` and `validation_top5_accuracy` of more than five classes;
             `learning_rate` is that of the epoch's last step.
@@ -83,8 +84,8 @@ def train_model(
         train: Map-style data set of (image float32 (3, H, W) in [0, 1], label). An epoch whose last batch would be
             a single image leaves it out, another one each time.
         test: Batches of (images, labels), iterated once an epoch.
-        recipe: Optimizer, schedule, augmentation, held-out images and early stopping. Its `mean`, `std` and `seeds`
-            are for the caller: what counts here are the next two, and `seed`.
+        recipe: Loss, optimizer, schedule, augmentation, held-out images and early stopping. Its `mean`, `std` and
+            `seeds` are for the caller: what counts here are the next two, and `seed`.
         mean: Of the three channels, to normalize with.
         std: Of the three channels, to normalize with.
         output: Folder for model.safetensors (last epoch), best.safetensors (highest test accuracy), metrics.csv and

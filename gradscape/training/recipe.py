@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-__all__ = ["Optimizer", "Recipe", "Schedule", "StoppingMetric", "Triple"]
+__all__ = ["Optimizer", "Recipe", "Schedule", "StoppingMetric", "TrainingLoss", "Triple"]
 
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["cosine", "steps", "exponential", "constant"]
 StoppingMetric = Literal["test_accuracy", "train_accuracy"]
+TrainingLoss = Literal["cross_entropy", "focal", "ohem"]
 Triple = tuple[float, float, float]
 
-_CHOICES = {"optimizer": Optimizer, "schedule": Schedule, "early_stopping_metric": StoppingMetric}
+_CHOICES = {
+    "optimizer": Optimizer,
+    "schedule": Schedule,
+    "early_stopping_metric": StoppingMetric,
+    "loss": TrainingLoss,
+}
 _SWITCHES = ("nesterov", "horizontal_flip", "resized_crop")
 # Whole numbers and the least of each.
 _COUNTS = {
@@ -61,6 +67,8 @@ class Recipe:
         validation_share: Part of the training images that is held out, by seed: not trained with, only evaluated.
         early_stopping_patience: Stop after so many epochs without a higher accuracy; None for never.
         early_stopping_metric: The accuracy: "test_accuracy", or "train_accuracy" of the training steps.
+        loss: What a step lowers: the mean over its images of their "cross_entropy" or "focal" loss, or "ohem", the mean
+            cross-entropy of the half of them for which it is highest.
         seeds: How many runs the paper reports of.
     """
 
@@ -86,6 +94,7 @@ class Recipe:
     validation_share: float = 0.0
     early_stopping_patience: int | None = None
     early_stopping_metric: StoppingMetric = "test_accuracy"
+    loss: TrainingLoss = "cross_entropy"
     seeds: int = 1
 
     def __post_init__(self) -> None:

@@ -49,7 +49,8 @@ def read_state(path: Path, plan: dict[str, Any], *, resume: bool) -> dict[str, A
         return {}
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
-        before = state["gradscape"]["plan"]
+        # Of the time before there was a choice.
+        before = {"loss": "cross_entropy", **state["gradscape"]["plan"]}
     except OSError:
         raise
     except Exception as error:  # torch raises nearly every type on bytes that are not its own

@@ -51,6 +51,30 @@ def test_several_seeds_give_a_median_and_a_range(gradscape: Command, tmp_path: P
     assert (tmp_path / "seed1" / "model.safetensors").exists()
 
 
+def test_several_networks_are_trained_by_one_recipe_each_into_its_folder(gradscape: Command, tmp_path: Path) -> None:
+    models = ("resnet20", "resnet20+ba2m@stages=3")
+    done = gradscape("train", *models, *SMALL, "--epochs", 1, "--loss", "focal", "--device", "cpu", "-o", tmp_path)
+    assert done.code == 0, done.err
+    assert done.out.splitlines()[0].endswith("sgd, learning rate 0.05, cosine, focal loss")
+    metas = [load_checkpoint(tmp_path / model / "model.safetensors").meta for model in models]
+    assert metas[0]["recipe"] == metas[1]["recipe"]
+    assert metas[0]["recipe"]["loss"] == "focal"
+    assert [meta["name"] for meta in metas] == list(models)
+    for model in models:
+        assert f"\n{model}: test accuracy " in done.out
+        assert (tmp_path / model / "curves.png").stat().st_size > 0
+    said = (tmp_path / "curves.txt").read_text(encoding="utf-8")
+    assert "trained with the focal loss; tested on" in " ".join(said.split())
+
+
+def test_networks_of_several_papers_need_a_recipe_that_is_named(gradscape: Command, tmp_path: Path) -> None:
+    models = ("resnet20", "resnet20+ba2m", "resnet20+spa_a")
+    done = gradscape("train", *models, "--data", "cifar100", "-o", tmp_path / "out")
+    assert (done.code, done.out) == (2, "")
+    assert "`--recipe` must be named for networks that papers train differently (resnet20+ba2m by ba2m; " in done.err
+    assert len(done.err.strip().splitlines()) == 1
+
+
 def test_options_change_the_chosen_recipe_and_the_checkpoint_keeps_all_of_it(
     gradscape: Command, tmp_path: Path
 ) -> None:

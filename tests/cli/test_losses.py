@@ -75,6 +75,7 @@ def test_a_line_of_a_named_loss_without_a_metric(gradscape: Command, checkpoint:
     ("option", "value", "message"),
     [
         ("--loss", "crossentropy", "known: cross_entropy, bce_with_logits"),
+        ("--loss", "ohem", "`--loss` ohem is the mean cross-entropy of the hardest half of a training batch"),
         ("--metric", "nowhere_at_all:metric", "cannot import `--metric` 'nowhere_at_all:metric'"),
         ("--loss", "bce_with_logits", "`--loss` needs a label for each output"),
     ],

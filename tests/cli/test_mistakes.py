@@ -84,6 +84,12 @@ def test_an_unknown_choice(gradscape: Command, checkpoint: Path, option: str, va
     _assert_one_line(done, f"`{option}` must be")
 
 
+@pytest.mark.usefixtures("here", "unchecked")
+def test_a_loss_that_training_does_not_know(gradscape: Command) -> None:
+    done = gradscape("train", "resnet20", "--data", "digits", "--loss", "hinge", "-o", "out")
+    _assert_one_line(done, "`--loss` must be one of cross_entropy, focal, ohem")
+
+
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB."""
@@ -173,6 +179,11 @@ def test_a_pickle_that_would_run_code_is_refused_unrun(gradscape: Command, tmp_p
         (("import", "CKPT", "--model", "resnet20", "--mean", "0,0", "--std", "1,1,1", "-o", "OUT"), "`--mean`"),
         (("train", "resnet20", "--data", "digits", "--recipe", "soup", "-o", "OUT"), "unknown `--recipe` 'soup'"),
         (("train", "resnet20", "--data", "digits", "--recipe", "upanet", "-o", "OUT"), "did you mean upanets"),
+        (
+            ("train", "resnet20", "--data", "digits", "--loss", "hinge", "-o", "OUT"),
+            "`--loss` must be one of cross_ent",
+        ),
+        (("train", "resnet20", "resnet20", "--data", "digits", "-o", "OUT"), "`MODEL` must be different networks"),
     ],
 )
 def test_other_mistakes_are_one_line_too(

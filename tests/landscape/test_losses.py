@@ -4,12 +4,24 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from gradscape.landscape import bce_with_logits, cross_entropy, find_loss, find_metric, mse, nll, top1, top5
+from gradscape.landscape import (
+    bce_with_logits,
+    cross_entropy,
+    evaluate_line,
+    find_loss,
+    find_metric,
+    focal,
+    mse,
+    nll,
+    random_directions,
+    top1,
+    top5,
+)
 
 
 def test_names_give_the_functions() -> None:
-    names = ("cross_entropy", "bce_with_logits", "mse", "nll")
-    assert [find_loss(name) for name in names] == [cross_entropy, bce_with_logits, mse, nll]
+    names = ("cross_entropy", "bce_with_logits", "mse", "nll", "focal")
+    assert [find_loss(name) for name in names] == [cross_entropy, bce_with_logits, mse, nll, focal]
     assert [find_metric(name) for name in ("top1", "top5", "none")] == [top1, top5, None]
 
 
@@ -44,3 +56,22 @@ def test_the_label_among_the_five_largest() -> None:
     logits = torch.arange(14.0).reshape(2, 7)
     logits = torch.cat([logits, logits[:1] * torch.nan])
     assert top5(logits, torch.tensor([2, 1, 6])).tolist() == [True, False, False]
+
+
+def test_a_loss_of_batches_is_refused_with_the_reason() -> None:
+    with pytest.raises(
+        ValueError, match=r"`loss` ohem is the mean cross-entropy of the hardest half .*Take cross_entropy"
+    ):
+        find_loss("ohem")
+
+
+def test_a_surface_of_the_focal_loss_is_its_mean_over_the_images_that_have_a_label() -> None:
+    net = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(12, 5))
+    images, labels = torch.rand(40, 3, 2, 2), torch.arange(40) % 5
+    labels[7] = -100
+    line = evaluate_line(net, [(images, labels)], random_directions(net, seed=0)[0], [0.0], loss=focal)
+    losses = focal(net(images), labels).detach()
+    assert line.origin.loss == pytest.approx(losses.sum().item() / 39, rel=1e-5)
+    assert line.meta["functions"]["loss"] == "gradscape.focal"
+    with pytest.raises(ValueError, match="which takes logits, but the model gives probabilities"):
+        evaluate_line(net.append(torch.nn.Softmax(1)), [(images, labels)], {}, [0.0], loss=focal)

@@ -357,3 +357,13 @@ def test_networks_that_only_guess_are_named() -> None:
         "answers no better than chance on these images: a; see that the images, their labels and the normalization are "
         "the networks' own"
     ]
+
+
+def test_networks_that_were_trained_differently_are_told() -> None:
+    recipes = [{"name": "upanets", "epochs": epochs} for epochs in (60, 200)]
+    networks = {name: network(name, "bowl", 1, recipe=recipe) for name, recipe in zip("ab", recipes, strict=True)}
+    comparison = compare_surfaces(networks, metrics=["roughness"], resamples=60)
+    told = "trained differently: a by the recipe upanets (epochs 60); b by the recipe upanets (epochs 200)"
+    assert told in comparison.remarks
+    alone = compare_surfaces({"a": networks["a"]}, metrics=["roughness"], resamples=60)
+    assert not [line for line in alone.remarks if line.startswith("trained")]

@@ -11,7 +11,7 @@ from gradscape.landscape import Options, SpanSearch, Trial, cross_entropy, rando
 from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
-from gradscape.studies.planes import describe_search, make_subjects, search_span
+from gradscape.studies.planes import advice_on_loss, describe_search, make_subjects, search_span
 
 
 def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
@@ -124,3 +124,26 @@ def test_a_search_proposes_a_log_scale_and_keeps_its_span(tmp_path: Path) -> Non
     ]
     narrow = (trials[0], replace(trials[1], decades=1.9))
     assert describe_search(SpanSearch(0.5, True, narrow), subjects).splitlines()[-1] == "span: 0.5"
+
+
+def test_a_plane_tells_the_recipe_of_its_network_but_a_search_is_remembered_without_it(tmp_path: Path) -> None:
+    recipe, path = {"name": "upanets", "epochs": 60}, save(tmp_path / "model.safetensors")
+    subjects: list[planes.Subject] = []
+    metas: list[dict[str, object]] = [{}, {"recipe": recipe}]
+    for meta in metas:
+        net = load_models([path], "cpu")["resnet20"]
+        net.meta |= meta
+        subjects += make_subjects({"net": net}, load_split("digits", "train", limit=8), tmp_path, seeds=[0])
+    old, new = subjects
+    assert "recipe" not in old.meta
+    assert new.meta["recipe"] == {"loss": "cross_entropy", **recipe}
+    assert new.key == old.key
+
+
+def test_networks_of_another_loss_are_told_before_a_landscape(tmp_path: Path) -> None:
+    net = load_models([save(tmp_path / "model.safetensors")], "cpu")["resnet20"]
+    assert advice_on_loss({"net": net}, "cross_entropy") == ""
+    net.meta["recipe"] = {"name": "upanets", "loss": "focal"}
+    assert advice_on_loss({"net": net}, "cross_entropy") == (
+        "net: trained with the focal loss, drawn is the cross-entropy; `--loss` takes another"
+    )

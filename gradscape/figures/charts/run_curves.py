@@ -21,11 +21,13 @@ from gradscape.figures.style import (
     styled,
 )
 
-__all__ = ["Runs", "figure_run_curves", "plot_run_curves"]
+__all__ = ["MOST_NETWORKS", "Runs", "figure_run_curves", "plot_run_curves"]
 
 Runs = Mapping[str, Metrics | Sequence[Metrics]]
 
-_MOST = len(CYCLE)
+MOST_NETWORKS = len(CYCLE)
+"""As many as colors tell apart."""
+
 _PANEL_HEIGHT = 2.0
 _LEGEND_ROW = 0.14
 
@@ -109,8 +111,8 @@ def figure_run_curves(
 
 
 def _check_runs(runs: Runs, column: str, first_epoch: int) -> dict[str, list[Metrics]]:
-    if not 1 <= len(runs) <= _MOST:
-        raise ValueError(f"`runs` must be of 1 to {_MOST} networks, which colors tell apart, got {len(runs)}")
+    if not 1 <= len(runs) <= MOST_NETWORKS:
+        raise ValueError(f"`runs` must be of 1 to {MOST_NETWORKS} networks, which colors tell apart, got {len(runs)}")
     aligned = {title: align_runs(metrics) for title, metrics in runs.items()}
     for title, several in aligned.items():
         missing = [run for run in several if column not in run]

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradscape._names import data_name, one_line, telling_parts
 from gradscape._provenance import CHANCE, Provenance
+from gradscape._recipe_record import OTHER_RECIPE, RECIPE, describe_recipe_differences, describe_trained_loss
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
@@ -112,6 +113,7 @@ def describe_fields(fields: Sequence[Field], names: Sequence[str], *, drawn: str
         for field, name, setting in zip(fields, names, settings, strict=True)
     ]
     shared += [drawn] if drawn else []
+    own += filter(None, [describe_recipe_differences(dict(zip(names, [field.meta for field in fields], strict=True)))])
     return "; ".join([_SEPARATOR.join(shared), *own] if shared else own)
 
 
@@ -134,10 +136,22 @@ def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) ->
         [*(part for part in setting if part not in shared), describe_barrier(line)]
         for setting, line in zip(settings, lines, strict=True)
     ]
+    shared += filter(None, [_different_trainings(lines, names)])
     findings = [", ".join(filter(None, parts)) for parts in own]
     if len(lines) > 1:
         findings = [f"{name}: {found}" if found else "" for name, found in zip(names, findings, strict=True)]
     return _SEPARATOR.join([*shared, *filter(None, [*findings, describe_nonfinite(lines)])])
+
+
+def _different_trainings(lines: Sequence[Line], names: Sequence[str]) -> str:
+    """By which recipes networks were trained, also those that lines lead to, where they differ."""
+    metas = {name: line.meta for name, line in zip(names, lines, strict=True) if not leads_between(line)}
+    for line in filter(leads_between, lines):
+        metas |= {
+            model_name(line): line.meta,
+            one_line(line.meta["other"]): {RECIPE: line.meta.get(OTHER_RECIPE)},
+        }
+    return describe_recipe_differences(metas)
 
 
 def _line_data(line: Line) -> list[str]:
@@ -160,7 +174,7 @@ def _setting(field: Field) -> list[str]:
     directions = field.meta.get("direction_file")
     parts += [f"directions from {one_line(directions)}"] if directions else []
     parts += [f"seed {one_line(seed)}"] if seed is not None else []
-    parts += [describe_precision(field.meta)]
+    parts += [describe_trained_loss(field.meta, drawn=field.name.startswith("loss")), describe_precision(field.meta)]
     return [part for part in parts if part]
 
 

@@ -13,6 +13,7 @@ from gradscape.landscape.engine.logits import (
     bce_with_logits,
     class_weight,
     cross_entropy,
+    focal,
     has_class_weights,
     ignored_label,
     is_single,
@@ -132,7 +133,7 @@ def _described(part: Any) -> str:
 def _check_default_loss(output: Any, labels: Any, task: Task) -> None:
     if ignored_label(task.loss) is None:
         return
-    ours = task.loss in (cross_entropy, nll)
+    ours = task.loss in (cross_entropy, focal, nll)
     if not ours and not isinstance(output, Tensor):
         raise ValueError(
             f"`loss` takes a tensor, but the model gives {type(output).__name__}: give `forward`, such as "
@@ -144,7 +145,7 @@ def _check_default_loss(output: Any, labels: Any, task: Task) -> None:
             f"`loss` is a cross-entropy over one class, for outputs {tuple(logits.shape)}, which is 0 whatever the "
             "network answers: give another `loss`, such as gradscape.landscape.bce_with_logits for a single logit"
         )
-    if task.loss is cross_entropy:
+    if task.loss in (cross_entropy, focal):
         _check_logits(logits)
     if not is_class_indices(labels):
         _check_probabilities(labels, logits)

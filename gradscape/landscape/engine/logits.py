@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape._image_losses import IGNORED_LABEL, cross_entropy_of, focal_of
 from gradscape.landscape.engine.blocks import leaves_in
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "binary",
     "class_weight",
     "cross_entropy",
+    "focal",
     "has_class_weights",
     "ignored_label",
     "is_single",
@@ -27,15 +29,26 @@ __all__ = [
 
 Loss = Callable[[Any, Any], Tensor]
 
-_IGNORED = -100  # torch's own `ignore_index`
-
 
 def cross_entropy(output: Any, labels: Tensor) -> Tensor:
     """Cross-entropy of each image in nats, (N,), from logits (N, C) and labels (N,).
 
     Labels may also be the classes' probabilities, (N, C). Images labelled −100 do not count, as in torch.
     """
-    return F.cross_entropy(logits_of(output), _as_torch_takes(labels), reduction="none")
+    return cross_entropy_of(logits_of(output), labels)
+
+
+def focal(output: Any, labels: Tensor) -> Tensor:
+    """Focal loss of each image in nats, (N,), from logits (N, C) and labels (N,): (1 − p)² times the cross-entropy.
+
+    The probability of the image's class, by the softmax, is p. Images labelled −100 do not count.
+
+    Raises:
+        ValueError: The labels are probabilities.
+
+    Source: Lin et al., 2017 (arXiv 1708.02002), equation 4 with γ = 2.
+    """
+    return focal_of(logits_of(output), labels)
 
 
 def nll(output: Any, labels: Tensor) -> Tensor:
@@ -43,11 +56,8 @@ def nll(output: Any, labels: Tensor) -> Tensor:
 
     Images labelled −100 do not count, as in torch.
     """
-    return F.nll_loss(logits_of(output), _as_torch_takes(labels), reduction="none")
-
-
-def _as_torch_takes(labels: Tensor) -> Tensor:
-    return labels if labels.is_floating_point() else labels.long()
+    labels = labels if labels.is_floating_point() else labels.long()
+    return F.nll_loss(logits_of(output), labels, reduction="none")
 
 
 def bce_with_logits(output: Any, labels: Tensor) -> Tensor:
@@ -131,12 +141,12 @@ def is_single(logits: Tensor) -> bool:
 
 def ignored_label(loss: Loss) -> int | None:
     """The class index that a loss ignores, as far as it is one of ours or torch's."""
-    if loss in (cross_entropy, nll):
-        return _IGNORED
+    if loss in (cross_entropy, focal, nll):
+        return IGNORED_LABEL
     if isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)):
         return loss.ignore_index
     if isinstance(loss, partial) and loss.func in (F.cross_entropy, F.nll_loss):
-        return loss.keywords.get("ignore_index", _IGNORED)
+        return loss.keywords.get("ignore_index", IGNORED_LABEL)
     return None
 
 

@@ -31,6 +31,8 @@ __all__ = ["BATCH_SIZES", "EMBEDDINGS", "FEATURES", "FIGURES"]
 _CHANNELS = 16
 _ALONE = "alone, an image has BA²M's mean weight: what differs is what the trainings made of the features"
 _SIZES = (4, 8, 16, 32, 64, 128, 256)
+# By their own recipes, networks without BA²M would be trained as in other papers.
+_LIKE_EACH_OTHER = "--data cifar10 --recipe ba2m"
 
 
 def _draw_embeddings(models: Models, images: ChosenImages, seed: int) -> Drawing:
@@ -80,7 +82,7 @@ def _draw_batch_sizes(logs: Sequence[TrainingLog]) -> Drawing:
         f"test error {describe_epochs(logs)}",
         _describe_rates(rates),
         f"networks: {', '.join(dict.fromkeys(str(log.meta['name']) for log in logs))}",
-        describe_logs(logs),
+        describe_logs(logs, but=("batch_size",)),
     )
     arrays = {f"n{size}": np.array(several) for size, several in errors.items()}
     return Drawing(page, arrays, " · ".join(said))
@@ -120,6 +122,7 @@ EMBEDDINGS = NetworkFigure(
     colored=False,
     attention=(BA2M,),
     fewest=2,
+    training=_LIKE_EACH_OTHER,
 )
 
 FEATURES = NetworkFigure(
@@ -130,6 +133,7 @@ FEATURES = NetworkFigure(
     draw=_draw_features,
     attention=(BA2M,),
     fewest=1,
+    training=_LIKE_EACH_OTHER,
 )
 
 BATCH_SIZES = TrainingFigure(

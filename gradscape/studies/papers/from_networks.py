@@ -8,6 +8,7 @@ from typing import Generic, TypeVar, final
 import numpy as np
 from torch import nn
 
+from gradscape._recipe_record import describe_recipe_differences
 from gradscape.data.pictures import Pictures
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.look import ANY_PICTURE
@@ -104,10 +105,11 @@ class NetworkFigure(PaperFigure, Generic[Shown]):
         )
         drawing = self.draw(models, shown, inputs.seed)
         pictures = shown if isinstance(shown, Pictures) else None
+        differences = describe_recipe_differences({title: model.meta for title, model in models.items()})
         return Drawing(
             drawing.figure,
             {"images": pictures.images.numpy(), **drawing.arrays} if pictures else drawing.arrays,
-            " · ".join(part for part in (drawing.said, describe_networks(models), source) if part),
+            " · ".join(part for part in (drawing.said, describe_networks(models), differences, source) if part),
             {"networks": provenance_of(models), "image_names": list(pictures.names) if pictures else []},
         )
 

@@ -104,6 +104,7 @@ HEATMAPS = NetworkFigure(
     exhibit=PictureExhibit(usual=3, most=8),
     draw=_draw_heatmaps,
     attention=_PYRAMIDS,
+    training="--data cifar10 --recipe spanet",
 )
 
 SCALE_WEIGHTS = NetworkFigure(

@@ -8,6 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._names import tell_apart, telling_parts
+from gradscape._recipe_record import describe_recipe_differences, recorded_recipe
 from gradscape.models import count_parameters, load_checkpoint
 from gradscape.studies.papers.wording import short_name, training_data
 from gradscape.studies.tested_images import scored_elsewhere
@@ -56,14 +57,22 @@ def load_logs(paths: Sequence[Path]) -> list[TrainingLog]:
     return [replace(log, title=title) for log, title in zip(logs, titles, strict=True)]
 
 
-def describe_logs(logs: Sequence[TrainingLog]) -> str:
-    """Say what runs were trained on and by which recipe, as far as their checkpoints tell: once what several share."""
+def describe_logs(logs: Sequence[TrainingLog], *, but: Sequence[str] = ()) -> str:
+    """Say what runs were trained on and by which recipe, as far as their checkpoints tell: once what several share.
+
+    Args:
+        logs: What was trained.
+        but: Fields of the recipe that are told elsewhere, should they differ.
+    """
     titles: dict[str, list[str]] = {}
     for log in logs:
         titles.setdefault(_training(log), []).append(log.title)
-    if len(titles) == 1:
-        return next(iter(titles))
-    return "; ".join(f"{', '.join(several)} {training}" for training, several in titles.items())
+    said = "; ".join(f"{', '.join(several)} {how}" for how, several in titles.items())
+    # A recipe of one name is not one training where a command changed something.
+    names = dict.fromkeys(str(recorded_recipe(log.meta).get("name")) for log in logs)
+    alike = ([log for log in logs if recorded_recipe(log.meta).get("name") == name] for name in names)
+    changed = (describe_recipe_differences({log.title: log.meta for log in several}, but=but) for several in alike)
+    return " · ".join(filter(None, [said if len(titles) > 1 else next(iter(titles)), *changed]))
 
 
 def describe_epochs(logs: Sequence[TrainingLog]) -> str:
@@ -99,9 +108,9 @@ def _found(folder: Path, name: str) -> list[Path]:
 
 
 def _training(log: TrainingLog) -> str:
-    data, recipe = training_data(log.meta), log.meta.get("recipe")
+    data, recipe = training_data(log.meta), recorded_recipe(log.meta)
     known = [f"trained on {data}"] if data else []
-    if isinstance(recipe, dict) and "name" in recipe:
+    if "name" in recipe:
         known.append(f"by the recipe {recipe['name']}")
     told = " ".join(known) or "of a training that is not recorded"
     tested = "" if log.runs else scored_elsewhere(log.meta)

@@ -42,6 +42,8 @@ _DATA = {"cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 
 _WIDE = 1.0
 _NARROW = 0.0375
+# As tables 2, 3, 7 and 8, to which figures 8 and 9 belong; the appendix names no epochs.
+_LIKE_EACH_OTHER = "--data cifar10 --recipe upanets_ablation"
 _DENSENET = "cifar_densenet121@growth_rate=12"
 _TITLES = {
     "upanet16": "UPANets16",
@@ -201,6 +203,7 @@ def _landscape(
         value=value,
         scale=scale,
         with_original=with_original,
+        training=_LIKE_EACH_OTHER,
         titles=_TITLES,
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gradscape._names import one_line
+from gradscape._recipe_record import describe_recipe_differences
 from gradscape.figures.style import short_number
 from gradscape.landscape import Surface
 from gradscape.models import count_macs, count_parameters
@@ -39,8 +40,19 @@ def network_table(networks: Sequence[ReportedNetwork]) -> Table:
         columns=(*columns, _CENTER) if landscapes else columns,
         rows=tuple(rows),
         notes=tuple(notes),
+        remarks=tuple(filter(None, [_different_trainings(networks)])),
         terms=(*terms, *about_center) if landscapes else terms,
     )
+
+
+def _different_trainings(networks: Sequence[ReportedNetwork]) -> str:
+    """By which recipes the networks were trained, where they differ: by their checkpoints, else by what results say."""
+    metas = {
+        network.title: network.checkpoint.meta if network.checkpoint else found[0].meta
+        for network in networks
+        if (found := network.of(Surface)) or network.checkpoint
+    }
+    return describe_recipe_differences(metas)
 
 
 def _cost(network: ReportedNetwork, notes: dict[str, int]) -> tuple[Cell, ...]:

@@ -110,8 +110,8 @@ def _changes(recipe: Mapping[str, Any]) -> list[object]:
     if usual is None:
         return []
     parts: list[object] = []
-    for name, value in (("batch_size", usual.batch_size), ("learning_rate", usual.learning_rate)):
-        if recipe.get(name) not in (None, value):
+    for name in ("batch_size", "learning_rate", "loss"):
+        if recipe.get(name) not in (None, getattr(usual, name)):
             parts += [f"--{name.replace('_', '-')}", recipe[name]]
     return parts
 

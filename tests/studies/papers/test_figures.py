@@ -285,7 +285,7 @@ def test_an_unknown_figure_is_refused_with_near_matches() -> None:
 def test_too_few_checkpoints_are_refused_with_the_command_for_the_next(saved: Saved, tmp_path: Path) -> None:
     expected = (
         "`CKPT` must be 3 networks such as resnet20, resnet20+se, resnet20+spa_a; spanet:5 got 1. "
-        "Make one with `gradscape train resnet20+se --data cifar10 -o runs/resnet20+se`"
+        "Make one with `gradscape train resnet20+se --data cifar10 --recipe spanet -o runs/resnet20+se`"
     )
     with pytest.raises(ValueError, match=f"^{re.escape(expected)}$"):
         make_figure("spanet:5", [saved("resnet20")], tmp_path, data="digits")

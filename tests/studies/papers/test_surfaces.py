@@ -174,7 +174,8 @@ def test_without_anything_the_commands_that_make_it_are_told(tmp_path: Path) -> 
     expected = (
         "upanets:12 must be given 1 network such as cifar_densenet121@growth_rate=12 and a data set; or its surface by "
         "`gradscape landscape --span 0.0375 --steps 50`. Make a network with `gradscape train "
-        "cifar_densenet121@growth_rate=12 --data cifar10 -o runs/cifar_densenet121` and give it with `--data cifar10`, "
+        "cifar_densenet121@growth_rate=12 --data cifar10 --recipe upanets_ablation -o runs/cifar_densenet121` and give "
+        "it with `--data cifar10`, "
         "or its surface with `gradscape landscape runs/cifar_densenet121/model.safetensors --data cifar10 "
         "--span 0.0375 --steps 50 -o runs/cifar_densenet121_span0.0375`"
     )

@@ -8,11 +8,13 @@ import torch
 from gradscape.models import create_model
 from gradscape.models.ba2m import BA2M
 from gradscape.studies.papers.ba2m import BATCH_SIZES
+from gradscape.studies.papers.catalog import FIGURES
 from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.published import published_table
 from gradscape.studies.papers.spanet import LATE_LOSSES, LOSSES
 from gradscape.studies.papers.training_log import describe_epochs, describe_logs, load_logs
-from gradscape.training import create_recipe
+from gradscape.studies.training import recipe_for
+from gradscape.training import RECIPES, create_recipe
 from tests.studies.training_folders import caption_of, draw, metrics_of, save_training
 
 COMMAND = re.compile(r"(?P<model>\S+) --data cifar100 --recipe (?P<recipe>\S+)(?: --batch-size (?P<size>\d+))?")
@@ -144,3 +146,28 @@ def test_runs_that_do_not_tell_their_batch_size_are_refused_with_a_command(tmp_p
     folders = [ba2m_run(tmp_path / "n4", 4, 0.5), save_training(tmp_path / "bare", None)]
     with pytest.raises(ValueError, match=r"must hold checkpoints that tell their batch size, and bare has none; make"):
         draw(BATCH_SIZES, *folders)
+
+
+def test_one_recipe_that_a_command_changed_is_more_than_one_training(tmp_path: Path) -> None:
+    folders = [
+        save_training(tmp_path / "a", "resnet20", recipe="spanet"),
+        save_training(tmp_path / "b", "resnet20+ge", recipe="spanet", loss="focal"),
+    ]
+    assert describe_logs(load_logs(folders)) == (
+        "trained on 1,200 images of digits by the recipe spanet · trained differently: resnet20 by the recipe spanet "
+        "(loss cross-entropy); resnet20+ge by the recipe spanet (loss focal)"
+    )
+    sizes = [ba2m_run(tmp_path / str(size), size, 0.5) for size in (4, 16)]
+    assert "trained differently" not in caption_of(draw(BATCH_SIZES, *sizes))
+
+
+@pytest.mark.parametrize("name", [name for name, one in FIGURES.items() if hasattr(one, "wanted")])
+def test_the_networks_of_every_figure_are_trained_by_one_recipe(name: str) -> None:
+    networks, options = FIGURES[name].wanted.names, FIGURES[name].wanted.training.split()  # type: ignore[attr-defined]
+    data = options[options.index("--data") + 1]
+    if "--recipe" in options:
+        assert options[options.index("--recipe") + 1] in RECIPES
+    else:
+        # MobileNets of two versions are trained as their paper trains each.
+        pairs = [networks[start : start + 2] for start in range(0, len(networks), 2)]
+        assert all(len({recipe_for(network, data) for network in pair}) == 1 for pair in pairs)

@@ -413,3 +413,21 @@ def test_without_pictures_maps_are_drawn_alone(opened: Any) -> None:
     assert styles == ["heatmap"]
     assert "drawn alone" in opened.find_element("id", "heatmaps").text
     assert len(opened.find_elements("css selector", ".cards canvas")) == 2
+
+
+def test_networks_that_were_trained_differently_are_told_below_their_table(tmp_path: Path) -> None:
+    for name, epochs in (("resnet20", 60), ("resnet20+se", 200)):
+        save_network(tmp_path, name, recipe={"name": "upanets", "epochs": epochs})
+    assert network_table(networks_in(tmp_path)).remarks == (
+        "trained differently: resnet20 by the recipe upanets (epochs 60); "
+        "resnet20+se by the recipe upanets (epochs 200)",
+    )
+    (command, _) = rebuild_commands(networks_in(tmp_path))
+    assert "--loss" not in command
+
+
+def test_a_loss_that_was_chosen_is_in_the_command_that_trains_again(tmp_path: Path) -> None:
+    recipe = {"name": "digits", "loss": "focal"}
+    save_network(tmp_path, "resnet20", data={"name": "digits", "images": 8}, recipe=recipe, scores={"seed": 0})
+    (command,) = rebuild_commands(networks_in(tmp_path))[0:1] or [""]
+    assert "--recipe digits --epochs 1 --loss focal" in str(command)
