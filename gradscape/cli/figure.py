@@ -34,6 +34,9 @@ def figure(
     steps: Annotated[
         int | None, typer.Option(min=2, help="Points on a side of landscapes that are evaluated; else the paper's.")
     ] = None,
+    scale: Annotated[
+        str | None, typer.Option(help="Of landscapes: raw, minmax or minmax-column; else as --list has it.")
+    ] = None,
     data_root: options.DataRoot = None,
     download: options.Download = False,
     output: options.Output = Path(),
@@ -64,6 +67,7 @@ def figure(
             split=split,
             limit=limit,
             classes=classes,
+            scale=scale,
             root=data_root,
             download=download,
             seed=seed,

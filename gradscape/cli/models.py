@@ -24,7 +24,7 @@ def models(
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the table as Markdown too.")] = None,
     quiet: options.Quiet = False,
 ) -> None:
-    """List models, a line for each: size, and how many of the numbers that papers print they have."""
+    """List models: size, and how many of the numbers that papers print they have; many share lines by backbone."""
     from gradscape.models import describe_models, list_models
     from gradscape.studies.model_table import describe_model, list_models_briefly, write_model_table
 

@@ -1,6 +1,8 @@
 """The table of all models: a line for each, everything about one, and all of it as a page."""
 
 import os
+import re
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,25 +15,65 @@ __all__ = ["HEADINGS", "describe_model", "list_models_briefly", "tabulate_models
 HEADINGS = ("model", "classes ", "pixels ", "parameters ", "MACs ", "accuracy/M ", "paper", "printed: verdict")
 
 _NAME_WIDTH = 28  # of all but a few; longer ones push their line to the right
+_LINE_WIDTH = 80
+_MOST_LINES = 9  # below the headings, as far as there are no more backbones
 
 
 def list_models_briefly(described: Sequence[ModelDescription]) -> list[str]:
-    """Return a line for each model, below one of headings: name, size, printed numbers that it has, paper.
+    """Return lines about models below one of headings: name, size, printed numbers that it has, paper.
+
+    Each has a line for itself; of more than nine, those with attention or options are behind or below their backbone,
+    with their parameters alone.
 
     Args:
         described: The models.
     """
-    rows = [("model", "parameters", "MACs", "printed", "paper")]
+    lines = [_columns("model", "parameters", "MACs", "printed") + "  paper"]
+    if len(described) <= _MOST_LINES:
+        return [*lines, *map(_line, described)]
+    families = dict[str, list[ModelDescription]]()
     for model in described:
-        hits = sum(row.verdict == "hit" for row in model.printed)
-        printed = f"{hits} of {len(model.printed)}" if model.printed else ""
-        papers = " + ".join(paper.partition(", ")[0] for paper in model.paper.split("; ") if ", " in paper)
-        size = f"{model.parameters / 1e6:,.2f} M", f"{model.macs / 1e6:,.0f} M"
-        rows.append((model.name, *size, printed, papers or model.paper))
-    return [
-        f"{name:<{_NAME_WIDTH}} {parameters:>10} {macs:>8}  {printed:<7}  {paper}"
-        for name, parameters, macs, printed, paper in rows
-    ]
+        families.setdefault(_backbone(model.name), []).append(model)
+    for backbone, models in families.items():
+        alone = [model for model in models if model.name == backbone]
+        variants = [model for model in models if model.name != backbone]
+        lines += map(_line, alone)
+        lines += _variant_lines("" if alone else backbone, variants) if variants else []
+    return lines
+
+
+def _line(model: ModelDescription) -> str:
+    hits = sum(row.verdict == "hit" for row in model.printed)
+    printed = f"{hits} of {len(model.printed)}" if model.printed else ""
+    line = _columns(model.name, _megas(model.parameters), f"{model.macs / 1e6:,.0f} M", printed)
+    papers = [paper.partition(", ")[0] for paper in model.paper.split("; ") if ", " in paper] or [model.paper]
+    told = (f"{line}  {' + '.join(some)}" for some in (papers, papers[-1:]))
+    return next((longer for longer in told if len(longer) <= _LINE_WIDTH), line).rstrip()
+
+
+def _columns(name: str, parameters: str, macs: str, printed: str) -> str:
+    return f"{name:<{_NAME_WIDTH}} {parameters:>10} {macs:>8}  {printed:<7}"
+
+
+def _variant_lines(backbone: str, variants: Sequence[ModelDescription]) -> list[str]:
+    """Lines of networks with attention or options, each with its parameters, behind their backbone's name if any."""
+    margin = " " * (_NAME_WIDTH + 1)
+    named = (f"{model.name.removeprefix(_backbone(model.name))} {_megas(model.parameters)}" for model in variants)
+    text = "; ".join(one.replace(" ", "\N{NO-BREAK SPACE}") for one in named)
+    broken = textwrap.wrap(
+        text,
+        _LINE_WIDTH,
+        initial_indent=f"{backbone:<{_NAME_WIDTH}} ",
+        subsequent_indent=margin,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in broken]
+
+
+def _backbone(name: str) -> str:
+    """A model's name without attention and options."""
+    return re.split("[+@]", name, maxsplit=1)[0]
 
 
 def describe_model(model: ModelDescription) -> list[str]:
@@ -133,6 +175,10 @@ def _told(row: PrintedCell) -> str:
     """A printed number, where it stands, and whether the network has it."""
     kind = "figure" if row.paper == PAPERS["residual_attention"] else "table"  # the report calls its tables so
     return f"{_spelled(row)} ({kind} {row.table} of {row.paper}, {row.num_classes} classes)"
+
+
+def _megas(count: int) -> str:
+    return f"{count / 1e6:,.2f} M"
 
 
 def _millions(count: int) -> str:

@@ -81,3 +81,8 @@ def test_run_folders_are_taken_as_they_are(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     with pytest.raises(ValueError, match=r"run must be a run folder of `gradscape train`, but holds no metrics\.csv"):
         run("upanets:10", tmp_path / "run", "--device", "cpu", "-o", tmp_path)
+
+
+def test_a_scale_is_for_landscapes_alone(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`--scale` says nothing to upanets:10, drawn from a published table"):
+        run("upanets:10", "--scale", "minmax", "--device", "cpu", "-o", tmp_path)

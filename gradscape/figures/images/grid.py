@@ -1,5 +1,6 @@
 """Pages of small pictures in rows and columns, and how a picture lies in its panel."""
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -51,6 +52,7 @@ Channels = int | Sequence[int] | None
 _GAP = 0.06
 _MARGIN = 0.05
 _LETTERS_PER_INCH = 125 / SMALL
+_JOINT = "\N{WORD JOINER}"  # marks a space that is none of the text
 _FEW_PIXELS = 64
 
 
@@ -174,13 +176,19 @@ def bare(ax: Axes) -> Axes:
 
 def fitted(text: str, inches: float, lines: int = 1) -> str:
     """Text broken to so many inches of small letters, cut with an ellipsis where the lines do not suffice."""
-    letters = max(int(inches * _LETTERS_PER_INCH / _width(text)), 4)
-    # Names of files and layers may be broken behind an underscore.
-    parts = textwrap.wrap(one_line(text).replace("_", "_ "), letters, max_lines=lines, placeholder="…")
-    broken = [part.replace("_ ", "_") for part in parts]
+    letters, text = max(int(inches * _LETTERS_PER_INCH / _width(text)), 4), one_line(text)
+    if len(text) <= letters:
+        return text
+    # Names of networks may be broken before what is added to them: before a plus sign.
+    marked = re.sub(r"(?<=\S)\+(?=\S)", f" {_JOINT}+", text)
+    parts = textwrap.wrap(marked, letters, break_long_words=False)
+    if len(parts) > lines or any(len(part) > letters for part in parts):
+        # Names of files and layers may be broken behind an underscore.
+        parts = textwrap.wrap(marked.replace("_", "_ "), letters, max_lines=lines, placeholder="…")
+    broken = [part.replace("_ ", "_").replace(f" {_JOINT}", "").replace(_JOINT, "") for part in parts]
     # Of a first word longer than the line, textwrap would leave nothing but the placeholder.
     if broken and broken[-1] == "…":
-        broken[-1] = one_line(text)[: letters - 1] + "…"
+        broken[-1] = text[: letters - 1] + "…"
     return "\n".join(broken)
 
 

@@ -12,6 +12,7 @@ from gradscape.figures.look import current_look
 from gradscape.landscape import Progress
 from gradscape.studies.papers import ba2m, residual_attention, spanet, ulsam, upanets
 from gradscape.studies.papers.figure import PaperFigure
+from gradscape.studies.papers.from_surfaces import SurfaceFigure
 from gradscape.studies.papers.request import Request, draw_requested
 
 __all__ = ["FIGURES", "HEADINGS", "find_figure", "make_figure", "tabulate_figures"]
@@ -55,6 +56,7 @@ def make_figure(
     split: str | None = None,
     limit: int | None = None,
     classes: str | None = None,
+    scale: str | None = None,
     root: Path | None = None,
     download: bool = False,
     seed: int = 0,
@@ -74,6 +76,7 @@ def make_figure(
         split: Of the data set; by default train for surfaces, test for pictures.
         limit: How many images of it; by default all for surfaces, the paper's number for pictures.
         classes: The only ones to take pictures of, names or numbers with commas between them.
+        scale: How a landscape is scaled: "raw", "minmax" or "minmax-column"; by default as the figure is.
         root: Folder of the data sets; the usual by default.
         download: Whether a published data set may be fetched.
         seed: Chooses images from a data set; seed of directions, noise and t-SNE.
@@ -89,6 +92,8 @@ def make_figure(
         FileNotFoundError: A checkpoint, surface, run folder, picture or data set is not there.
     """
     figure = find_figure(name)
+    if scale is not None and isinstance(figure, SurfaceFigure):
+        figure = figure.scaled_as(scale)
     for chosen in current_look().given:
         if chosen not in figure.choices:
             raise ValueError(f"`--{chosen}` changes nothing of {name} ({figure.title}): leave it out")
@@ -102,6 +107,7 @@ def make_figure(
         split=split,
         limit=limit,
         classes=classes,
+        scale=scale,
         root=root,
         download=download,
         seed=seed,

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 
@@ -20,6 +20,7 @@ from gradscape.studies.networks import common_image_size, file_name
 from gradscape.studies.papers.checkpoints import WantedNetworks, describe_networks, load_titled
 from gradscape.studies.papers.data_source import DataSource
 from gradscape.studies.papers.figure import Drawing, PaperFigure
+from gradscape.studies.papers.scaling import Scaling, describe_scaling, find_scaling
 from gradscape.studies.papers.wording import path_end, short_name, training_command
 
 __all__ = ["EvaluatedInputs", "SurfaceFigure", "SurfaceInputs"]
@@ -80,8 +81,9 @@ class SurfaceFigure(PaperFigure):
         networks: Names of the models, in the order of the panels.
         span: Half-width of the surfaces.
         value: "loss" or "error".
-        scale: "raw"; or "minmax", or "minmax-column".
-        with_original: Whether the original stands on the left of the scaled surface.
+        scale: How the surfaces are scaled.
+        asked: How they are scaled instead, if someone wants it so.
+        with_original: Whether the original stands on the left of the scaled surface, unless it is alone to be drawn.
         steps: Points on a side.
         titles: What the paper calls the networks.
         training: Options of `gradscape train` that make them.
@@ -91,7 +93,8 @@ class SurfaceFigure(PaperFigure):
     networks: tuple[str, ...]
     span: float
     value: Value = "loss"
-    scale: Literal["raw", "minmax", "minmax-column"] = "raw"
+    scale: Scaling = "raw"
+    asked: Scaling | None = None
     with_original: bool = False
     steps: int = 50
     titles: Mapping[str, str] = field(default_factory=dict)
@@ -101,8 +104,13 @@ class SurfaceFigure(PaperFigure):
     @property
     def choices(self) -> frozenset[str]:
         """What of a `Look` changes something of it."""
-        limits = {"zmin", "zmax"} if self.scale == "raw" or self.with_original else set()
+        limits = {"zmin", "zmax"} if self.drawn_scale == "raw" or self.with_original else set()
         return ANY_PICTURE | {"cmap", "camera"} | limits
+
+    @property
+    def drawn_scale(self) -> Scaling:
+        """How its surfaces are scaled here."""
+        return self.asked or self.scale
 
     @property
     def wanted(self) -> WantedNetworks:
@@ -120,6 +128,14 @@ class SurfaceFigure(PaperFigure):
     def arguments(self) -> str:
         """The same as arguments of `gradscape figure`."""
         return "CKPT... --data D"
+
+    def scaled_as(self, scale: str) -> "SurfaceFigure":
+        """The figure on a scale that is asked for.
+
+        Raises:
+            ValueError: There is no such scale.
+        """
+        return replace(self, asked=find_scaling(scale))
 
     def make(self, inputs: SurfaceInputs | EvaluatedInputs) -> Drawing:
         """Draw it, of surfaces that are there or are evaluated first.
@@ -147,16 +163,20 @@ class SurfaceFigure(PaperFigure):
                 for name, surface in zip(names, surfaces, strict=True)
                 for key, array in self._arrays(name, surface).items()
             },
-            " · ".join(part for part in (about, self._differences(surfaces)) if part),
+            " · ".join(part for part in (self._scaling, about, self._differences(surfaces)) if part),
             {"surfaces": {name: _provenance(surface) for name, surface in zip(names, surfaces, strict=True)}},
             tuple(files) if isinstance(inputs, EvaluatedInputs) else (),
         )
 
+    @property
+    def _scaling(self) -> str:
+        return describe_scaling(self.drawn_scale, beside=self.with_original, printed=self.scale)
+
     def _draw(self, surfaces: Sequence[Surface], titles: Sequence[str]) -> Figure:
-        if not self.with_original:
-            return figure_comparison(surfaces, value=self.value, scale=self.scale, kind="surface", titles=titles)
-        assert self.scale != "raw", "what stands beside the original must be scaled"
-        return figure_scaled(surfaces, value=self.value, scale=self.scale, titles=titles)
+        scale = self.drawn_scale
+        if self.with_original and scale != "raw":
+            return figure_scaled(surfaces, value=self.value, scale=scale, titles=titles)
+        return figure_comparison(surfaces, value=self.value, scale=scale, kind="surface", titles=titles)
 
     def _find(self, inputs: SurfaceInputs) -> list[Path]:
         """The files of surfaces, in the order of the panels."""
@@ -217,8 +237,8 @@ class SurfaceFigure(PaperFigure):
         arrays = {"alphas": surface.alphas, "betas": surface.betas, self.value: values}
         if self.value == "loss":
             arrays["loss_stderr"] = surface.loss_stderr
-        if self.scale != "raw":
-            by_column = self.scale == "minmax-column"
+        if self.drawn_scale != "raw":
+            by_column = self.drawn_scale == "minmax-column"
             arrays[f"{self.value}_scaled"] = surface.minmax("column" if by_column else None, value=self.value)
         return {f"{name}.{key}": np.asarray(array) for key, array in arrays.items()}
 

@@ -18,7 +18,7 @@ __all__ = ["Request", "draw_requested"]
 
 _CHECKPOINT = ".safetensors"
 
-Option = Literal["images", "data", "steps", "split", "limit", "classes"]
+Option = Literal["images", "data", "steps", "split", "limit", "classes", "scale"]
 
 
 @final
@@ -36,6 +36,7 @@ class Request:
         split: Of the data set: "train" or "test".
         limit: How many of its images.
         classes: The only ones to take of it.
+        scale: How a landscape is scaled.
         root: Folder of the data sets.
         download: Whether a published data set may be fetched.
         seed: Of everything random.
@@ -52,6 +53,7 @@ class Request:
     split: str | None = None
     limit: int | None = None
     classes: str | None = None
+    scale: str | None = None
     root: Path | None = None
     download: bool = False
     seed: int = 0
@@ -82,6 +84,7 @@ class Request:
             "split": bool(self.split),
             "limit": bool(self.limit),
             "classes": bool(self.classes),
+            "scale": bool(self.scale),
         }
         given = [f"`--{option}`" for option, is_given in options.items() if is_given and option not in taken]
         if given:
@@ -143,12 +146,12 @@ def _network_inputs(figure: NetworkFigure[Any], request: Request) -> NetworkInpu
 
 def _surface_inputs(figure: SurfaceFigure, request: Request) -> SurfaceInputs | EvaluatedInputs:
     name, paths, source = request.name, request.paths, request.source
-    request.refuse_all_but("data", "steps", "split", "limit", drawn_from="surfaces")
+    request.refuse_all_but("data", "steps", "split", "limit", "scale", drawn_from="surfaces")
     are_checkpoints = [path.suffix == _CHECKPOINT for path in paths]
     if not any(are_checkpoints):
         # Of nothing at all the figure says how to make it.
         if paths:
-            request.refuse_all_but(drawn_from="surfaces that are there")
+            request.refuse_all_but("scale", drawn_from="surfaces that are there")
         return SurfaceInputs(name=name, paths=paths)
     if not all(are_checkpoints):
         raise ValueError(f"{name} must be made of checkpoints or of surfaces, got both: leave one kind out")

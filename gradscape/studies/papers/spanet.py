@@ -1,4 +1,4 @@
-"""Figures of SPANet, IEEE ICME 2020: losses in training, where networks look, how much each scale counts."""
+"""Figures of SPANet, IEEE TMM 2021: losses in training, where networks look, how much each scale counts."""
 
 from collections.abc import Sequence
 

@@ -5,10 +5,13 @@ and error (8, 9, 12 to 18, 20).
 
 Differs from the paper: figure 1 calls the pixels that are weighed the convolutions' output. In the authors' code, as
 here, they are the block's input, which is drawn besides; otherwise the red pixel would not be the sum it is said to be.
+
+Appendix C scales losses to [0, 1] without saying along what, and its scaled surfaces have other shapes than the
+originals beside them. Scaling a surface as a whole changes no shape, so that 12, 13 and 15 to 17 scale each column by
+itself; figure 8, which compares two networks and has no original beside, is scaled as a whole.
 """
 
 from collections.abc import Sequence
-from typing import Literal
 
 import numpy as np
 from torch import Tensor, nn
@@ -29,6 +32,7 @@ from gradscape.studies.papers.from_networks import NetworkFigure
 from gradscape.studies.papers.from_surfaces import SurfaceFigure
 from gradscape.studies.papers.from_tables import TableFigure
 from gradscape.studies.papers.published import PublishedRow
+from gradscape.studies.papers.scaling import Scaling
 from gradscape.studies.papers.training_log import TrainingLog, describe_epochs, describe_logs
 from gradscape.studies.papers.wording import short_name
 
@@ -51,7 +55,7 @@ _TITLES = {
     "upanet16_final_spa": "UPANets16 final SPA",
     "upanet16_exc_gap": "UPANets16 exc GAP",
     "upanet16_exc_spa": "UPANets16 exc SPA",
-    "cifar_densenet121": "DenseNet",
+    "cifar_densenet121": "DenseNets",
 }
 
 
@@ -190,7 +194,7 @@ def _landscape(
     *networks: str,
     span: float = _WIDE,
     value: Value = "loss",
-    scale: Literal["raw", "minmax", "minmax-column"] = "raw",
+    scale: Scaling = "raw",
     with_original: bool = False,
 ) -> SurfaceFigure:
     *first, last = (_TITLES[short_name(network)] for network in networks)
@@ -206,6 +210,12 @@ def _landscape(
         training=_LIKE_EACH_OTHER,
         titles=_TITLES,
     )
+
+
+def _original_and_scaled(network: str, span: float = _WIDE) -> SurfaceFigure:
+    """One of the series in which shapes differ: of all scalings to [0, 1], only the one by column changes shapes."""
+    title = f"loss, original and scaled by column, of {_TITLES[short_name(network)]}"
+    return _landscape(title, network, span=span, scale="minmax-column", with_original=True)
 
 
 ATTENTION_PROCESS = NetworkFigure(
@@ -240,26 +250,12 @@ BUBBLES: dict[str, PaperFigure] = {"upanets:10": _bubbles("4", "cifar10"), "upan
 LANDSCAPES: dict[str, PaperFigure] = {
     "upanets:8": _landscape("min-max scaled loss of two heads", "upanet16_final_gap", "upanet16", scale="minmax"),
     "upanets:9": _landscape("top-1 error of two heads", "upanet16_final_gap", "upanet16", value="error"),
-    "upanets:12": _landscape(
-        "loss, original and scaled by column, of a DenseNet",
-        _DENSENET,
-        span=_NARROW,
-        scale="minmax-column",
-        with_original=True,
-    ),
-    "upanets:13": _landscape(
-        "loss, original and min-max scaled", "upanet16", span=_NARROW, scale="minmax", with_original=True
-    ),
+    "upanets:12": _original_and_scaled(_DENSENET, span=_NARROW),
+    "upanets:13": _original_and_scaled("upanet16", span=_NARROW),
     "upanets:14": _landscape("loss of two heads", "upanet16_final_gap", "upanet16"),
-    "upanets:15": _landscape(
-        "loss, original and min-max scaled, of final SPA", "upanet16_final_spa", scale="minmax", with_original=True
-    ),
-    "upanets:16": _landscape(
-        "loss, original and min-max scaled, of exc GAP", "upanet16_exc_gap", scale="minmax", with_original=True
-    ),
-    "upanets:17": _landscape(
-        "loss, original and min-max scaled, of exc SPA", "upanet16_exc_spa", scale="minmax", with_original=True
-    ),
+    "upanets:15": _original_and_scaled("upanet16_final_spa"),
+    "upanets:16": _original_and_scaled("upanet16_exc_gap"),
+    "upanets:17": _original_and_scaled("upanet16_exc_spa"),
     "upanets:18": _landscape(
         "top-1 error of three heads", "upanet16_final_spa", "upanet16_exc_gap", "upanet16_exc_spa", value="error"
     ),

@@ -125,6 +125,9 @@ def test_tiles_make_a_block_without_a_gap_where_that_is_possible(count: int, col
 def test_long_names_are_broken_at_underscores_and_cut_where_there_is_no_room() -> None:
     assert fitted("painted_bunting_1", 0.6) == "painted_…"
     assert fitted("painted_bunting_1", 0.6, 2) == "painted_\nbunting_1"
+    assert fitted("resnet20+spa_a", 0.74, 2) == "resnet20\n+spa_a"
+    assert fitted("resnet20+spa_a", 0.8) == "resnet20+spa_a"
+    assert fitted("ResNet + SPA", 0.74, 2) == "ResNet + SPA"
     assert fitted("Incomprehensibilities", 0.52) == "Incompre…"
     assert fitted("a\n b", 3.0) == "a b"
     assert fitted_end("encoder.layers.0.attention", 0.68) == "…0.attention"

@@ -5,14 +5,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 from sklearn.preprocessing import MinMaxScaler
 
 from gradscape._arrays import load_arrays
 from gradscape.data import load_split
+from gradscape.figures.caption import caption_of
 from gradscape.landscape import Surface, evaluate_surface, random_directions
 from gradscape.models import count_parameters, create_model, load_checkpoint
 from gradscape.studies.papers.catalog import FIGURES, make_figure
-from gradscape.studies.papers.from_surfaces import SurfaceFigure
+from gradscape.studies.papers.figure import Drawing
+from gradscape.studies.papers.from_surfaces import SurfaceFigure, SurfaceInputs
 from tests.figures.results import make_surface
 from tests.studies.networks import save_network
 
@@ -54,14 +57,64 @@ def test_ten_landscapes_have_the_papers_ranges_values_and_scalings() -> None:
         8: (1, "loss", "minmax", False, 50),
         9: (1, "error", "raw", False, 50),
         12: (0.0375, "loss", "minmax-column", True, 50),
-        13: (0.0375, "loss", "minmax", True, 50),
+        13: (0.0375, "loss", "minmax-column", True, 50),
         14: (1, "loss", "raw", False, 50),
-        15: (1, "loss", "minmax", True, 50),
-        16: (1, "loss", "minmax", True, 50),
-        17: (1, "loss", "minmax", True, 50),
+        15: (1, "loss", "minmax-column", True, 50),
+        16: (1, "loss", "minmax-column", True, 50),
+        17: (1, "loss", "minmax-column", True, 50),
         18: (1, "error", "raw", False, 50),
         20: (0.0375, "error", "raw", False, 50),
     }
+
+
+@pytest.fixture(scope="module")
+def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The surface of a network, which is no sum of functions of alpha and of beta."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    path = save_network(folder, "upanet16", image_size=8)
+    return make_figure("upanets:13", [path], folder, data="digits", steps=3, limit=32)[0]
+
+
+def drawn_panels(drawing: Drawing) -> list[np.ndarray]:
+    """What the cells of each panel show."""
+    meshes = [one for ax in drawing.figure.axes for one in ax.collections if isinstance(one, Poly3DCollection)]
+    return [np.asarray(mesh.get_array()) for mesh in meshes]
+
+
+def test_beside_the_original_the_scaled_surface_has_another_shape_and_the_caption_says_why(evaluated: Path) -> None:
+    drawing = LANDSCAPES["upanets:13"].make(SurfaceInputs(name="upanets:13", paths=[evaluated]))
+    original, scaled = drawn_panels(drawing)
+    assert np.corrcoef(original, scaled)[0, 1] < 0.999
+    assert drawing.arrays["upanet16.loss_scaled"].max(axis=0) == pytest.approx(1)
+    assert " · right: each column min-max scaled by itself, which changes the shape · " in caption_of(drawing.figure)
+    assert drawing.said.startswith("scaled by column, as all figures that have the original beside: in the paper ")
+
+
+def test_scaled_as_a_whole_both_panels_are_one_picture_and_the_caption_says_so(evaluated: Path) -> None:
+    drawing = LANDSCAPES["upanets:13"].scaled_as("minmax").make(SurfaceInputs(name="upanets:13", paths=[evaluated]))
+    original, scaled = drawn_panels(drawing)
+    assert np.corrcoef(original, scaled)[0, 1] == pytest.approx(1, abs=1e-9)
+    said = "--scale minmax instead of minmax-column: scaled as a whole: both panels are the same picture with other "
+    assert drawing.said.startswith(said)
+
+
+def test_the_original_can_stand_alone(evaluated: Path) -> None:
+    drawing = LANDSCAPES["upanets:13"].scaled_as("raw").make(SurfaceInputs(name="upanets:13", paths=[evaluated]))
+    assert len(drawn_panels(drawing)) == 1
+    assert "the original alone: in the paper the scaled surface stands beside it" in drawing.said
+    assert "upanet16.loss_scaled" not in drawing.arrays
+
+
+def test_any_landscape_takes_a_scale_and_no_other_figure_does(save: Save, tmp_path: Path) -> None:
+    paths = [save(network, 1 + number) for number, network in enumerate(LANDSCAPES["upanets:18"].networks)]
+    make_figure("upanets:18", paths, tmp_path, scale="minmax-column")
+    arrays, caption = shown(tmp_path, "upanets:18")
+    assert arrays["upanet16_exc_spa.error_scaled"].max() == 1
+    assert "--scale minmax-column instead of raw: each surface scaled by column, so that shapes are others" in caption
+    with pytest.raises(ValueError, match="`--scale` says nothing to upanets:10, drawn from a published table: leave"):
+        make_figure("upanets:10", [], tmp_path, scale="minmax")
+    with pytest.raises(ValueError, match=r"unknown `--scale` 'log'; known: raw, minmax, minmax-column"):
+        make_figure("upanets:18", paths, tmp_path, scale="log")
 
 
 def test_the_densenet_is_the_one_for_cifar_with_a_growth_rate_of_12() -> None:
