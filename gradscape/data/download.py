@@ -50,7 +50,7 @@ def unpack_archives(archives: Iterable[Archive], root: Path, folder: Path) -> No
     shutil.rmtree(unpacked, ignore_errors=True)  # what a killed process left
     for file in files:
         # Tar archives could hold links out of the folder and devices, which "data" leaves out; zip archives cannot.
-        shutil.unpack_archive(file, unpacked, **({} if file.suffix == ".zip" else {"filter": "data"}))
+        shutil.unpack_archive(file, unpacked, filter=None if file.suffix == ".zip" else "data")
     inner = unpacked / folder.name
     (inner if inner.is_dir() else unpacked).rename(folder)
     shutil.rmtree(unpacked, ignore_errors=True)

@@ -78,10 +78,12 @@ def _read_batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
     except Exception as error:  # zip, header and type errors alike: a file that is not what it should be
         reason = " ".join(str(error).split())
         raise ValueError(f"`imagenet32`: {file.absolute()} cannot be read: {reason}") from error
-    if data.dtype != np.uint8 or data.shape != (len(numbers), 3 * _SIDE**2) or not set(numbers) <= set(range(1, 1001)):
+    shapes_fit = numbers.ndim == 1 and data.shape == (len(numbers), 3 * _SIDE**2)
+    if data.dtype != np.uint8 or not shapes_fit or not set(numbers.tolist()) <= set(range(1, 1001)):
         raise ValueError(
             f"`imagenet32`: {file.absolute()} must hold `data` uint8 (n, {3 * _SIDE**2}) and `labels` (n,) from 1 to "
-            f"1000, but holds {data.dtype} {data.shape} and {numbers.shape} from {numbers.min()} to {numbers.max()}"
+            f"1000, but holds {data.dtype} {data.shape} and {numbers.dtype} {numbers.shape}"
+            + (f" from {numbers.min()} to {numbers.max()}" if shapes_fit and len(numbers) else "")
         )
     return data, numbers
 

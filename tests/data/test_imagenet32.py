@@ -4,6 +4,7 @@ import pickle
 import re
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from gradscape.data import imagenet32, load_split
 from gradscape.data.download import Archive
 
 
-def batch(count: int, *, seed: int) -> dict[str, np.ndarray]:
+def batch(count: int, *, seed: int) -> dict[str, Any]:
     """Images in the files' own form: all red, then all green, then all blue pixels; classes from 1."""
     generator = np.random.default_rng(seed)
     data = generator.integers(0, 256, (count, 3072), dtype=np.uint8)
@@ -100,13 +101,14 @@ def test_pickles_are_never_read(tmp_path: Path) -> None:
     [
         (
             {"labels": np.arange(4)},
-            r"labels` \(n,\) from 1 to 1000, but holds uint8 \(4, 3072\) and \(4,\) from 0 to 3",
+            r"labels` \(n,\) from 1 to 1000, but holds uint8 \(4, 3072\) and int64 \(4,\) from 0 to 3",
         ),
         ({"data": np.zeros((4, 3071), np.uint8)}, r"`data` uint8 \(n, 3072\)"),
         ({"data": np.zeros((4, 3072))}, "but holds float64"),
+        ({"labels": np.array(7)}, r"and int64 \(\)$"),
     ],
 )
-def test_arrays_of_another_form_are_told(store: Path, change: dict[str, np.ndarray], message: str) -> None:
+def test_arrays_of_another_form_are_told(store: Path, change: dict[str, Any], message: str) -> None:
     np.savez(store / "imagenet32" / "val_data.npz", **{**batch(4, seed=0), **change})
     with pytest.raises(ValueError, match=rf"`imagenet32`: .*val_data.npz must hold .*{message}"):
         load_split("imagenet32", "test", root=store)
