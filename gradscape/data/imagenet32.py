@@ -47,11 +47,12 @@ def imagenet32(root: Path, split: str, *, download: bool) -> Source:
     if download and _missing(folder, split) and not place.is_dir():
         unpack_archives([_ARCHIVES[split]], root, place)
     if missing := _missing(folder, split):
-        pickled = any((file.with_suffix("")).is_file() for file in map(folder.joinpath, missing))
+        names = ", ".join(missing) if len(missing) < 4 else f"{missing[0]} and {len(missing) - 1} more"
+        again = f"remove {place.name} there and load again with" if place.is_dir() else "fetch it by"
+        pickled = any(folder.joinpath(name).with_suffix("").is_file() for name in missing)
         raise FileNotFoundError(
-            f"`imagenet32`: {folder.absolute()} lacks {', '.join(missing)}; --download fetches "
-            f"{_ARCHIVES[split].name}, or unpack it there"
-            + (": the pickled form is not read, since a pickle can run code" if pickled else "")
+            f"`imagenet32`: {folder.absolute()} lacks {names}, of {_ARCHIVES[split].name}: {again} --download, or "
+            f"unpack it there{'; pickles are not read, since they can run code' if pickled else ''}"
         )
     found = _found(folder)
     data, numbers = zip(*(_read_batch(found[name]) for name in _FILES[split]), strict=True)
