@@ -39,8 +39,8 @@ Checkpoints = Annotated[list[Path], typer.Argument(metavar="CKPT...", help="One 
 Data = Annotated[
     str,
     typer.Option(
-        help="Data set: digits, cifar10, cifar100, fashion_mnist, food101, imagenet, tiny_imagenet, folder:PATH, "
-        "npz:PATH, noise:N or package.module:function."
+        help="Data set: digits, cifar10, cifar100, cub200, fashion_mnist, food101, imagenet, imagenet32, "
+        "stanford_dogs, tiny_imagenet, folder:PATH, npz:PATH, noise:N or package.module:function."
     ),
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; else GRADSCAPE_DATA_ROOT.")]

@@ -72,7 +72,14 @@ def train(
         early_stopping_patience=early_stopping,
     )
     taught, tested = load_train_and_test(
-        data, test=test, root=data_root, image_size=image_size, limit=limit, seed=seed, download=download
+        data,
+        test=test,
+        root=data_root,
+        image_size=image_size,
+        limit=limit,
+        seed=seed,
+        download=download,
+        hold=not chosen.resized_crop,
     )
     trained = study.train_alike(
         models,

@@ -8,12 +8,17 @@ from pathlib import Path
 
 import numpy as np
 from torchvision import datasets
-from torchvision.datasets.utils import check_integrity, download_and_extract_archive
+from torchvision.datasets.utils import check_integrity
 from torchvision.models import ResNet18_Weights
 
-from gradscape.data.folders import class_folders, image_files
-from gradscape.data.pixels import decode_file, pick_image
-from gradscape.data.source import VAL, Source, Triple
+from gradscape.data.cub200 import cub200
+from gradscape.data.download import Archive, unpack_archives
+from gradscape.data.folders import class_folders, image_files, listed_images
+from gradscape.data.imagenet32 import imagenet32
+from gradscape.data.listed import require_folder
+from gradscape.data.pixels import pick_image
+from gradscape.data.source import IMAGENET, VAL, Source, Triple
+from gradscape.data.stanford_dogs import stanford_dogs
 
 __all__ = ["ARCHIVES"]
 
@@ -22,10 +27,8 @@ Statistics = tuple[Triple, Triple]
 _CIFAR10: Statistics = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 _CIFAR100: Statistics = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
 _FASHION_MNIST: Statistics = ((0.2860, 0.2860, 0.2860), (0.3530, 0.3530, 0.3530))
-_IMAGENET: Statistics = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 
-_TINY_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
-_TINY_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
+_TINY = Archive("http://cs231n.stanford.edu/tiny-imagenet-200.zip", "md5:90528d7ca1a48142e341f4ef8d21d0de")
 
 
 def cifar10(root: Path, split: str, *, download: bool) -> Source:
@@ -50,7 +53,7 @@ def _cifar(
     """Read the batches, which are pickles: torchvision unpickles none before its published md5 has matched."""
     folder = root / kind.base_folder
     if not download:
-        _require(folder, name)
+        require_folder(folder, name)
     try:
         data = kind(root, train=split == "train", download=download)
     except RuntimeError as error:
@@ -68,7 +71,7 @@ def fashion_mnist(root: Path, split: str, *, download: bool) -> Source:
     """Fashion-MNIST: 28 x 28 gray, 60,000 and 10,000 images."""
     folder = root / "FashionMNIST" / "raw"
     if not download:
-        _require(folder, "fashion_mnist")
+        require_folder(folder, "fashion_mnist")
     try:
         data = datasets.FashionMNIST(root, train=split == "train", download=download)
         labels = data.targets.numpy()
@@ -87,22 +90,20 @@ def tiny_imagenet(root: Path, split: str, *, download: bool) -> Source:
     """Tiny ImageNet: 64 x 64, 200 classes; the published test images have no labels, so test is `val`."""
     folder = root / "tiny-imagenet-200"
     if download and not folder.is_dir():
-        partial_root = root / ".partial-tiny-imagenet"
-        download_and_extract_archive(_TINY_URL, str(root), extract_root=str(partial_root), md5=_TINY_MD5)
-        (partial_root / folder.name).rename(folder)  # so that the folder is never half unpacked
-        partial_root.rmdir()
-    _require(folder, "tiny_imagenet")
+        unpack_archives([_TINY], root, folder)
+    require_folder(folder, "tiny_imagenet")
     ids = tuple(sorted((folder / "wnids.txt").read_text().split()))
     names = dict(line.split("\t", 1) for line in (folder / "words.txt").read_text().splitlines() if "\t" in line)
     classes = _first_names([names.get(one, one) for one in ids])
     if split == "train":
-        return replace(image_files(folder / "train", ids), classes=classes, statistics=_IMAGENET)
+        return replace(image_files(folder / "train", ids), classes=classes, statistics=IMAGENET)
     rows = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
     if not rows or not all(len(row) > 1 and row[1] in ids for row in rows):
         raise ValueError(f"`tiny_imagenet`: {folder / 'val' / 'val_annotations.txt'} must say a class for each image")
-    paths = tuple(str(folder / "val" / "images" / row[0]) for row in rows)
-    labels = np.array([ids.index(row[1]) for row in rows], dtype=np.int64)
-    return Source(partial(decode_file, paths), labels, classes, _IMAGENET, threads=True, split=VAL)
+    source = listed_images(
+        [str(folder / "val" / "images" / row[0]) for row in rows], [ids.index(row[1]) for row in rows], classes
+    )
+    return replace(source, statistics=IMAGENET, split=VAL)
 
 
 def _first_names(synonyms: list[str]) -> tuple[str, ...]:
@@ -116,7 +117,7 @@ def food101(root: Path, split: str, *, download: bool) -> Source:
     folder = root / "food-101"
     if download:
         datasets.Food101(root, split=split, download=True)
-    _require(folder, "food101")
+    require_folder(folder, "food101")
     listing = folder / "meta" / f"{split}.json"
     try:
         stems = dict(sorted(json.loads(listing.read_text()).items()))
@@ -124,7 +125,7 @@ def food101(root: Path, split: str, *, download: bool) -> Source:
         paths, labels = zip(*pairs, strict=True)
     except (AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"`food101`: {listing} must list the images of each class, but does not: {error}") from error
-    return Source(partial(decode_file, paths), np.array(labels, dtype=np.int64), tuple(stems), _IMAGENET, threads=True)
+    return replace(listed_images(paths, labels, tuple(stems)), statistics=IMAGENET, photographs=True)
 
 
 def imagenet(root: Path, split: str, *, download: bool) -> Source:
@@ -139,21 +140,19 @@ def imagenet(root: Path, split: str, *, download: bool) -> Source:
     source = class_folders(folder, root / "imagenet" / "train")
     names = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
     classes = tuple(names) if len(source.classes) == len(names) else source.classes
-    return replace(source, classes=classes, statistics=_IMAGENET, split=VAL if split == "test" else None)
-
-
-def _require(folder: Path, name: str) -> None:
-    if not folder.is_dir():
-        raise FileNotFoundError(
-            f"`{name}`: there is no folder {folder.absolute()}; --download fetches it, or --data-root says where it is"
-        )
+    return replace(
+        source, classes=classes, statistics=IMAGENET, photographs=True, split=VAL if split == "test" else None
+    )
 
 
 ARCHIVES: dict[str, Callable[..., Source]] = {
     "cifar10": cifar10,
     "cifar100": cifar100,
+    "cub200": cub200,
     "fashion_mnist": fashion_mnist,
     "food101": food101,
     "imagenet": imagenet,
+    "imagenet32": imagenet32,
+    "stanford_dogs": stanford_dogs,
     "tiny_imagenet": tiny_imagenet,
 }

@@ -2,6 +2,7 @@
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file
 from gradscape.data.source import ALL, VAL, Source
 
-__all__ = ["class_folders", "folder_images", "image_files"]
+__all__ = ["class_folders", "folder_images", "image_files", "listed_images"]
 
 _log = logging.getLogger(__name__)
 
@@ -78,7 +79,13 @@ def image_files(folder: Path, classes: tuple[str, ...]) -> Source:
         labels += [label] * len(found)
     if not paths:
         raise ValueError(f"`{folder}` must hold one folder of images for each class, but has no such folder")
-    return Source(partial(decode_file, tuple(paths)), np.array(labels, dtype=np.int64), classes, threads=True)
+    return listed_images(paths, labels, classes)
+
+
+def listed_images(paths: Sequence[str], labels: Sequence[int], classes: tuple[str, ...]) -> Source:
+    """Images of the files `paths`, decoded when they are read, with a label for each."""
+    read = partial(decode_file, tuple(paths))
+    return Source(read, np.array(labels, dtype=np.int64), classes, threads=True, lazy=True)
 
 
 def _is_image(file: Path) -> bool:

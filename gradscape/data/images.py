@@ -15,7 +15,7 @@ from gradscape.data.memory import free_memory
 from gradscape.data.pixels import resize_image, to_unit_range
 from gradscape.data.source import Source
 
-__all__ = ["Images"]
+__all__ = ["Images", "WholeImages"]
 
 _PIECE = 32  # images one thread reads at a time
 _log = logging.getLogger(__name__)
@@ -32,19 +32,28 @@ class Images(Dataset[tuple[Tensor, int]]):
         source: Where images come from.
         order: int64 (n,), the source's indices in the wanted order.
         image_size: Side of the center square in pixels, or None for the native size, the same for all.
+        hold: Whether to keep them where they fit; where there are whole images, False decodes none before its use.
+
+    Attributes:
+        labels: int64 (n,).
+        whole: The same images as they came, neither resized nor cut, for random crops; None of images that are held
+            in memory anyhow, as arrays are.
 
     Raises:
         ValueError: An image cannot be read, or sizes differ and `image_size` is None.
     """
 
-    def __init__(self, source: Source, order: np.ndarray, image_size: int | None) -> None:
+    def __init__(self, source: Source, order: np.ndarray, image_size: int | None, *, hold: bool = True) -> None:
         self.labels = torch.from_numpy(source.labels[order])
+        self.whole = WholeImages(source, order) if source.lazy else None
         self._source: Source | None = source
         self._order = order
         self._image_size = image_size
         self._stored: Tensor | None = None
-        first = resize_image(source.read(int(order[0])), image_size)
+        first = resize_image(source.read(int(order[0])), image_size, photograph=source.photographs)
         self._shape, self._dtype = first.shape, first.dtype
+        if not hold and self.whole is not None:
+            return
         if len(order) * first.numel() * first.element_size() <= free_memory() // 2:
             self._stored = self._read(range(len(order)))
             self._source = None  # frees what the source holds in memory
@@ -72,7 +81,8 @@ class Images(Dataset[tuple[Tensor, int]]):
 
     def _read_one(self, index: int) -> Tensor:
         assert self._source is not None
-        image = resize_image(self._source.read(int(self._order[index])), self._image_size)
+        read = self._source.read(int(self._order[index]))
+        image = resize_image(read, self._image_size, photograph=self._source.photographs)
         if image.shape != self._shape:
             raise ValueError(
                 f"`image_size` must be given where sizes differ: image {int(self._order[0])} is "
@@ -99,6 +109,27 @@ class Images(Dataset[tuple[Tensor, int]]):
             for _ in pool.map(fill, pieces):  # hands on the first exception
                 pass
         return images
+
+
+@final
+class WholeImages(Dataset[tuple[Tensor, int]]):
+    """Images of a source as they came: (uint8 or float32 (3, H, W), label) by index, each of a size of its own.
+
+    Args:
+        source: Where images come from.
+        order: int64 (n,), the source's indices in the wanted order.
+    """
+
+    def __init__(self, source: Source, order: np.ndarray) -> None:
+        self._source = source
+        self._order = order
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def __getitem__(self, index: int) -> tuple[Shaped[Tensor, "3 height width"], int]:
+        place = int(self._order[index])
+        return self._source.read(place), int(self._source.labels[place])
 
 
 def _size(shape: torch.Size) -> str:

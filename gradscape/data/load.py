@@ -18,7 +18,7 @@ _SPLITS = ("train", "test")
 _KINDS = ("digits", *ARCHIVES, "folder:PATH", "npz:PATH", "noise:N", "package.module:function")
 
 # Where the native size is too small, differs between images, or does not exist.
-_DEFAULT_SIZES = {"digits": 16, "noise": 32, "food101": 224, "imagenet": 224}
+_DEFAULT_SIZES = {"digits": 16, "noise": 32, "cub200": 224, "food101": 224, "imagenet": 224, "stanford_dogs": 224}
 
 
 def load_split(
@@ -35,7 +35,7 @@ def load_split(
     """Load one split of a data set by its name.
 
     - `digits` (scikit-learn; every fifth image of a class is test), `cifar10`, `cifar100`, `fashion_mnist`,
-      `tiny_imagenet` and `imagenet` (test is their `val`), `food101`;
+      `tiny_imagenet`, `imagenet` and `imagenet32` (test is their `val`), `food101`, `cub200`, `stanford_dogs`;
     - `folder:PATH`: PATH/train and PATH/test with a folder of images for each class; `val` serves where there is
       no `test`; without both, or with the class folders in PATH itself, every split is all of them;
     - `npz:PATH`: arrays `images`, uint8 or floating point in [0, 1], (N, H, W), (N, H, W, 1) or (N, H, W, 3),
@@ -53,8 +53,9 @@ def load_split(
         split: "train" or "test".
         root: Folder of the published data sets; None: the environment's GRADSCAPE_DATA_ROOT, else `data`.
         image_size: Side of the images in pixels: the shorter side is resized to it (bilinear, antialiased) and
-            the center square is cut out. None: native and not cut, but 16 for `digits`, 32 for `noise`, 224
-            for `food101` and `imagenet`.
+            the center square is cut out; of `imagenet`, `food101`, `cub200` and `stanford_dogs` the shorter side is
+            made 8/7 of it: 256 for a square of 224, as networks for ImageNet are evaluated. None: native and not
+            cut, but 16 for `digits`, 32 for `noise`, 224 for those four.
         batch_size: Images in a batch.
         limit: Take a class-balanced subset of so many images, in balanced order; a smaller one is the beginning
             of a larger one with the same seed. None: all images, in the data set's own order.

@@ -64,19 +64,26 @@ def pick_image(images: np.ndarray | Tensor, index: int) -> Shaped[Tensor, "3 hei
 
 
 def resize_image(
-    image: Shaped[Tensor, "3 height width"], image_size: int | None
+    image: Shaped[Tensor, "3 height width"], image_size: int | None, *, photograph: bool = False
 ) -> Shaped[Tensor, "3 new_height new_width"]:
     """Bring the shorter side to `image_size` (bilinear, antialiased) and cut out the center square.
 
     8-bit images go through Pillow, whose integer arithmetic gives the same bytes on every processor.
+
+    Args:
+        image: uint8 or float32.
+        image_size: Side of the square in pixels; None leaves the image as it is.
+        photograph: Bring the shorter side to 8/7 of `image_size` instead: to 256 pixels for a square of 224, as
+            networks for ImageNet are evaluated.
     """
-    if image_size is None or image.shape[1:] == (image_size, image_size):
+    if image_size is None or (image.shape[1:] == (image_size, image_size) and not photograph):
         return image
+    shorter = image_size * 8 // 7 if photograph else image_size
     from torchvision.transforms.v2 import functional as transforms  # late, as above
 
     if image.dtype != torch.uint8:
-        return transforms.center_crop(transforms.resize(image, [image_size], antialias=True), [image_size])
-    resized = transforms.resize(transforms.to_pil_image(image), [image_size], antialias=True)
+        return transforms.center_crop(transforms.resize(image, [shorter], antialias=True), [image_size])
+    resized = transforms.resize(transforms.to_pil_image(image), [shorter], antialias=True)
     return transforms.pil_to_tensor(transforms.center_crop(resized, [image_size]))
 
 

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-__all__ = ["ALL", "VAL", "Source", "Triple", "are_names"]
+__all__ = ["ALL", "IMAGENET", "VAL", "Source", "Triple", "are_names"]
 
 ALL = "all"
 """What the split is called of data that have none of their own."""
@@ -18,6 +18,9 @@ VAL = "val"
 """What the split is called of validation images that serve as test images."""
 
 Triple = tuple[float, float, float]
+
+IMAGENET: tuple[Triple, Triple] = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+"""Mean and standard deviation of each channel of ImageNet, with which photographs are usually normalized."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,8 @@ class Source:
         classes: The class names.
         statistics: The published mean and standard deviation of each channel; None: they have to be computed.
         threads: Whether several threads may read at once: worth it where images are decoded from files.
+        lazy: Whether an image comes from elsewhere when it is read, so that keeping the source costs no memory.
+        photographs: Whether these are photographs that are evaluated as those of ImageNet are: see `resize_image`.
         split: What the split is called where that is not what was asked for: `ALL` or `VAL`.
     """
 
@@ -38,6 +43,8 @@ class Source:
     classes: tuple[str, ...]
     statistics: tuple[Triple, Triple] | None = None
     threads: bool = False
+    lazy: bool = False
+    photographs: bool = False
     split: str | None = None
 
     def __post_init__(self) -> None:

@@ -45,6 +45,7 @@ class Split:
         limit: Size of the class-balanced subset; None: all images in the data set's own order.
         seed: Chooses the subset.
         held_out: Of a part of data without a split of their own, how it came about.
+        hold: Whether images are decoded once and held in memory where they fit, or at each use.
 
     Attributes:
         split: "train" or "test"; "val" where validation images serve as test images; "all" of data without a split
@@ -55,7 +56,8 @@ class Split:
         num_images: Images in these batches.
         population: Images of the whole split, before `limit`.
         image_size: Side of the images in pixels; (height, width) where they are not square.
-        dataset: Map-style `torch.utils.data.Dataset` of (image float32 (3, H, W), label int).
+        dataset: Map-style `torch.utils.data.Dataset` of (image float32 (3, H, W), label int). Of image files its
+            `whole` has them neither resized nor cut, as uint8, for random crops.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Split:
         limit: int | None,
         seed: int,
         held_out: HeldOut | None = None,
+        hold: bool = True,
     ) -> None:
         self.population = len(source.labels)
         order = np.arange(self.population) if limit is None else balanced_order(source.labels, seed)[:limit]
@@ -79,7 +82,7 @@ class Split:
         self.present = len(np.unique(source.labels))
         self.num_images = len(order)
         self.batch_size = batch_size
-        self.dataset = Images(source, order, image_size)
+        self.dataset = Images(source, order, image_size, hold=hold)
         height, width = self.dataset.height_and_width
         self.image_size: int | tuple[int, int] = height if height == width else (height, width)
         self._published = source.statistics

@@ -25,6 +25,7 @@ def load_train_and_test(
     limit: int | None = None,
     seed: int = 0,
     download: bool = False,
+    hold: bool = True,
 ) -> tuple[Split, Split]:
     """Load the images to train with and those to test on.
 
@@ -41,6 +42,8 @@ def load_train_and_test(
         limit: Train with a class-balanced subset of so many images.
         seed: Chooses what is held out, and the subset.
         download: As for `load_split`.
+        hold: Whether the training images are decoded once and held in memory where they fit. Where training takes
+            random parts of whole photographs that would be for nothing.
 
     Returns:
         (train, test), in the data set's own order, but train in balanced order where `limit` is given.
@@ -69,7 +72,7 @@ def load_train_and_test(
                 f"`{test or name}` gives the images that are trained on as test images: name others by --test"
             )
     cut = partial(Split, batch_size=batch_size, seed=seed, held_out=held_out)
-    train = cut(taught, name=name, split=taught.split or "train", image_size=size, limit=limit)
+    train = cut(taught, name=name, split=taught.split or "train", image_size=size, limit=limit, hold=hold)
     if test is not None and size is None and isinstance(train.image_size, int):
         size = train.image_size
     return train, cut(tested, name=test or name, split=tested.split or "test", image_size=size, limit=None)

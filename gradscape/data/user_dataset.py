@@ -81,7 +81,7 @@ def _dataset_images(name: str, dataset: Any) -> Source:
     numbers = numbers.astype(np.int64)
     classes = getattr(dataset, "classes", None) or range(max(int(numbers.max(initial=0)), 0) + 1)
     read = partial(_dataset_image, name, dataset, numbers)
-    return Source(read, numbers, tuple(str(entry) for entry in classes))
+    return Source(read, numbers, tuple(str(entry) for entry in classes), lazy=True)
 
 
 def _dataset_image(name: str, dataset: Any, labels: np.ndarray, index: int) -> Shaped[Tensor, "3 height width"]:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterator
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset, Sampler, Subset
 from torchvision.transforms import v2
 
 from gradscape.training.recipe import Recipe
@@ -54,14 +54,17 @@ class AugmentedImages(Dataset[Item]):
     """Images of a data set, randomly changed as a recipe says; taken by the pairs of `EpochOrder`.
 
     Args:
-        images: Map-style data set of (image, label).
+        images: Map-style data set of (image, label). Where it has the same images larger, as `whole` (uint8, 8 bits a
+            channel), resized crops are parts of those, to the bit those of torchvision's transforms of the files.
         recipe: Says how to crop, shift and mirror.
     """
 
     def __init__(self, images: Dataset[Item], recipe: Recipe) -> None:
-        self.images = images
         self.recipe = recipe
         self.flip = v2.RandomHorizontalFlip()
+        whole = _whole_images(images) if recipe.resized_crop else None
+        self.images = images if whole is None else whole
+        self.size = None if whole is None else images[0][0].shape[-2:]
 
     def __len__(self) -> int:
         return len(self.images)  # type: ignore[arg-type]
@@ -78,7 +81,7 @@ class AugmentedImages(Dataset[Item]):
         image, label = self.images[index]
         torch.default_generator.manual_seed(seed)
         if self.recipe.resized_crop:
-            image = v2.RandomResizedCrop(image.shape[-2:])(image)
+            image = self._resized_crop(image)
         if self.recipe.crop_padding:
             image = v2.RandomCrop(image.shape[-2:], padding=self.recipe.crop_padding)(image)
         if self.recipe.shift:
@@ -87,6 +90,21 @@ class AugmentedImages(Dataset[Item]):
         if self.recipe.horizontal_flip:
             image = self.flip(image)
         return image, int(label)
+
+    def _resized_crop(self, image: Shaped[Tensor, "3 _ _"]) -> Float[Tensor, "3 _ _"]:
+        crop = v2.RandomResizedCrop(self.size or image.shape[-2:])
+        if image.dtype != torch.uint8:
+            return crop(image)
+        # Through Pillow, as images of files usually are: torch rounds otherwise.
+        return v2.functional.pil_to_tensor(crop(v2.functional.to_pil_image(image))) / 255
+
+
+def _whole_images(images: Dataset[Item]) -> Dataset[Item] | None:
+    """The same images before they were cut, if the data set has them."""
+    if not isinstance(images, Subset):
+        return getattr(images, "whole", None)
+    whole = _whole_images(images.dataset)
+    return None if whole is None else Subset(whole, images.indices)
 
 
 def shift_image(

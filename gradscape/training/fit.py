@@ -82,7 +82,8 @@ def train_model(
     Args:
         network: Takes normalized images (N, 3, H, W), gives logits (N, classes).
         train: Map-style data set of (image float32 (3, H, W) in [0, 1], label). An epoch whose last batch would be
-            a single image leaves it out, another one each time.
+            a single image leaves it out, another one each time. Resized crops are parts of the images of its `whole`,
+            if it has one: the same in the same order, uint8 (3, H, W), each of a size of its own.
         test: Batches of (images, labels), iterated once an epoch.
         recipe: Loss, optimizer, schedule, augmentation, held-out images and early stopping. Its `mean`, `std` and
             `seeds` are for the caller: what counts here are the next two, and `seed`.

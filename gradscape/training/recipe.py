@@ -60,7 +60,7 @@ class Recipe:
         shift: Largest random displacement, up or down and left or right, as a part of the side; not in whole pixels,
             but bilinear between them. The pixels at the edge are repeated.
         resized_crop: Whether a random part, 8 to 100 percent of the image and up to 4:3 or 3:4, is resized to the
-            image's size. The images come in with their final size: it is a part of that square.
+            image's size: of the whole image where the training images have it (`Split.dataset.whole`).
         horizontal_flip: Whether every second image, at random, is mirrored.
         mean: Of each channel, subtracted from the images; None for the data's own.
         std: Of each channel, which the images are divided by; None for the data's own.

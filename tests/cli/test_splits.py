@@ -1,6 +1,7 @@
 """Data without a split of their own, and of other classes, by the commands that a user types."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,3 +101,18 @@ def test_features_of_other_classes_are_embedded_with_a_warning(
         "data's classes"
     ]
     assert "at_chance" not in Embedding.load(here / "out" / "embedding.npz").meta
+
+
+@pytest.mark.parametrize(("recipe", "hold"), [("ulsam_mobilenet_v1_fine_grained", False), ("upanets", True)])
+def test_photographs_are_decoded_ahead_only_where_training_takes_them_cut(
+    recipe: str, hold: bool, gradscape: Command, here: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {}
+
+    def noted(name: str, **options: Any) -> None:
+        asked.update(options)
+        raise ValueError(f"`name` {name}: enough seen")
+
+    monkeypatch.setattr("gradscape.data.load_train_and_test", noted)
+    assert "enough seen" in gradscape(*TRAIN, "--recipe", recipe, "-o", "run").err
+    assert asked["hold"] is hold

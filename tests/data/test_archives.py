@@ -3,20 +3,17 @@ import json
 import pickle
 import re
 import tarfile
-import threading
 import zipfile
-from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torchvision import datasets
 
 from gradscape.data import archives, load_split
+from gradscape.data.download import Archive
+from tests.data.painted import paint
 
 CLASSES = [f"class {number}" for number in range(10)]
 
@@ -45,22 +42,6 @@ def publish_cifar(root: Path, kind: type[datasets.CIFAR10], monkeypatch: pytest.
     meta.write_bytes(pickle.dumps({kind.meta["key"]: CLASSES}))
     monkeypatch.setattr(kind, "meta", {**kind.meta, "md5": md5(meta)})
     return np.concatenate(every).reshape(-1, 3, 32, 32)
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[str]:
-    """Address of a web server which has the files of `tmp_path`."""
-
-    class Quiet(SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(tmp_path))) as running:
-        thread = threading.Thread(target=running.serve_forever)
-        thread.start()
-        yield f"http://127.0.0.1:{running.server_port}"
-        running.shutdown()
-        thread.join()
 
 
 @pytest.mark.parametrize(("name", "kind"), [("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)])
@@ -160,11 +141,6 @@ def test_a_damaged_fashion_mnist_file_is_told(fashion: Path, tmp_path: Path, fil
     assert "\n" not in str(raised.value)
 
 
-def paint(file: Path, red: int, size: tuple[int, int]) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, (red, 0, 0)).save(file, format="PNG")
-
-
 @pytest.fixture
 def tiny(tmp_path: Path) -> Path:
     """A Tiny ImageNet of three classes, two of which share their first name."""
@@ -205,12 +181,13 @@ def test_download_fetches_checks_and_unpacks_tiny_imagenet(
     with zipfile.ZipFile(packed, "w") as archive:
         for file in tiny.rglob("*.*"):
             archive.write(file, file.relative_to(tmp_path))
-    monkeypatch.setattr(archives, "_TINY_URL", f"{server}/{packed.name}")
+    url = f"{server}/{packed.name}"
+    monkeypatch.setattr(archives, "_TINY", Archive(url, f"md5:{md5(tiny / 'wnids.txt')}"))
     root = tmp_path / "data"
-    with pytest.raises(RuntimeError, match="corrupted"):  # its checksum is not the published one
+    with pytest.raises(ValueError, match=r"tiny-imagenet-200.zip is not what was published at"):
         load_split("tiny_imagenet", "test", root=root, download=True)
     assert not (root / "tiny-imagenet-200").exists()
-    monkeypatch.setattr(archives, "_TINY_MD5", md5(packed))
+    monkeypatch.setattr(archives, "_TINY", Archive(url, f"md5:{md5(packed)}"))
     assert load_split("tiny_imagenet", "test", root=root, download=True).num_images == 3
     assert sorted(entry.name for entry in root.iterdir()) == ["tiny-imagenet-200", "tiny-imagenet-200.zip"]
 
@@ -258,7 +235,9 @@ def test_imagenet_in_part_keeps_its_folder_names(tmp_path: Path) -> None:
         assert round(255 * loaded.dataset[0][0][0, 0, 0].item()) == red
 
 
-@pytest.mark.parametrize("name", ["cifar10", "cifar100", "fashion_mnist", "tiny_imagenet", "food101"])
+@pytest.mark.parametrize(
+    "name", ["cifar10", "cifar100", "cub200", "fashion_mnist", "food101", "stanford_dogs", "tiny_imagenet"]
+)
 def test_a_missing_data_set_says_where_it_was_looked_for_and_how_to_get_it(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
