@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradscape._intervals import bootstrap, mean_of, paired_difference, proportion, welch_difference
+from gradscape._intervals import (
+    bootstrap,
+    mean_of,
+    paired_difference,
+    proportion,
+    proportion_difference,
+    spread_of,
+    welch_difference,
+)
 
 FIRST, SECOND = [0.91, 0.93, 0.88, 0.95], [0.85, 0.90, 0.86]
 
@@ -78,3 +86,15 @@ def test_bootstrap_keeps_rows_together() -> None:
     found = bootstrap(lambda one, other: float(np.abs(one - other).max()), values, values)
 
     assert (found.value, found.low, found.high) == (0, 0, 0)
+
+
+def test_difference_of_shares_is_newcombes() -> None:
+    """His first example: 56 of 70 against 48 of 80, method 10."""
+    found = proportion_difference((56, 70), (48, 80))
+
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_spread_is_told_with_median_and_range() -> None:
+    assert spread_of([0.5, 0.25, 0.75], digits=3) == "± 0.250 (std), median 0.500 (0.250 to 0.750)"

@@ -80,5 +80,5 @@ def train(
     about = f"tested on {describe_test(record_test(tested))}"
     written = draw_training([run.metrics for run in runs], output, about=about)
     if not quiet:
-        say(describe_runs(runs))
+        say(describe_runs(runs, images=tested.num_images))
         say_written([*(run.checkpoint for run in runs), *written])

@@ -1,3 +1,4 @@
+from .accuracies import TrainedRun, compare_trainings, load_trainings
 from .attention import (
     AttentionMaps,
     SeenAttention,
@@ -17,11 +18,10 @@ from .cam import (
     tabulate_faithfulness,
     tabulate_methods,
 )
-from .compare import (
+from .compare import compare_found, compare_surfaces, load_networks
+from .comparison import (
     DIFFERENCE_HEADINGS,
     Comparison,
-    compare_surfaces,
-    load_networks,
     save_comparison,
     tabulate_differences,
     tabulate_means,
@@ -67,10 +67,13 @@ __all__ = [
     "Searched",
     "SeenAttention",
     "Subject",
+    "TrainedRun",
     "attend_pictures",
     "choose_images",
     "common_image_size",
+    "compare_found",
     "compare_surfaces",
+    "compare_trainings",
     "describe_directions",
     "describe_runs",
     "describe_search",
@@ -91,6 +94,7 @@ __all__ = [
     "load_finite_models",
     "load_models",
     "load_networks",
+    "load_trainings",
     "make_path",
     "make_subjects",
     "make_thumbnails",

@@ -12,6 +12,8 @@ from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.planes import describe_search, make_subjects, search_span
+from gradscape.studies.training_identity import TRAINING, read_identity
+from tests.studies.networks import save_network
 
 
 def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
@@ -124,3 +126,14 @@ def test_a_search_proposes_a_log_scale_and_keeps_its_span(tmp_path: Path) -> Non
     ]
     narrow = (trials[0], replace(trials[1], decades=1.9))
     assert describe_search(SpanSearch(0.5, True, narrow), subjects).splitlines()[-1] == "span: 0.5"
+
+
+def test_a_surface_keeps_of_which_training_it_is_and_a_search_does_not_depend_on_it(tmp_path: Path) -> None:
+    told = {"recipe": {"name": "digits"}, "data": {"name": "digits", "images": 9}, "scores": {"seed": 4, "epoch": 2}}
+    path = save_network(tmp_path, "resnet20", **told)
+    models, split = load_models([path], "cpu"), load_split("digits", "test", image_size=16, limit=20)
+    (subject,) = make_subjects(models, split, tmp_path, seeds=[0])
+    identity = read_identity(subject.meta)
+    assert identity is not None
+    assert (identity.seed, identity.epoch) == (4, 2)
+    assert TRAINING not in subject.key, "searches were remembered before it was kept"

@@ -26,16 +26,19 @@ class WantedNetworks:
         names: As `create_model` takes them, in the order of the checkpoints.
         training: Options of `gradscape train` that make them.
         fewest: How many there must be at least; None for all.
+        repeated: Whether there may be more, all of them trainings of one network.
     """
 
     names: Sequence[str]
     training: str
     fewest: int | None = None
+    repeated: bool = False
 
     def __str__(self) -> str:
         count = len(self.names)
         many = f"{self.fewest} to {count}" if self.fewest else str(count)
-        return f"{many} network{'s' if count > 1 else ''} such as {', '.join(self.names)}"
+        several = ", or several trainings of it" if self.repeated else ""
+        return f"{many} network{'s' if count > 1 else ''} such as {', '.join(self.names)}{several}"
 
     def check(self, figure: str, checkpoints: Sequence[Path]) -> None:
         """Refuse too few, too many or missing checkpoints.
@@ -51,11 +54,12 @@ class WantedNetworks:
         count = len(checkpoints)
         if count < (self.fewest or len(self.names)):
             raise ValueError(f"`CKPT` must be {self}; {figure} got {count}. Make one with `{self.command(count)}`")
-        if count > len(self.names):
+        if count > len(self.names) and not self.repeated:
             raise ValueError(f"`CKPT` must be {self}; {figure} got {count}: leave some out")
         for number, path in enumerate(checkpoints):
             if not path.is_file():
-                raise FileNotFoundError(f"there is no checkpoint {path}; make one with `{self.command(number)}`")
+                command = self.command(min(number, len(self.names) - 1))
+                raise FileNotFoundError(f"there is no checkpoint {path}; make one with `{command}`")
 
     def command(self, number: int) -> str:
         """The command that trains one of them; -1 for the last."""

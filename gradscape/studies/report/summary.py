@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from gradscape._intervals import proportion
 from gradscape._names import one_line
 from gradscape.figures.style import short_number
 from gradscape.landscape import Surface
@@ -34,7 +35,7 @@ def network_table(networks: Sequence[ReportedNetwork]) -> Table:
     columns, terms = (accuracy, *_COLUMNS), (_MACS, ("E", f"{accuracy} in percent for a million parameters"))
     about_center = ((_CENTER, "of the trained network, on the images of its landscape"),)
     return Table(
-        caption="Sizes, and the accuracy that the checkpoint records.",
+        caption="Sizes, and the accuracy that the checkpoint records, with its 95 % interval over images.",
         corner="network",
         columns=(*columns, _CENTER) if landscapes else columns,
         rows=tuple(rows),
@@ -49,7 +50,9 @@ def _cost(network: ReportedNetwork, notes: dict[str, int]) -> tuple[Cell, ...]:
     note = notes.setdefault(f"of {tested}", len(notes) + 1) if tested else 0
     parameters = count_parameters(network.checkpoint.result) if network.checkpoint else None
     return (
-        Cell(NONE if accuracy is None else f"{100 * accuracy:.2f} %", note=note),
+        Cell(NONE, note=note)
+        if accuracy is None
+        else Cell(f"{100 * accuracy:.2f} %", _over_images(network, accuracy), note),
         Cell(NONE if parameters is None else f"{parameters:,}"),
         Cell(NONE if macs is None else f"{macs / 1e6:,.1f} M"),
         Cell(f"{100 * accuracy / (parameters / 1e6):,.1f}" if accuracy is not None and parameters else NONE),
@@ -64,6 +67,16 @@ def _accuracy(network: ReportedNetwork) -> float | None:
         return float(accuracy)
     trained = [found.result.columns for found in network.of(Training)]
     return float(trained[0]["test_accuracy"][-1]) if trained and "test_accuracy" in trained[0] else None
+
+
+def _over_images(network: ReportedNetwork, accuracy: float) -> str:
+    """Wilson's interval of an accuracy; "" where nobody says of how many images it is."""
+    test = network.checkpoint.meta.get("test") if network.checkpoint else None
+    count = test.get("images") if isinstance(test, Mapping) else None
+    if not isinstance(count, int) or count < 1 or not 0 <= accuracy <= 1:
+        return ""
+    found = proportion(round(accuracy * count), count)
+    return f"{100 * found.low:.2f} to {100 * found.high:.2f}"
 
 
 def _macs(network: ReportedNetwork) -> int | None:

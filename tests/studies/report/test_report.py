@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from gradscape._digest import digest_tensors
+from gradscape._intervals import proportion
 from gradscape.data.pictures import Pictures, load_shown_pictures, save_shown_pictures
 from gradscape.explain.attention_map import AttentionMap, save_attention_maps
 from gradscape.explain.faithfulness import MEASURES
@@ -32,11 +33,13 @@ from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.provenance import rebuild_commands, suggest_commands
 from gradscape.studies.report.summary import network_table
 from gradscape.studies.report.tables import Table
+from gradscape.studies.report.trainings import seed_tables
 from gradscape.training.history import save_metrics
 from tests.chromium import chromium
 from tests.figures.charts.test_embedding import make_embedding
 from tests.figures.results import bowl, make_line, make_surface
 from tests.studies.networks import save_network
+from tests.studies.test_accuracies import save_runs
 
 EVIL = "<img src=x onerror=document.title='hacked'></script><script>document.title='hacked'</script>"
 
@@ -413,3 +416,36 @@ def test_without_pictures_maps_are_drawn_alone(opened: Any) -> None:
     assert styles == ["heatmap"]
     assert "drawn alone" in opened.find_element("id", "heatmaps").text
     assert len(opened.find_elements("css selector", ".cards canvas")) == 2
+
+
+def test_seeds_of_a_network_are_one_row_of_accuracies_with_a_verdict(tmp_path: Path) -> None:
+    save_runs(tmp_path / "se", "resnet20+se", (0.8, 0.82))
+    save_runs(tmp_path / "plain", "resnet20", (0.9, 0.92))
+    networks = networks_in(tmp_path)
+    means, differences = seed_tables(networks)
+    assert [cell.text for cell in means.rows[0].cells] == [
+        "2",
+        "91.00 %",
+        "± 1.41 (std), median 91.00 (90.00 to 92.00)",
+    ]
+    assert differences.rows[0].heading == "test accuracy, resnet20 − resnet20+se"
+    assert differences.rows[0].cells[1].text == "resnet20 is higher"
+    page = write_report([tmp_path], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Test accuracy over trainings" in page
+    own = proportion(160, 200)
+    accuracy = next(row for row in network_table(networks).rows if row.cells[0].text == "80.00 %").cells[0]
+    assert accuracy.range == f"{100 * own.low:.2f} to {100 * own.high:.2f}"
+
+
+def test_landscapes_of_seeds_are_one_network(tmp_path: Path) -> None:
+    for seed, steepness in enumerate((1, 1.2, 4, 4.4)):
+        name = "flat" if seed < 2 else "steep"
+        training = {"alike": name, "seed": seed % 2, "epoch": 2}
+        surface = make_surface(
+            bowl(steepness), model=name, weights=f"{name}{seed}", directions=[seed], training=training
+        )
+        surface.save(tmp_path / f"{name}{seed}" / "surface.h5")
+    means, differences = metric_tables(networks_in(tmp_path))
+    assert means.columns == ("flat", "steep")
+    assert means.remarks[0] == "trainings × draws of directions in each: flat 2 × 1, steep 2 × 1"
+    assert {row.heading.partition(", ")[2] for row in differences.rows} == {"flat − steep"}
