@@ -281,14 +281,12 @@ def _difference(
     if max(ours.num_trainings, theirs.num_trainings) > 1:
         return pair_difference(metric, pair, ours, theirs, confidence=confidence, seed=seed)
     difference = float(ours.values[0] - theirs.values[0])
-    counts = [networks[name][0].num_images for name in pair]
-    if metric not in _OF_TEST_IMAGES or None in counts:
+    own, other = (networks[name][0].num_images for name in pair)
+    if metric not in _OF_TEST_IMAGES or own is None or other is None:
         reason = "unknown: one training says nothing about others"
         return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, reason)
-    first, second = (
-        (round(draws.values[0] / 100 * count), count) for draws, count in zip((ours, theirs), counts, strict=True)
-    )
-    found = proportion_difference(first, second, confidence=confidence)
+    rights = round(ours.values[0] / 100 * own), round(theirs.values[0] / 100 * other)
+    found = proportion_difference((rights[0], own), (rights[1], other), confidence=confidence)
     low, high = 100 * found.low, 100 * found.high
     return PairDifference(metric, *pair, difference, low, high, np.nan, verdict_of(pair, low, high))
 

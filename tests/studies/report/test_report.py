@@ -445,7 +445,6 @@ def test_landscapes_of_seeds_are_one_network(tmp_path: Path) -> None:
             bowl(steepness), model=name, weights=f"{name}{seed}", directions=[seed], training=training
         )
         surface.save(tmp_path / f"{name}{seed}" / "surface.h5")
-    means, differences = metric_tables(networks_in(tmp_path))
+    (means,) = metric_tables(networks_in(tmp_path))  # of one block of images there are no intervals
     assert means.columns == ("flat", "steep")
     assert means.remarks[0] == "trainings × draws of directions in each: flat 2 × 1, steep 2 × 1"
-    assert {row.heading.partition(", ")[2] for row in differences.rows} == {"flat − steep"}
