@@ -219,7 +219,7 @@ def embed(
     )
 
 
-def _with_ends(value: float, error: float | None, ends: tuple[float, float] | None) -> object:
+def _with_ends(value: int | float, error: float | None, ends: tuple[float, float] | None) -> object:
     """A figure with its standard error and interval, as far as it has them."""
     if error is None and ends is None:
         return value

@@ -28,6 +28,7 @@ _PERMUTATIONS = 999
 _NO_SPREAD = "unknown: images without any spread"
 
 _Measured = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
+_Pair = tuple[tuple[str, str], tuple[str, str]]
 
 
 def compare_faithfulness(
@@ -54,12 +55,21 @@ def compare_faithfulness(
         for model, methods in measured.items()
         for method, one in methods.items()
     }
-    return compare_measures(found, confidence=confidence, seed=seed)
-
-
-def compare_measures(found: _Measured, *, confidence: float = 0.95, seed: int = 0) -> list[PairDifference]:
-    """The same for numbers of images, NaN where there is none, by model and method."""
     pairs = [(one, other) for one, other in combinations(found, 2) if one[0] == other[0] or one[1] == other[1]]
+    return compare_measures(found, pairs=pairs, confidence=confidence, seed=seed)
+
+
+def compare_measures(
+    found: _Measured, *, pairs: Sequence[_Pair], confidence: float = 0.95, seed: int = 0
+) -> list[PairDifference]:
+    """The same for chosen pairs.
+
+    Args:
+        found: Model and method -> measure -> its numbers, one for each image, NaN where there is none.
+        pairs: What is compared, each a model and a method.
+        confidence: Coverage of all intervals together.
+        seed: Of the permutations.
+    """
     level = 1 - (1 - confidence) / max(1, len(pairs) * len(HIGHER_IS_BETTER))
     return [
         _difference(name, pair, (found[pair[0]][name], found[pair[1]][name]), confidence=level, seed=seed)
@@ -89,7 +99,7 @@ def describe_pairing(differences: Sequence[PairDifference], images: int, *, conf
 
 def _difference(
     name: str,
-    pair: tuple[tuple[str, str], tuple[str, str]],
+    pair: _Pair,
     values: tuple[np.ndarray, np.ndarray],
     *,
     confidence: float,
@@ -111,7 +121,7 @@ def _difference(
     return PairDifference(name, first, second, found.value, found.low, found.high, float(test.pvalue), verdict)
 
 
-def _call(pair: tuple[tuple[str, str], tuple[str, str]]) -> tuple[str, str]:
+def _call(pair: _Pair) -> tuple[str, str]:
     """What each of two is called: by what they do not share, then by what they do."""
     (model, method), (other_model, other_method) = pair
     if model == other_model:

@@ -10,7 +10,7 @@ from gradscape._names import tell_apart
 from gradscape.models import Classifier
 from gradscape.studies.networks import load_finite_models
 from gradscape.studies.papers.wording import short_name, training_command, training_data
-from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
+from gradscape.studies.tested_images import TRAINING_IMAGES, accuracy_interval, scored_elsewhere
 
 __all__ = ["Models", "WantedNetworks", "describe_networks", "load_titled", "provenance_of"]
 
@@ -81,6 +81,8 @@ def describe_networks(models: Models) -> str:
     """How well each network does on its test images, and what it was trained on, as far as checkpoints tell."""
     untested = any(scored_elsewhere(model.meta) == TRAINING_IMAGES for model in models.values())
     score = "accuracy" if untested else "test accuracy"
+    if any(model.meta.get("test") for model in models.values()):
+        score += " with its 95 % interval over images"
     data = {title: training_data(model.meta) for title, model in models.items()}
     said = {title: f"{_full_name(title, model)} {_accuracy(model)}" for title, model in models.items()}
     if len(set(data.values())) > 1:
@@ -113,4 +115,7 @@ def _accuracy(model: Classifier) -> str:
     if not isinstance(accuracy, float):
         return "not recorded"
     elsewhere = scored_elsewhere(model.meta)
-    return f"{100 * accuracy:.1f} %" + (f" of {elsewhere}" if elsewhere else "")
+    interval = accuracy_interval(model.meta, accuracy)
+    return (
+        f"{100 * accuracy:.1f} %" + (f" ({interval})" if interval else "") + (f" of {elsewhere}" if elsewhere else "")
+    )

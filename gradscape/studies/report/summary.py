@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from gradscape._intervals import proportion
 from gradscape._names import one_line
 from gradscape.figures.style import short_number
 from gradscape.landscape import Surface
@@ -13,7 +12,7 @@ from gradscape.models import count_macs, count_parameters
 from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 from gradscape.studies.report.trainings import Training
-from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
+from gradscape.studies.tested_images import TRAINING_IMAGES, accuracy_interval, scored_elsewhere
 
 __all__ = ["network_table"]
 
@@ -52,7 +51,7 @@ def _cost(network: ReportedNetwork, notes: dict[str, int]) -> tuple[Cell, ...]:
     return (
         Cell(NONE, note=note)
         if accuracy is None
-        else Cell(f"{100 * accuracy:.2f} %", _over_images(network, accuracy), note),
+        else Cell(f"{100 * accuracy:.2f} %", _interval(network, accuracy), note),
         Cell(NONE if parameters is None else f"{parameters:,}"),
         Cell(NONE if macs is None else f"{macs / 1e6:,.1f} M"),
         Cell(f"{100 * accuracy / (parameters / 1e6):,.1f}" if accuracy is not None and parameters else NONE),
@@ -69,14 +68,8 @@ def _accuracy(network: ReportedNetwork) -> float | None:
     return float(trained[0]["test_accuracy"][-1]) if trained and "test_accuracy" in trained[0] else None
 
 
-def _over_images(network: ReportedNetwork, accuracy: float) -> str:
-    """Wilson's interval of an accuracy; "" where nobody says of how many images it is."""
-    test = network.checkpoint.meta.get("test") if network.checkpoint else None
-    count = test.get("images") if isinstance(test, Mapping) else None
-    if not isinstance(count, int) or count < 1 or not 0 <= accuracy <= 1:
-        return ""
-    found = proportion(round(accuracy * count), count)
-    return f"{100 * found.low:.2f} to {100 * found.high:.2f}"
+def _interval(network: ReportedNetwork, accuracy: float) -> str:
+    return accuracy_interval(network.checkpoint.meta, accuracy) if network.checkpoint else ""
 
 
 def _macs(network: ReportedNetwork) -> int | None:

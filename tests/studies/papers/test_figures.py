@@ -277,7 +277,8 @@ def test_no_accuracy_is_called_that_of_test_images_where_it_is_not(tmp_path: Pat
         (
             "today",
             {**about, "test": held},
-            "test accuracy: resnet20 50.0 % of 2 images held out of npz:own.npz (20 % of each class, seed 0)",
+            "test accuracy with its 95 % interval over images: resnet20 50.0 % (9.5 to 90.5) of 2 images held out of "
+            "npz:own.npz (20 % of each class, seed 0)",
         ),
     ):
         model = load_checkpoint(save_network(tmp_path / name, "resnet20", **meta))

@@ -26,7 +26,7 @@ from gradscape.models import count_macs, count_parameters, load_checkpoint, save
 from gradscape.studies.report import write_report
 from gradscape.studies.report.collect import collect
 from gradscape.studies.report.commands import split_option
-from gradscape.studies.report.faithfulness import faithfulness_table
+from gradscape.studies.report.faithfulness import faithfulness_table, paired_table
 from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.landscape_metrics import metric_tables
 from gradscape.studies.report.networks import sort_by_network
@@ -235,6 +235,25 @@ def test_faithfulness_is_the_mean_of_the_table_beside_the_heatmaps(tmp_path: Pat
         assert float(cell.range.removeprefix("± ")) == pytest.approx(column.std(ddof=1) / 5**0.5, rel=0.06)
 
 
+def test_faithfulness_of_two_networks_is_compared_on_the_same_images(tmp_path: Path) -> None:
+    values = np.random.default_rng(3).random((8, len(MEASURES)))
+    save_heatmaps(tmp_path / "cam", weights="0123")
+    save_heatmaps(tmp_path / "second", weights="4567", model="other")
+    (tmp_path / "second" / "net").rename(tmp_path / "cam" / "other")
+    with (tmp_path / "cam" / "cam.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "model", "method", *MEASURES))
+        for name, shift in (("resnet20", 0.0), ("other", 0.01)):
+            shifts = shift * np.linspace(0.8, 1.2, 8)
+            table.writerows((number, name, "gradcam", *(row + shifts[number])) for number, row in enumerate(values))
+    found = paired_table(networks_in(tmp_path))
+    assert found is not None
+    assert found.rows[0].heading == "deletion, resnet20, gradcam − other, gradcam"
+    assert found.rows[0].cells[0].text == "−0.01"
+    save_heatmaps(tmp_path / "alone" / "cam", weights="0123")
+    assert paired_table(networks_in(tmp_path / "alone")) is None
+
+
 def test_without_measured_heatmaps_there_is_no_table_of_faithfulness(tmp_path: Path) -> None:
     save_heatmaps(tmp_path / "cam", weights="0123")
     assert faithfulness_table(networks_in(tmp_path)) is None
@@ -434,7 +453,7 @@ def test_seeds_of_a_network_are_one_row_of_accuracies_with_a_verdict(tmp_path: P
     assert "Test accuracy over trainings" in page
     own = proportion(160, 200)
     accuracy = next(row for row in network_table(networks).rows if row.cells[0].text == "80.00 %").cells[0]
-    assert accuracy.range == f"{100 * own.low:.2f} to {100 * own.high:.2f}"
+    assert accuracy.range == f"{100 * own.low:.1f} to {100 * own.high:.1f}"
 
 
 def test_landscapes_of_seeds_are_one_network(tmp_path: Path) -> None:
