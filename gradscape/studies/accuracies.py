@@ -283,7 +283,8 @@ def _difference(
     difference = float(ours.values[0] - theirs.values[0])
     own, other = (networks[name][0].num_images for name in pair)
     if metric not in _OF_TEST_IMAGES or own is None or other is None:
-        reason = "unknown: one training says nothing about others"
+        known = "unknown: how many images they were tested on is not known"
+        reason = known if metric in _OF_TEST_IMAGES else "unknown: one training says nothing about others"
         return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, reason)
     rights = round(ours.values[0] / 100 * own), round(theirs.values[0] / 100 * other)
     found = proportion_difference((rights[0], own), (rights[1], other), confidence=confidence)

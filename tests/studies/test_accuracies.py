@@ -159,3 +159,12 @@ def test_folders_without_anything_and_of_both_kinds_are_refused(tmp_path: Path) 
     (tmp_path / "land" / "surface.h5").touch()
     with pytest.raises(ValueError, match=r"se holds trainings and no surface\.h5, other paths hold surfaces: give one"):
         compare_found([tmp_path / "land", trained])
+
+
+def test_without_the_number_of_test_images_one_training_each_gives_no_verdict() -> None:
+    old = {name: [run(name, accuracy, test=None)] for name, accuracy in (("a", 0.5), ("b", 0.9))}
+    found = compare_trainings(old)
+    assert found.differences[0].verdict == "unknown: how many images they were tested on is not known"
+    assert found.shared_notes == ["how many images it was tested on is not known"]
+    (loss,) = compare_trainings(old, metrics=["train_loss"]).differences
+    assert loss.verdict == "unknown: one training says nothing about others"

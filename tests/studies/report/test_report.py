@@ -249,7 +249,7 @@ def test_faithfulness_of_two_networks_is_compared_on_the_same_images(tmp_path: P
     found = paired_table(networks_in(tmp_path))
     assert found is not None
     assert found.rows[0].heading == "deletion, resnet20, gradcam − other, gradcam"
-    assert found.rows[0].cells[0].text == "−0.01"
+    assert found.rows[0].cells[0].text == "-0.01"
     save_heatmaps(tmp_path / "alone" / "cam", weights="0123")
     assert paired_table(networks_in(tmp_path / "alone")) is None
 
