@@ -67,20 +67,20 @@ def test_intervals_over_trainings_cover_what_they_say_and_those_over_all_draws_d
 ) -> None:
     generator, truth, repeats = np.random.default_rng(5), 7.0, 1500
     covered = naive = differs = 0
+    trainings = [str(training) for training, count in enumerate(counts) for _ in range(count)]
+    measures = [Measure("roughness", truth, truth, truth, "")] * len(trainings)
 
-    def drawn() -> np.ndarray:
+    def drawn() -> Draws:
         values = truth + generator.normal(0, between, (len(counts), 1)) + generator.normal(0, 1, (len(counts), 5))
-        for row, count in zip(values, counts, strict=True):
-            row[count:] = np.nan
-        return values
+        kept = np.concatenate([row[:count] for row, count in zip(values, counts, strict=True)])
+        return Draws(measures, kept, NOTHING, trainings)
 
     for _ in range(repeats):
-        one, other = drawn(), drawn()
-        found = nested(one).mean(0.95)
+        ours, theirs = drawn(), drawn()
+        found = ours.mean(0.95)
         covered += found.low <= truth <= found.high
-        flat = one[np.isfinite(one)]
+        flat = ours.values
         naive += abs(flat.mean() - truth) <= stats.t.ppf(0.975, len(flat) - 1) * flat.std(ddof=1) / len(flat) ** 0.5
-        ours, theirs = nested(one), nested(other)
         differs += abs(ours.sample.mean() - theirs.sample.mean()) > half_width(ours, theirs, 0.95)
     assert covered / repeats == pytest.approx(0.95, abs=0.02)
     assert differs / repeats == pytest.approx(0.05, abs=0.02)
