@@ -5,6 +5,7 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from scipy import stats
@@ -197,7 +198,8 @@ def test_trainings_are_bars_of_their_mean_with_intervals_over_them() -> None:
     ax = plot_scale_weights(trainings)
     bars = np.array(heights(ax)).reshape(3, 2)
     np.testing.assert_allclose(bars.T, np.abs(values).mean(axis=0), rtol=1e-6)
-    lines = np.concatenate([np.array(one.get_segments()) for one in ax.collections]).reshape(3, 2, 2, 2)[..., 1]
+    drawn_lines = [one.get_segments() for one in ax.collections if isinstance(one, LineCollection)]
+    lines = np.concatenate([np.array(one) for one in drawn_lines]).reshape(3, 2, 2, 2)[..., 1]
     for scale in range(3):
         for block in range(2):
             ends = stats.ttest_1samp(np.abs(values[:, block, scale]), 0.0).confidence_interval(0.95)
