@@ -112,7 +112,11 @@ def save_runs(folder: Path, name: str, accuracies: tuple[float, ...]) -> Path:
         place = folder / f"seed{seed}"
         rows = [{"epoch": 1, "test_accuracy": 0.5}, {"epoch": 2, "test_accuracy": accuracy}]
         scores = {**rows[-1], "seed": seed}
-        about = {"recipe": {"name": "digits", "epochs": 2}, "data": {"name": "digits", "images": 800}, "test": TEST}
+        about: dict[str, Any] = {
+            "recipe": {"name": "digits", "epochs": 2},
+            "data": {"name": "digits", "images": 800},
+            "test": TEST,
+        }
         path = save_network(place / "network", name, seed=seed, scores=scores, **about)
         path.rename(place / "model.safetensors")
         save_metrics(place / "metrics.csv", rows)

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -129,7 +130,11 @@ def test_a_search_proposes_a_log_scale_and_keeps_its_span(tmp_path: Path) -> Non
 
 
 def test_a_surface_keeps_of_which_training_it_is_and_a_search_does_not_depend_on_it(tmp_path: Path) -> None:
-    told = {"recipe": {"name": "digits"}, "data": {"name": "digits", "images": 9}, "scores": {"seed": 4, "epoch": 2}}
+    told: dict[str, Any] = {
+        "recipe": {"name": "digits"},
+        "data": {"name": "digits", "images": 9},
+        "scores": {"seed": 4, "epoch": 2},
+    }
     path = save_network(tmp_path, "resnet20", **told)
     models, split = load_models([path], "cpu"), load_split("digits", "test", image_size=16, limit=20)
     (subject,) = make_subjects(models, split, tmp_path, seeds=[0])
