@@ -15,6 +15,8 @@ __all__ = [
     "paired_difference",
     "paired_shares",
     "proportion",
+    "proportion_difference",
+    "spread_of",
     "welch_difference",
 ]
 
@@ -68,6 +70,28 @@ def proportion(right: int, count: int, *, confidence: float = 0.95) -> Confidenc
         raise ValueError(f"`right` must be between 0 and `count`, which is 1 or more; got {right} of {count}")
     found = stats.binomtest(right, count).proportion_ci(confidence, method="wilson")
     return ConfidenceInterval(right / count, float(found.low), float(found.high), confidence, "Wilson's over images")
+
+
+def proportion_difference(
+    first: tuple[int, int], second: tuple[int, int], *, confidence: float = 0.95
+) -> ConfidenceInterval:
+    """Difference of two shares of independent images, with Newcombe's interval, which Wilson's two give.
+
+    Args:
+        first: How many, and of how many.
+        second: The same of the share that is taken off.
+        confidence: Its coverage.
+
+    Raises:
+        ValueError: As for `proportion`.
+
+    Source: Newcombe 1998, method 10.
+    """
+    one, other = (proportion(*counts, confidence=confidence) for counts in (first, second))
+    value = one.value - other.value
+    low = value - np.hypot(one.value - one.low, other.high - other.value)
+    high = value + np.hypot(one.high - one.value, other.value - other.low)
+    return ConfidenceInterval(value, float(low), float(high), confidence, "Newcombe's over images")
 
 
 def mean_of(values: Values, *, confidence: float = 0.95) -> ConfidenceInterval:
@@ -182,6 +206,22 @@ def bootstrap(
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return ConfidenceInterval(value, float(found.low), float(found.high), confidence, "bootstrap over images")
+
+
+def spread_of(values: Values, *, digits: int = 2) -> str:
+    """Say how numbers lie, to stand behind their mean: standard deviation of a sample, median and range.
+
+    Args:
+        values: Two or more, such as one of each training.
+        digits: After the point.
+
+    Example:
+        >>> spread_of([90.0, 91.0, 92.5])
+        '± 1.26 (std), median 91.00 (90.00 to 92.50)'
+    """
+    found = np.asarray(values, np.float64)
+    std, median, low, high = found.std(ddof=1), np.median(found), found.min(), found.max()
+    return f"± {std:.{digits}f} (std), median {median:.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 
 
 def _standard_error(values: np.ndarray) -> float:

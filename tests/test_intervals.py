@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gradscape._intervals import bootstrap, mean_of, paired_difference, paired_shares, proportion, welch_difference
+from gradscape._intervals import (
+    bootstrap,
+    mean_of,
+    paired_difference,
+    paired_shares,
+    proportion,
+    proportion_difference,
+    spread_of,
+    welch_difference,
+)
 
 FIRST, SECOND = [0.91, 0.93, 0.88, 0.95], [0.85, 0.90, 0.86]
 
@@ -102,3 +111,15 @@ def test_few_images_that_tell_two_apart_prove_nothing() -> None:
     assert paired_shares(one, one).high > 0
     with pytest.raises(ValueError, match="as many"):
         paired_shares(one[:0], other[:0])
+
+
+def test_difference_of_shares_is_newcombes() -> None:
+    """His first example: 56 of 70 against 48 of 80, method 10."""
+    found = proportion_difference((56, 70), (48, 80))
+
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=5e-5)
+
+
+def test_spread_is_told_with_median_and_range() -> None:
+    assert spread_of([0.5, 0.25, 0.75], digits=3) == "± 0.250 (std), median 0.500 (0.250 to 0.750)"

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from gradscape.cli import image_paths, look_options, options
-from gradscape.cli.console import say_table, say_written, tuned_process, waiting
+from gradscape.cli.console import say, say_table, say_written, tuned_process, waiting
 
 __all__ = ["cam"]
 
@@ -63,6 +63,7 @@ def cam(
     from gradscape.data.pictures import load_pictures
     from gradscape.figures.images.heatmap_panel import known_background
     from gradscape.studies import cam as study
+    from gradscape.studies import faithfulness_differences as paired
     from gradscape.studies.networks import common_image_size, load_finite_models
 
     known_background(background, [style])
@@ -87,4 +88,7 @@ def cam(
         say_table(study.METHOD_HEADINGS, study.tabulate_methods(explained))
         if faithfulness:
             say_table(study.FAITHFULNESS_HEADINGS, study.tabulate_faithfulness(explained))
+        if explained.differences:
+            say_table(paired.DIFFERENCE_HEADINGS, paired.tabulate_faithfulness_differences(explained.differences))
+            say(paired.describe_pairing(explained.differences, len(shown.images)))
         say_written(written)

@@ -15,14 +15,18 @@ __all__ = ["compare"]
 def compare(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="SURFACE.h5|RUN_DIR...", help="Surfaces, and folders of them with several draws."),
+        typer.Argument(
+            metavar="SURFACE.h5|RUN_DIR...",
+            help="Surfaces, and folders of them with several draws; or trainings, whose accuracies are compared.",
+        ),
     ],
     *,
     metric: Annotated[
         list[str] | None,
         typer.Option(
-            help="May be repeated; all if left out. sharpness, basin_width, curvature, anisotropy, roughness, "
-            "scaled_roughness, convex_share or error_basin_area."
+            help="May be repeated; of surfaces all if left out: sharpness, basin_width, curvature, anisotropy, "
+            "roughness, scaled_roughness, convex_share, error_basin_area; of trainings test_accuracy, or another: "
+            "best_accuracy, test_loss, train_loss, train_accuracy, validation_loss, validation_accuracy."
         ),
     ] = None,
     confidence: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
@@ -30,12 +34,12 @@ def compare(
     output: options.Output = Path("compare"),
     quiet: options.Quiet = False,
 ) -> None:
-    """Compare networks by the metrics of their landscapes, over random directions and images."""
-    from gradscape.studies import compare as study
+    """Compare networks by their landscapes or their accuracies, over trainings, directions and images."""
+    from gradscape.studies import comparison as study
+    from gradscape.studies.compare import compare_found
 
-    networks = study.load_networks(paths)
     with waiting("measuring", quiet=quiet):
-        comparison = study.compare_surfaces(networks, metrics=metric or None, confidence=confidence, seed=seed)
+        comparison = compare_found(paths, metrics=metric or None, confidence=confidence, seed=seed)
         written = study.save_comparison(comparison, output)
     if not quiet:
         say_table(study.HEADINGS, study.tabulate_means(comparison))

@@ -38,8 +38,8 @@ EXAMPLES = {
         "gradscape plot out/a/surface.h5 out/b/surface.h5 --kind contour -o figure",
     ),
     "compare": (
-        "gradscape landscape a.safetensors b.safetensors --data cifar10 --limit 256 --repeats 3 -o out",
         "gradscape compare out --metric sharpness --metric roughness",
+        "gradscape compare runs/se runs/spa_a",
     ),
     "cam": (
         "gradscape cam a.safetensors --images photos/*.jpg -o out",

@@ -100,5 +100,5 @@ def train(
     written = draw_trainings(metrics, output, about=study.describe_training(chosen, tested))
     if not quiet:
         for title, runs in trained.items():
-            say(f"{f'{title}: ' if len(trained) > 1 else ''}{study.describe_runs(runs)}")
+            say(f"{f'{title}: ' if len(trained) > 1 else ''}{study.describe_runs(runs, images=tested.num_images)}")
         say_written([*(run.checkpoint for runs in trained.values() for run in runs), *written])

@@ -74,9 +74,9 @@ class Embedding:
     def _repr_html_(self) -> str:
         title = f"{len(self)} images by {self.layer}: {self.backend}, perplexity {self.perplexity:g}, seed {self.seed}"
         figures = asdict(self.quality)
-        errors = figures.pop("standard_errors")
+        errors, ends = figures.pop("standard_errors"), figures.pop("intervals")
         rows = [
-            (name.replace("_", " "), f"{value:.4g} ± {errors[name]:.2g}" if name in errors else value)
+            (name.replace("_", " "), _with_ends(value, errors.get(name), ends.get(name)))
             for name, value in figures.items()
             if value is not None
         ]
@@ -103,11 +103,12 @@ class Embedding:
             name: math.nan if value is None and name != "sample" else value
             for name, value in named.pop("quality").items()
         }
+        ends = quality.pop("intervals", {})
         classes = named.pop("classes")
         return cls(
             points=arrays["points"],
             labels=arrays["labels"],
-            quality=EmbeddingQuality(**quality),
+            quality=EmbeddingQuality(**quality, intervals={name: (low, high) for name, (low, high) in ends.items()}),
             classes=None if classes is None else tuple(classes),
             meta=meta,
             **named,
@@ -216,6 +217,14 @@ def embed(
         classes=classes,
         meta=meta,
     )
+
+
+def _with_ends(value: int | float, error: float | None, ends: tuple[float, float] | None) -> object:
+    """A figure with its standard error and interval, as far as it has them."""
+    if error is None and ends is None:
+        return value
+    text = f"{value:.4g}" if error is None else f"{value:.4g} ± {error:.2g}"
+    return text if ends is None else f"{text} (95 % over images: {ends[0]:.4g} to {ends[1]:.4g})"
 
 
 def _count_repeated(values: np.ndarray) -> int:

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float, Int64
 
+from gradscape._intervals import mean_of, proportion
 from gradscape.explain.embedding_distances import BLOCK, Distances
 
 __all__ = ["EmbeddingQuality", "measure_quality"]
@@ -33,6 +34,8 @@ class EmbeddingQuality:
         neighbors: Number of neighbors k of the first three.
         sample: How many images these figures are means over; None where it is all.
         standard_errors: Name of a figure -> its standard error, where it is that of a sample.
+        intervals: Name of a figure -> low and high end of its 95 % interval over images: how far it may lie from what
+            ever more such images would give. Empty in older files.
     """
 
     trustworthiness: float
@@ -44,6 +47,7 @@ class EmbeddingQuality:
     neighbors: int
     sample: int | None = None
     standard_errors: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def measure_quality(
@@ -65,6 +69,11 @@ def measure_quality(
     k is 10, or less where that is half of the images. Where classes have equally many neighbors, the lower label
     counts. Every figure is a mean over images: up to 5,000 over all, beyond over 2,000 drawn evenly, each compared
     with all others, and with a standard error.
+
+    Intervals are over images: an image's vote (its neighbors without itself), its silhouette and its strangers among
+    the neighbors stay as they are, and images count as drawn. To draw images anew and measure again would be wrong: an
+    image that is drawn twice is its own neighbor, at distance 0 and of its own class. kNN accuracies have Wilson's
+    interval, means Student's.
 
     Args:
         features: What was embedded.
@@ -103,6 +112,7 @@ def measure_quality(
         neighbors=neighbors,
         sample=len(images) if sampled else None,
         standard_errors={**errors, "kl_divergence": kl_error} if kl_error else errors,
+        intervals={name: _interval(name, values) for name, values in known.items() if np.isfinite(values).all()},
     )
 
 
@@ -137,6 +147,16 @@ def _per_image(
 def _standard_error(values: np.ndarray, population: int) -> float:
     """Of the mean of values drawn without replacement."""
     return float(values.std(ddof=1) * np.sqrt((1 - len(values) / population) / len(values)))
+
+
+def _interval(name: str, values: np.ndarray) -> tuple[float, float]:
+    """Over images, by what each of them adds."""
+    if name.startswith("knn"):
+        found = proportion(int(values.sum()), len(values))
+        return found.low, found.high
+    lowest = 0.0 if name == "trustworthiness" else -1.0
+    ends = mean_of(values)
+    return max(ends.low, lowest), min(ends.high, 1.0)
 
 
 def _majority(labels: Int64[np.ndarray, "rows neighbors"]) -> Int64[np.ndarray, " rows"]:

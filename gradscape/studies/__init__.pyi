@@ -1,3 +1,4 @@
+from .accuracies import TrainedRun, compare_trainings, load_trainings
 from .answer_scores import AnswerDifference, score_answers
 from .attention import (
     AttentionMaps,
@@ -19,11 +20,10 @@ from .cam import (
     tabulate_faithfulness,
     tabulate_methods,
 )
-from .compare import (
+from .compare import compare_found, compare_surfaces, load_networks
+from .comparison import (
     DIFFERENCE_HEADINGS,
     Comparison,
-    compare_surfaces,
-    load_networks,
     save_comparison,
     tabulate_differences,
     tabulate_means,
@@ -76,13 +76,16 @@ __all__ = [
     "Searched",
     "SeenAttention",
     "Subject",
+    "TrainedRun",
     "answer_images",
     "attend_pictures",
     "calibration_error",
     "choose_images",
     "common_image_size",
     "compare_answers",
+    "compare_found",
     "compare_surfaces",
+    "compare_trainings",
     "count_confusions",
     "describe_directions",
     "describe_runs",
@@ -106,6 +109,7 @@ __all__ = [
     "load_finite_models",
     "load_models",
     "load_networks",
+    "load_trainings",
     "make_path",
     "make_subjects",
     "make_thumbnails",

@@ -21,7 +21,10 @@ from gradscape.figures.images.heatmap_panel import Style
 from gradscape.figures.images.heatmaps import Arrangement, figure_heatmaps, images_per_page
 from gradscape.figures.images.overlay import Background, HeatmapScale
 from gradscape.models import Classifier
+from gradscape.studies.comparison import save_differences
+from gradscape.studies.differences import PairDifference
 from gradscape.studies.drawing import save_pages
+from gradscape.studies.faithfulness_differences import compare_faithfulness
 from gradscape.studies.networks import class_name, class_number, file_name, provenance
 from gradscape.studies.picture_names import titles
 
@@ -54,15 +57,19 @@ class Explanations:
         heatmaps: Model -> method -> maps.
         labels: Each model's class names, or None.
         faithfulness: Model -> method -> measures; empty where nobody asked.
+        differences: Of faithfulness, between models and between methods, paired over the pictures.
     """
 
     pictures: Pictures
     heatmaps: Mapping[str, Mapping[str, Heatmaps]]
     labels: Mapping[str, Sequence[str] | None]
     faithfulness: Mapping[str, Mapping[str, Faithfulness]]
+    differences: Sequence[PairDifference] = ()
 
     def save(self, folder: Path) -> list[Path]:
         """Write the pictures, the arrays, `NAME/METHOD.npz`, and one table of everything, `cam.csv`.
+
+        Where faithfulness of several was measured, `faithfulness_differences.csv` lies beside it.
 
         Returns:
             What was written.
@@ -77,7 +84,10 @@ class Explanations:
             rows = list(_rows(self))
             table.writerow(rows[0])
             table.writerows(row.values() for row in rows)
-        return [*written, folder / "cam.csv"]
+        written.append(folder / "cam.csv")
+        if self.differences:
+            written.append(save_differences(folder / "faithfulness_differences.csv", self.differences))
+        return written
 
 
 def explain_pictures(
@@ -130,7 +140,8 @@ def explain_pictures(
             faithfulness[name] = {
                 method: measure_faithfulness(model, images, maps) for method, maps in found[name].items()
             }
-    return Explanations(pictures, found, {name: model.labels for name, model in models.items()}, faithfulness)
+    labels = {name: model.labels for name, model in models.items()}
+    return Explanations(pictures, found, labels, faithfulness, compare_faithfulness(faithfulness))
 
 
 def draw_explanations(

@@ -1,130 +1,98 @@
-"""Several networks' landscapes in numbers: is one really smoother, or was it the choice of directions?"""
+"""Several networks' landscapes in numbers: is one really smoother, or was it the choice of directions or seeds?"""
 
-import csv
+import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
 from itertools import combinations
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
-import numpy as np
-
-from gradscape._files import replacing
 from gradscape._names import tell_apart, telling_parts, unknown_name
 from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import describe_recipe_differences
-from gradscape.figures.style import save_figure
-from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape import Surface
-from gradscape.landscape.metrics.estimates import joined
-from gradscape.landscape.metrics.measure import METRICS, Measure, measure_resamples
+from gradscape.landscape.metrics.measure import METRICS, measure_resamples
 from gradscape.landscape.rounding import describe_precision
-from gradscape.studies.differences import Draws, PairDifference, pair_difference
+from gradscape.studies.accuracies import compare_trainings, holds_training, is_training, load_trainings
+from gradscape.studies.comparison import Comparison
+from gradscape.studies.differences import Draws, pair_difference
+from gradscape.studies.training_identity import common_name, group_alike, read_identity
 
-__all__ = [
-    "DIFFERENCE_HEADINGS",
-    "HEADINGS",
-    "Comparison",
-    "compare_surfaces",
-    "load_networks",
-    "save_comparison",
-    "tabulate_differences",
-    "tabulate_means",
-]
+__all__ = ["compare_found", "compare_surfaces", "load_networks"]
+
+_log = logging.getLogger(__name__)
+
+_SURFACE = "surface.h5"
+_Draw = tuple[Path, Surface]
 
 
-@final
-@dataclass(frozen=True)
-class Comparison:
-    """Networks side by side.
+def compare_found(
+    paths: Sequence[Path], *, metrics: Sequence[str] | None = None, confidence: float = 0.95, seed: int = 0
+) -> Comparison:
+    """Compare the surfaces that paths hold, or, where they hold none, the accuracies of trainings.
 
-    Attributes:
-        means: Network -> metric -> mean over its draws of directions, with an interval over directions and images
-            (over images alone where there is a single draw).
-        draws: Network -> metric -> value in each draw, NaN where it is undefined.
-        differences: Every pair of networks in every metric.
-        confidence: Coverage of each interval in `means`, and of all those in `differences` together.
-        guessing: Networks that do no better than chance on their images.
-        precisions: Network -> in which precisions its surfaces were computed, bf16 with its error; empty where that is
-            unknown.
-        trained: By which recipes the networks were trained, where these differ.
+    Args:
+        paths: Surfaces and folders of them; or run folders of `gradscape train`, their metrics.csv, checkpoints.
+        metrics: Some of the metrics that there are of these.
+        confidence: Coverage of each interval of a mean, and of all those of differences together.
+        seed: Of bootstrap and permutations.
+
+    Raises:
+        ValueError: Some hold surfaces and others trainings, and as `compare_surfaces` and `compare_trainings` do.
     """
-
-    means: Mapping[str, Mapping[str, Measure]]
-    draws: Mapping[str, Mapping[str, Sequence[float]]]
-    differences: Sequence[PairDifference]
-    confidence: float
-    guessing: Sequence[str] = ()
-    precisions: Mapping[str, str] = field(default_factory=dict)
-    trained: str = ""
-
-    @property
-    def shared_notes(self) -> list[str]:
-        """What is noted about every mean, and need be said only once."""
-        first, *others = (measure.notes for found in self.means.values() for measure in found.values())
-        return [note for note in first if others and all(note in notes for notes in others)]
-
-    @property
-    def remarks(self) -> list[str]:
-        """What must be known to read the numbers."""
-        counts = {name: len(next(iter(found.values()))) for name, found in self.draws.items()}
-        lines = ["draws of directions: " + ", ".join(f"{name} {count}" for name, count in counts.items())]
-        if single := [name for name, count in counts.items() if count == 1]:
-            lines.append(
-                f"one draw of directions for {', '.join(single)}: its interval is over images alone, and how much "
-                "other directions would give is unknown; evaluate more by gradscape landscape --repeats 5"
-            )
-        if self.guessing:
-            lines.append(
-                f"answers no better than chance on these images: {', '.join(self.guessing)}; see that the images, "
-                "their labels and the normalization are the networks' own"
-            )
-        lines += [self.trained] if self.trained else []
-        if self.differences:
-            lines.append(
-                f"{len(self.differences)} comparisons: their intervals hold together with "
-                f"{100 * self.confidence:g} % (Bonferroni)"
-            )
-        return lines + ([self.computed] if self.computed else [])
-
-    @property
-    def computed(self) -> str:
-        """In which precision: once for all, or by network; "" where that is unknown."""
-        known = {name: precision for name, precision in self.precisions.items() if precision}
-        if len(set(known.values())) == 1 and len(known) == len(self.precisions):
-            return f"computed in {next(iter(known.values()))}"
-        return "computed in " + "; ".join(f"{said} ({name})" for name, said in known.items()) if known else ""
+    trained = [path for path in paths if not _holds_surface(path)]
+    options: dict[str, Any] = {"metrics": metrics, "confidence": confidence, "seed": seed}
+    if not trained:
+        return compare_surfaces(load_networks(paths), **options)
+    trainings = load_trainings(trained)
+    if len(trained) < len(paths):
+        raise ValueError(f"{trained[0]} holds trainings and no {_SURFACE}, other paths hold surfaces: give one kind")
+    return compare_trainings(trainings, **options)
 
 
 def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
-    """Load surfaces and tell their networks apart by the digest of their weights.
+    """Load surfaces and tell their networks apart; trainings that differ in nothing but the seed are one network.
+
+    Weights are told apart by their digest, trainings by what their checkpoints said of them. Surfaces that do not tell
+    of which training they are belong to a network of their own.
 
     Args:
         paths: Surface files, and folders in which every surface.h5 is taken.
 
     Returns:
-        Network -> its surfaces, one for each draw of directions; a network has its model's name where that tells it
-        from the others, else what its path has of its own, else a part of its digest.
+        Network -> its surfaces, one for each training and draw of directions; a network has its model's name where
+        that tells it from the others, else what its path has of its own, else a part of its digest.
 
     Raises:
         ValueError: A folder without surfaces, a file of another program, or the same draw twice.
     """
-    groups: dict[str, dict[str, tuple[Path, Surface]]] = {}
+    found: dict[str, dict[str, _Draw]] = {}
     for file in dict.fromkeys(file.resolve() for path in paths for file in _surface_files(path)):
         surface = Surface.load(file)
         if not {"weights", "directions", "blocks"} <= surface.meta.keys():
             raise ValueError(f"{file} does not say which network, directions and images it is of: evaluate it here")
-        draws = groups.setdefault(str(surface.meta["weights"]), {})
+        draws = found.setdefault(str(surface.meta["weights"]), {})
         known = draws.setdefault(str(surface.meta["directions"]), (file, surface))
         if known[0] != file:
             raise ValueError(f"{known[0]} and {file} hold one network along the same directions: give one of them")
-    first = [next(iter(draws.values())) for draws in groups.values()]
-    names = [Provenance.of(surface.meta).called or "model" for _, surface in first]
-    folders = telling_parts([_run(file) for file, _ in first])
-    digests = [f"{name} {weights[:8]}" for name, weights in zip(names, groups, strict=True)]
-    called = tell_apart([names, folders, digests])
-    surfaces = ([surface for _, surface in draws.values()] for draws in groups.values())
-    return dict(zip(called, surfaces, strict=True))
+    first = {weights: next(iter(draws.values())) for weights, draws in found.items()}
+    groups, apart = group_alike({weights: read_identity(surface.meta) for weights, (_, surface) in first.items()})
+    if apart:
+        _log.warning(
+            "some trainings come with several checkpoints of one seed, as their last and their best: each is a network "
+            "of its own here; give one checkpoint of each for seeds to count as one network"
+        )
+    called = _call([[(weights, *first[weights]) for weights in group] for group in groups])
+    several = [[surface for weights in group for _, surface in found[weights].values()] for group in groups]
+    return dict(zip(called, several, strict=True))
+
+
+def _call(groups: Sequence[Sequence[tuple[str, Path, Surface]]]) -> list[str]:
+    """Names of the networks, by the trainings of each: digest of the weights, file, surface."""
+    names = [Provenance.of(group[0][2].meta).called or "model" for group in groups]
+    folders = iter(telling_parts([_run(file) for group in groups for _, file, _ in group]))
+    shared = [common_name([next(folders) for _ in group]) for group in groups]
+    digests = [f"{name} {group[0][0][:8]}" for name, group in zip(names, groups, strict=True)]
+    return tell_apart([names, shared, digests])
 
 
 def compare_surfaces(
@@ -137,12 +105,15 @@ def compare_surfaces(
 ) -> Comparison:
     """Compare networks by the metrics of their landscapes.
 
-    Each network has K draws of random directions. Networks share no directions, so that their draws are independent
-    samples: the difference of their means has Welch's interval. They do share the images: what other images would
-    change is a bootstrap over blocks that resamples the same images for all; its half-width is added in quadrature.
+    Each network has K draws of random directions in each of T trainings. Where there are several trainings, these are
+    the sample (see `Draws`), and the answer is about what such trainings give; with one each, the draws are, and it is
+    about these two. Networks share neither trainings nor directions that mean the same to them, so that the difference
+    of their means has Welch's interval. They do share the images: what other images would change is a bootstrap over
+    blocks that resamples the same images for all; its half-width is added in quadrature.
 
     Args:
-        networks: Name -> surfaces, one for each draw of directions.
+        networks: Name -> surfaces, one for each training and draw of directions; surfaces whose weights have the same
+            digest are of one training.
         metrics: Some of `METRICS`; all by default. The fewer, the narrower the intervals of the differences.
         confidence: Coverage of each interval of a mean, and of all those of differences together.
         resamples: Number of bootstrap resamples.
@@ -166,10 +137,11 @@ def compare_surfaces(
         ]
         for name, surfaces in networks.items()
     }
+    trainings = {name: [_training(surface) for surface in surfaces] for name, surfaces in networks.items()}
     pairs = list(combinations(networks, 2))
     level = 1 - (1 - confidence) / max(1, len(pairs) * len(chosen))
     samples = {
-        (network, metric): Draws.of([draw[metric] for draw in draws])
+        (network, metric): Draws.of([draw[metric] for draw in draws], trainings[network], bounds=METRICS[metric].bounds)
         for network, draws in found.items()
         for metric in chosen
     }
@@ -182,10 +154,71 @@ def compare_surfaces(
             for pair in pairs
         ],
         confidence=confidence,
-        guessing=[name for name, several in networks.items() if any(CHANCE in one.meta for one in several)],
+        about=_remarks(networks, trainings),
+        trainings=trainings,
         precisions={name: _precision(surfaces) for name, surfaces in networks.items()},
-        trained=describe_recipe_differences({name: surfaces[0].meta for name, surfaces in networks.items()}),
     )
+
+
+def _training(surface: Surface) -> str:
+    """A name of the training, the same for its surfaces alone."""
+    identity, weights = read_identity(surface.meta), str(surface.meta.get("weights", ""))[:8]
+    return f"seed {identity.seed} {weights}" if identity else weights
+
+
+def _remarks(networks: Mapping[str, Sequence[Surface]], trainings: Mapping[str, Sequence[str]]) -> list[str]:
+    """What is counted, and what the intervals do not know."""
+    several = any(len(set(of_draws)) > 1 for of_draws in trainings.values())
+    lines = [_counted(trainings)]
+    if several:
+        lines.append(
+            "intervals of networks with several trainings count these as the sample: the mean over its draws is one "
+            "number of each"
+        )
+        alone = [name for name, of_draws in trainings.items() if len(set(of_draws)) == 1]
+        lines += [f"one training of {', '.join(alone)}: train more by gradscape train --seeds 5"] if alone else []
+    else:
+        single = [name for name, of_draws in trainings.items() if len(of_draws) == 1]
+        lines += [_one_draw(single)] if single else []
+    lines += _epochs_remark(networks)
+    guessing = [name for name, surfaces in networks.items() if any(CHANCE in one.meta for one in surfaces)]
+    if guessing:
+        lines.append(
+            f"answers no better than chance on these images: {', '.join(guessing)}; see that the images, "
+            "their labels and the normalization are the networks' own"
+        )
+    trained = describe_recipe_differences({name: surfaces[0].meta for name, surfaces in networks.items()})
+    return [*lines, trained] if trained else lines
+
+
+def _counted(trainings: Mapping[str, Sequence[str]]) -> str:
+    if all(len(set(of_draws)) == 1 for of_draws in trainings.values()):
+        counts = ", ".join(f"{name} {len(of_draws)}" for name, of_draws in trainings.items())
+        return f"draws of directions: {counts}"
+    said = []
+    for name, of_draws in trainings.items():
+        each = [of_draws.count(one) for one in dict.fromkeys(of_draws)]
+        draws = f"{min(each)}" if min(each) == max(each) else f"{min(each)} to {max(each)}"
+        said.append(f"{name} {len(each)} × {draws}")
+    return f"trainings × draws of directions in each: {', '.join(said)}"
+
+
+def _one_draw(single: Sequence[str]) -> str:
+    return (
+        f"one draw of directions for {', '.join(single)}: its interval is over images alone, and how much "
+        "other directions would give is unknown; evaluate more by gradscape landscape --repeats 5"
+    )
+
+
+def _epochs_remark(networks: Mapping[str, Sequence[Surface]]) -> list[str]:
+    """Say of which networks the trainings' weights are of different epochs."""
+    lines = []
+    for name, surfaces in networks.items():
+        known = (read_identity(surface.meta) for surface in surfaces)
+        epochs = sorted({one.epoch for one in known if one is not None})
+        if len(epochs) > 1:
+            lines.append(f"the trainings of {name} ended after {epochs[0]} to {epochs[-1]} epochs")
+    return lines
 
 
 def _precision(surfaces: Sequence[Surface]) -> str:
@@ -208,7 +241,6 @@ def _check_comparable(networks: Mapping[str, Sequence[Surface]]) -> None:
                 raise ValueError(f"{reference_name} and {name} have different {what}: {fix} for all")
 
 
-_SURFACE = "surface.h5"
 _ONE_DATA = "use one --data, --limit and --seed, and let every evaluation end"
 _MUST_AGREE = {
     "data": ("data", "use one --data"),
@@ -230,8 +262,23 @@ def _surface_files(path: Path) -> list[Path]:
         return [path]
     files = sorted(path.rglob(_SURFACE))
     if not files:
-        raise ValueError(f"{path} holds no surface.h5: gradscape landscape makes them")
+        raise ValueError(f"{path} holds no {_SURFACE}: gradscape landscape makes them")
     return files
+
+
+def _holds_surface(path: Path) -> bool:
+    """Whether a path is to be read as surfaces, and not as trainings."""
+    if not path.exists():
+        raise FileNotFoundError(f"there is no {path}")
+    if not path.is_dir():
+        return not is_training(path)
+    if next(path.rglob(_SURFACE), None) is not None:
+        return True
+    if not holds_training(path):
+        raise ValueError(
+            f"{path} holds no {_SURFACE} and no training: gradscape landscape and gradscape train make them"
+        )
+    return False
 
 
 def _run(file: Path) -> Path:
@@ -239,88 +286,3 @@ def _run(file: Path) -> Path:
     if file.name != _SURFACE:
         return file.with_suffix("")
     return file.parent.parent if file.parent.name.removeprefix("seed").isdecimal() else file.parent
-
-
-HEADINGS = ("metric", "network", "mean ", "interval ", "note")
-DIFFERENCE_HEADINGS = ("metric", "difference", "value ", "interval ", "verdict")
-
-
-def tabulate_means(comparison: Comparison) -> list[tuple[str, ...]]:
-    """Return a row of text for each metric and network, under `HEADINGS`; notes that all share are left out."""
-    shared = comparison.shared_notes
-    return [
-        (
-            _titled(metric),
-            network,
-            _spelled(found[metric].value),
-            _range(found[metric]),
-            joined(*(note for note in found[metric].notes if note not in shared)),
-        )
-        for metric in next(iter(comparison.means.values()))
-        for network, found in comparison.means.items()
-    ]
-
-
-def tabulate_differences(comparison: Comparison) -> list[tuple[str, ...]]:
-    """Return a row of text for each comparison, under `DIFFERENCE_HEADINGS`."""
-    return [
-        (_titled(one.metric), f"{one.first} − {one.second}", _spelled(one.difference), _range(one), one.verdict)
-        for one in comparison.differences
-    ]
-
-
-def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
-    """Write metrics.csv (means), draws.csv, differences.csv, and a picture of the means with their draws.
-
-    Args:
-        comparison: What to write.
-        folder: Where to; made if it is not there.
-
-    Returns:
-        The files.
-    """
-    means = [
-        {"network": network, "draws": len(comparison.draws[network][metric]), **asdict(measure)}
-        for network, found in comparison.means.items()
-        for metric, measure in found.items()
-    ]
-    draws = [
-        {"network": network, "metric": metric, "draw": number, "value": value}
-        for network, found in comparison.draws.items()
-        for metric, values in found.items()
-        for number, value in enumerate(values)
-    ]
-    headings = [field.name for field in fields(PairDifference)]
-    differences = [asdict(one) for one in comparison.differences]
-    caption = f"{comparison.remarks[0]} (dots); lines: {100 * comparison.confidence:g} % intervals of the means"
-    caption = "; ".join(filter(None, [caption, comparison.computed, comparison.trained]))
-    page = figure_measures(comparison.means, draws=comparison.draws, caption=caption)
-    return [
-        _save_csv(folder / "metrics.csv", list(means[0]), means),
-        _save_csv(folder / "draws.csv", list(draws[0]), draws),
-        _save_csv(folder / "differences.csv", headings, differences),
-        *save_figure(page, folder / "metrics"),
-    ]
-
-
-def _save_csv(path: Path, headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, headings)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
-
-
-def _titled(metric: str) -> str:
-    unit = METRICS[metric].unit
-    return f"{metric} ({unit})" if unit else metric
-
-
-def _spelled(value: float) -> str:
-    return f"{value:.3g}" if np.isfinite(value) else "—"
-
-
-def _range(one: Measure | PairDifference) -> str:
-    if np.isnan(one.low):
-        return "—"
-    return f"{one.low:.3g} to {'∞' if one.high == np.inf else f'{one.high:.3g}'}"

@@ -1,4 +1,4 @@
-"""Means over random directions, and their differences between networks."""
+"""Means over trainings and random directions, and their differences between networks."""
 
 import warnings
 from collections.abc import Iterator, Sequence
@@ -10,9 +10,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from gradscape.landscape.metrics.measure import METRICS, Measure
+from gradscape.landscape.metrics.measure import Measure
 
-__all__ = ["NOT_DISTINGUISHABLE", "Draws", "PairDifference", "half_width", "pair_difference"]
+__all__ = ["NOT_DISTINGUISHABLE", "Draws", "PairDifference", "half_width", "pair_difference", "verdict_of"]
 
 NOT_DISTINGUISHABLE = "not distinguishable"
 _SINGLE = "unknown: one draw of directions says nothing about others"
@@ -29,11 +29,11 @@ class PairDifference:
         metric: The metric's name.
         first: A network.
         second: Another one.
-        difference: Mean over the first's draws minus that over the second's.
+        difference: The first's mean minus the second's.
         low: Lower end of the interval; NaN where the verdict is unknown.
         high: Upper end.
-        permutation_p: Twice the share of the ways to deal out the draws to two networks that differ as much in this
-            direction; NaN likewise.
+        permutation_p: Twice the share of the ways to deal out the trainings (of one training each the draws) to two
+            networks that differ as much in this direction; NaN likewise.
         verdict: Which is higher, or that they are not distinguishable.
     """
 
@@ -50,29 +50,67 @@ class PairDifference:
 @final
 @dataclass(frozen=True, eq=False)
 class Draws:
-    """A metric of a network in several draws of directions.
+    """A metric of a network in several trainings, in several draws of directions each.
+
+    Trainings are drawn from all seeds, and directions anew for each training, so that the values x_tk of training
+    t = 1 … T in draw k = 1 … K_t are nested: what is special about a training is in all its draws, which are no
+    independent sample. Only the trainings are::
+
+        m_t = Σ_k x_tk / K_t        mean = Σ_t m_t / T        s² = Σ_t (m_t − mean)² / (T − 1)
+
+        mean ± t(T − 1) · s / √T
+
+    s²/T has no bias for the variance of the mean, σ²(trainings)/T + Σ_t σ²(directions)/(K_t T²), also where the K_t
+    differ. Of a single training the spread of others is unknown: then its draws are the sample, and the interval is
+    about that training alone.
 
     Attributes:
         measures: The measure in each draw.
         values: Its values, (draws,); NaN where undefined.
-        resampled: Mean over the draws in each resample of the images, (resamples,); the same images for all networks.
+        resampled: The mean in each resample of the images, (resamples,); the same images for all networks.
+        trainings: Which training each draw is of; empty where all are of one.
+        bounds: What values there can be.
+
+    Source: Searle, Casella and McCulloch 1992, Variance Components (nested samples).
     """
 
     measures: Sequence[Measure]
     values: Float[np.ndarray, "draws"]
     resampled: Float[np.ndarray, "resamples"]
+    trainings: Sequence[str] = ()
+    bounds: tuple[float, float] = (-np.inf, np.inf)
 
     @classmethod
-    def of(cls, found: Sequence[tuple[Measure, np.ndarray]]) -> "Draws":
+    def of(
+        cls,
+        found: Sequence[tuple[Measure, np.ndarray]],
+        trainings: Sequence[str] = (),
+        *,
+        bounds: tuple[float, float] = (-np.inf, np.inf),
+    ) -> "Draws":
         """Put together what `measure_resamples` found in each draw."""
         values = np.array([measure.value for measure, _ in found])
-        defined = [drawn for (measure, drawn) in found if np.isfinite(measure.value)]
-        return cls([measure for measure, _ in found], values, np.mean(defined, axis=0) if defined else np.zeros(0))
+        several = trainings or [""] * len(found)
+        defined = [number for number, (measure, _) in enumerate(found) if np.isfinite(measure.value)]
+        resampled = np.zeros(0)
+        if defined:
+            drawn = np.stack([found[number][1] for number in defined])
+            resampled = _means_within([several[number] for number in defined], drawn).mean(axis=0)
+        return cls([measure for measure, _ in found], values, resampled, trainings, bounds)
 
     @property
-    def defined(self) -> Float[np.ndarray, "defined"]:
-        """The values of the draws that have one."""
-        return self.values[np.isfinite(self.values)]
+    def num_trainings(self) -> int:
+        """How many trainings there are."""
+        return len(set(self.trainings)) or 1
+
+    @property
+    def sample(self) -> Float[np.ndarray, "sample"]:
+        """What is independent: the mean in each training, or the draws of the only one; without undefined draws."""
+        finite = np.isfinite(self.values)
+        if self.num_trainings == 1:
+            return self.values[finite]
+        kept = [training for training, one in zip(self.trainings, finite, strict=True) if one]
+        return _means_within(kept, self.values[finite])
 
     @property
     def unbounded(self) -> str:
@@ -88,10 +126,10 @@ class Draws:
         return "the images leave it open, as the notes say" if any(one.vague for one in self.measures) else ""
 
     def mean(self, confidence: float) -> Measure:
-        """Mean over draws with an interval over directions and images; with a single draw its own measure."""
+        """Mean with an interval over trainings, directions and images; of a single draw its own measure."""
         if len(self.measures) == 1:
             return self.measures[0]
-        name, unit, values = self.measures[0].name, self.measures[0].unit, self.defined
+        name, unit, values = self.measures[0].name, self.measures[0].unit, self.sample
         notes = [measure.note for measure in self.measures if measure.note]
         note = f"{len(notes)} of {len(self.measures)} draws: {notes[0]}" if notes else ""
         if len(values) < 2 or self.unbounded:
@@ -100,14 +138,14 @@ class Draws:
             ends = stats.ttest_1samp(values, 0.0).confidence_interval(confidence)
         half = float(np.hypot(np.nan_to_num(ends.high - ends.low) / 2, _image_half(self.resampled, confidence)))
         middle = float(values.mean())
-        low, high = np.clip([middle - half, middle + half], *METRICS[name].bounds).tolist()
+        low, high = np.clip([middle - half, middle + half], *self.bounds).tolist()
         return Measure(name, middle, low, high, unit, note)
 
 
 def pair_difference(
     metric: str, pair: tuple[str, str], ours: Draws, theirs: Draws, *, confidence: float, seed: int
 ) -> PairDifference:
-    """Compare the means of two networks' draws.
+    """Compare the means of two networks.
 
     Args:
         metric: The metric's name.
@@ -117,37 +155,58 @@ def pair_difference(
         confidence: Coverage of the interval.
         seed: Of the permutations, where there are too many to go through all.
     """
-    first, second = ours.defined, theirs.defined
+    first, second = ours.sample, theirs.sample
     if not len(first) or not len(second):
         return PairDifference(metric, *pair, np.nan, np.nan, np.nan, np.nan, "undefined")
     difference = float(first.mean() - second.mean())
-    if min(len(first), len(second)) < 2:
-        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _SINGLE)
-    if reason := ours.unbounded or theirs.unbounded:
-        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, f"unknown: {reason}")
-    if difference and np.ptp(first) == np.ptp(second) == 0:
-        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, _NO_SPREAD)
+    if reason := _unknown(pair, ours, theirs):
+        return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, reason)
     half = half_width(ours, theirs, confidence)
     low, high = difference - half, difference + half
     test = stats.permutation_test(
         (first, second), _mean_difference, n_resamples=_PERMUTATIONS, vectorized=True, rng=np.random.default_rng(seed)
     )
-    verdict = NOT_DISTINGUISHABLE if low <= 0 <= high else f"{pair[0] if difference > 0 else pair[1]} is higher"
-    return PairDifference(metric, *pair, difference, low, high, float(test.pvalue), verdict)
+    return PairDifference(metric, *pair, difference, low, high, float(test.pvalue), verdict_of(pair, low, high))
+
+
+def verdict_of(pair: tuple[str, str], low: float, high: float) -> str:
+    """Say which of two networks is higher, by the interval of the first's less the second's."""
+    if low <= 0 <= high:
+        return NOT_DISTINGUISHABLE
+    return f"{pair[0] if low > 0 else pair[1]} is higher"
 
 
 def half_width(ours: Draws, theirs: Draws, confidence: float) -> float:
-    """Half-width of the interval of a difference of means, of two draws at least each.
+    """Half-width of the interval of a difference of means, of two trainings or two draws at least each.
 
-    Over directions it is Welch's; over images, which both networks share, normal by the resamples' differences. The
-    two are added in quadrature.
+    Over trainings (of one training each over directions) it is Welch's; over images, which both networks share, normal
+    by the resamples' differences. The two are added in quadrature.
 
     Source: Welch 1947; Zou and Donner 2008.
     """
     with _equal_values():
-        ends = stats.ttest_ind(ours.defined, theirs.defined, equal_var=False).confidence_interval(confidence)
-    over_directions = np.nan_to_num(ends.high - ends.low) / 2
-    return float(np.hypot(over_directions, _image_half(ours.resampled - theirs.resampled, confidence)))
+        ends = stats.ttest_ind(ours.sample, theirs.sample, equal_var=False).confidence_interval(confidence)
+    over_draws = np.nan_to_num(ends.high - ends.low) / 2
+    return float(np.hypot(over_draws, _image_half(ours.resampled - theirs.resampled, confidence)))
+
+
+def _unknown(pair: tuple[str, str], ours: Draws, theirs: Draws) -> str:
+    """Why the difference has no interval; "" where it has one."""
+    for one, other, name in ((ours, theirs, pair[0]), (theirs, ours, pair[1])):
+        if one.num_trainings == 1 and other.num_trainings > 1:
+            return f"unknown: one training of {name} says nothing about others"
+    if min(len(ours.sample), len(theirs.sample)) < 2:
+        return _SINGLE
+    if reason := ours.unbounded or theirs.unbounded:
+        return f"unknown: {reason}"
+    same = np.ptp(ours.sample) == np.ptp(theirs.sample) == 0
+    return _NO_SPREAD if same and ours.sample[0] != theirs.sample[0] else ""
+
+
+def _means_within(trainings: Sequence[str], values: np.ndarray) -> np.ndarray:
+    """Mean of the values (draws, …) of each training, in the order in which the trainings come."""
+    of, known = np.array(trainings), dict.fromkeys(trainings)
+    return np.array([values[of == training].mean(axis=0) for training in known])
 
 
 @contextmanager

@@ -40,6 +40,7 @@ from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.live import LivePage
 from gradscape.studies.networks import check_classes
+from gradscape.studies.training_identity import TRAINING, identify_training
 
 __all__ = [
     "Axes",
@@ -86,8 +87,8 @@ class Subject:
     def key(self) -> dict[str, Any]:
         """What identifies a search for its span."""
         directions = [digest_tensors(direction.items()) for direction in self.directions]
-        # Files may move, and whether a network only guesses or how it was trained follows from the rest.
-        made = {name: value for name, value in self.meta.items() if name not in (CHANCE, RECIPE, *_PLACES)}
+        # Files may move; whether a network only guesses, how it was trained and in which run follows from the rest.
+        made = {name: value for name, value in self.meta.items() if name not in (CHANCE, RECIPE, TRAINING, *_PLACES)}
         return {**made, "weights": digest_model(self.model), "directions": directions}
 
 
@@ -124,6 +125,7 @@ def make_subjects(
     guessing = models_at_chance(models, split, data=split.name, metric=metric)
     subjects = []
     for name, model in models.items():
+        training = identify_training(model.meta)
         for seed in seeds:
             folder = output / name if len(models) > 1 else output
             several = len(seeds) > 1
@@ -141,6 +143,7 @@ def make_subjects(
                         **({CHANCE: [name]} if name in guessing else {}),
                         **({RECIPE: dict(recipe)} if (recipe := recorded_recipe(model.meta)) else {}),
                         **({"checkpoint": model.path} if model.path else {}),
+                        **({TRAINING: asdict(training)} if training else {}),
                         **({"direction_path": str(file)} if file else {}),
                     },
                 )

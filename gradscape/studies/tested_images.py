@@ -3,10 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
+from gradscape._intervals import proportion
 from gradscape.data import Split
 from gradscape.studies.papers.wording import path_end
 
-__all__ = ["TRAINING_IMAGES", "describe_test", "record_test", "scored_elsewhere", "was_trained_with"]
+__all__ = [
+    "TRAINING_IMAGES",
+    "accuracy_interval",
+    "describe_test",
+    "record_test",
+    "scored_elsewhere",
+    "was_trained_with",
+]
 
 TRAINING_IMAGES = "the images that it was trained with"
 """What older networks were tested on where their data had no split of their own."""
@@ -48,6 +56,25 @@ def describe_test(record: Mapping[str, Any]) -> str:
         how = f"{100 * record['share']:g} % of each class, seed {record['seed']}"
         return f"{images} held out of {path_end(record['name'])} ({how})"
     return f"{images} of {path_end(record['name'])} ({record['split']})"
+
+
+def accuracy_interval(meta: Mapping[str, Any], accuracy: float) -> str:
+    """Spell Wilson's 95 % interval over images of a test accuracy in percent; "" where nobody says of how many.
+
+    Args:
+        meta: A checkpoint's metadata.
+        accuracy: In [0, 1].
+
+    Example:
+        >>> accuracy_interval({"test": {"images": 355}}, 0.98)
+        '96.0 to 99.0'
+    """
+    test = meta.get("test")
+    count = test.get("images") if isinstance(test, Mapping) else None
+    if not isinstance(count, int) or count < 1 or not 0 <= accuracy <= 1:
+        return ""
+    found = proportion(round(accuracy * count), count)
+    return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
 
 
 def scored_elsewhere(meta: Mapping[str, Any]) -> str:

@@ -4,12 +4,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import torch
 from torch import nn
 
+from gradscape._intervals import mean_of, proportion, spread_of
 from gradscape._names import parse_options, tell_apart
 from gradscape._recipe_record import RECIPE, describe_trained_loss
 from gradscape.data import Split
@@ -201,16 +201,33 @@ def describe_choice(recipe_name: str, model_names: Sequence[str], data_name: str
     return f"{said}; as a baseline of another paper: `--recipe` {listed}"
 
 
-def describe_runs(runs: Sequence[TrainingRun]) -> str:
-    """Accuracy after the last epoch and the best of any; of several runs the median and the range."""
+def describe_runs(runs: Sequence[TrainingRun], *, images: int | None = None) -> str:
+    """Say the accuracy after the last epoch and the best of any; of several runs mean, median and spread.
+
+    Args:
+        runs: Of one network.
+        images: How many images they were tested on; the last accuracy of a single run then has Wilson's interval. The
+            best one has none: it was chosen by these images.
+    """
     final, best = ([100 * getattr(run, accuracy) for run in runs] for accuracy in ("final_accuracy", "best_accuracy"))
     if len(runs) == 1:
-        return f"test accuracy {final[0]:.2f} % after the last epoch, {best[0]:.2f} % after the best"
+        interval = _over_images(final[0], images) if images else ""
+        return f"test accuracy {final[0]:.2f} %{interval} after the last epoch, {best[0]:.2f} % after the best"
     moments = (("after the last epoch", final), ("after the best", best))
-    return f"test accuracy of {len(runs)} runs " + ", ".join(
-        f"{moment}: median {median(values):.2f} % ({min(values):.2f} to {max(values):.2f})"
-        for moment, values in moments
+    return f"test accuracy of {len(runs)} runs in percent " + "; ".join(
+        f"{moment}: {_over_seeds(values)}" for moment, values in moments
     )
+
+
+def _over_images(percent: float, images: int) -> str:
+    found = proportion(round(percent / 100 * images), images)
+    return f" (95 % over images: {100 * found.low:.2f} to {100 * found.high:.2f})"
+
+
+def _over_seeds(percents: Sequence[float]) -> str:
+    found = mean_of(percents)
+    interval = f"95 % over seeds: {found.low:.2f} to {found.high:.2f}"
+    return f"mean {found.value:.2f} {spread_of(percents)}, {interval}"
 
 
 def _announce(

@@ -21,7 +21,7 @@ from gradscape.data import Split, load_split
 from gradscape.explain.embedding import Embedding, embed
 from gradscape.explain.procrustes import align_embeddings
 from gradscape.figures import save_figure
-from gradscape.figures.charts.embedding import figure_embeddings, quality_lines
+from gradscape.figures.charts.embedding import figure_embeddings, quality_interval, quality_lines
 from gradscape.figures.web.embeddings import interactive_embedding, thumbnail_side
 from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
@@ -103,7 +103,11 @@ class EmbeddedImages:
     @property
     def remark(self) -> str:
         """Where the features come from and how far the plane can be believed, on one line."""
-        return f"{self.name}: {self.embedding.layer}; {'; '.join(quality_lines(self.embedding))}"
+        called = {"knn_accuracy": "kNN", "silhouette": "silhouette"}
+        ends = {words: quality_interval(self.embedding, name) for name, words in called.items()}
+        told = ", ".join(f"{words} {text}" for words, text in ends.items() if text)
+        lines = [*quality_lines(self.embedding), *([f"95 % over images: {told}"] if told else [])]
+        return f"{self.name}: {self.embedding.layer}; {'; '.join(lines)}"
 
     def save(self, folder: Path) -> list[Path]:
         """Write `embedding.npz`, in a folder of the network's name where there are several.

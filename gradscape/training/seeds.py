@@ -37,10 +37,11 @@ class SeedRuns:
 
     Attributes:
         runs: One a seed.
-        summary: Column of summary.csv -> array, one number an epoch: `epoch`, and `NAME_median`, `NAME_min`,
-            `NAME_max` over the seeds for the losses and accuracies of metrics.csv and for `best_accuracy`, the
-            highest test accuracy up to that epoch. A run that stopped early counts with its last values. So the last
-            entries are the medians and spreads of the final and of the best accuracy.
+        summary: Column of summary.csv -> array, one number an epoch: `epoch`, and `NAME_mean`, `NAME_std`
+            (of a sample; NaN of one run), `NAME_median`, `NAME_min`, `NAME_max` over the seeds for the losses and
+            accuracies of metrics.csv and for `best_accuracy`, the highest test accuracy up to that epoch. A run that
+            stopped early counts with its last values. So the last entries are those of the final and of the best
+            accuracy.
     """
 
     runs: tuple[TrainingRun, ...]
@@ -91,7 +92,7 @@ def train_seeds(
 
 
 def summarize_runs(runs: list[TrainingRun]) -> dict[str, np.ndarray]:
-    """Median, minimum and maximum over runs, epoch by epoch: see `SeedRuns.summary`."""
+    """Mean, standard deviation, median and range over runs, epoch by epoch: see `SeedRuns.summary`."""
     epochs = max(len(run.metrics["epoch"]) for run in runs)
     summary: dict[str, np.ndarray] = {"epoch": np.arange(1, epochs + 1)}
     # An older version's runs lack some columns.
@@ -104,6 +105,8 @@ def summarize_runs(runs: list[TrainingRun]) -> dict[str, np.ndarray]:
             for run in runs
         ]
         values = np.stack([np.pad(column, (0, epochs - len(column)), mode="edge") for column in columns])
+        summary[f"{name}_mean"] = values.mean(axis=0)
+        summary[f"{name}_std"] = values.std(axis=0, ddof=1) if len(runs) > 1 else np.full(epochs, np.nan)
         summary[f"{name}_median"] = np.median(values, axis=0)
         summary[f"{name}_min"] = values.min(axis=0)
         summary[f"{name}_max"] = values.max(axis=0)

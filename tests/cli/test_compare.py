@@ -4,6 +4,7 @@ import pytest
 
 from gradscape.landscape import Surface
 from tests.cli.conftest import Command
+from tests.studies.test_accuracies import save_runs
 from tests.studies.test_compare import network
 
 
@@ -64,3 +65,16 @@ def test_mistakes_are_one_line(gradscape: Command, runs: Path, tmp_path: Path) -
         assert message in done.err
         assert done.err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_trainings_are_compared_by_their_accuracies(gradscape: Command, tmp_path: Path) -> None:
+    save_runs(tmp_path / "se", "resnet20+se", (0.8, 0.82))
+    save_runs(tmp_path / "plain", "resnet20", (0.9, 0.92))
+    done = gradscape("compare", tmp_path / "plain", tmp_path / "se", "-o", tmp_path / "out")
+    assert done.code == 0, done.err
+    assert "resnet20 is higher" in done.out
+    assert "trainings: resnet20 2, resnet20+se 2" in done.out
+    assert (tmp_path / "out" / "metrics.png").stat().st_size > 0
+    done = gradscape("compare", tmp_path / "plain", "--metric", "sharpness", "-o", tmp_path / "none")
+    assert (done.code, done.err.count("\n")) == (2, 1)
+    assert "unknown `--metric` 'sharpness'; known: test_accuracy" in done.err

@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 from sklearn.manifold import trustworthiness
-from sklearn.metrics import silhouette_score
+from sklearn.metrics import silhouette_samples, silhouette_score
 from sklearn.model_selection import LeaveOneOut, cross_val_score
 from sklearn.neighbors import KNeighborsClassifier
 
+from gradscape._intervals import proportion
 from gradscape.explain import embedding_quality
 from gradscape.explain.embedding_quality import measure_quality
 
@@ -117,3 +119,36 @@ def test_a_sample_of_the_images_is_off_by_its_standard_errors(monkeypatch: pytes
     assert found[2].sample == 100
     assert found[2].standard_errors["kl_divergence"] == 0.1
     assert found[2] == measure_quality(features, points, labels, kl_divergence=1.0, kl_error=0.1, seed=2)
+
+
+def test_accuracies_have_wilsons_interval_over_the_images_votes_and_silhouettes_students() -> None:
+    features, points, labels = scattered()
+    found = measure_quality(features, points, labels)
+    right = round(found.knn_accuracy * len(labels))
+    own = proportion(right, len(labels))
+    assert found.intervals["knn_accuracy"] == (own.low, own.high)
+    widths = silhouette_samples(points.astype(float), labels)
+    ends = stats.ttest_1samp(widths, 0.0).confidence_interval(0.95)
+    assert found.intervals["silhouette"] == pytest.approx((ends.low, ends.high))
+    assert found.intervals.keys() == {
+        "trustworthiness", "knn_accuracy", "knn_accuracy_features", "silhouette", "silhouette_features"
+    }  # fmt: skip
+    alone = measure_quality(features, points, np.zeros_like(labels))
+    assert alone.intervals.keys() == {"trustworthiness"}
+
+
+@pytest.mark.slow
+def test_intervals_over_images_cover_what_more_images_would_give() -> None:
+    """The truth is the mean over many sets of as many images of two clouds that overlap."""
+
+    def drawn(seed: int) -> tuple[np.ndarray, np.ndarray]:
+        generator = np.random.default_rng(seed)
+        labels = np.arange(120) % 3
+        return generator.normal(0, 1, (120, 2)) + 1.2 * np.eye(3)[labels][:, :2], labels
+
+    found = [measure_quality(points, points, labels) for points, labels in map(drawn, range(300))]
+    for name in ("knn_accuracy", "silhouette"):
+        truth = np.mean([getattr(one, name) for one in found])
+        ends = np.array([one.intervals[name] for one in found])
+        covered = ((ends[:, 0] <= truth) & (truth <= ends[:, 1])).mean()
+        assert 0.9 < covered <= 0.99, (name, covered)

@@ -12,11 +12,10 @@ from torch.nn import functional
 from gradscape.data import load_split
 from gradscape.landscape import Surface, evaluate_surface, random_directions
 from gradscape.landscape.metrics.measure import METRICS, Measure
-from gradscape.studies.compare import (
+from gradscape.studies.compare import compare_surfaces, load_networks
+from gradscape.studies.comparison import (
     DIFFERENCE_HEADINGS,
     HEADINGS,
-    compare_surfaces,
-    load_networks,
     save_comparison,
     tabulate_differences,
     tabulate_means,
@@ -367,3 +366,58 @@ def test_networks_that_were_trained_differently_are_told() -> None:
     assert told in comparison.remarks
     alone = compare_surfaces({"a": networks["a"]}, metrics=["roughness"], resamples=60)
     assert not [line for line in alone.remarks if line.startswith("trained")]
+
+
+def seeds_of(name: str, truth: str, *, trainings: int, draws: int, known: bool = True) -> list[Surface]:
+    """Surfaces of several trainings of one network, several draws of each."""
+    return [
+        marked(
+            drawn_surface(truth, NOISES["student"], blocks=12, seed=10 * training + draw),
+            f"{name}{training}",
+            draw,
+            model=name,
+            **({"training": {"alike": name, "seed": training, "epoch": 8}} if known else {}),
+        )
+        for training in range(trainings)
+        for draw in range(draws)
+    ]
+
+
+def save_each(surfaces: list[Surface], folder: Path) -> Path:
+    for surface in surfaces:
+        surface.save(folder / surface.meta["weights"] / f"seed{surface.meta['seed']}" / "surface.h5")
+    return folder
+
+
+def test_seeds_of_a_model_are_one_network(tmp_path: Path) -> None:
+    for name, truth in (("plain", "egg box"), ("short", "bowl")):
+        save_each(seeds_of(name, truth, trainings=3, draws=2), tmp_path)
+    networks = load_networks([tmp_path])
+    assert {name: len(surfaces) for name, surfaces in networks.items()} == {"plain": 6, "short": 6}
+    comparison = compare_surfaces(networks, metrics=["curvature"], resamples=60)
+    assert [(one.first, one.second) for one in comparison.differences] == [("plain", "short")]
+    assert comparison.remarks[0] == "trainings × draws of directions in each: plain 3 × 2, short 3 × 2"
+    of_draws = np.array(comparison.draws["plain"]["curvature"]).reshape(3, 2)
+    assert comparison.means["plain"]["curvature"].value == pytest.approx(of_draws.mean())
+    assert [one.split()[1] for one in comparison.trainings["plain"]] == ["0", "0", "1", "1", "2", "2"]
+    written = save_comparison(comparison, tmp_path / "out")
+    with written[0].open() as file:
+        assert [(row["trainings"], row["draws"]) for row in csv.DictReader(file)] == [("3", "6"), ("3", "6")]
+
+
+def test_trainings_of_which_nothing_is_known_stay_networks_of_their_own(tmp_path: Path) -> None:
+    save_each(seeds_of("plain", "bowl", trainings=2, draws=1, known=False), tmp_path)
+    assert sorted(load_networks([tmp_path])) == ["plain0", "plain1"]
+
+
+def test_last_and_best_weights_of_a_seed_stay_apart_and_are_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first, second = seeds_of("plain", "bowl", trainings=2, draws=1)
+    twice = replace(second, meta={**second.meta, "training": {**second.meta["training"], "seed": 0, "epoch": 5}})
+    assert len(load_networks([save_each([first, twice], tmp_path)])) == 2
+    assert "several checkpoints of one seed" in caplog.text
+    other = replace(second, meta={**second.meta, "training": {**second.meta["training"], "epoch": 5}})
+    networks = load_networks([save_each([first, other], tmp_path / "epochs")])
+    found = compare_surfaces(networks, metrics=["curvature"], resamples=60)
+    assert "the trainings of plain ended after 5 to 8 epochs" in found.remarks

@@ -1,6 +1,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +13,8 @@ from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.planes import advice_on_loss, describe_search, make_subjects, search_span
+from gradscape.studies.training_identity import TRAINING, read_identity
+from tests.studies.networks import save_network
 
 
 def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
@@ -147,3 +150,18 @@ def test_networks_of_another_loss_are_told_before_a_landscape(tmp_path: Path) ->
     assert advice_on_loss({"net": net}, "cross_entropy") == (
         "net: trained with the focal loss, drawn is the cross-entropy; `--loss` takes another"
     )
+
+
+def test_a_surface_keeps_of_which_training_it_is_and_a_search_does_not_depend_on_it(tmp_path: Path) -> None:
+    told: dict[str, Any] = {
+        "recipe": {"name": "digits"},
+        "data": {"name": "digits", "images": 9},
+        "scores": {"seed": 4, "epoch": 2},
+    }
+    path = save_network(tmp_path, "resnet20", **told)
+    models, split = load_models([path], "cpu"), load_split("digits", "test", image_size=16, limit=20)
+    (subject,) = make_subjects(models, split, tmp_path, seeds=[0])
+    identity = read_identity(subject.meta)
+    assert identity is not None
+    assert (identity.seed, identity.epoch) == (4, 2)
+    assert TRAINING not in subject.key, "searches were remembered before it was kept"

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gradscape.training import SeedRuns, load_metrics, train_seeds
+from gradscape.training.seeds import summarize_runs
 from tests.training.toy import MEAN, STD, ToyImages, save_weights, toy_batches, toy_recipe
 from tests.training.toy import toy_network as seeded_network
 
@@ -53,10 +54,12 @@ def test_a_seed_fixes_the_first_weights_too(runs: SeedRuns, tmp_path: Path) -> N
             np.testing.assert_array_equal(values, runs.runs[2].metrics[name])
 
 
-def test_the_summary_is_median_minimum_and_maximum_epoch_by_epoch(runs: SeedRuns) -> None:
+def test_the_summary_is_mean_deviation_median_and_range_epoch_by_epoch(runs: SeedRuns) -> None:
     for epoch in range(6):
         for name in ("train_loss", "train_accuracy", "test_loss", "test_accuracy"):
             values = [float(run.metrics[name][epoch]) for run in runs.runs]
+            assert runs.summary[f"{name}_mean"][epoch] == pytest.approx(statistics.mean(values))
+            assert runs.summary[f"{name}_std"][epoch] == pytest.approx(statistics.stdev(values))
             assert runs.summary[f"{name}_median"][epoch] == pytest.approx(statistics.median(values))
             assert runs.summary[f"{name}_min"][epoch] == min(values)
             assert runs.summary[f"{name}_max"][epoch] == max(values)
@@ -87,6 +90,12 @@ def test_held_out_images_are_summarized_too(tmp_path: Path) -> None:
     for epoch in range(6):
         values = [float(run.metrics["validation_accuracy"][epoch]) for run in runs.runs]
         assert runs.summary["validation_accuracy_median"][epoch] == pytest.approx(statistics.mean(values))
+
+
+def test_one_run_has_no_standard_deviation(runs: SeedRuns) -> None:
+    alone = summarize_runs([runs.runs[0]])
+    assert np.isnan(alone["test_accuracy_std"]).all()
+    np.testing.assert_array_equal(alone["test_accuracy_mean"], runs.runs[0].metrics["test_accuracy"])
 
 
 def test_no_seeds_at_all_are_refused(tmp_path: Path) -> None:

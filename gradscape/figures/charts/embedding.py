@@ -21,6 +21,7 @@ __all__ = [
     "embedding_titles",
     "figure_embeddings",
     "plot_embedding",
+    "quality_interval",
     "quality_lines",
     "quality_table",
 ]
@@ -159,7 +160,8 @@ def quality_lines(embedding: Embedding) -> list[str]:
 def quality_table(embeddings: Sequence[Embedding]) -> tuple[list[str], list[list[str]]]:
     """Quality of several embeddings: what each figure is called, and the figures of each, "" where there is none.
 
-    Figures that are those of a sample of the images have their standard error with them.
+    Figures that are those of a sample of the images have their standard error with them, and all their 95 % interval
+    over images, where it is known.
     """
     words = {
         "knn_accuracy": f"kNN accuracy ({embeddings[0].quality.neighbors} neighbors)",
@@ -178,10 +180,28 @@ def _figure(embedding: Embedding, name: str) -> str:
     value, error = getattr(embedding.quality, name), embedding.quality.standard_errors.get(name)
     if not np.isfinite(value):
         return ""
+    ends = quality_interval(embedding, name)
+    told = f" ({ends})" if ends else ""
     if name.startswith("knn"):
-        return f"{100 * value:.1f}{'' if error is None else f' ± {100 * error:.2g}'} %"
+        return f"{100 * value:.1f}{'' if error is None else f' ± {100 * error:.2g}'} %{told}"
     shown = f"{value:.3f}" if name == "trustworthiness" else _signed(value)
-    return shown if error is None else f"{shown} ± {error:.2g}"
+    return f"{shown if error is None else f'{shown} ± {error:.2g}'}{told}"
+
+
+def quality_interval(embedding: Embedding, name: str) -> str:
+    """Spell the 95 % interval over images of a figure of quality; "" where it has none.
+
+    Args:
+        embedding: Whose quality.
+        name: The figure's name.
+    """
+    ends = embedding.quality.intervals.get(name)
+    if ends is None:
+        return ""
+    if name.startswith("knn"):
+        return f"{100 * ends[0]:.1f} to {100 * ends[1]:.1f} %"
+    spell = "{:.3f}".format if name == "trustworthiness" else _signed
+    return f"{spell(ends[0])} to {spell(ends[1])}"
 
 
 def embedding_titles(embeddings: Sequence[Embedding], titles: Sequence[str] | None) -> list[str]:

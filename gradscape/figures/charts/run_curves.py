@@ -159,11 +159,19 @@ def _by_title(numbers: Mapping[str, int], what: str) -> str:
 def _last_values(aligned: Mapping[str, Sequence[Metrics]], column: str) -> str:
     """What each network's curve ends at."""
     percent = column.endswith("accuracy")
+    factor = 100 if percent else 1
     last = {
-        one_line(title): float(np.median([run[column][np.isfinite(run[column])][-1] for run in several]))
+        one_line(title): factor * np.array([run[column][np.isfinite(run[column])][-1] for run in several])
         for title, several in aligned.items()
     }
-    ends = ", ".join(
-        f"{title} {f'{100 * value:.2f} %' if percent else f'{value:.3g}'}" for title, value in last.items()
-    )
-    return f"{column.replace('_', ' ')} after the last: {ends}"
+    ends = ", ".join(f"{title} {_end(values, percent=percent)}" for title, values in last.items())
+    told = " (mean ± std, median)" if any(len(values) > 1 for values in last.values()) else ""
+    return f"{column.replace('_', ' ')} after the last{told}: {ends}"
+
+
+def _end(values: np.ndarray, *, percent: bool) -> str:
+    """Where runs end: of several mean, standard deviation and median."""
+    form, unit = (".2f", " %") if percent else (".3g", "")
+    if len(values) == 1:
+        return f"{values[0]:{form}}{unit}"
+    return f"{values.mean():{form}} ± {values.std(ddof=1):{form}}{unit} ({np.median(values):{form}}{unit})"

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from gradscape._intervals import spread_of
 from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.look import current_look
 from gradscape.figures.style import (
@@ -200,8 +201,8 @@ def _describe(runs: Sequence[Metrics]) -> str:
     for split in ("test", "validation", "train"):
         if all(f"{split}_accuracy" in run for run in runs):
             last = 100 * np.stack([run[f"{split}_accuracy"] for run in runs])[:, -1]
-            spread = f" ({last.min():.2f} to {last.max():.2f})" if len(runs) > 1 else ""
-            parts.append(f"{split} accuracy after the last {np.median(last):.2f} %{spread}")
+            spread = f" {spread_of(last)}" if len(runs) > 1 else ""
+            parts.append(f"{split} accuracy after the last {last.mean():.2f}{spread} %")
             break
     if all("seconds" in run for run in runs):
         parts.append(f"{np.median(np.stack([run['seconds'] for run in runs])):.3g} s an epoch")

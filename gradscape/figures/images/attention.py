@@ -13,6 +13,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from gradscape._intervals import mean_of
 from gradscape._names import one_line
 from gradscape.explain.attention_map import AttentionMap
 from gradscape.figures.caption import add_caption, caption_height
@@ -195,45 +196,48 @@ def figure_channel_weights(maps: AttentionMaps) -> Figure:
 
 
 @styled()
-def plot_scale_weights(maps: AttentionMaps, *, ax: Axes | None = None) -> Axes:
-    """Draw |w| of each scale of a pyramid as bars, a group for each block.
+def plot_scale_weights(maps: AttentionMaps | Sequence[AttentionMaps], *, ax: Axes | None = None) -> Axes:
+    """Draw |w| of each scale of a pyramid as bars, a group for each block; of several trainings means with intervals.
 
     Args:
-        maps: Attention maps by name; those of kind "scale weights" are drawn, from fine to coarse.
+        maps: Attention maps by name; those of kind "scale weights" are drawn, from fine to coarse. A list of them, one
+            a training of the same network, is drawn as the mean of |w| with Student's 95 % interval over trainings.
         ax: Axes to draw into; by default on a page of their own.
 
     Returns:
         The axes.
 
     Raises:
-        ValueError: There are no scale weights among them, or blocks have different numbers of scales.
+        ValueError: There are no scale weights among them, blocks have different numbers of scales, or trainings
+            different blocks.
 
     Source: SPANet, figure 6.
     """
-    shown = _of_kind(maps, "scale weights")
-    if len({one.values.shape for one in shown}) > 1:
-        raise ValueError("`maps` must have the same number of scales in every block, got different ones")
+    shown, weights = _scale_weights(maps)
     ax = ax or new_axes()
-    weights = np.abs(np.stack([one.values for one in shown]))
-    blocks, scales = weights.shape
+    means, ends = weights.mean(axis=0), _ends(weights)
+    blocks, scales = means.shape
     names = _SCALES.get(scales, tuple(f"scale {number}" for number in range(scales)))
     for number in range(scales):
         places = np.arange(blocks) + (number - (scales - 1) / 2) * 0.8 / scales
-        ax.bar(places, weights[:, number], width=0.8 / scales, color=CYCLE[number % len(CYCLE)])
-    for block in np.flatnonzero(~np.isfinite(weights).all(axis=1)):
+        ax.bar(places, means[:, number], width=0.8 / scales, color=CYCLE[number % len(CYCLE)])
+        if ends is not None:
+            ax.vlines(places, *ends[:, :, number], color="0.15", linewidth=0.7)
+    for block in np.flatnonzero(~np.isfinite(means).all(axis=1)):
         ax.text(float(block), 0, "not finite", rotation=90, ha="center", va="bottom", fontsize=SMALL)
     ax.set_xticks(range(blocks), [place_name(one.block)[0] for one in shown], rotation=45, ha="right", parse_math=False)
     ax.set_ylabel("|w|")
     ax.margins(x=0.01)
     # Above the bars, so that it never lies over one.
-    ax.set_ylim(0, 1.2 * float(np.nanmax(weights, initial=1e-6)))
+    highest = means if ends is None else ends[1]
+    ax.set_ylim(0, 1.2 * float(np.nanmax(highest, initial=1e-6)))
     handles = [Patch(color=CYCLE[number % len(CYCLE)], label=name) for number, name in enumerate(names)]
     ax.legend(handles=handles, loc="upper right", ncols=scales)
     return ax
 
 
 @styled()
-def figure_scale_weights(maps: AttentionMaps, *, title: str = "") -> Figure:
+def figure_scale_weights(maps: AttentionMaps | Sequence[AttentionMaps], *, title: str = "") -> Figure:
     """A page with `plot_scale_weights`, a double column wide from nine blocks on.
 
     Args:
@@ -246,10 +250,11 @@ def figure_scale_weights(maps: AttentionMaps, *, title: str = "") -> Figure:
     Raises:
         ValueError: As `plot_scale_weights`.
     """
-    blocks = len(_of_kind(maps, "scale weights"))
-    figure = new_figure(page_width(double=blocks > 8), 2.4)
+    trainings = len(_several(maps))
+    figure = new_figure(page_width(double=len(_scale_weights(maps)[0]) > 8), 2.4)
     plot_scale_weights(maps, ax=figure.add_subplot())
     said = [one_line(title), "contribution of each scale of the pyramid, block by block"]
+    said += [f"mean of {trainings} trainings with 95 % intervals (Student's) over them"] if trainings > 1 else []
     add_caption(figure, " · ".join(part for part in said if part))
     return figure
 
@@ -413,6 +418,32 @@ def _attention_caption(title: str, rows: Sequence[AttentionRow], shown: int) -> 
     missing = sum(not np.isfinite(row.maps).all() for row in rows)
     said += [f"{missing} row{'s' if missing > 1 else ''} with values that are not finite (gray)"] if missing else []
     return " · ".join(part for part in said if part)
+
+
+def _several(maps: AttentionMaps | Sequence[AttentionMaps]) -> list[AttentionMaps]:
+    return [maps] if isinstance(maps, Mapping) else list(maps)
+
+
+def _scale_weights(
+    maps: AttentionMaps | Sequence[AttentionMaps],
+) -> tuple[list[AttentionMap], Float[np.ndarray, "trainings blocks scales"]]:
+    """The blocks, and |w| in each training."""
+    trainings = [_of_kind(one, "scale weights") for one in _several(maps)]
+    if not trainings:
+        raise ValueError("`maps` must be of at least one training, got none")
+    if len({one.values.shape for shown in trainings for one in shown}) > 1:
+        raise ValueError("`maps` must have the same number of scales in every block, got different ones")
+    if len({tuple(one.block for one in shown) for shown in trainings}) > 1:
+        raise ValueError("`maps` must be of trainings of one network, got different blocks")
+    return trainings[0], np.abs(np.stack([np.stack([one.values for one in shown]) for shown in trainings]))
+
+
+def _ends(weights: Float[np.ndarray, "trainings blocks scales"]) -> Float[np.ndarray, "2 blocks scales"] | None:
+    """Both ends of the intervals over trainings, none below 0; None where there is one training."""
+    if len(weights) < 2:
+        return None
+    found = [mean_of(values) for values in weights.reshape(len(weights), -1).T]
+    return np.array([[max(one.low, 0.0) for one in found], [one.high for one in found]]).reshape(2, *weights.shape[1:])
 
 
 def _of_kind(maps: AttentionMaps, kind: str) -> list[AttentionMap]:

@@ -10,7 +10,7 @@ from gradscape._names import tell_apart
 from gradscape.models import Classifier
 from gradscape.studies.networks import load_finite_models
 from gradscape.studies.papers.wording import short_name, training_command, training_data
-from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
+from gradscape.studies.tested_images import TRAINING_IMAGES, accuracy_interval, scored_elsewhere
 
 __all__ = ["Models", "WantedNetworks", "describe_networks", "load_titled", "provenance_of"]
 
@@ -26,16 +26,19 @@ class WantedNetworks:
         names: As `create_model` takes them, in the order of the checkpoints.
         training: Options of `gradscape train` that make them.
         fewest: How many there must be at least; None for all.
+        repeated: Whether there may be more, all of them trainings of one network.
     """
 
     names: Sequence[str]
     training: str
     fewest: int | None = None
+    repeated: bool = False
 
     def __str__(self) -> str:
         count = len(self.names)
         many = f"{self.fewest} to {count}" if self.fewest else str(count)
-        return f"{many} network{'s' if count > 1 else ''} such as {', '.join(self.names)}"
+        several = ", or several trainings of it" if self.repeated else ""
+        return f"{many} network{'s' if count > 1 else ''} such as {', '.join(self.names)}{several}"
 
     def check(self, figure: str, checkpoints: Sequence[Path]) -> None:
         """Refuse too few, too many or missing checkpoints.
@@ -51,11 +54,12 @@ class WantedNetworks:
         count = len(checkpoints)
         if count < (self.fewest or len(self.names)):
             raise ValueError(f"`CKPT` must be {self}; {figure} got {count}. Make one with `{self.command(count)}`")
-        if count > len(self.names):
+        if count > len(self.names) and not self.repeated:
             raise ValueError(f"`CKPT` must be {self}; {figure} got {count}: leave some out")
         for number, path in enumerate(checkpoints):
             if not path.is_file():
-                raise FileNotFoundError(f"there is no checkpoint {path}; make one with `{self.command(number)}`")
+                command = self.command(min(number, len(self.names) - 1))
+                raise FileNotFoundError(f"there is no checkpoint {path}; make one with `{command}`")
 
     def command(self, number: int) -> str:
         """The command that trains one of them; -1 for the last."""
@@ -77,6 +81,8 @@ def describe_networks(models: Models) -> str:
     """How well each network does on its test images, and what it was trained on, as far as checkpoints tell."""
     untested = any(scored_elsewhere(model.meta) == TRAINING_IMAGES for model in models.values())
     score = "accuracy" if untested else "test accuracy"
+    if any(model.meta.get("test") for model in models.values()):
+        score += " with its 95 % interval over images"
     data = {title: training_data(model.meta) for title, model in models.items()}
     said = {title: f"{_full_name(title, model)} {_accuracy(model)}" for title, model in models.items()}
     if len(set(data.values())) > 1:
@@ -109,4 +115,7 @@ def _accuracy(model: Classifier) -> str:
     if not isinstance(accuracy, float):
         return "not recorded"
     elsewhere = scored_elsewhere(model.meta)
-    return f"{100 * accuracy:.1f} %" + (f" of {elsewhere}" if elsewhere else "")
+    interval = accuracy_interval(model.meta, accuracy)
+    return (
+        f"{100 * accuracy:.1f} %" + (f" ({interval})" if interval else "") + (f" of {elsewhere}" if elsewhere else "")
+    )

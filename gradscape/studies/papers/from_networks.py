@@ -61,6 +61,7 @@ class NetworkFigure(PaperFigure, Generic[Shown]):
         fewest: How many networks there must be at least; None for as many as `networks` are.
         training: Options of `gradscape train` that make such networks.
         colored: Whether its colors are values, for which another color map can be chosen.
+        repeated: Whether there may be more networks, all of them trainings of one.
     """
 
     networks: tuple[str, ...]
@@ -70,6 +71,7 @@ class NetworkFigure(PaperFigure, Generic[Shown]):
     fewest: int | None = None
     training: str = "--data cifar10"
     colored: bool = True
+    repeated: bool = False
 
     @property
     def choices(self) -> frozenset[str]:
@@ -79,7 +81,7 @@ class NetworkFigure(PaperFigure, Generic[Shown]):
     @property
     def wanted(self) -> WantedNetworks:
         """The networks that make it."""
-        return WantedNetworks(self.networks, self.training, self.fewest)
+        return WantedNetworks(self.networks, self.training, self.fewest, self.repeated)
 
     @property
     def needs(self) -> str:

@@ -1,16 +1,18 @@
 """Figures of SPANet, IEEE TMM 2021: losses in training, where networks look, how much each scale counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
 from gradscape.data.pictures import Pictures
 from gradscape.explain.attention import attention_maps
+from gradscape.explain.attention_map import AttentionMap
 from gradscape.explain.cam import heatmaps
 from gradscape.figures.charts.run_curves import figure_run_curves
 from gradscape.figures.images.attention import figure_scale_weights
 from gradscape.figures.images.heatmaps import figure_heatmaps
+from gradscape.models import Classifier
 from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
 from gradscape.studies.papers.checkpoints import Models
 from gradscape.studies.papers.exhibits import PictureExhibit, WeightExhibit
@@ -18,7 +20,8 @@ from gradscape.studies.papers.figure import Drawing, PaperFigure
 from gradscape.studies.papers.from_networks import NetworkFigure, heatmap_arrays
 from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.training_log import TrainingLog, describe_logs
-from gradscape.studies.papers.wording import readable
+from gradscape.studies.papers.wording import readable, short_name
+from gradscape.studies.training_identity import group_alike, identify_training
 
 __all__ = ["FIGURES", "HEATMAPS", "LATE_LOSSES", "LOSSES", "SCALE_WEIGHTS"]
 
@@ -62,11 +65,33 @@ def _draw_heatmaps(models: Models, pictures: Pictures, _seed: int) -> Drawing:
 
 
 def _draw_scale_weights(models: Models, _nothing: None, _seed: int) -> Drawing:
-    ((title, model),) = models.items()
+    _check_alike(models)
+    trainings = {title: _read_scale_weights(model) for title, model in models.items()}
+    (first, *others) = trainings.values()
+    names = dict.fromkeys(short_name(model.meta["name"]) for model in models.values())
+    page = figure_scale_weights([first, *others] if others else first, title=", ".join(names))
+    arrays = {
+        f"{title}.{one.block}" if others else one.block: one.values
+        for title, maps in trainings.items()
+        for one in maps.values()
+    }
+    return Drawing(page, arrays, "the weights begin at 1")
+
+
+def _read_scale_weights(model: Classifier) -> Mapping[str, AttentionMap]:
     blank = torch.zeros(1, 3, model.image_size, model.image_size, device=model.mean.device)
-    maps = attention_maps(model, blank, kinds=["scale weights"])
-    page = figure_scale_weights(maps, title=title)
-    return Drawing(page, {one.block: one.values for one in maps.values()}, "the weights begin at 1")
+    return attention_maps(model, blank, kinds=["scale weights"])
+
+
+def _check_alike(models: Models) -> None:
+    """Refuse networks that are no trainings of one, of which no mean makes sense."""
+    trainings = {title: identify_training(model.meta) for title, model in models.items()}
+    known = {one and one.alike for one in trainings.values()}
+    if len(models) > 1 and (None in known or len(group_alike(trainings)[0]) > 1):
+        raise ValueError(
+            f"`CKPT` must be one network, or trainings that differ in nothing but the seed, and {', '.join(models)} "
+            "differ, or do not tell: make them with `gradscape train --seeds`"
+        )
 
 
 # One recipe for all: by their own, the networks without SPA would be trained as in other papers.
@@ -114,6 +139,7 @@ SCALE_WEIGHTS = NetworkFigure(
     exhibit=WeightExhibit(),
     draw=_draw_scale_weights,
     colored=False,
+    repeated=True,
     attention=_PYRAMIDS,
 )
 

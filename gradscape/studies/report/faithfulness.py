@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import final
 
@@ -13,12 +14,14 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.style import short_number
+from gradscape.studies.faithfulness_differences import HIGHER_IS_BETTER, compare_measures
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
+from gradscape.studies.report.differences_table import differences_table
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 
-__all__ = ["FAITHFULNESS", "faithfulness_table", "measured_rows"]
+__all__ = ["FAITHFULNESS", "faithfulness_table", "measured_rows", "paired_table"]
 
 _BETTER = {"deletion": "↓", "insertion": "↑", "drop": "↓", "increase": "↑", "road": "↑"}
 _STDERR_DIGITS = 2
@@ -58,6 +61,34 @@ def faithfulness_table(networks: Sequence[ReportedNetwork]) -> Table | None:
     )
 
 
+def paired_table(networks: Sequence[ReportedNetwork]) -> Table | None:
+    """Tabulate how networks differ under one method, of a single network how methods do; None where nothing does.
+
+    The images are those that both were measured on, by their names in the tables beside heatmaps.
+    """
+    found = {
+        (network.title, method): {row.get("image", ""): row for row in rows if row.get("method", "") == method}
+        for network in networks
+        if (rows := measured_rows(network))
+        for method in dict.fromkeys(row.get("method", "") for row in rows)
+    }
+    images = list(dict.fromkeys(image for rows in found.values() for image in rows))
+    measured = {
+        one: {name: np.array([_number(rows.get(image, {}).get(name)) for image in images]) for name in HIGHER_IS_BETTER}
+        for one, rows in found.items()
+    }
+    several = len({title for title, _ in measured}) > 1
+    pairs = [(a, b) for a, b in combinations(measured, 2) if (a[1] == b[1] if several else a[0] == b[0])]
+    differences = compare_measures(measured, pairs=pairs)
+    if not any(np.isfinite(one.low) for one in differences):
+        return None
+    return differences_table(differences, of="faithfulness, paired over images", confidence=0.95)
+
+
+def _number(text: str | None) -> float:
+    return float(text) if text else np.nan
+
+
 def _read_measures(path: Path) -> Found[Faithfulness]:
     measures = Faithfulness.load(path)
     return Found(path, measures, Provenance.of(measures.meta))
@@ -87,8 +118,8 @@ def _rows_about(network: ReportedNetwork, path: Path, table: _HeatmapTable) -> l
 
 
 def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
-    table = faithfulness_table(networks)
-    return Shown(table) if table else None
+    tables = [table for table in (faithfulness_table(networks), paired_table(networks)) if table]
+    return Shown(tables) if tables else None
 
 
 def _means(network: ReportedNetwork) -> Iterator[tuple[str, list[Mean]]]:

@@ -13,7 +13,7 @@ from gradscape.models import count_macs, count_parameters
 from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 from gradscape.studies.report.trainings import Training
-from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
+from gradscape.studies.tested_images import TRAINING_IMAGES, accuracy_interval, scored_elsewhere
 
 __all__ = ["network_table"]
 
@@ -35,7 +35,7 @@ def network_table(networks: Sequence[ReportedNetwork]) -> Table:
     columns, terms = (accuracy, *_COLUMNS), (_MACS, ("E", f"{accuracy} in percent for a million parameters"))
     about_center = ((_CENTER, "of the trained network, on the images of its landscape"),)
     return Table(
-        caption="Sizes, and the accuracy that the checkpoint records.",
+        caption="Sizes, and the accuracy that the checkpoint records, with its 95 % interval over images.",
         corner="network",
         columns=(*columns, _CENTER) if landscapes else columns,
         rows=tuple(rows),
@@ -61,7 +61,9 @@ def _cost(network: ReportedNetwork, notes: dict[str, int]) -> tuple[Cell, ...]:
     note = notes.setdefault(f"of {tested}", len(notes) + 1) if tested else 0
     parameters = count_parameters(network.checkpoint.result) if network.checkpoint else None
     return (
-        Cell(NONE if accuracy is None else f"{100 * accuracy:.2f} %", note=note),
+        Cell(NONE, note=note)
+        if accuracy is None
+        else Cell(f"{100 * accuracy:.2f} %", _interval(network, accuracy), note),
         Cell(NONE if parameters is None else f"{parameters:,}"),
         Cell(NONE if macs is None else f"{macs / 1e6:,.1f} M"),
         Cell(f"{100 * accuracy / (parameters / 1e6):,.1f}" if accuracy is not None and parameters else NONE),
@@ -76,6 +78,10 @@ def _accuracy(network: ReportedNetwork) -> float | None:
         return float(accuracy)
     trained = [found.result.columns for found in network.of(Training)]
     return float(trained[0]["test_accuracy"][-1]) if trained and "test_accuracy" in trained[0] else None
+
+
+def _interval(network: ReportedNetwork, accuracy: float) -> str:
+    return accuracy_interval(network.checkpoint.meta, accuracy) if network.checkpoint else ""
 
 
 def _macs(network: ReportedNetwork) -> int | None:

@@ -7,17 +7,22 @@ from typing import Any, final
 
 import numpy as np
 
+from gradscape._intervals import spread_of
 from gradscape.data.pictures import ShownPictures
-from gradscape.figures.web.line_chart import Curve, place_chart
+from gradscape.figures.web.line_chart import Chart, Curve, place_chart
+from gradscape.studies.accuracies import TrainedRun, compare_trainings, group_runs
+from gradscape.studies.comparison import Comparison
 from gradscape.studies.report.commands import command, exact
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
+from gradscape.studies.report.differences_table import differences_table
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
+from gradscape.studies.report.tables import NONE, Cell, Row, Table
 from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
 from gradscape.training import RECIPES
 from gradscape.training.history import load_metrics
 
-__all__ = ["TRAININGS", "Training"]
+__all__ = ["TRAININGS", "Training", "seed_tables"]
 
 
 @final
@@ -52,7 +57,7 @@ def _owners(networks: ReportedNetworks, found: Found[object]) -> list[ReportedNe
 
 
 def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
-    charts = []
+    charts: list[Chart] = []
     for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
         curves = [
             Curve(_curve(network, part), run["epoch"], run[column] * factor, number, dashed=part == "train")
@@ -63,7 +68,51 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
         ]
         if curves:
             charts.append(place_chart(curves, x_label="epoch", y_label=label, whole=True, linear="%" in label))
-    return Shown(charts) if charts else None
+    return Shown({"charts": charts, "tables": seed_tables(networks)}) if charts else None
+
+
+def seed_tables(networks: Sequence[ReportedNetwork]) -> list[Table]:
+    """Tabulate accuracies over trainings that differ in nothing but the seed, and how networks differ; none of none."""
+    runs = [
+        TrainedRun(network.checkpoint.path.parent, found.result.columns, network.checkpoint.meta)
+        for network in networks
+        if network.checkpoint
+        for found in network.of(Training)
+    ]
+    groups = group_runs(runs)
+    if all(len(own) == 1 for own in groups.values()):
+        return []
+    try:
+        comparison = compare_trainings(groups)
+    except ValueError as problem:
+        alone = {name: compare_trainings({name: own}) for name, own in groups.items() if len(own) > 1}
+        return [_mean_table(one, [*one.remarks, f"not to be compared: {problem}"]) for one in alone.values()]
+    means = _mean_table(comparison, comparison.about)
+    if not comparison.differences:
+        return [means]
+    return [
+        means,
+        differences_table(
+            comparison.differences, of="mean test accuracies in percent", confidence=comparison.confidence
+        ),
+    ]
+
+
+def _mean_table(comparison: Comparison, remarks: Sequence[str]) -> Table:
+    rows = []
+    for name, found in comparison.means.items():
+        (measure,) = found.values()
+        (values,) = comparison.draws[name].values()
+        spread = spread_of(values) if len(values) > 1 else NONE
+        cell = Cell(f"{measure.value:.2f} %", f"{measure.low:.2f} to {measure.high:.2f}")
+        rows.append(Row(name, "", (Cell(str(len(values))), cell, Cell(spread))))
+    return Table(
+        caption="Test accuracy over trainings, after the last epoch, with 95 % intervals.",
+        corner="network",
+        columns=("trainings", "mean", "spread in %"),
+        rows=tuple(rows),
+        remarks=tuple(remarks),
+    )
 
 
 def _curve(network: ReportedNetwork, part: str) -> str:

@@ -85,8 +85,8 @@ def test_a_legend_of_long_names_stays_on_a_single_column() -> None:
 def test_the_caption_tells_epochs_where_curves_end_and_what_the_band_is() -> None:
     several = figure_run_curves({"a": [run(0.1), run(0.2), run(0.4)], "b": run(0.5, epochs=5)}, ["train_loss"])
     assert " ".join(several.get_supxlabel().split()) == (
-        "a 6 epochs, b 5 epochs · train loss after the last: a 2, b 1 · a 3 runs, b 1 run: median, in a band from "
-        "lowest to highest"
+        "a 6 epochs, b 5 epochs · train loss after the last (mean ± std, median): a 1.83 ± 0.764 (2), b 1 · a 3 runs, "
+        "b 1 run: median, in a band from lowest to highest"
     )
     late = figure_run_curves({"a": run(0.1)}, ["test_accuracy"], first_epoch=3)
     assert " ".join(late.get_supxlabel().split()) == (

@@ -5,8 +5,10 @@ import pytest
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from scipy import stats
 
 from gradscape.explain.attention_map import AttentionMap
 from gradscape.figures.images.attention import (
@@ -184,6 +186,29 @@ def test_a_page_of_many_blocks_is_two_columns_wide() -> None:
     page = drawn(figure_scale_weights(by_name(*(made(name, "scale weights", 3) for name in names)), title="$net"))
     assert page.get_figwidth() == DOUBLE_COLUMN
     assert page.get_supxlabel().startswith("$net · contribution")
+
+
+def test_trainings_are_bars_of_their_mean_with_intervals_over_them() -> None:
+    generator = np.random.default_rng(0)
+    values = generator.normal(1, 0.2, (4, 2, 3)).astype(np.float32)
+    trainings = [
+        by_name(*(AttentionMap(f"{name}.w", name, "scale weights", one) for name, one in zip("ab", row, strict=True)))
+        for row in -values
+    ]
+    ax = plot_scale_weights(trainings)
+    bars = np.array(heights(ax)).reshape(3, 2)
+    np.testing.assert_allclose(bars.T, np.abs(values).mean(axis=0), rtol=1e-6)
+    drawn_lines = [one.get_segments() for one in ax.collections if isinstance(one, LineCollection)]
+    lines = np.concatenate([np.array(one) for one in drawn_lines]).reshape(3, 2, 2, 2)[..., 1]
+    for scale in range(3):
+        for block in range(2):
+            ends = stats.ttest_1samp(np.abs(values[:, block, scale]), 0.0).confidence_interval(0.95)
+            assert lines[scale, block] == pytest.approx([ends.low, ends.high], rel=1e-5)
+    assert "mean of 4 trainings with 95 % intervals" in figure_scale_weights(trainings).get_supxlabel().replace(
+        "\n", " "
+    )
+    with pytest.raises(ValueError, match="`maps` must be of trainings of one network, got different blocks"):
+        plot_scale_weights([trainings[0], by_name(*list(trainings[1].values())[:1])])
 
 
 def test_scales_of_different_numbers_are_refused() -> None:

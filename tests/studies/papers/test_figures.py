@@ -191,6 +191,20 @@ def test_scale_weights_are_those_of_the_state_dict_from_fine_to_global(tmp_path:
     assert "resnet20+spa_a not recorded" in caption(tmp_path, "spanet:6")
 
 
+def test_scale_weights_of_several_trainings_are_told_together(tmp_path: Path) -> None:
+    about: dict[str, Any] = {"recipe": {"name": "digits"}, "data": {"name": "digits", "images": 9}}
+    paths = [
+        save_network(tmp_path / f"seed{seed}", "resnet20+spa_a", seed=seed, scores={"seed": seed, "epoch": 2}, **about)
+        for seed in range(2)
+    ]
+    make_figure("spanet:6", paths, tmp_path)
+    assert len(arrays_of(tmp_path, "spanet:6")) == 2 * 9
+    assert "mean of 2 trainings with 95 % intervals" in caption(tmp_path, "spanet:6")
+    stranger = save_network(tmp_path / "other", "resnet20+spa_a", scores={"seed": 1, "epoch": 2})
+    with pytest.raises(ValueError, match="must be one network, or trainings that differ in nothing but the seed"):
+        make_figure("spanet:6", [paths[0], stranger], tmp_path)
+
+
 def test_mobilenets_are_explained_by_gradcam_plus_plus(saved: Saved, photographs: list[Path], tmp_path: Path) -> None:
     networks = [re.sub(r"(mobilenet_v\d)", r"\1@width=0.25", name) for name in MOBILENETS]
     make_figure("ulsam:3", [saved(name, image_size=64) for name in networks], tmp_path, images=photographs)
@@ -264,7 +278,8 @@ def test_no_accuracy_is_called_that_of_test_images_where_it_is_not(tmp_path: Pat
         (
             "today",
             {**about, "test": held},
-            "test accuracy: resnet20 50.0 % of 2 images held out of npz:own.npz (20 % of each class, seed 0)",
+            "test accuracy with its 95 % interval over images: resnet20 50.0 % (9.5 to 90.5) of 2 images held out of "
+            "npz:own.npz (20 % of each class, seed 0)",
         ),
     ):
         model = load_checkpoint(save_network(tmp_path / name, "resnet20", **meta))

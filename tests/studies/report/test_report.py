@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from gradscape._digest import digest_tensors
+from gradscape._intervals import proportion
 from gradscape.data.pictures import Pictures, load_shown_pictures, save_shown_pictures
 from gradscape.explain.attention_map import AttentionMap, save_attention_maps
 from gradscape.explain.faithfulness import MEASURES
@@ -25,18 +26,20 @@ from gradscape.models import count_macs, count_parameters, load_checkpoint, save
 from gradscape.studies.report import write_report
 from gradscape.studies.report.collect import collect
 from gradscape.studies.report.commands import split_option
-from gradscape.studies.report.faithfulness import faithfulness_table
+from gradscape.studies.report.faithfulness import faithfulness_table, paired_table
 from gradscape.studies.report.found import ReportedNetwork
 from gradscape.studies.report.landscape_metrics import metric_tables
 from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.provenance import rebuild_commands, suggest_commands
 from gradscape.studies.report.summary import network_table
 from gradscape.studies.report.tables import Table
+from gradscape.studies.report.trainings import seed_tables
 from gradscape.training.history import save_metrics
 from tests.chromium import chromium
 from tests.figures.charts.test_embedding import make_embedding
 from tests.figures.results import bowl, make_line, make_surface
 from tests.studies.networks import save_network
+from tests.studies.test_accuracies import save_runs
 
 EVIL = "<img src=x onerror=document.title='hacked'></script><script>document.title='hacked'</script>"
 
@@ -230,6 +233,25 @@ def test_faithfulness_is_the_mean_of_the_table_beside_the_heatmaps(tmp_path: Pat
         column = kept[:, MEASURES.index(name)]
         assert float(cell.text) == pytest.approx(column.mean(), abs=5e-4)
         assert float(cell.range.removeprefix("± ")) == pytest.approx(column.std(ddof=1) / 5**0.5, rel=0.06)
+
+
+def test_faithfulness_of_two_networks_is_compared_on_the_same_images(tmp_path: Path) -> None:
+    values = np.random.default_rng(3).random((8, len(MEASURES)))
+    save_heatmaps(tmp_path / "cam", weights="0123")
+    save_heatmaps(tmp_path / "second", weights="4567", model="other")
+    (tmp_path / "second" / "net").rename(tmp_path / "cam" / "other")
+    with (tmp_path / "cam" / "cam.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "model", "method", *MEASURES))
+        for name, shift in (("resnet20", 0.0), ("other", 0.01)):
+            shifts = shift * np.linspace(0.8, 1.2, 8)
+            table.writerows((number, name, "gradcam", *(row + shifts[number])) for number, row in enumerate(values))
+    found = paired_table(networks_in(tmp_path))
+    assert found is not None
+    assert found.rows[0].heading == "deletion, resnet20, gradcam − other, gradcam"
+    assert found.rows[0].cells[0].text == "-0.01"
+    save_heatmaps(tmp_path / "alone" / "cam", weights="0123")
+    assert paired_table(networks_in(tmp_path / "alone")) is None
 
 
 def test_without_measured_heatmaps_there_is_no_table_of_faithfulness(tmp_path: Path) -> None:
@@ -431,3 +453,35 @@ def test_a_loss_that_was_chosen_is_in_the_command_that_trains_again(tmp_path: Pa
     save_network(tmp_path, "resnet20", data={"name": "digits", "images": 8}, recipe=recipe, scores={"seed": 0})
     (command,) = rebuild_commands(networks_in(tmp_path))[0:1] or [""]
     assert "--recipe digits --epochs 1 --loss focal" in str(command)
+
+
+def test_seeds_of_a_network_are_one_row_of_accuracies_with_a_verdict(tmp_path: Path) -> None:
+    save_runs(tmp_path / "se", "resnet20+se", (0.8, 0.82))
+    save_runs(tmp_path / "plain", "resnet20", (0.9, 0.92))
+    networks = networks_in(tmp_path)
+    means, differences = seed_tables(networks)
+    assert [cell.text for cell in means.rows[0].cells] == [
+        "2",
+        "91.00 %",
+        "± 1.41 (std), median 91.00 (90.00 to 92.00)",
+    ]
+    assert differences.rows[0].heading == "test accuracy, resnet20 − resnet20+se"
+    assert differences.rows[0].cells[1].text == "resnet20 is higher"
+    page = write_report([tmp_path], tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Test accuracy over trainings" in page
+    own = proportion(160, 200)
+    accuracy = next(row for row in network_table(networks).rows if row.cells[0].text == "80.00 %").cells[0]
+    assert accuracy.range == f"{100 * own.low:.1f} to {100 * own.high:.1f}"
+
+
+def test_landscapes_of_seeds_are_one_network(tmp_path: Path) -> None:
+    for seed, steepness in enumerate((1, 1.2, 4, 4.4)):
+        name = "flat" if seed < 2 else "steep"
+        training = {"alike": name, "seed": seed % 2, "epoch": 2}
+        surface = make_surface(
+            bowl(steepness), model=name, weights=f"{name}{seed}", directions=[seed], training=training
+        )
+        surface.save(tmp_path / f"{name}{seed}" / "surface.h5")
+    (means,) = metric_tables(networks_in(tmp_path))  # of one block of images there are no intervals
+    assert means.columns == ("flat", "steep")
+    assert means.remarks[0] == "trainings × draws of directions in each: flat 2 × 1, steep 2 × 1"
