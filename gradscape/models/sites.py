@@ -276,7 +276,8 @@ def choose_sites(host: Host, name: str, stages: Collection[int] = ()) -> list[Si
     grouped = group_by_stage(host.network, host.sites)
     _check_stages(name, stages, len(grouped))
     stage_of = {id(site.block): number for number, inside in enumerate(grouped, 1) for site in inside}
-    chosen, current = [], 0
+    chosen: list[Site] = []
+    current = 0
     for site in reversed(host.sites):
         current = stage_of.get(id(site.block), current)
         if current in stages:

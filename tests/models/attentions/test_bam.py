@@ -84,13 +84,13 @@ def test_gates_of_the_equations_are_normalized_at_their_end_and_added(settle: Se
     for image in range(2):
         hidden = channel_gate[0].weight @ (x[image].flatten(1).sum(1) / 40) + channel_gate[0].bias  # type: ignore[operator]
         channel = channel_gate[2].weight @ hidden.clamp(min=0) + channel_gate[2].bias  # type: ignore[operator]
-        channel = _normalize(channel_gate[3], channel)  # type: ignore[arg-type]
+        channel = _normalize(channel_gate[3], channel)
         spatial = x[image]
         for layer in (0, 2, 4, 6):
             conv = spatial_gate[layer]
             assert isinstance(conv, nn.Conv2d)
             spatial = _convolve(conv, spatial)
-            spatial = spatial.clamp(min=0) if layer < 6 else _normalize(spatial_gate[7], spatial)  # type: ignore[arg-type]
+            spatial = spatial.clamp(min=0) if layer < 6 else _normalize(spatial_gate[7], spatial)
         expected[image] = x[image] * (1 + 1 / (1 + (-channel[:, None, None] - spatial).exp()))
     torch.testing.assert_close(module(x), expected)
 

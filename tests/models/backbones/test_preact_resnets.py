@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -70,7 +72,7 @@ def test_stem_for_large_images_activates_in_the_stead_of_the_first_block() -> No
     active = (convolved / (1 + 1e-5) ** 0.5).clamp(min=0)  # the untrained normalization
     torch.testing.assert_close(stem, nn.functional.max_pool2d(active, 3, 2, padding=1))
     assert stem.shape == (2, 4, 8, 12)
-    first, second = network.stages[0][0], network.stages[1][0]
-    assert [type(block.bn1) for block in (first, second)] == [nn.Identity, nn.BatchNorm2d]
+    first: Any = network.get_submodule("stages.0.0")
+    assert [type(network.get_submodule(f"stages.{stage}.0.bn1")) for stage in (0, 1)] == [nn.Identity, nn.BatchNorm2d]
     branch = first.conv3(first.bn3(first.conv2(first.bn2(first.conv1(stem)).clamp(min=0))).clamp(min=0))
     torch.testing.assert_close(first(stem), branch + first.shortcut(stem))
