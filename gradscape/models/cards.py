@@ -10,6 +10,7 @@ from torch.overrides import TorchFunctionMode
 
 from gradscape.models.counting import count_macs, count_parameters
 from gradscape.models.create import create_model, list_models
+from gradscape.models.options import list_options
 from gradscape.models.own_scores import OWN_SCORES, OwnScore
 from gradscape.models.printed import CELLS, COMBINATIONS, COUNTED, PrintedCell
 from gradscape.models.registry import ATTENTIONS, MODELS
@@ -28,6 +29,7 @@ class ModelDescription:
         image_size: Side of its images in pixels.
         parameters: Its parameters.
         macs: Its multiply-adds for one image, in convolution and linear layers.
+        options: What may stand behind the `@` of its name and of its attentions, with the defaults.
         printed: The rows of tables about this model.
         measured: Our own trainings of it.
     """
@@ -38,6 +40,7 @@ class ModelDescription:
     image_size: int
     parameters: int
     macs: int
+    options: Sequence[str]
     printed: Sequence[PrintedCell]
     measured: Sequence[OwnScore]
 
@@ -83,6 +86,7 @@ def _describe(name: str) -> ModelDescription:
         image_size=image_size,
         parameters=count_parameters(network),
         macs=count_macs(network, image_size),
+        options=_options(base, attentions),
         printed=printed,
         measured=tuple(score for score in OWN_SCORES if score.model == name),
     )
@@ -96,6 +100,12 @@ def _printed_of(name: str) -> tuple[PrintedCell, ...]:
         if of_model and cell.quantity in COUNTED and cell.count is not None:
             once.setdefault((cell.paper, cell.model, cell.data, cell.quantity, cell.printed), cell)
     return tuple(sorted(once.values(), key=lambda cell: COUNTED.index(cell.quantity)))
+
+
+def _options(base: str, attentions: Sequence[str]) -> tuple[str, ...]:
+    own = [f"@{option}" for option in list_options(MODELS[base].build)] if base in MODELS else []
+    added = [f"+{name}@{option}" for name in attentions for option in list_options(ATTENTIONS[name].attach)]
+    return (*own, *added)
 
 
 def create_weightless(name: str, *, num_classes: int, image_size: int) -> nn.Module:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal, Union, get_args, get_origin
 
-__all__ = ["fit_options"]
+__all__ = ["fit_options", "list_options"]
 
 
 def fit_options(owner: str, function: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
@@ -21,12 +21,7 @@ def fit_options(owner: str, function: Callable[..., Any], options: dict[str, Any
     Raises:
         ValueError: If an option is unknown or its value of the wrong kind.
     """
-    bound = function.keywords if isinstance(function, partial) else {}
-    known = {
-        key: parameter
-        for key, parameter in inspect.signature(function).parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in {"num_classes", "image_size", *bound}
-    }
+    known = _options(function)
     fitted = {}
     for key, value in options.items():
         if key not in known:
@@ -34,6 +29,30 @@ def fit_options(owner: str, function: Callable[..., Any], options: dict[str, Any
             raise ValueError(f"{owner} has no option `{key}`; it takes {takes}")
         fitted[key] = _fit(owner, key, value, known[key])
     return fitted
+
+
+def list_options(function: Callable[..., Any]) -> list[str]:
+    """Return a function's options with their defaults, as they stand behind the `@`, and what else they can be.
+
+    Args:
+        function: As in `fit_options`.
+    """
+    listed = []
+    for key, parameter in _options(function).items():
+        wanted = parameter.annotation
+        choices = get_args(wanted) if get_origin(wanted) is Literal else (False, True) if wanted is bool else ()
+        others = [_spelled(choice) for choice in choices if choice != parameter.default]
+        listed.append(f"{key}={_spelled(parameter.default)}" + (f" (or {', '.join(others)})" if others else ""))
+    return listed
+
+
+def _options(function: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    bound = function.keywords if isinstance(function, partial) else {}
+    return {
+        key: parameter
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and key not in {"num_classes", "image_size", *bound}
+    }
 
 
 def _fit(owner: str, key: str, value: Any, parameter: inspect.Parameter) -> Any:

@@ -30,7 +30,11 @@ from gradscape.models.backbones.dla import CifarDLA
 from gradscape.models.backbones.efficientnet import EfficientNetB0
 from gradscape.models.backbones.mobilenet_v1 import MobileNetV1
 from gradscape.models.backbones.mobilenet_v2 import CifarMobileNetV2, MobileNetV2
-from gradscape.models.backbones.preact_resnets import create_preact_resnet, create_preact_resnet110
+from gradscape.models.backbones.preact_resnets import (
+    create_preact_resnet,
+    create_preact_resnet110,
+    create_preact_resnet200,
+)
 from gradscape.models.backbones.regnet import CifarRegNetY400MF
 from gradscape.models.backbones.resnets import create_resnet
 from gradscape.models.backbones.resnexts import CifarResNeXt
@@ -164,7 +168,11 @@ MODELS: dict[str, ModelEntry] = {
     ),
     **_large(
         _RESIDUAL_ATTENTION,
-        {"attention56_imagenet": partial(ResidualAttentionImageNet, 56)},
+        {
+            "attention56_imagenet": partial(ResidualAttentionImageNet, 56),
+            "attentioninception56_imagenet": partial(ResidualAttentionImageNet, 56, unit="inception"),
+            "attentionnext56_imagenet": partial(ResidualAttentionImageNet, 56, unit="aggregated"),
+        },
         recipe="residual_attention",
     ),
     **_large(
@@ -223,6 +231,7 @@ MODELS: dict[str, ModelEntry] = {
             "cifar_preact_resnet152": partial(create_preact_resnet, 152),
         },
     ),
+    **_large("Pre-activation ResNet, arXiv:1603.05027", {"preact_resnet200": create_preact_resnet200}),
     **_small(
         "Wide ResNet, arXiv:1605.07146",
         {

@@ -21,6 +21,7 @@ __all__ = [
     "Site",
     "attend_branches",
     "attend_stages",
+    "choose_sites",
     "find_sites",
     "gate_branches",
     "group_by_stage",
@@ -248,10 +249,40 @@ def sites_of_stages(
         ValueError: If there is no such stage.
     """
     grouped = group_by_stage(network, sites)
-    for number in stages:
-        if not 1 <= number <= len(grouped):
-            raise ValueError(f"`stages` of {name} must lie in 1 … {len(grouped)}, got {number}")
+    _check_stages(name, stages, len(grouped))
     return [grouped[number - 1] for number in sorted(set(stages) or range(1, len(grouped) + 1))]
+
+
+def _check_stages(name: str, stages: Collection[int], count: int) -> None:
+    for number in stages:
+        if not 1 <= number <= count:
+            raise ValueError(f"`stages` of {name} must lie in 1 … {count}, got {number}")
+
+
+def choose_sites(host: Host, name: str, stages: Collection[int] = ()) -> list[Site]:
+    """Return all blocks up to the end of chosen stages, from the end of the stages before them; or all blocks.
+
+    Args:
+        host: Where attention goes. Blocks between two stages, as MobileNets have them, whose stages are their last
+            blocks, belong to the later stage.
+        name: Of the attention that they are for.
+        stages: Numbers of the stages, from 1; none given means all blocks.
+
+    Raises:
+        ValueError: If there is no such stage.
+    """
+    if not stages:
+        return list(host.sites)
+    grouped = group_by_stage(host.network, host.sites)
+    _check_stages(name, stages, len(grouped))
+    stage_of = {id(site.block): number for number, inside in enumerate(grouped, 1) for site in inside}
+    chosen: list[Site] = []
+    current = 0
+    for site in reversed(host.sites):
+        current = stage_of.get(id(site.block), current)
+        if current in stages:
+            chosen.append(site)
+    return chosen[::-1]
 
 
 def attend_stages(

@@ -6,7 +6,7 @@ Differs from the paper, following the authors' published code wherever the two d
 
 - Batch normalization and ReLU stand between the two convolutions of equation 2, which leaves them out.
 - The channel matcher has a second batch normalization at its end, and is C/r wide, where the text says max(C', C)/r;
-  they differ only for C' > C, and there the authors' DenseNets follow the text: `wider=True`.
+  they differ only for C' > C: `wider=True`, which the authors' DenseNets have too.
 
 Differs from both: at least one channel is left between the convolutions, so that C may be smaller than r.
 """
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape._taps import Tap
-from gradscape.models.sites import Host, Site, attend_branches, gate_branches
+from gradscape.models.sites import Host, Site, attend_branches, choose_sites, gate_branches
 from gradscape.models.staged import bottleneck_of
 
 __all__ = [
@@ -186,13 +186,20 @@ class SpatialPyramidGate(_SpatialPyramid):
         return self._attend(self.matcher(block_input), branch)
 
 
-def attach_spatial_pyramid(host: Host, *, scales: tuple[int, ...] | None = None, reduction: int | None = None) -> None:
-    """Add SPANet-A to every block's residual branch.
+def attach_spatial_pyramid(
+    host: Host,
+    *,
+    scales: tuple[int, ...] | None = None,
+    reduction: int | None = None,
+    stages: tuple[int, ...] = (),
+) -> None:
+    """Add SPANet-A to the residual branch of every block, or of those in stages.
 
     Args:
         host: Where it goes.
         scales: As in `SpatialPyramidAttention`; None for the paper's.
         reduction: As in `SpatialPyramidAttention`; None for the network's own.
+        stages: Numbers of the stages, from 1; none given means all blocks.
     """
     sides = _usual_scales(host) if scales is None else scales
     ratio = bottleneck_of(host.network, reduction=reduction).reduction
@@ -200,20 +207,35 @@ def attach_spatial_pyramid(host: Host, *, scales: tuple[int, ...] | None = None,
     def make(site: Site) -> nn.Module:
         return SpatialPyramidAttention(site.branch.channels, scales=sides, reduction=ratio)
 
-    attend_branches(host.sites, "spa", make)
+    attend_branches(choose_sites(host, "spa_a", stages), "spa", make)
 
 
 def attach_spatial_pyramid_gate(
-    host: Host, *, match: bool, scales: tuple[int, ...] | None = None, reduction: int | None = None
+    host: Host,
+    *,
+    match: bool,
+    scales: tuple[int, ...] | None = None,
+    reduction: int | None = None,
+    wider: bool | None = None,
+    stages: tuple[int, ...] = (),
 ) -> None:
-    """Add SPANet-B or SPANet-C to every block's residual branch, as a gate that looks at the block's input.
+    """Add SPANet-B or SPANet-C, a gate of what comes in, to the residual branch of every block or of those in stages.
 
     Args:
         host: Where it goes.
         match: As in `SpatialPyramidGate`: False is SPANet-B, True SPANet-C.
         scales: As in `SpatialPyramidGate`; None for the paper's.
         reduction: As in `SpatialPyramidGate`; None for the network's own.
+        wider: As in `SpatialPyramidGate`; None for the network's own.
+        stages: Numbers of the stages, from 1; none given means all blocks.
+
+    Raises:
+        ValueError: If `wider` is given and matters for no block.
     """
+    name = "spa_c" if match else "spa_b"
+    sites = choose_sites(host, name, stages)
+    if wider is not None and all(site.input.channels <= site.branch.channels for site in sites):
+        raise ValueError(f"`wider` of {name} is for blocks with fewer filters than input channels; here are none such")
     sides = _usual_scales(host) if scales is None else scales
     inside = bottleneck_of(host.network, reduction=reduction)
 
@@ -224,10 +246,10 @@ def attach_spatial_pyramid_gate(
             scales=sides,
             reduction=inside.reduction,
             match=match,
-            wider=inside.wider,
+            wider=inside.wider if wider is None else wider,
         )
 
-    gate_branches(host.sites, "spa", make)
+    gate_branches(sites, "spa", make)
 
 
 def _usual_scales(host: Host) -> tuple[int, ...]:

@@ -3,8 +3,11 @@
 "ULSAM: Ultra-Lightweight Subspace Attention Module for Compact Convolutional Neural Networks", arXiv:2006.15102.
 
 Differs from the paper, following the authors' published code: both convolutions of equation 2 have a bias, a batch
-normalization and a ReLU, so that m channels in g subspaces cost 5m + 3g parameters, where the paper counts 2m.
+normalization and a ReLU, so that m channels in g subspaces cost 5m + 3g parameters. As it is printed the equation has
+neither, and costs the 2m parameters of table 1: `layout="equations"`.
 """
+
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -16,6 +19,8 @@ from gradscape.models.backbones.substitutes import NumberedLayers, Substitute
 from gradscape.models.sites import AttendedBlock, Host
 
 __all__ = ["ULSAM", "attach_ulsam"]
+
+Layout = Literal["code", "equations"]
 
 _MOMENTUM = 0.9  # of the running statistics, as torch means it: nine tenths are the last batch's
 
@@ -36,12 +41,26 @@ class _Subspace(nn.Module):
         return score.flatten(2).softmax(2).view_as(score)
 
 
+class _PrintedSubspace(nn.Module):
+    """The same as equation 2 prints it: between its two convolutions without bias stands the pooling alone."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv_dws = nn.Conv2d(channels, channels, 1, groups=channels, bias=False)
+        self.conv_point = nn.Conv2d(channels, 1, 1, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        score = self.conv_point(F.max_pool2d(self.conv_dws(x), 3, stride=1, padding=1))
+        return score.flatten(2).softmax(2).view_as(score)
+
+
 class ULSAM(nn.Module):
     """Ultra-lightweight subspace attention: an attention map for each of g groups of channels.
 
     For the channels F of every group::
 
         A = softmax(relu(BN(PW(maxpool(relu(BN(DW(F))))))))      over the pixels
+        A = softmax(PW(maxpool(DW(F))))                          as printed
         out = A ⊗ F + F
 
     with a depthwise 1×1 convolution DW, a pointwise one PW to a single map, and 3×3 max pooling of stride one.
@@ -52,16 +71,18 @@ class ULSAM(nn.Module):
     Args:
         channels: Channels m of the map.
         groups: Number of subspaces g.
+        layout: Which A: that of the authors' `"code"`, or equation 2 as it is printed, `"equations"`.
 
     Raises:
         ValueError: If the groups do not divide the channels.
     """
 
-    def __init__(self, channels: int, *, groups: int = 4) -> None:
+    def __init__(self, channels: int, *, groups: int = 4, layout: Layout = "code") -> None:
         super().__init__()
         if groups < 1 or channels % groups:
             raise ValueError(f"`groups` of a ULSAM must divide its {channels} channels, got {groups}")
-        self.subspaces = nn.ModuleList(_Subspace(channels // groups) for _ in range(groups))
+        subspace = _Subspace if layout == "code" else _PrintedSubspace
+        self.subspaces = nn.ModuleList(subspace(channels // groups) for _ in range(groups))
         self.before = Tap("before")
         self.subspace = Tap("subspace", word="subspace attention")
         self.result = Tap("result")
@@ -80,7 +101,14 @@ class ULSAM(nn.Module):
         return self.result(torch.cat(weighted, 1) + x)
 
 
-def attach_ulsam(host: Host, *, after: tuple[int, ...] = (), replace: tuple[int, ...] = (), groups: int = 4) -> None:
+def attach_ulsam(
+    host: Host,
+    *,
+    after: tuple[int, ...] = (),
+    replace: tuple[int, ...] = (),
+    groups: int = 4,
+    layout: Layout = "code",
+) -> None:
     """Put ULSAM in the stead of layers, and behind layers.
 
     Args:
@@ -88,6 +116,7 @@ def attach_ulsam(host: Host, *, after: tuple[int, ...] = (), replace: tuple[int,
         after: Numbers of the layers that it comes after, from 1.
         replace: Numbers of the layers that it replaces, from 1.
         groups: As in `ULSAM`.
+        layout: As in `ULSAM`.
 
     Raises:
         ValueError: If the network has no numbered layers, no layer is given, or ULSAM cannot go there.
@@ -107,8 +136,8 @@ def attach_ulsam(host: Host, *, after: tuple[int, ...] = (), replace: tuple[int,
     sites = {id(site.block): site for site in host.sites}
     channels = {number: sites[id(network.layers[number])].output.channels for number in (*replace, *after)}
     for number in replace:
-        network.replace_layer(number, Substitute(ULSAM(channels[number], groups=groups), "ulsam"))
+        network.replace_layer(number, Substitute(ULSAM(channels[number], groups=groups, layout=layout), "ulsam"))
     for number in after:
         block = network.layers[number]
         assert isinstance(block, AttendedBlock)
-        block.add_attention("ulsam", ULSAM(channels[number], groups=groups), place="output")
+        block.add_attention("ulsam", ULSAM(channels[number], groups=groups, layout=layout), place="output")

@@ -92,6 +92,7 @@ def describe_model(model: ModelDescription) -> list[str]:
         (f"on {score.data}", f"{100 * score.accuracy:.2f} % after {score.epochs} epochs, our own training")
         for score in model.measured
     ]
+    facts += [("option", option) for option in model.options]
     for row in model.printed:
         facts += [("printed", _told(row)), *([("", row.reason)] if row.reason else [])]
     return [model.name, *(f"  {heading:<14} {text}" for heading, text in facts)]

@@ -30,6 +30,7 @@ def test_description_measures_the_model_and_gathers_its_printed_rows() -> None:
     assert (described.parameters, described.macs) == (24_017_183, 2_665_549_184)
     assert [row.printed for row in described.printed] == ["23.60M", "23.84M", "24.40M", "4.09", "3.37", "2.77"]
     assert described.paper == "UPANets, arXiv:2103.08640"
+    assert "@cpa_shortcut=true (or false)" in described.options
 
 
 def test_description_of_a_network_with_attention_names_both_papers_and_its_own_rows() -> None:
@@ -37,6 +38,7 @@ def test_description_of_a_network_with_attention_names_both_papers_and_its_own_r
     assert (described.num_classes, described.image_size, described.parameters) == (1000, 224, 3_562_227)
     assert described.paper == "MobileNetV2, arXiv:1801.04381; SPANet, doi:10.1109/TMM.2021.3068576"
     assert [(row.printed, row.verdict) for row in described.printed] == [("3.562M", "hit"), ("0.325G", "hit")]
+    assert described.options == ("@width=1.0", "+spa_a@scales=none", "+spa_a@reduction=none", "+spa_a@stages=none")
 
 
 def test_description_of_torchvisions_models_is_for_imagenet() -> None:

@@ -42,7 +42,7 @@ def test_options_behind_the_at_sign_equal_keyword_options() -> None:
         ("resnet20+spa", "unknown `attention` 'spa'; did you mean spa_.*"),
         ("vgg11+se", "attention must be added to a network of gradscape with blocks for it; vgg11 has none"),
         ("resnet20+se+se", "attention `se` is there already; add it once"),
-        ("resnet20+se@depth=2", "se has no option `depth`; it takes reduction=none, bias=none"),
+        ("resnet20+se@depth=2", "se has no option `depth`; it takes reduction=none, bias=none, stages=none"),
         ("resnet20+ba2m@stages=4", "`stages` of ba2m must lie in 1 … 3, got 4"),
         (
             "resnet20+ba2m@branches=channel:all",
@@ -51,6 +51,13 @@ def test_options_behind_the_at_sign_equal_keyword_options() -> None:
         ("resnet20+ulsam@after=2", "`ulsam` goes by the layer numbers of mobilenet_v1 and mobilenet_v2, .*"),
         ("mobilenet_v2+ulsam", "`ulsam` must be given `after` or `replace`, .*"),
         ("resnet20+ba2m@place=inside,stages=4", "`stages` of ba2m must lie in 1 … 3, got 4"),
+        ("resnet20+se@stages=4", "`stages` of se must lie in 1 … 3, got 4"),
+        ("attention56@activation=max", "option `activation` of attention56 must be one of mixed, spatial, .*; got max"),
+        ("attentionnext56_imagenet@unit=inception", "attentionnext56_imagenet has no option `unit`; it takes p=1, .*"),
+        (
+            "mobilenet_v1+ulsam@after=9,layout=table",
+            "option `layout` of ulsam must be one of code, equations; got table",
+        ),
         ("cifar_resnet18+aa@stages=5", "`stages` of aa must lie in 1 … 4, got 5"),
         ("cifar_resnet18+aa@stages=0", "`stages` of aa must lie in 1 … 4, got 0"),
         ("resnet20+se@reduction=0", "`reduction` of an attention over 16 channels must be from 1 to 16, got 0"),

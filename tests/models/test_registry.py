@@ -60,7 +60,8 @@ def test_every_model_is_for_the_images_of_cifar_or_of_imagenet() -> None:
     shapes = {name: (entry.image_size, entry.num_classes) for name, entry in MODELS.items()}
     assert set(shapes.values()) == {(32, 10), (224, 1000)}
     assert {name for name, shape in shapes.items() if shape == (224, 1000)} == {
-        *("attention56_imagenet", "attention92_imagenet", "efficientnet_b0", "mobilenet_v1", "mobilenet_v2"),
+        *("attention56_imagenet", "attention92_imagenet", "attentioninception56_imagenet", "attentionnext56_imagenet"),
+        *("efficientnet_b0", "mobilenet_v1", "mobilenet_v2", "preact_resnet200"),
         *("resnet18", "resnet34", "resnet50", "resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x4d"),
         *("shufflenet_v2_x1_0", "wide_resnet18_1_5", "wide_resnet18_2"),
     }

@@ -7,8 +7,9 @@ from torch.nn import functional as F
 
 from gradscape._taps import collected_taps
 from gradscape.models.counting import count_macs, count_parameters
-from gradscape.models.residual_attention import AttentionModule, ResidualUnit
+from gradscape.models.residual_attention import AttentionModule
 from gradscape.models.residual_attention_imagenet import ResidualAttentionImageNet
+from gradscape.models.residual_units import AggregatedUnit, InceptionUnit, ResidualUnit, UnitKind
 from tests.models.residual_attention_anatomy import (
     check_between_zero_and_one,
     count_moving_statistics,
@@ -130,3 +131,47 @@ def test_unknown_depths_are_refused_with_the_reason() -> None:
     message = "^`depth` of a residual attention network for ImageNet must be one of 56, 92, got 128$"
     with pytest.raises(ValueError, match=message):
         ResidualAttentionImageNet(128)
+
+
+@pytest.mark.parametrize(
+    ("unit", "parameters", "giga_macs"), [("aggregated", 31_318_824, 6.419), ("inception", 34_034_344, 6.930)]
+)
+def test_sizes_with_other_units_are_those_of_the_published_description_and_of_ours(
+    unit: UnitKind, parameters: int, giga_macs: float
+) -> None:
+    with torch.device("meta"):
+        network = ResidualAttentionImageNet(56, unit=unit)
+    assert count_parameters(network) == parameters
+    assert round(count_macs(network, 224) / 1e9, 3) == giga_macs
+    kind = AggregatedUnit if unit == "aggregated" else InceptionUnit
+    assert sum(isinstance(module, kind) for module in network.modules()) == 3 + 3 * 4 + 8 + 5 + 2 + 3
+    assert not any(isinstance(module, ResidualUnit) for module in network.modules())
+
+
+def test_attention_next_has_56_layers_and_its_masks_normalize_between_their_two_convolutions() -> None:
+    with torch.device("meta"):
+        network = ResidualAttentionImageNet(56, unit="aggregated")
+    assert count_trunk_layers(network) == 56
+    for stage in network.stages:
+        mix = stage.get_submodule("1.soft_mask.mix")
+        assert [type(layer) for layer in mix.children()] == [nn.Conv2d, nn.BatchNorm2d, nn.ReLU, nn.Conv2d]
+
+
+@pytest.mark.parametrize("unit", ["aggregated", "inception"])
+def test_other_units_run_at_odd_sizes_too(unit: UnitKind) -> None:
+    torch.manual_seed(0)
+    network = ResidualAttentionImageNet(56, num_classes=7, unit=unit).train()
+    with torch.no_grad(), collected_taps(network, {"mask"}) as taps:
+        logits = network(torch.randn(2, 3, 37, 64))
+    assert logits.shape == (2, 7)
+    assert logits.isfinite().all()
+    assert [tuple(tensors[0].shape[1:]) for tensors in taps.values()] == [(256, 10, 16), (512, 5, 8), (1024, 3, 4)]
+    for tensors in taps.values():
+        check_between_zero_and_one(tensors[0])
+
+
+def test_p_t_and_r_are_numbers_of_units_here_too() -> None:
+    with torch.device("meta"):
+        network = ResidualAttentionImageNet(56, p=2, t=3, r=2)
+    assert sum(isinstance(module, ResidualUnit) for module in network.modules()) == 3 + 3 * 6 + 14 + 9 + 4 + 3
+    assert count_trunk_layers(network) == 56 + 9 * 2

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 
 from gradscape._taps import collected_taps
 from gradscape.models.counting import count_parameters
+from gradscape.models.create import create_model
 from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
 from tests.models.plain_layers import batch_normalized
 
@@ -200,3 +201,27 @@ def test_channels_last_memory_changes_neither_values_nor_the_weights_shape() -> 
 def test_impossible_shapes_are_refused_with_the_reason(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         SpatialPyramidAttention(8, **arguments)  # type: ignore[arg-type]
+
+
+def test_matcher_of_the_text_is_as_wide_as_the_larger_number_of_channels_allows() -> None:
+    widths = []
+    for wider in (False, True):
+        matcher = SpatialPyramidGate(40, 20, reduction=4, match=True, wider=wider).matcher
+        widths.append([tuple(matcher.get_parameter(f"{index}.weight").shape[:2]) for index in (0, 3)])
+    assert widths == [[(5, 40), (20, 5)], [(10, 40), (20, 10)]]
+
+
+def test_the_texts_matcher_in_mobilenet_v2_has_two_hidden_channels_for_one_where_32_channels_become_16() -> None:
+    with torch.device("meta"):
+        counts = [
+            count_parameters(create_model(f"cifar_mobilenet_v2+spa_c{option}", num_classes=100))
+            for option in ("", "@wider=true")
+        ]
+    assert counts == [2_456_081, 2_456_081 + 32 + 2 + 16]
+
+
+@pytest.mark.parametrize("name", ["resnet20+spa_c@wider=true", "cifar_mobilenet_v2+spa_c@wider=true,stages=2:3"])
+def test_a_wider_matcher_is_refused_where_no_block_has_fewer_filters_than_input_channels(name: str) -> None:
+    message = "^`wider` of spa_c is for blocks with fewer filters than input channels; here are none such$"
+    with pytest.raises(ValueError, match=message):
+        create_model(name)

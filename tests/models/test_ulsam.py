@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from gradscape._taps import collected_taps
 from gradscape.models.counting import count_parameters
+from gradscape.models.create import create_model
 from gradscape.models.ulsam import ULSAM
 from tests.models.plain_layers import batch_normalized
 
@@ -97,3 +98,34 @@ def test_gradients_are_those_of_finite_differences() -> None:
 def test_groups_that_do_not_divide_the_channels_are_refused(groups: int) -> None:
     with pytest.raises(ValueError, match=f"^`groups` of a ULSAM must divide its 10 channels, got {groups}$"):
         ULSAM(10, groups=groups)
+
+
+@pytest.mark.parametrize(("channels", "groups"), [(512, 4), (96, 16)])
+def test_equation_2_as_printed_has_the_2m_parameters_of_table_1(channels: int, groups: int) -> None:
+    module = ULSAM(channels, groups=groups, layout="equations")
+    assert count_parameters(module) == 2 * channels
+    assert all(parameter.ndim == 4 for parameter in module.parameters())  # convolutions without bias
+
+
+@pytest.mark.parametrize("groups", [1, 2, 6])
+def test_equation_2_as_printed_has_nothing_between_its_convolutions_but_the_pooling(groups: int) -> None:
+    torch.manual_seed(0)
+    module, x = ULSAM(6, groups=groups, layout="equations").double(), torch.randn(3, 6, 4, 7).double()
+    size, expected = 6 // groups, torch.zeros_like(x)
+    for group, subspace in enumerate(module.subspaces):
+        chosen = slice(group * size, (group + 1) * size)
+        scale, weight = (subspace.get_parameter(f"{name}.weight").flatten() for name in ("conv_dws", "conv_point"))
+        for row in range(4):
+            for column in range(7):
+                near = x[:, chosen, max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+                salient = (near * scale[:, None, None]).amax((2, 3))
+                expected[:, chosen, row, column] = (salient @ weight).exp()[:, None]
+        expected[:, chosen] /= expected[:, chosen].sum((2, 3), keepdim=True)
+    torch.testing.assert_close(module(x), x * (1 + expected))
+
+
+def test_a_network_takes_equation_2_as_it_is_printed() -> None:
+    counts = [
+        count_parameters(create_model(f"mobilenet_v1+ulsam@after=11{layout}")) for layout in ("", ",layout=equations")
+    ]
+    assert counts[0] - counts[1] == 3 * 512 + 3 * 4

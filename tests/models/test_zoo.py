@@ -29,7 +29,14 @@ _LEADS = (
 _WIDE = {"sge", "nl", "a2", "bam", "aa", "sasa"}
 _ALONE = tuple(f"{'cifar_resnet18' if name in _WIDE else 'resnet20'}+{name}" for name in ATTENTIONS if name != "ulsam")
 _COMPOSED = ("cifar_resnet18+bam+ba2m", "resnet20+se_c+ba2m@place=inside,scale_by_batch=false")
-_ATTENTIONS = (*_ALONE, *_COMPOSED)
+# What the papers' texts describe beside their code.
+_TURNED = (
+    "attention56@p=2,t=1,r=2,tail=4,stem=strided,dropout=0.1,activation=spatial_map",
+    "cifar_mobilenet_v2+spa_c@wider=true",
+    "cifar_resnet50@stride=first+se@stages=1+bam@layout=equations",
+    "mobilenet_v1@width=0.5+ulsam@after=11,layout=equations",
+)
+_ATTENTIONS = (*_ALONE, *_COMPOSED, *_TURNED)
 _OTHERS = tuple(sorted({*MODELS, *COMBINATIONS} - {*_LEADS, *_ATTENTIONS}))
 
 

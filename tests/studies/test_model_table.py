@@ -108,5 +108,6 @@ def test_everything_about_one_model_is_told_with_reasons() -> None:
     told = " ".join(" ".join(facts).split())
     assert "parameters 1,512,431" in told
     assert "on digits 99.72 % after 5 epochs" in told
+    assert "option @attention=linear (or conv, none) option @width=2" in told
     assert "printed 1.48M: miss (table 2 of UPANets, 10 classes) no version of the network has this size" in told
     assert max(map(len, facts)) <= 100

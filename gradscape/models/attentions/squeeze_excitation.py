@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from gradscape._taps import Tap
 from gradscape.models.bottleneck import reduced_channels
-from gradscape.models.sites import Host, Site, attend_branches, gate_branches
+from gradscape.models.sites import Host, Site, attend_branches, choose_sites, gate_branches
 from gradscape.models.staged import bottleneck_of
 
 __all__ = [
@@ -122,13 +122,16 @@ def _matcher(channels: int, filters: int, *, hidden: int) -> nn.Sequential:
     )
 
 
-def attach_squeeze_excitation(host: Host, *, reduction: int | None = None, bias: bool | None = None) -> None:
-    """Add SE to every block's residual branch.
+def attach_squeeze_excitation(
+    host: Host, *, reduction: int | None = None, bias: bool | None = None, stages: tuple[int, ...] = ()
+) -> None:
+    """Add SE to the residual branch of every block, or of those in stages.
 
     Args:
         host: Where it goes.
         reduction: As in `SqueezeExcitation`; None for the network's own.
         bias: As in `SqueezeExcitation`; None for the network's own.
+        stages: Numbers of the stages, from 1; none given means all blocks.
     """
     inside = bottleneck_of(host.network, reduction=reduction)
     biased = inside.bias if bias is None else bias
@@ -136,20 +139,23 @@ def attach_squeeze_excitation(host: Host, *, reduction: int | None = None, bias:
     def make(site: Site) -> nn.Module:
         return SqueezeExcitation(site.branch.channels, reduction=inside.reduction, bias=biased)
 
-    attend_branches(host.sites, "se", make)
+    attend_branches(choose_sites(host, "se", stages), "se", make)
 
 
-def attach_squeeze_excitation_gate(host: Host, *, match: bool, reduction: int | None = None) -> None:
-    """Add SE+ or SE++ to every block's residual branch, as a gate that looks at the block's input.
+def attach_squeeze_excitation_gate(
+    host: Host, *, match: bool, reduction: int | None = None, stages: tuple[int, ...] = ()
+) -> None:
+    """Add SE+ or SE++ to the residual branch of every block, or of those in stages, as a gate on what comes in.
 
     Args:
         host: Where it goes.
         match: As in `SqueezeExcitationGate`: False is SE+, True SE++.
         reduction: As in `SqueezeExcitationGate`; None for the network's own.
+        stages: Numbers of the stages, from 1; none given means all blocks.
     """
     ratio = bottleneck_of(host.network, reduction=reduction).reduction
 
     def make(site: Site) -> nn.Module:
         return SqueezeExcitationGate(site.input.channels, site.branch.channels, reduction=ratio, match=match)
 
-    gate_branches(host.sites, "se", make)
+    gate_branches(choose_sites(host, "se_c" if match else "se_b", stages), "se", make)

@@ -4,7 +4,7 @@ from .dla import CifarDLA
 from .efficientnet import EfficientNetB0
 from .mobilenet_v1 import MobileNetV1
 from .mobilenet_v2 import CifarMobileNetV2, MobileNetV2
-from .preact_resnets import create_preact_resnet, create_preact_resnet110
+from .preact_resnets import create_preact_resnet, create_preact_resnet110, create_preact_resnet200
 from .regnet import CifarRegNetY400MF
 from .resnets import create_resnet
 from .resnexts import CifarResNeXt
@@ -33,6 +33,7 @@ __all__ = [
     "Substitute",
     "create_preact_resnet",
     "create_preact_resnet110",
+    "create_preact_resnet200",
     "create_resnet",
     "create_wide_resnet",
 ]

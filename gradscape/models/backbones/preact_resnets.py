@@ -1,11 +1,11 @@
-"""Pre-activation ResNets for CIFAR: He, Zhang, Ren and Sun, "Identity Mappings in Deep Residual Networks", 2016.
+"""Pre-activation ResNets: He, Zhang, Ren and Sun, "Identity Mappings in Deep Residual Networks", 2016.
 
 arXiv:1603.05027. With widths 64 to 512 they are the CIFAR networks of SPANet; the thin one with 110 layers is that of
-BA2M.
+BA2M; the one with 200 layers is for ImageNet.
 
-Differs from the paper: the networks with widths 64 to 512 have the depths made for ImageNet behind a 3×3 stem without
-pooling, and no normalization before the classifier, as SPANet counts them. The activation before a block's branch is
-before its projection too in every such block. Global average pooling takes any image size.
+Differs from the paper: the networks for CIFAR with widths 64 to 512 have the depths made for ImageNet behind a 3×3 stem
+without pooling, and no normalization before the classifier, as SPANet counts them. The activation before a block's
+branch is before its projection too in every such block. Global average pooling takes any image size.
 """
 
 from torch import Tensor, nn
@@ -15,7 +15,7 @@ from gradscape.models.bottleneck import BottleneckChoice
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
-__all__ = ["PreactResNet", "create_preact_resnet", "create_preact_resnet110"]
+__all__ = ["PreactResNet", "create_preact_resnet", "create_preact_resnet110", "create_preact_resnet200"]
 
 
 def _projection(channels: int, filters: int, stride: int) -> nn.Conv2d | None:
@@ -71,7 +71,7 @@ class _PreactBottleneck(AttendedBlock):
 
 
 class PreactResNet(StagedNetwork):
-    """Residual network for small images that normalizes and activates before each convolution.
+    """Residual network that normalizes and activates before each convolution.
 
     Source: He et al., figure 1b and table 2 ("full pre-activation").
 
@@ -79,9 +79,11 @@ class PreactResNet(StagedNetwork):
         blocks: Number of blocks of each stage.
         bottleneck: Whether a block is a bottleneck (1×1, 3×3, 1×1) or basic (3×3, 3×3).
         num_classes: Number of classes.
-        stem_channels: Channels of the 3×3 stem.
+        stem_channels: Channels of the stem.
         widths: Channels of each stage's 3×3 convolutions.
         final_normalization: Whether normalization and ReLU stand before the average pooling, as in the paper.
+        small_images: Whether the stem is a 3×3 convolution, as images of 32 pixels need it. Else it is one of 7×7 and a
+            pooling, reduces the image to a quarter, and normalizes and activates in the first block's stead.
     """
 
     attention_bottleneck = BottleneckChoice(bias=False)
@@ -95,10 +97,13 @@ class PreactResNet(StagedNetwork):
         stem_channels: int = 64,
         widths: tuple[int, ...] = (64, 128, 256, 512),
         final_normalization: bool = False,
+        small_images: bool = True,
     ) -> None:
         super().__init__()
         block = _PreactBottleneck if bottleneck else _PreactBasicBlock
-        self.stem = nn.Conv2d(3, stem_channels, 3, padding=1, bias=False)
+        self.stem = (
+            nn.Conv2d(3, stem_channels, 3, padding=1, bias=False) if small_images else _large_stem(stem_channels)
+        )
         self.stages = nn.ModuleList()
         channels = stem_channels
         for number, (width, count) in enumerate(zip(widths, blocks, strict=True)):
@@ -107,6 +112,8 @@ class PreactResNet(StagedNetwork):
                 stage.append(block(channels, width, stride=2 if number > 0 and i == 0 else 1))
                 channels = block.expansion * width
             self.stages.append(stage)
+        if not small_images:
+            self.stages.get_submodule("0.0").bn1 = nn.Identity()  # the stem has done it
         self.bn = nn.BatchNorm2d(channels) if final_normalization else None
         self.head = nn.Linear(channels, num_classes)
         for module in self.modules():
@@ -114,8 +121,17 @@ class PreactResNet(StagedNetwork):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def _last_map(self, images: Tensor) -> Tensor:
-        x = super()._last_map(images)  # full size, then half of it from stage to stage
+        x = super()._last_map(images)  # full size (images of 224: a quarter), then half of it from stage to stage
         return x if self.bn is None else F.relu(self.bn(x))
+
+
+def _large_stem(channels: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, channels, 7, 2, padding=3, bias=False),
+        nn.BatchNorm2d(channels),
+        nn.ReLU(),
+        nn.MaxPool2d(3, 2, padding=1),
+    )
 
 
 _BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
@@ -151,4 +167,18 @@ def create_preact_resnet110(*, num_classes: int = 10) -> PreactResNet:
         stem_channels=16,
         widths=(16, 32, 64),
         final_normalization=True,
+    )
+
+
+def create_preact_resnet200(*, num_classes: int = 1000) -> PreactResNet:
+    """Build the network for ImageNet with 200 weighted layers: four stages of 3, 24, 36 and 3 bottlenecks.
+
+    Source: He et al., section 5 and the appendix, which say what the first and the last block activate, and their
+    published code, which says the rest: strides in the 3×3 convolutions.
+
+    Args:
+        num_classes: Number of classes.
+    """
+    return PreactResNet(
+        (3, 24, 36, 3), bottleneck=True, num_classes=num_classes, final_normalization=True, small_images=False
     )

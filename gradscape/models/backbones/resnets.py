@@ -4,9 +4,12 @@ arXiv:1512.03385. With the wide ones of Zagoruyko and Komodakis, "Wide Residual 
 the grouped ones of Xie, Girshick, Dollár, Tu and He, "Aggregated Residual Transformations for Deep Neural Networks",
 2016, arXiv:1611.05431. Keys are torchvision's, so that its weights load.
 
-Differs from the papers: strides are in the 3×3 convolutions, as in torchvision. For small images the stem is a 3×3
-convolution without stride and without pooling.
+Differs from the papers: strides are in the 3×3 convolutions, as in torchvision; `stride="first"` puts them into the
+first 1×1 ones, as the networks that He et al. published have them and as BA2M counts them. For small images the stem is
+a 3×3 convolution without stride and without pooling.
 """
+
+from typing import Literal
 
 from torch import Tensor, nn
 from torchvision.models.resnet import BasicBlock, Bottleneck
@@ -15,7 +18,9 @@ from torchvision.models.resnet import ResNet as TorchvisionResNet
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
-__all__ = ["AttendedBottleneck", "ResNet", "create_resnet"]
+__all__ = ["AttendedBottleneck", "ResNet", "StridePlace", "create_resnet", "place_strides"]
+
+StridePlace = Literal["second", "first"]
 
 
 class _BasicBlock(BasicBlock, AttendedBlock):
@@ -58,6 +63,28 @@ class AttendedBottleneck(Bottleneck, AttendedBlock):
         return self.attend_output(self.relu(out + shortcut))
 
 
+def place_strides(network: nn.Module, stride: StridePlace) -> None:
+    """Say which of a bottleneck's convolutions takes its stride; that changes the multiply-adds and no parameter.
+
+    Args:
+        network: Its bottlenecks have their strides in the second convolution, the 3×3 one.
+        stride: "second" leaves them there, "first" moves them to the first 1×1 convolution.
+
+    Raises:
+        ValueError: If they are to be moved and there is no bottleneck.
+    """
+    if stride == "second":
+        return
+    blocks = [module for module in network.modules() if isinstance(module, AttendedBottleneck)]
+    if not blocks:
+        raise ValueError("`stride` can be first where blocks begin with a 1×1 convolution; this network has none such")
+    for block in blocks:
+        first, second = block.conv1, block.conv2
+        assert isinstance(first, nn.Conv2d)
+        assert isinstance(second, nn.Conv2d)
+        first.stride, second.stride = second.stride, first.stride
+
+
 class ResNet(StagedNetwork, TorchvisionResNet):
     """Torchvision's residual network, with places for attention.
 
@@ -71,6 +98,10 @@ class ResNet(StagedNetwork, TorchvisionResNet):
         width: Factor on the widths of all stages; the stem keeps its 64 channels.
         groups: Groups of a bottleneck's 3×3 convolution ("cardinality").
         group_width: Channels of each group in the first stage.
+        stride: Which convolution of a bottleneck takes its stride: the second, 3×3, or the first, 1×1.
+
+    Raises:
+        ValueError: If `stride` is first and the blocks are basic.
     """
 
     def __init__(
@@ -83,6 +114,7 @@ class ResNet(StagedNetwork, TorchvisionResNet):
         width: float = 1.0,
         groups: int = 1,
         group_width: int = 64,
+        stride: StridePlace = "second",
     ) -> None:
         block = AttendedBottleneck if bottleneck else _BasicBlock
         super().__init__(block, list(blocks), num_classes=num_classes, groups=groups, width_per_group=group_width)
@@ -95,6 +127,7 @@ class ResNet(StagedNetwork, TorchvisionResNet):
             for stage, (filters, count) in enumerate(zip(widths, blocks, strict=True), 1):
                 setattr(self, f"layer{stage}", self._make_layer(block, filters, count, stride=1 if stage == 1 else 2))
             self.fc = nn.Linear(widths[-1] * block.expansion, num_classes)
+        place_strides(self, stride)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
@@ -134,6 +167,7 @@ def create_resnet(
     width: float = 1.0,
     groups: int = 1,
     group_width: int = 64,
+    stride: StridePlace = "second",
 ) -> ResNet:
     """Build a ResNet by its depth: 18 and 34 of basic blocks, 50, 101 and 152 of bottlenecks.
 
@@ -144,6 +178,7 @@ def create_resnet(
         width: As in `ResNet`.
         groups: As in `ResNet`.
         group_width: As in `ResNet`.
+        stride: As in `ResNet`.
     """
     return ResNet(
         _BLOCKS[depth],
@@ -153,4 +188,5 @@ def create_resnet(
         width=width,
         groups=groups,
         group_width=group_width,
+        stride=stride,
     )

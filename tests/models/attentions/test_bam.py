@@ -73,3 +73,30 @@ def test_parameters_of_networks_with_three_blocks_equal_the_published_ones() -> 
 def test_a_reduction_that_leaves_no_channel_is_refused() -> None:
     with pytest.raises(ValueError, match=r"^`reduction` of an attention over 8 channels must be from 1 to 8, got 16$"):
         BAM(8)
+
+
+def test_gates_of_the_equations_are_normalized_at_their_end_and_added(settle: Settle) -> None:
+    module = BAM(6, reduction=2, dilation=1, layout="equations")
+    settle(module)
+    x = torch.randn(2, 6, 5, 8).double()
+    channel_gate, spatial_gate = list(module.channel_gate), list(module.spatial_gate)
+    expected = torch.zeros_like(x)
+    for image in range(2):
+        hidden = channel_gate[0].weight @ (x[image].flatten(1).sum(1) / 40) + channel_gate[0].bias  # type: ignore[operator]
+        channel = channel_gate[2].weight @ hidden.clamp(min=0) + channel_gate[2].bias  # type: ignore[operator]
+        channel = _normalize(channel_gate[3], channel)
+        spatial = x[image]
+        for layer in (0, 2, 4, 6):
+            conv = spatial_gate[layer]
+            assert isinstance(conv, nn.Conv2d)
+            spatial = _convolve(conv, spatial)
+            spatial = spatial.clamp(min=0) if layer < 6 else _normalize(spatial_gate[7], spatial)
+        expected[image] = x[image] * (1 + 1 / (1 + (-channel[:, None, None] - spatial).exp()))
+    torch.testing.assert_close(module(x), expected)
+
+
+def test_gates_of_the_equations_have_a_parameter_and_a_half_more_for_each_channel() -> None:
+    with torch.device("meta"):
+        for width in (64, 256, 1024):
+            added = count_parameters(BAM(width, layout="equations")) - count_parameters(BAM(width))
+            assert added == 2 * width + 2 - 8 * (width // 16)

@@ -12,7 +12,7 @@ from gradscape.models.backbones.dla import CifarDLA
 from gradscape.models.backbones.efficientnet import EfficientNetB0
 from gradscape.models.backbones.mobilenet_v1 import MobileNetV1
 from gradscape.models.backbones.mobilenet_v2 import CifarMobileNetV2, MobileNetV2
-from gradscape.models.backbones.preact_resnets import create_preact_resnet, create_preact_resnet110
+from gradscape.models.backbones.preact_resnets import PreactResNet, create_preact_resnet, create_preact_resnet110
 from gradscape.models.backbones.regnet import CifarRegNetY400MF
 from gradscape.models.backbones.resnexts import CifarResNeXt
 from gradscape.models.backbones.senet import CifarSENet18
@@ -38,6 +38,11 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], tuple[int, int], Shapes]] = {
         lambda: create_preact_resnet110(num_classes=7),
         (8, 12),
         [(16, 8, 12), (16, 8, 12), (32, 4, 6), (64, 2, 3)],
+    ),
+    "preact_resnet for large images": (
+        lambda: PreactResNet((1, 1), bottleneck=True, num_classes=7, widths=(8, 12), small_images=False),
+        (64, 96),
+        [(64, 16, 24), (32, 16, 24), (48, 8, 12)],
     ),
     "wide_resnet16": (
         lambda: create_wide_resnet(16, 2, num_classes=7),
