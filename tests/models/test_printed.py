@@ -105,6 +105,8 @@ def _count(row: PrintedCell) -> int:
             return count_macs(network, row.image_size)
         case "operations":
             return count_operations(network, row.image_size)
+        case quantity:
+            raise AssertionError(f"nothing here counts {quantity}")
 
 
 def is_printed(row: PrintedCell, count: int) -> bool:

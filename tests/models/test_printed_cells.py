@@ -97,7 +97,9 @@ _FORMULAS = {
 
 @pytest.mark.parametrize("module", _FORMULAS)
 def test_costs_of_modules_follow_the_formulas_beside_them(module: str) -> None:
-    cells = {cell.quantity: cell for cell in CELLS if (cell.paper, cell.table, cell.row) == ("ULSAM", "1", module)}
+    cells: dict[str, PrintedCell] = {
+        cell.quantity: cell for cell in CELLS if (cell.paper, cell.table, cell.row) == ("ULSAM", "1", module)
+    }
     for place, quantity in enumerate(("parameters", "macs")):
         cell, ratio = cells[quantity], cells[f"{quantity}, ratio"]
         count = _FORMULAS[module][place]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 from gradscape.models.printed import CELLS, PrintedCell
 
@@ -71,21 +71,21 @@ def published_table(paper: str, table: str) -> tuple[PublishedRow, ...]:
 
 
 def _gather_rows() -> tuple[PublishedRow, ...]:
-    rows: dict[tuple[str, ...], list[PrintedCell]] = {}
+    rows: dict[tuple[str, str, str, str], list[PrintedCell]] = {}
     for cell in CELLS:
         if cell.paper in _KEYS and cell.quantity in _NUMBERS:
             rows.setdefault((_KEYS[cell.paper], cell.table, cell.data, cell.row), []).append(cell)
-    return tuple(_row(*names, rows[names]) for names in rows)
+    return tuple(_row(names, cells) for names, cells in rows.items())
 
 
-def _row(paper: str, table: str, data: str, row: str, cells: Sequence[PrintedCell]) -> PublishedRow:
-    numbers = dict.fromkeys(_NUMBERS.values(), None) | {
+def _row(names: tuple[str, str, str, str], cells: Sequence[PrintedCell]) -> PublishedRow:
+    numbers: dict[str, Any] = dict.fromkeys(_NUMBERS.values(), None) | {
         _NUMBERS[cell.quantity]: cell.value * cell.factor / (1e6 if cell.quantity == "parameters" else 1)
         for cell in cells
     }
     measured = next((cell for cell in cells if cell.quantity in _MEASURED), cells[0])
     note = measured.reason if measured.quantity in _MEASURED else ""
-    return PublishedRow(paper, table, data, row, measured.model, note=note, **numbers)
+    return PublishedRow(*names, measured.model, note=note, **numbers)
 
 
 PUBLISHED = _gather_rows()

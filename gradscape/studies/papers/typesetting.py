@@ -116,7 +116,7 @@ def set_csv(table: PaperTable, lines: Sequence[TableLine]) -> str:
             interval = line.measured.intervals.get(cell.quantity) if line.measured else None
             known = "" if cell.count is None else str(cell.count)
             printed = (cell.row, cell.column, cell.data, cell.quantity, cell.printed, cell.model, known)
-            own = ("",) * 6
+            own: tuple[str, ...] = ("",) * 6
             if interval is not None and line.measured is not None:
                 numbers = (interval.value, interval.low, interval.high)
                 own = (

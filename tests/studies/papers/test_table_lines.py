@@ -111,7 +111,10 @@ def test_trainings_of_other_networks_and_without_a_checkpoint_are_refused() -> N
 def test_a_run_folder_is_read(tmp_path: Path) -> None:
     network = create_model("cifar_preact_resnet18+se", num_classes=10, image_size=8)
     about: dict[str, Any] = {"num_classes": 10, "image_size": 8, "mean": (0.5,) * 3, "std": (0.5,) * 3}
-    data = {"data": {"name": "npz:a/cifar100.npz", "images": 10}, "test": {"name": "x", "split": "test", "images": 100}}
+    data: dict[str, Any] = {
+        "data": {"name": "npz:a/cifar100.npz", "images": 10},
+        "test": {"name": "x", "split": "test", "images": 100},
+    }
     save_checkpoint(tmp_path / "model.safetensors", network, name="cifar_preact_resnet18+se", **about, **data)
     save_metrics(tmp_path / "metrics.csv", [{"epoch": 1, "test_accuracy": 0.75, "test_loss": 1.0}])
     (line,) = measured_lines("spanet:IV", *load_logs([tmp_path]))
