@@ -68,7 +68,9 @@ def _variant_lines(backbone: str, variants: Sequence[ModelDescription]) -> list[
         break_long_words=False,
         break_on_hyphens=False,
     )
-    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in broken]
+    # What is longer than the space behind the names begins further to the left.
+    whole = (line if len(line) <= _LINE_WIDTH else line.strip().rjust(_LINE_WIDTH) for line in broken)
+    return [line.replace("\N{NO-BREAK SPACE}", " ") for line in whole]
 
 
 def _backbone(name: str) -> str:

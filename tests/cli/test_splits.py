@@ -30,7 +30,7 @@ TRAIN = ("train", "resnet20", "--data", "npz:own.npz", "--epochs", 1, "--device"
 def test_training_holds_a_part_out_and_says_so(gradscape: Command, here: Path) -> None:
     done = gradscape(*TRAIN, "--seed", 3, "-o", "run")
     assert done.code == 0, done.err
-    assert done.out.splitlines()[1] == (
+    assert done.out.splitlines()[2] == (
         "trained on 50 images of npz:own.npz, tested on 10 images held out of npz:own.npz (20 % of each class, seed 3)"
     )
     meta = load_checkpoint(here / "run" / "model.safetensors").meta

@@ -141,7 +141,7 @@ def test_the_tables_say_what_the_files_say(opened: Any, ran: tuple[Path, set[str
         macs = count_macs(model, model.image_size) / 1e6
         expected = [
             name,
-            f"{accuracy:.2f} %",
+            f"{accuracy:.2f} %1",  # below the table stands what interval it is
             f"{parameters:,}",
             f"{macs:,.1f} M",
             f"{1e6 * accuracy / parameters:,.1f}",
@@ -429,7 +429,9 @@ def test_everything_shown_can_be_saved(opened: Any, tmp_path: Path) -> None:
             opened.execute_script("arguments[0].click()", button)
             until_saved(tmp_path, before, f".{button.text}")
     networks = next(tmp_path.glob("Sizes*.csv")).read_text().splitlines()
-    assert networks[0].startswith("network,test accuracy,parameters,MACs,E,loss at the center")
+    assert networks[0].startswith(
+        'network,test accuracy,"test accuracy, interval",parameters,MACs,E,loss at the center'
+    )
     assert [line.split(",")[0] for line in networks[1:]] == list(MODELS)
 
 

@@ -21,6 +21,7 @@ SCHEDULERS: dict[str, Callable[[Optimizer], LRScheduler]] = {
     "upanets": lambda optimizer: CosineAnnealingLR(optimizer, 200),
     "upanets_cifar100": lambda optimizer: CosineAnnealingLR(optimizer, 200),
     "upanets_ablation": lambda optimizer: CosineAnnealingLR(optimizer, 100),
+    "upanets_ablation_cifar100": lambda optimizer: CosineAnnealingLR(optimizer, 100),
     "upanets_tiny_imagenet": lambda optimizer: CosineAnnealingLR(optimizer, 100),
     "spanet": lambda optimizer: StepLR(optimizer, 70),
     "spanet_downsampled_imagenet": lambda optimizer: StepLR(optimizer, 30),

@@ -15,7 +15,7 @@ from gradscape.models.registry import ATTENTIONS, MODELS
 from gradscape.studies.papers.paper_table import PaperTable
 from gradscape.studies.papers.training_log import TrainingLog
 
-__all__ = ["Measured", "TableLine", "gather_lines", "network_key"]
+__all__ = ["Attained", "TableLine", "gather_lines", "network_key"]
 
 _CHANGE = "change of "
 _AS_REPORTED = "_as_reported"
@@ -24,7 +24,7 @@ _Key = tuple[tuple[str, frozenset[tuple[str, Any]]], ...]
 
 @final
 @dataclass(frozen=True)
-class Measured:
+class Attained:
     """What trainings here reached, for one line.
 
     Attributes:
@@ -57,7 +57,7 @@ class TableLine:
     data: str
     cells: Mapping[str, PrintedCell] = field(default_factory=dict)
     changes: Mapping[str, PrintedCell] = field(default_factory=dict)
-    measured: Measured | None = None
+    measured: Attained | None = None
 
 
 def gather_lines(table: PaperTable, logs: Sequence[TrainingLog] = ()) -> list[TableLine]:
@@ -156,10 +156,10 @@ def _data(log: TrainingLog) -> str:
     return data_name((log.meta.get("data") or {}).get("name", ""))
 
 
-def _measure(logs: Sequence[TrainingLog]) -> Measured:
+def _measure(logs: Sequence[TrainingLog]) -> Attained:
     found = {quantity: interval for quantity, measure in _MEASURES.items() if (interval := measure(logs)) is not None}
     runs = sum(max(1, len(log.runs)) for log in logs)
-    return Measured(found, _data(logs[0]), runs, tuple(log.title for log in logs))
+    return Attained(found, _data(logs[0]), runs, tuple(log.title for log in logs))
 
 
 def _last(logs: Sequence[TrainingLog], column: str) -> list[float]:

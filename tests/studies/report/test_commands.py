@@ -83,7 +83,7 @@ def test_every_printed_line_is_understood(tmp_path: Path, imported: Path) -> Non
     assert lines["cam"]["images"] == [picture] == lines["attention"]["images"]
     assert lines["landscape"]["directions"] == Path("my/dirs.h5")
     assert lines["line"]["ignore"] == "none"
-    assert (lines["train"]["model"], lines["train"]["data"]) == ("resnet20+se", "digits")
+    assert (lines["train"]["models"], lines["train"]["data"]) == (["resnet20+se"], "digits")
 
 
 def test_the_import_line_makes_the_same_checkpoint(imported: Path, gradscape) -> None:  # type: ignore[no-untyped-def]
