@@ -27,6 +27,7 @@ def saved(name: str, path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_maps_weights_and_ranking_are_drawn_as_far_as_a_network_has_them(
     gradscape: Command, album: Path, tmp_path: Path
 ) -> None:
@@ -44,6 +45,7 @@ def test_maps_weights_and_ranking_are_drawn_as_far_as_a_network_has_them(
     assert all(name in done.out for name in maps)
 
 
+@pytest.mark.slow
 def test_a_network_has_one_file_for_each_kind_of_attention(gradscape: Command, album: Path, tmp_path: Path) -> None:
     checkpoint = saved("cifar_resnet18+bam+ba2m", tmp_path / "net.safetensors")
     done = gradscape("attention", checkpoint, "--images", album, "-q", "-o", tmp_path / "out")

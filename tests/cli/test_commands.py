@@ -55,6 +55,7 @@ def test_several_seeds_give_a_mean_with_its_spread(gradscape: Command, tmp_path:
     assert (tmp_path / "seed1" / "model.safetensors").exists()
 
 
+@pytest.mark.slow
 def test_several_networks_are_trained_by_one_recipe_each_into_its_folder(gradscape: Command, tmp_path: Path) -> None:
     models = ("resnet20", "resnet20+ba2m@stages=3")
     done = gradscape("train", *models, *SMALL, "--epochs", 1, "--loss", "focal", "--device", "cpu", "-o", tmp_path)
@@ -273,6 +274,7 @@ def test_surfaces_of_one_model_are_named_by_their_runs_in_a_picture(gradscape: C
     assert all(f"({name})" in page for name in ("sgd/ep1", "sgd/ep2", "adam/ep2"))
 
 
+@pytest.mark.slow
 def test_any_field_of_a_surface_and_the_difference_of_two_are_drawn(gradscape: Command, surface_file: Path) -> None:
     folder = surface_file.parent
     assert gradscape("plot", surface_file, "--value", "stderr", "-o", folder / "uncertain").code == 0

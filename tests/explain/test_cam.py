@@ -219,6 +219,7 @@ def test_the_model_is_left_as_it_was_also_after_the_users_own_exception(fails: b
     assert torch.is_grad_enabled()
 
 
+@pytest.mark.slow
 def test_two_hundred_calls_leave_neither_hooks_nor_tensors() -> None:
     model, images = _small(), _images()
 

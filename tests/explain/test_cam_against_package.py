@@ -124,6 +124,7 @@ def test_principal_components_are_the_packages_up_to_their_sign(family: str) -> 
             np.testing.assert_allclose(ours, sign * theirs, rtol=0, atol=TOLERANCE * np.abs(ours).max())
 
 
+@pytest.mark.slow
 def test_the_trained_mobilenet_is_explained_as_by_the_package(test_data: Path, tmp_path: Path) -> None:
     source = test_data / "checkpoints" / "converted-mobilenet_v2-inatbird965-from-coral-quant.pt"
     output = tmp_path / "birds.safetensors"

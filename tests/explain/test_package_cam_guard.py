@@ -218,6 +218,7 @@ def test_scorecam_lets_go_of_masked_batches() -> None:
     assert len(cam.activations_and_grads.activations) == 1 + 4 * 5
 
 
+@pytest.mark.slow
 def test_two_hundred_calls_leave_neither_hooks_nor_tensors() -> None:
     net, images = small_net(), pictures(1)
     counts = []

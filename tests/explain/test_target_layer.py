@@ -47,6 +47,7 @@ TORCHVISION: list[tuple[Callable[[], nn.Module], tuple[int, int], str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "size", "layer"), TORCHVISION)
 def test_the_layer_found_in_torchvisions_models_is_the_last_map_before_the_pooling(
     make: Callable[[], nn.Module], size: tuple[int, int], layer: str
@@ -96,7 +97,9 @@ ZOO = {
 }
 
 
-@pytest.mark.parametrize("name", ZOO)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ("upanet16", "resnet20") else pytest.mark.slow) for name in ZOO]
+)
 def test_the_layer_found_in_the_leading_networks_is_the_last_map_before_the_head(name: str) -> None:
     torch.manual_seed(0)
     size = 64 if name.startswith("mobilenet") else 16

@@ -68,6 +68,7 @@ OF_DATA = {"contour", "filled", "heat", "surface", "difference", "scaled", "comp
 ASKED: Any = {"caption": True, "title": TITLE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAGES)
 @pytest.mark.parametrize(("width", "millimeters"), [("single", 85), ("double", 178)])
 def test_a_page_is_exactly_as_wide_as_was_asked_for_with_no_letter_below_seven_points(

@@ -93,6 +93,7 @@ def test_when_the_time_is_up_at_once_every_point_has_its_first_images() -> None:
     assert (surface.count == 32).all()
 
 
+@pytest.mark.slow
 def test_what_was_stopped_goes_on_to_the_same_numbers(tmp_path_factory: pytest.TempPathFactory) -> None:
     path = tmp_path_factory.mktemp("run") / "s.h5"
     _surface(path=path, seconds=1e-3, precision="fp32")

@@ -30,6 +30,9 @@ class _StopError(Exception):
     pass
 
 
+EVERY_FORM = ["module", "graph", pytest.param("side by side", marks=pytest.mark.slow)]
+
+
 @contextmanager
 def stopped_after(passes: int | None) -> Iterator[None]:
     """After so many passes of a batch at a point an error comes between; those that only check a file are free."""
@@ -72,6 +75,7 @@ def assert_equal_to_the_bit(one: Surface, other: Surface) -> None:
             np.testing.assert_array_equal(getattr(getattr(one, place), name), getattr(getattr(other, place), name))
 
 
+@pytest.mark.parametrize("form", EVERY_FORM, indirect=True)
 @pytest.mark.parametrize("passes", [40, 400])
 def test_what_a_file_holds_is_not_evaluated_again_and_the_result_is_the_same_to_the_bit(
     tmp_path: Path, form: str, passes: int
@@ -89,6 +93,7 @@ def test_what_a_file_holds_is_not_evaluated_again_and_the_result_is_the_same_to_
     assert_equal_to_the_bit(Surface.load(tmp_path / "s.h5"), uninterrupted)
 
 
+@pytest.mark.parametrize("form", EVERY_FORM, indirect=True)
 def test_more_images_refine_every_point_of_a_file(tmp_path: Path, form: str) -> None:
     evaluate(tmp_path / "s.h5", images=64)
     refined = evaluate(tmp_path / "s.h5", images=100, passes=3 * 64)
@@ -127,6 +132,7 @@ def test_the_time_counts_for_a_run_that_goes_on_too(tmp_path: Path) -> None:
     assert (resumed.count == 32).all()
 
 
+@pytest.mark.parametrize("form", EVERY_FORM, indirect=True)
 def test_a_last_block_that_was_not_full_grows(tmp_path: Path, form: str) -> None:
     evaluate(tmp_path / "s.h5", images=70)
     refined = evaluate(tmp_path / "s.h5", images=100, passes=3 * 64)  # 64 images stay, 16 + 16 + 4 are evaluated

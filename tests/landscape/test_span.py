@@ -44,6 +44,7 @@ def test_the_widest_visible_span_wins_and_the_failures_are_told(loss, span: floa
     assert all(any(criterion in reason for reason in trial.failed) for trial in search.trials[:-1])
 
 
+@pytest.mark.slow
 def test_models_that_are_compared_take_the_smallest_of_their_spans() -> None:
     def loss(output: Tensor, labels: Tensor) -> Tensor:
         return _overflow(output, labels)
@@ -54,6 +55,7 @@ def test_models_that_are_compared_take_the_smallest_of_their_spans() -> None:
     assert search.span == 0.125
 
 
+@pytest.mark.slow
 def test_where_nothing_is_visible_the_smallest_span_is_taken_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     search = find_span([(Coordinates(), DIRECTIONS)], [images_and_labels(300)], loss=_noise)
     assert (search.span, search.visible, len(search.trials)) == (2**-8, False, 9)

@@ -126,7 +126,17 @@ for _row in PRINTED:
     _BY_NETWORK.setdefault((_row.model, _row.data), []).append(_row)
 
 
-@pytest.mark.parametrize("network", _BY_NETWORK, ids="-".join)
+_COUNTED_ANEW = 10  # each so many-th network by make test, all by make test-all
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        pytest.param(network, marks=pytest.mark.slow if number % _COUNTED_ANEW else ())
+        for number, network in enumerate(_BY_NETWORK)
+    ],
+    ids="-".join,
+)
 def test_every_printed_count_is_hit_or_its_miss_is_explained(network: tuple[str, str]) -> None:
     counts: dict[str, int] = {}
     for row in _BY_NETWORK[network]:

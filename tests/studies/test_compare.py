@@ -318,6 +318,7 @@ def test_no_more_images_are_advised_than_there_are() -> None:
     assert advice_before(5, repeats=3, population=5).endswith("there are only 5")
 
 
+@pytest.mark.slow
 def test_two_direction_sets_of_a_trained_network_are_not_distinguishable() -> None:
     images, labels = next(iter(load_split("digits", "train", image_size=8, batch_size=512)))
     with torch.random.fork_rng():

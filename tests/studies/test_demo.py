@@ -17,6 +17,8 @@ from gradscape.landscape import Surface
 from gradscape.studies import demo
 from tests.chromium import chromium
 
+pytestmark = pytest.mark.slow
+
 MODELS = ("resnet20+spa_a", "upanet16")
 SECTIONS = [
     "summary", "landscapes", "heatmaps", "attention", "fusion", "embeddings", "training", "provenance", "appendix",

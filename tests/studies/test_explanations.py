@@ -55,6 +55,7 @@ def test_pictures_in_batches_are_explained_as_all_at_once(model: Classifier) -> 
     ]
 
 
+@pytest.mark.slow
 def test_many_pictures_go_onto_as_few_pages_as_possible(model: Classifier, tmp_path: Path) -> None:
     found = explain_pictures({"net": model}, make_pictures(20), methods=["gradcam"])
     # Six across and three bands are 18 pictures a page; in rows it would be seven pages.

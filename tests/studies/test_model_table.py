@@ -28,6 +28,7 @@ def test_measured_accuracy_is_told_over_millions_of_parameters() -> None:
     assert row[HEADINGS.index("accuracy/M ")] == "65.93"
 
 
+@pytest.mark.slow
 def test_page_has_a_line_for_every_model_and_every_reason(tmp_path: Path) -> None:
     described = describe_models("upanet64*")
     write_model_table(described, tmp_path / "models.md")
@@ -40,6 +41,7 @@ def test_page_has_a_line_for_every_model_and_every_reason(tmp_path: Path) -> Non
     assert all(any(line.endswith(f"| {reason} |") for line in lines) for reason in reasons)
 
 
+@pytest.mark.slow
 def test_the_documented_table_is_the_one_that_is_written_now(tmp_path: Path) -> None:
     documented = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
     described = describe_models("upanet16*")
@@ -48,6 +50,7 @@ def test_the_documented_table_is_the_one_that_is_written_now(tmp_path: Path) -> 
         assert line in documented
 
 
+@pytest.mark.slow
 def test_a_list_has_a_line_of_a_terminal_for_each_model() -> None:
     heading, *lines = list_models_briefly(describe_models("upanet16*"))
     assert heading.split() == ["model", "parameters", "MACs", "printed", "paper"]

@@ -82,6 +82,7 @@ def test_one_direction_file_is_no_repetition(tmp_path: Path) -> None:
     assert subject.meta["direction_file"] == "d.h5"
 
 
+@pytest.mark.slow
 def test_a_search_is_remembered_for_the_same_images_only(tmp_path: Path) -> None:
     models = load_models([save(tmp_path / "a.safetensors")], "cpu")
     splits = [load_split("digits", "train", limit=limit) for limit in (20, 30)]

@@ -98,6 +98,7 @@ def check_equal_to(whole: Path, folder: Path) -> None:
         assert rows[column].tolist() == expected_rows[column].tolist()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "death",
     [

@@ -79,6 +79,7 @@ def test_affinities_of_a_pixel_are_marked_and_said() -> None:
     assert "pixel marked +" in " ".join(figure.get_supxlabel().split())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("blocks", "count"), [(1, 1), (17, 1), (17, 3), (26, 8)])
 def test_a_page_is_full_and_fits_into_a_paper(blocks: int, count: int) -> None:
     images = torch.rand(count, 3, 8, 8)

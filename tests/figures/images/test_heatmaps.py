@@ -274,6 +274,7 @@ def test_networks_and_methods_are_named_in_full_however_narrow_the_panels(images
     assert all(ax.yaxis.label.get_window_extent().x0 >= 0 for ax in panels(figure) if ax.get_ylabel())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("models", [1, 2])
 @pytest.mark.parametrize("methods", [1, 2, 5])
 @pytest.mark.parametrize("images_as", ["rows", "columns"])

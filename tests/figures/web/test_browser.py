@@ -163,6 +163,7 @@ def test_the_wheel_scrolls_the_page_and_comes_nearer_only_with_a_key_held(browse
         browser.execute_script("document.querySelector('[data-camera=reset]').click(); scrollTo(0, 0)")
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_a_table_of_every_point_and_pictures_for_paper(browser: Any, tmp_path: Path) -> None:
     choose(browser, "scale", "raw")
     browser.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(tmp_path)})
@@ -248,6 +249,7 @@ def test_the_page_asks_for_nothing_and_complains_of_nothing(browser: Any) -> Non
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+@pytest.mark.slow
 def test_several_surfaces_are_all_drawn_at_first_each_value_on_its_own_scale(browser: Any, tmp_path: Path) -> None:
     surfaces = [make_surface(bowl(steepness), bowl_error()) for steepness in (100.0, 200.0)]
     page = tmp_path / "several.html"

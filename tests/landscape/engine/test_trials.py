@@ -200,6 +200,7 @@ def test_runs_under_different_load_differ_by_rounding_only(
         np.testing.assert_array_equal(getattr(again.blocks, name), getattr(found[0].blocks, name))
 
 
+@pytest.mark.slow
 def test_a_form_that_is_faster_but_gives_other_losses_is_not_taken(
     clocks: Callable[[int], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -253,6 +254,7 @@ def test_a_plan_of_other_threads_is_followed_only_where_rounding_may_differ(
     np.testing.assert_allclose(after.loss, before.loss, rtol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("single", [True, False])
 def test_one_thread_is_taken_where_it_is_faster_and_gives_the_same_losses(
     single: bool, tmp_path: Path, two_threads: None, monkeypatch: pytest.MonkeyPatch

@@ -147,6 +147,7 @@ def test_the_red_pixel_is_the_weighted_sum_of_the_orange_ones_at_every_place(
     assert "as in the authors' code" in caption(tmp_path, "upanets:1")
 
 
+@pytest.mark.slow
 def test_noise_reaches_the_bare_network_and_comes_from_the_seed(saved: Saved, tmp_path: Path) -> None:
     for seed in (0, 1):
         make_figure("upanets:19", [saved("upanet16")], tmp_path / str(seed), seed=seed)
@@ -159,6 +160,7 @@ def test_noise_reaches_the_bare_network_and_comes_from_the_seed(saved: Saved, tm
     assert "noise of seed 1" in caption(tmp_path / "1", "upanets:19")
 
 
+@pytest.mark.slow
 def test_heatmaps_of_three_networks_are_gradcams_and_their_accuracy_is_told(
     saved: Saved, photographs: list[Path], tmp_path: Path
 ) -> None:
@@ -191,6 +193,7 @@ def test_scale_weights_are_those_of_the_state_dict_from_fine_to_global(tmp_path:
     assert "resnet20+spa_a not recorded" in caption(tmp_path, "spanet:6")
 
 
+@pytest.mark.slow
 def test_scale_weights_of_several_trainings_are_told_together(tmp_path: Path) -> None:
     about: dict[str, Any] = {"recipe": {"name": "digits"}, "data": {"name": "digits", "images": 9}}
     paths = [
@@ -205,6 +208,7 @@ def test_scale_weights_of_several_trainings_are_told_together(tmp_path: Path) ->
         make_figure("spanet:6", [paths[0], stranger], tmp_path)
 
 
+@pytest.mark.slow
 def test_mobilenets_are_explained_by_gradcam_plus_plus(saved: Saved, photographs: list[Path], tmp_path: Path) -> None:
     networks = [re.sub(r"(mobilenet_v\d)", r"\1@width=0.25", name) for name in MOBILENETS]
     make_figure("ulsam:3", [saved(name, image_size=64) for name in networks], tmp_path, images=photographs)
@@ -218,6 +222,7 @@ def test_mobilenets_are_explained_by_gradcam_plus_plus(saved: Saved, photographs
     assert "painted bunting, hooded oriole, scarlet tanager, Bohemian waxwing" in said
 
 
+@pytest.mark.slow
 def test_embeddings_take_fifty_images_of_each_chosen_class(saved: Saved, tmp_path: Path) -> None:
     networks = [saved("resnet20"), saved("resnet20+ba2m")]
     make_figure("ba2m:1", networks, tmp_path, data="digits", split="train", classes="2,5")
@@ -227,6 +232,7 @@ def test_embeddings_take_fifty_images_of_each_chosen_class(saved: Saved, tmp_pat
     assert "digits (train) · 100 images · 2 classes" in caption(tmp_path, "ba2m:1")
 
 
+@pytest.mark.slow
 def test_features_are_those_after_the_second_stage(saved: Saved, photographs: list[Path], tmp_path: Path) -> None:
     networks = ("resnet20", "resnet20+ba2m")
     make_figure("ba2m:3", [saved(name) for name in networks], tmp_path, images=photographs[1:])
@@ -239,6 +245,7 @@ def test_features_are_those_after_the_second_stage(saved: Saved, photographs: li
         assert arrays[name].shape == (32, 8, 8)
 
 
+@pytest.mark.slow
 def test_pictures_from_a_data_set_are_as_many_as_in_the_paper_and_named_by_class(saved: Saved, tmp_path: Path) -> None:
     networks = [saved(name) for name in ("resnet20", "resnet20+se", "resnet20+spa_a")]
     make_figure("spanet:5", networks, tmp_path, data="digits", classes="7,3", seed=4)

@@ -186,6 +186,7 @@ def test_two_surfaces_of_one_network_are_told_apart(save: Save, tmp_path: Path) 
     assert "upanet16 (1): loss at the origin" in caption
 
 
+@pytest.mark.slow
 def test_checkpoints_are_evaluated_with_the_figures_range_and_kept(tmp_path: Path) -> None:
     paths = [save_network(tmp_path, name, image_size=8) for name in ("upanet16_final_gap", "upanet16")]
     reported: list[str] = []
@@ -212,6 +213,7 @@ def test_checkpoints_are_evaluated_with_the_figures_range_and_kept(tmp_path: Pat
     assert "3 × 3 points for 50 × 50" in caption
 
 
+@pytest.mark.slow
 def test_surfaces_evaluated_for_one_figure_serve_the_next(save: Save, tmp_path: Path) -> None:
     path = save_network(tmp_path, "upanet16_exc_gap", image_size=8)
     options = {"data": "digits", "steps": 2, "limit": 32}

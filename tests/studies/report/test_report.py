@@ -296,6 +296,7 @@ def test_a_landscape_that_cannot_be_measured_is_drawn_all_the_same(tmp_path: Pat
     assert metric_tables(networks_in(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_the_landscape_command_makes_the_same_surfaces_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from gradscape.cli import main
 
