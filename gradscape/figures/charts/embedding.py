@@ -28,6 +28,7 @@ __all__ = [
 
 _NARROWEST = 2.2  # inches of a panel, below which its quality figures stand
 _MOST_COLUMNS = 3
+_FLATTEST = 0.5  # height over width of a panel
 _METHODS = {"sklearn": "t-SNE", "opentsne": "t-SNE", "umap": "UMAP"}
 _LETTERS_PER_INCH = 18  # of a legend
 _LEGEND_ROW = 0.14
@@ -113,18 +114,21 @@ def figure_embeddings(embeddings: Sequence[Embedding], titles: Sequence[str] | N
     columns = min(2 if count in (2, 4) else min(count, _MOST_COLUMNS), max(1, int(width / _NARROWEST)))
     rows = -(-count // columns)
     side = width / columns - 0.1
+    proportion = _proportion(embeddings)
     caption = describe_embeddings(embeddings)
     handles = legend_handles(names, marks)
     legend_columns = _legend_columns(names, side)
-    spare = rows * columns > count and -(-len(handles) // legend_columns) * _LEGEND_ROW < side
+    spare = rows * columns > count and -(-len(handles) // legend_columns) * _LEGEND_ROW < side * proportion
     if not spare:
         legend_columns = _legend_columns(names, width)
     legend_height = 0.0 if spare or not handles else -(-len(handles) // legend_columns) * _LEGEND_ROW + 0.15
-    height = rows * (side + 0.17 + _quality_height(embeddings)) + caption_height(caption, width) + legend_height
+    height = (
+        rows * (side * proportion + 0.17 + _quality_height(embeddings)) + caption_height(caption, width) + legend_height
+    )
     figure = new_figure(width, height)
     panels = list(figure.subplots(rows, columns, squeeze=False).ravel())
     for ax, embedding, heading in zip(panels, embeddings, headings, strict=False):
-        plot_embedding(embedding, ax=ax, marks=marks)
+        plot_embedding(embedding, ax=ax, marks=marks).set_box_aspect(proportion)
         ax.set_title(heading, pad=3, parse_math=False)
     for ax in panels[count:]:
         ax.axis("off")
@@ -294,6 +298,12 @@ def _layers(embeddings: Sequence[Embedding]) -> str:
 def _shared(values: Sequence[str], what: str) -> str:
     """What all have in common, or each one's own in the panels' order."""
     return values[0] if len(set(values)) == 1 else f"{what}: {', '.join(values)}"
+
+
+def _proportion(embeddings: Sequence[Embedding]) -> float:
+    """Height of all panels over their width: no more than the tallest embedding needs, but no strip."""
+    spans = np.array([np.ptp(embedding.points, axis=0) for embedding in embeddings])
+    return float(np.clip((spans[:, 1] / spans[:, 0]).max(), _FLATTEST, 1)) if (spans[:, 0] > 0).all() else 1.0
 
 
 def _quality_height(embeddings: Sequence[Embedding]) -> float:

@@ -12,6 +12,8 @@ __all__ = ["ROUND_STEPS", "contour_levels", "end_ticks", "is_decade", "level_tex
 
 ROUND_STEPS = [1, 2, 2.5, 5, 10]
 
+_MINUS = "\N{MINUS SIGN}"
+_RAISED = str.maketrans(f"0123456789{_MINUS}", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _DENSE = 4.0  # decades that are divided at 2 and 5; of more, these lines would hide the others
 
 
@@ -71,7 +73,16 @@ def level_texts(levels: Sequence[float]) -> list[str]:
     digits = next(
         (digits for digits in range(1, 12) if np.allclose(rounded(digits), levels, rtol=1e-9, atol=small)), 12
     )
-    return [short_number(number, 12) for number in rounded(digits)]
+    return [_typeset(short_number(number, 12)) for number in rounded(digits)]
+
+
+def _typeset(text: str) -> str:
+    """A number as papers print it: 3.4×10⁻⁴ for 3.4e-4, 10⁵ for 1e5, with true minus signs."""
+    mantissa, _, exponent = text.replace("-", _MINUS).partition("e")
+    if not exponent:
+        return mantissa
+    power = f"10{exponent.translate(_RAISED)}"
+    return power if mantissa == "1" else f"{mantissa}×{power}"
 
 
 def _as_many(low: float, high: float, count: int, *, logarithmic: bool) -> Float[np.ndarray, "levels"]:

@@ -8,6 +8,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 from matplotlib.transforms import ScaledTranslation
 
 from gradscape._names import one_line
@@ -26,6 +27,7 @@ LineScale = Literal["raw", "log"]
 _LONGEST_END = 26
 _LONGEST_INSIDE = 22  # where two names share the width of the axes
 _MOST_MARKED = 60
+_MOST_TICKS = 6  # more run into each other in a single column
 _TWO, _THREE = 26, 15  # letters of legend entries of which two or three fit beside each other
 _NAMES_HEIGHT = 11.0  # points above the axes
 _UNSURE: dict[str, Any] = {"linestyle": (0, (2, 1.5)), "linewidth": 0.9}
@@ -138,6 +140,7 @@ def _draw_lines(
     if scale == "log":
         ax.set_yscale("log")
     _limit(ax, value)
+    ax.xaxis.set_major_locator(MaxNLocator(_MOST_TICKS, steps=[1, 2, 5, 10]))
     labels = {value_label(line.meta, value) for line in lines}
     percent = " (%)" if value == "error" else ""
     ax.set_ylabel((labels.pop() if len(labels) == 1 else value) + percent, parse_math=False)

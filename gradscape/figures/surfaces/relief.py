@@ -14,7 +14,7 @@ from gradscape.figures.look import current_look
 from gradscape.figures.style import new_figure, page_width, styled
 from gradscape.figures.surfaces.color_bars import MOST_TICKS, add_colorbar
 from gradscape.figures.surfaces.fields import to_field
-from gradscape.figures.surfaces.levels import level_texts
+from gradscape.figures.surfaces.levels import ROUND_STEPS, level_texts
 from gradscape.figures.surfaces.maps import MOST_VECTOR_CELLS
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.seen_marks import SeenMarks
@@ -74,7 +74,9 @@ def draw_relief(ax: Axes, field: Field, shading: Shading, *, grid: bool = True) 
         )
     values, heights = _values_and_heights(field, shading)
     corners = _quads(field, heights)
-    hues = _corners(values).mean(axis=-1).ravel()
+    # Of its mean height: the mean of values would color a pit on a log scale like its brink.
+    means = _corners(heights).mean(axis=-1).ravel()
+    hues = 10**means if shading.scale == "log" else means
     whole = np.isfinite(corners).all(axis=(1, 2))
     mesh = Poly3DCollection(
         corners[whole],
@@ -156,7 +158,8 @@ def _frame(ax: Axes3D, field: Field, heights: Float[np.ndarray, "betas alphas"],
 
 def _ticks(ax: Axes3D, shading: Shading) -> None:
     # The two ends that meet at the front corner would be printed over each other.
-    ax.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="upper"))
-    ax.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10], prune="both"))
+    # Quarters are among the steps, since of -0.5, 0 and 0.5 too few would be left.
+    ax.xaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS, prune="upper"))
+    ax.yaxis.set_major_locator(MaxNLocator(4, steps=ROUND_STEPS, prune="both"))
     values = shading.ticks(MOST_TICKS)
     ax.set_zticks(np.log10(values) if shading.scale == "log" else values, labels=level_texts(values))

@@ -96,6 +96,20 @@ def test_both_axes_have_one_scale_and_no_ticks() -> None:
     assert (len(ax.get_xticks()), len(ax.get_yticks())) == (0, 0)
 
 
+def test_panels_of_a_page_are_as_flat_as_the_tallest_embedding() -> None:
+    flat, flatter = (
+        replace(
+            make_embedding(), points=(make_embedding().points / np.ptp(make_embedding().points, axis=0)) * (1, height)
+        )
+        for height in (0.7, 0.6)
+    )
+    figure, square = figure_embeddings([flat, flatter]), figure_embeddings([make_embedding()] * 2)
+    for ax in figure.axes:
+        assert ax.get_box_aspect() == pytest.approx(0.7, rel=1e-5)
+        assert ax.get_aspect() == 1
+    assert figure.get_figheight() < square.get_figheight()
+
+
 def test_fourteen_classes_have_colors_shapes_and_shades_of_gray_of_their_own() -> None:
     marks = list(class_marks(range(14)).values())
     assert len({mark.color for mark in marks}) == len({mark.shape for mark in marks}) == 14

@@ -1,4 +1,5 @@
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -63,6 +64,15 @@ def test_where_few_images_carry_the_loss_the_line_is_dashed_and_has_no_band() ->
     reached = np.concatenate([np.asarray(path.vertices)[:, 0] for path in band.get_paths()])
     assert not ((reached > ALPHAS[3] + 1e-9) & (reached < ALPHAS[7] - 1e-9)).any()
     assert legend_of(ax) == ["few images carry the loss"]
+
+
+def test_numbers_below_a_line_have_room_beside_each_other() -> None:
+    alphas = np.linspace(-1, 1, 13)
+    ax = draw(figure_line(make_line(LOSS, ERROR, alphas)).axes[-1])
+    labels = [text.get_window_extent() for text in ax.get_xticklabels()]
+    assert len(labels) >= 5
+    for left, right in pairwise(labels):
+        assert right.x0 - left.x1 > 0.5 * left.width
 
 
 def test_non_finite_losses_are_crosses_at_the_upper_edge() -> None:

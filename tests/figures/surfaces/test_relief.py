@@ -67,6 +67,19 @@ def test_on_a_log_scale_heights_are_logarithms_and_labels_are_values() -> None:
         assert float(text) == pytest.approx(10**height)
 
 
+def test_on_a_log_scale_a_cell_has_the_color_of_its_mean_height() -> None:
+    ax = plot_surface(make_surface(bowl() ** 3), scale="log")
+    (mesh,) = [artist for artist in ax.collections if isinstance(artist, Poly3DCollection)]
+    np.testing.assert_allclose(np.log10(np.asarray(mesh.get_array())), cells(ax)[..., 2].mean(axis=1))
+
+
+@pytest.mark.parametrize("span", [0.05, 0.3, 0.5, 1.0, 2.0, 25.0])
+def test_both_directions_have_numbers_enough_to_read_a_scale(span: float) -> None:
+    ax = plot_surface(make_surface(alphas=span * np.linspace(-1, 1, 7), betas=span * np.linspace(-1, 1, 5)))
+    for axis in (ax.xaxis, ax.yaxis):
+        assert (np.abs(axis.get_majorticklocs()) <= span).sum() >= 3
+
+
 def test_heights_beyond_the_limits_are_drawn_at_the_limit() -> None:
     heights = cells(plot_surface(make_surface(), limits=(0.5, 2.0)))[..., 2]
     assert (heights.min(), heights.max()) == (0.5, 2.0)
