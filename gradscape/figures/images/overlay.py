@@ -16,8 +16,8 @@ from gradscape.figures.style import map_colors
 
 __all__ = ["HEAT", "Background", "HeatmapScale", "add_heat_bar", "lay_heat", "masked_picture", "softened"]
 
-HEAT = "viridis"
-"""The colors of heat: perceptually even, and rarely those of an animal."""
+HEAT = "inferno"
+"""The colors of heat: perceptually even, and glowing on photographs, which are gray beneath."""
 
 Background = Literal["color", "gray", "none"]
 """What a map lies over, or what is seen of an image where its map is zero."""
