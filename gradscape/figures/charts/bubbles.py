@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from matplotlib.text import Text
 
 from gradscape.figures.caption import add_caption, caption_height
-from gradscape.figures.charts.label_places import place_labels
+from gradscape.figures.charts.label_places import box_distances, place_labels
 from gradscape.figures.style import CYCLE, SMALL, new_figure, page_width, styled
 
 __all__ = ["Bubble", "figure_bubbles", "plot_bubbles"]
@@ -23,6 +23,7 @@ Group = Literal["published", "highlighted", "own"]
 _AREA = 34.0  # square points a million parameters
 _SIZES = (1, 5, 15)
 _NEAR = 10.0  # points from which on a line leads to the label
+_NEARER = 1.5  # also to one from which another center is not as much farther as this
 _LOOKS: dict[Group, dict[str, str]] = {
     "published": {"color": "#9a9a9a", "mark": "o", "text": "0.2"},
     "highlighted": {"color": CYCLE[1], "mark": "o", "text": "#8f3d00"},
@@ -174,8 +175,10 @@ def _add_labels(ax: Axes, bubbles: Sequence[Bubble], joined: Float[np.ndarray, "
     corners = points * np.array(ax.bbox.extents)
     line = points * ax.transData.transform(joined) if len(joined) else joined
     centers = place_labels(anchors, sizes, corners + np.array([2, 2, -2, -2]), np.stack([line[:-1], line[1:]], axis=1))
-    for text, anchor, center, size in zip(texts, anchors, centers, sizes, strict=True):
-        text.set_position(tuple(center - anchor))
-        gap = np.maximum(np.abs(center - anchor) - size / 2, 0)
+    distances = box_distances(anchors, centers, sizes)
+    for number, text in enumerate(texts):
+        text.set_position(tuple(centers[number] - anchors[number]))
+        own = distances[number, number]
+        mistaken = (distances[:, number] < _NEARER * own).sum() > 1
         assert text.arrow_patch is not None
-        text.arrow_patch.set_visible(bool(np.hypot(*gap) > _NEAR))
+        text.arrow_patch.set_visible(bool(own > _NEAR or mistaken))

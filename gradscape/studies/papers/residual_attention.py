@@ -75,7 +75,8 @@ def _draw_curve(
     # The test images, which we follow besides, are not in the report's curves.
     columns = ("epoch", f"train_{value}", f"validation_{value}")
     runs = [{column: run[column] for column in columns} for run in log.runs]
-    page = figure_curve(runs, value=value, title=f"Plot of Training and validation {value} vs epoch")
+    network = configuration if "name" in log.meta else log.title
+    page = figure_curve(runs, value=value, title=" ".join(filter(None, [_data_label(log), str(network)])))
     arrays = {f"{number}.{name}": column for number, run in enumerate(runs) for name, column in run.items()}
     said = f"{log.meta.get('name', log.title)} {describe_logs(logs)}"
     return Drawing(page, arrays, said)
@@ -148,9 +149,8 @@ def _beside(
                 f"`RUN_DIR` must be trainings of the table's networks, each once for a row, and {log.title} is of "
                 f"{log.meta['name']}: leave it out, or train {', '.join(dict.fromkeys(row.model for row in rows))}"
             )
-        data = _data_name(log)
-        place = next((place for place in free if rows[place].data == data), free[0])
-        measured[place] = _Reached(measure(log), _DATA.get(data, _shortened(path_end(data))))
+        place = next((place for place in free if rows[place].data == _data_name(log)), free[0])
+        measured[place] = _Reached(measure(log), _data_label(log))
     return measured
 
 
@@ -158,7 +158,10 @@ def _data_name(log: TrainingLog) -> str:
     return str((log.meta.get("data") or {}).get("name", ""))
 
 
-def _shortened(name: str) -> str:
+def _data_label(log: TrainingLog) -> str:
+    """The data's name as the report writes it; of others a short one, empty if it is not known."""
+    data = _data_name(log)
+    name = _DATA.get(data, path_end(data))
     return name if len(name) <= _LONGEST_DATA else f"{name[: _LONGEST_DATA - 1]}…"
 
 

@@ -31,14 +31,24 @@ def drawn(bubbles: list[Bubble]) -> Figure:
     return figure
 
 
+def annotations(figure: Figure) -> list[Annotation]:
+    return [child for child in figure.axes[0].get_children() if isinstance(child, Annotation)]
+
+
 def boxes(figure: Figure) -> np.ndarray:
-    labels = [child for child in figure.axes[0].get_children() if isinstance(child, Annotation)]
-    return np.array([Text.get_window_extent(label).extents for label in labels])
+    return np.array([Text.get_window_extent(label).extents for label in annotations(figure)])
+
+
+def leads(label: Annotation) -> bool:
+    assert label.arrow_patch is not None
+    return label.arrow_patch.get_visible()
 
 
 @pytest.mark.parametrize("number", ["4", "5"])
 @pytest.mark.parametrize("own", [(), (Bubble("own", 98.9, 1.5, 65.9, "own"), Bubble("mine", 95.4, 11.0, 8.6, "own"))])
-def test_labels_lie_on_no_other_on_no_dot_and_inside(number: str, own: tuple[Bubble, ...]) -> None:
+def test_labels_lie_on_no_other_on_no_line_to_another_on_no_dot_and_inside(
+    number: str, own: tuple[Bubble, ...]
+) -> None:
     bubbles = [*table(number), *own]
     figure = drawn(bubbles)
     ax, found = figure.axes[0], boxes(figure)
@@ -51,6 +61,18 @@ def test_labels_lie_on_no_other_on_no_dot_and_inside(number: str, own: tuple[Bub
     assert not covered.any()
     assert (found[:, :2] >= ax.bbox.min).all()
     assert (found[:, 2:] <= ax.bbox.max).all()
+    for place, label in enumerate(annotations(figure)):
+        way = np.linspace(dots[place], found[place].reshape(2, 2).mean(axis=0), 200) if leads(label) else dots[:0]
+        struck = (found[:, None, :2] < way).all(axis=-1) & (way < found[:, None, 2:]).all(axis=-1)
+        assert set(np.flatnonzero(struck.sum(axis=1))) <= {place}
+
+
+def test_a_line_leads_to_a_label_that_might_be_of_another_dot() -> None:
+    crowd = [Bubble(f"network {number}", 90 + 0.3 * number, 1.0, 50.0) for number in range(9)]
+    bubbles = [*crowd, Bubble("far", 80.0, 1.0, 10.0)]
+    *lines, far = [leads(label) for label in annotations(drawn(bubbles))]
+    assert any(lines)
+    assert not far
 
 
 def test_areas_are_in_proportion_to_parameters_and_every_center_has_a_dot() -> None:

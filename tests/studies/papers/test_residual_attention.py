@@ -59,7 +59,7 @@ def test_accuracy_is_drawn_in_training_and_on_what_was_held_out(tmp_path: Path) 
     assert list(drawn) == ["train", "validation"]
     np.testing.assert_allclose(drawn["train"], 25 + 6.25 * np.arange(6))
     np.testing.assert_allclose(drawn["validation"], 3.125 * np.arange(6))
-    assert ax.get_title() == "Plot of Training and validation accuracy vs epoch"
+    assert ax.get_title() == "digits Attention-56 ARL mixed"
     np.testing.assert_array_equal(drawing.arrays["0.validation_accuracy"], 0.03125 * np.arange(6))
     assert caption_of(drawing) == (
         "6 epochs · validation accuracy after the last 15.62 % · attention56 trained on 1,200 images of digits by the "
@@ -71,12 +71,13 @@ def test_loss_is_drawn_of_another_configuration(tmp_path: Path) -> None:
     run = curve_run(tmp_path / "run", "attention92@activation=spatial")
     (ax,) = draw(CURVES["residual_attention:21"], run).figure.axes
     np.testing.assert_allclose(np.asarray(ax.lines[1].get_ydata()), 3 - 0.5 * np.arange(6))
-    assert ax.get_title() == "Plot of Training and validation loss vs epoch"
+    assert ax.get_title() == "digits Attention-92 ARL spatial"
 
 
 def test_metrics_without_a_checkpoint_are_drawn_and_said_to_be_of_an_unknown_training(tmp_path: Path) -> None:
     drawing = draw(CURVES["residual_attention:9"], curve_run(tmp_path / "mine", None))
     assert caption_of(drawing) == "6 epochs · mine of a training that is not recorded"
+    assert drawing.figure.axes[0].get_title() == "mine"
 
 
 def test_a_training_of_another_configuration_is_refused_with_the_command(tmp_path: Path) -> None:
