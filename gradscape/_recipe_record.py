@@ -69,8 +69,9 @@ def describe_recipe_differences(metas: Mapping[str, Mapping[str, Any]], *, but: 
     if not differing:
         return ""
     contents = {title: tuple(_value(recipe[field]) for field in differing) for title, recipe in recipes.items()}
-    # Where a name stands for one recipe alone, it tells enough with what is read first.
-    named = len({recipe.get("name") for recipe in recipes.values()}) == len(set(contents.values()))
+    # Where every name stands for one recipe alone, it tells enough with what is read first.
+    names = {title: recipe.get("name") for title, recipe in recipes.items()}
+    named = len({(names[title], content) for title, content in contents.items()}) == len(set(names.values()))
     told: dict[str, list[str]] = {}
     for title, recipe in recipes.items():
         told.setdefault(_spelled(recipe, differing, named=named), []).append(one_line(title))

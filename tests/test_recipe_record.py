@@ -27,6 +27,19 @@ def test_of_one_name_everything_that_differs_is_told() -> None:
     assert describe_recipe_differences(metas, but=("loss", "learning_rate")) == ""
 
 
+def test_a_name_that_stands_for_two_recipes_does_not_tell_them_apart() -> None:
+    metas = {
+        "a": meta_of("upanets"),
+        "b": meta_of("upanets", batch_size=50),
+        "c": meta_of("upanets_ablation", epochs=200),
+        "d": meta_of("upanets_ablation", epochs=200),
+    }
+    assert describe_recipe_differences(metas) == (
+        "trained differently: a by the recipe upanets (batch size 100); b by the recipe upanets (batch size 50); "
+        "c, d by the recipe upanets_ablation (batch size 100)"
+    )
+
+
 @pytest.mark.parametrize(
     "metas",
     [

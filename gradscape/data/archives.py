@@ -28,6 +28,8 @@ _CIFAR10: Statistics = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 _CIFAR100: Statistics = ((0.5071, 0.4867, 0.4408), (0.2675, 0.2565, 0.2761))
 _FASHION_MNIST: Statistics = ((0.2860, 0.2860, 0.2860), (0.3530, 0.3530, 0.3530))
 
+# Its publishers give no digest. This is what Avalanche compares with:
+# avalanche/benchmarks/datasets/tiny_imagenet/tiny_imagenet.py in github.com/ContinualAI/avalanche.
 _TINY = Archive("http://cs231n.stanford.edu/tiny-imagenet-200.zip", "md5:90528d7ca1a48142e341f4ef8d21d0de")
 
 

@@ -5,11 +5,14 @@ import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import final
 from urllib.error import HTTPError, URLError
 
-__all__ = ["Archive", "unpack_archives"]
+__all__ = ["Archive", "is_partial", "unpack_archives"]
+
+_PARTIAL = ".partial-"
 
 
 @final
@@ -46,14 +49,26 @@ def unpack_archives(archives: Iterable[Archive], root: Path, folder: Path) -> No
         ValueError: An archive is not the published one.
     """
     files = [_fetch(archive, root) for archive in archives]
-    unpacked = folder.with_name(f".partial-{folder.name}")
+    unpacked = folder.with_name(f"{_PARTIAL}{folder.name}")
     shutil.rmtree(unpacked, ignore_errors=True)  # what a killed process left
-    for file in files:
-        # Tar archives could hold links out of the folder and devices, which "data" leaves out; zip archives cannot.
-        shutil.unpack_archive(file, unpacked, filter=None if file.suffix == ".zip" else "data")
-    inner = unpacked / folder.name
-    (inner if inner.is_dir() else unpacked).rename(folder)
-    shutil.rmtree(unpacked, ignore_errors=True)
+    try:
+        for file in files:
+            # Tar archives could hold links out of the folder and devices, which "data" refuses. Of zip archives only
+            # plain files are written, and none outside.
+            shutil.unpack_archive(file, unpacked, filter=None if file.suffix == ".zip" else "data")
+        inner = unpacked / folder.name
+        (inner if inner.is_dir() else unpacked).rename(folder)
+    finally:
+        shutil.rmtree(unpacked, ignore_errors=True)
+
+
+def is_partial(file: Path) -> bool:
+    """Whether a file is one of those which `unpack_archives` was stopped in the midst of.
+
+    Args:
+        file: Its path, from the folder that the data set lies in.
+    """
+    return any(part.startswith(_PARTIAL) for part in file.parts)
 
 
 def _fetch(archive: Archive, root: Path) -> Path:
@@ -67,11 +82,12 @@ def _fetch(archive: Archive, root: Path) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     try:
         download_url_to_file(archive.url, str(file))
-    except URLError as error:
+    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
         if isinstance(error, HTTPError):
             error.close()  # its answer holds a socket
+        reason = error.reason if isinstance(error, URLError) else str(error) or type(error).__name__
         raise ConnectionError(
-            f"{archive.url} cannot be fetched: {error.reason}; try again later, or put the file into {root.absolute()}"
+            f"{archive.url} cannot be fetched: {reason}; try again later, or put the file into {root.absolute()}"
         ) from error
     if not _matches(file, archive.digest):
         file.unlink()

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.models import ResNet18_Weights
 
 from gradscape._files import check_readable
-from gradscape.data.download import Archive, unpack_archives
+from gradscape.data.download import Archive, is_partial, unpack_archives
 from gradscape.data.listed import warn_of_part
 from gradscape.data.source import VAL, Source
 
@@ -63,7 +63,9 @@ def imagenet32(root: Path, split: str, *, download: bool) -> Source:
 
 
 def _found(folder: Path) -> dict[str, Path]:
-    return {file.name: file for file in sorted(folder.rglob("*.npz"))}
+    """Its files by name, without those of an archive that a killed process was unpacking."""
+    files = (file for file in sorted(folder.rglob("*.npz")) if not is_partial(file.relative_to(folder)))
+    return {file.name: file for file in files}
 
 
 def _missing(folder: Path, split: str) -> list[str]:

@@ -1,5 +1,6 @@
 """Pictures of results, with the numbers they show beside them."""
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -34,6 +35,8 @@ __all__ = [
     "draw_trainings",
     "save_pages",
 ]
+
+_log = logging.getLogger(__name__)
 
 Numbered = Iterator[tuple[str, Figure]]
 
@@ -144,7 +147,7 @@ def draw_training(metrics: Sequence[Mapping[str, np.ndarray]], folder: Path, *, 
 def draw_trainings(
     metrics: Mapping[str, Sequence[Mapping[str, np.ndarray]]], folder: Path, *, about: str = ""
 ) -> list[Path]:
-    """Curves of a network, or of each of several in its folder and of all together.
+    """Curves of a network, or of each of several in its folder and, as far as colors tell them apart, of all together.
 
     Args:
         metrics: What a network's folder is called -> the columns of its runs.
@@ -155,6 +158,7 @@ def draw_trainings(
         return draw_training(next(iter(metrics.values())), folder, about=about)
     written = [path for title, runs in metrics.items() for path in draw_training(runs, folder / title, about=about)]
     if len(metrics) > MOST_NETWORKS:
+        _log.warning("the curves of %d networks are not drawn together: at most %d are", len(metrics), MOST_NETWORKS)
         return written
     page = figure_run_curves(metrics, ("train_loss", "test_accuracy"))
     if about:

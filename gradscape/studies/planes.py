@@ -325,13 +325,18 @@ def advice_before(
 
 
 def advice_on_loss(models: Mapping[str, Classifier], loss: str) -> str:
-    """Say which networks were trained with another loss than the cross-entropy, and which is drawn; "" where none was.
+    """Say which networks were trained with another loss than the one drawn, so far as it is not the cross-entropy.
 
     Args:
         models: By name.
         loss: The loss of the landscape, as `find_loss` takes it.
+
+    Returns:
+        A line for each of them; "" where there are none.
     """
-    told = {name: describe_trained_loss({**model.meta, "loss": loss}) for name, model in models.items()}
+    metas = {name: {**model.meta, "loss": loss} for name, model in models.items()}
+    others = {name: meta for name, meta in metas.items() if recorded_recipe(meta).get("loss") != loss}
+    told = {name: describe_trained_loss(meta) for name, meta in others.items()}
     return "\n".join(f"{name}: {said}; `--loss` takes another" for name, said in told.items() if said)
 
 

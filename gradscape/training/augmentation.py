@@ -78,8 +78,8 @@ class AugmentedImages(Dataset[Item]):
             return [self._augmented(*pair) for pair in pairs]
 
     def _augmented(self, index: int, seed: int) -> Item:
-        image, label = self.images[index]
         torch.default_generator.manual_seed(seed)
+        image, label = self.images[index]  # after the seed: a user's data set may be random itself
         if self.recipe.resized_crop:
             image = self._resized_crop(image)
         if self.recipe.crop_padding:

@@ -1,5 +1,7 @@
+import errno
 import hashlib
 import tarfile
+from http.client import BadStatusLine, RemoteDisconnected
 from pathlib import Path
 
 import pytest
@@ -45,6 +47,31 @@ def test_what_cannot_be_fetched_is_told_in_one_line_and_leaves_nothing(place: st
         unpack_archives([Archive(url, "md5:0")], root, root / "set")
     assert "\n" not in str(told.value)
     assert list(root.iterdir()) == []
+
+
+@pytest.mark.parametrize("error", [RemoteDisconnected("hung up"), BadStatusLine("hung up"), TimeoutError("hung up")])
+def test_a_server_that_breaks_off_is_told_with_the_address(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr("torch.hub.download_url_to_file", fail)
+    with pytest.raises(ConnectionError, match=r"^http://nowhere/set.tar cannot be fetched: hung up; try again later"):
+        unpack_archives([Archive("http://nowhere/set.tar", "md5:0")], tmp_path, tmp_path / "set")
+
+
+def test_where_the_disk_is_full_nothing_half_written_stays(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(_file: Path, folder: Path, **_: object) -> None:
+        folder.mkdir()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.unpack_archive", fill)
+    with pytest.raises(OSError, match="No space left"):
+        unpack_archives([Archive("http://127.0.0.1:9/set.tar", sha256(packed))], tmp_path, tmp_path / "set")
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["list.txt", "set.tar"]
 
 
 def test_what_a_killed_process_left_is_no_part_of_the_data_set(packed: Path, tmp_path: Path) -> None:

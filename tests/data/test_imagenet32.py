@@ -77,6 +77,14 @@ def test_missing_batches_are_named_and_how_to_get_them(store: Path) -> None:
         load_split("imagenet32", "train", root=store / "elsewhere")
 
 
+def test_what_a_killed_process_had_not_unpacked_wholly_is_not_there(store: Path) -> None:
+    folder = store / "imagenet32"
+    (folder / ".partial-val").mkdir()
+    (folder / "val_data.npz").rename(folder / ".partial-val" / "val_data.npz")
+    with pytest.raises(FileNotFoundError, match=r"lacks val_data.npz, of Imagenet32_val_npz.zip: fetch it by --down"):
+        load_split("imagenet32", "test", root=store)
+
+
 class Attack:
     """What unpickling would run: a file appears."""
 

@@ -72,3 +72,12 @@ def test_lines_take_no_scale_by_themselves(tmp_path: Path, captions: dict[str, s
     line = make_line(np.geomspace(0.01, 10, 5), np.full(5, 0.1), np.linspace(-1, 1, 5))
     drawing.draw_one([line], [tmp_path / "line.h5"], tmp_path / "line", kind="filled", value="loss", scale="auto")
     assert list(captions) == ["line"]
+
+
+def test_more_networks_than_colors_tell_apart_have_a_page_each_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(drawing, "draw_training", lambda _runs, folder, **_: [folder / "curves.pdf"])
+    many: dict[str, list[dict[str, np.ndarray]]] = {f"net{number}": [] for number in range(drawing.MOST_NETWORKS + 1)}
+    assert drawing.draw_trainings(many, tmp_path) == [tmp_path / title / "curves.pdf" for title in many]
+    assert f"the curves of {len(many)} networks are not drawn together: at most {len(many) - 1} are" in caplog.text

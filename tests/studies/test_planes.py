@@ -151,6 +151,7 @@ def test_networks_of_another_loss_are_told_before_a_landscape(tmp_path: Path) ->
     assert advice_on_loss({"net": net}, "cross_entropy") == (
         "net: trained with the focal loss, drawn is the cross-entropy; `--loss` takes another"
     )
+    assert advice_on_loss({"net": net}, "focal") == ""
 
 
 def test_a_surface_keeps_of_which_training_it_is_and_a_search_does_not_depend_on_it(tmp_path: Path) -> None:

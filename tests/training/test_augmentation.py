@@ -144,3 +144,13 @@ def test_augmentation_leaves_the_global_random_state_alone() -> None:
     before = torch.get_rng_state()
     AugmentedImages(ToyImages(5, seed=0), toy_recipe()).__getitems__(order(5))
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_data_set_that_is_random_itself_gives_the_same_image_for_the_same_seed() -> None:
+    class Noisy(ToyImages):
+        def __getitem__(self, index: int) -> tuple[Tensor, int]:
+            image, label = super().__getitem__(index)
+            return image * torch.rand(()), label
+
+    images = AugmentedImages(Noisy(5, seed=0), toy_recipe())
+    assert torch.equal(images[2, 13][0], images.__getitems__([(0, 11), (2, 13)])[1][0])
