@@ -1,11 +1,12 @@
 """How to train: optimizer, schedule and augmentation, as plain numbers."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, get_args
 
-__all__ = ["Optimizer", "Recipe", "Schedule", "StoppingMetric", "TrainingLoss", "Triple"]
+__all__ = ["Optimizer", "Recipe", "Schedule", "StoppingMetric", "TrainingLoss", "Triple", "check_choices"]
 
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["cosine", "steps", "exponential", "constant"]
@@ -98,10 +99,7 @@ class Recipe:
     seeds: int = 1
 
     def __post_init__(self) -> None:
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in get_args(choices):
-                known = ", ".join(get_args(choices))
-                raise ValueError(f"`{name}` must be one of {known}, got {getattr(self, name)!r}; change the recipe")
+        check_choices({name: getattr(self, name) for name in _CHOICES})
         for name in _SWITCHES:
             if not isinstance(getattr(self, name), bool):
                 raise TypeError(f"`{name}` must be True or False, got {getattr(self, name)!r}; change the recipe")
@@ -198,3 +196,18 @@ def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"`{name}` must be a number, got {value!r}; change the recipe")
     return float(value)
+
+
+def check_choices(fields: Mapping[str, object]) -> None:
+    """Refuse words that a recipe does not know.
+
+    Args:
+        fields: Fields of a recipe with their values; those that are no choice between words are left alone.
+
+    Raises:
+        ValueError: A value is none of its field's.
+    """
+    for name in _CHOICES.keys() & fields.keys():
+        known = get_args(_CHOICES[name])
+        if fields[name] not in known:
+            raise ValueError(f"`{name}` must be one of {', '.join(known)}, got {fields[name]!r}; change the recipe")

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from gradscape._names import unknown_name
-from gradscape.training.recipe import Recipe
+from gradscape.training.recipe import Recipe, check_choices
 
 __all__ = ["RECIPES", "create_recipe"]
 
@@ -144,4 +144,6 @@ def create_recipe(name: str, **changes: Any) -> Recipe:
     if unknown:
         known = ", ".join(Recipe.__dataclass_fields__)
         raise TypeError(f"`changes` must be fields of a recipe, got {', '.join(unknown)}; choose from {known}")
-    return replace(RECIPES[name], **{field: value for field, value in changes.items() if value is not None})
+    chosen = {field: value for field, value in changes.items() if value is not None}
+    check_choices(chosen)
+    return replace(RECIPES[name], **chosen)
