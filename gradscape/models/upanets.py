@@ -220,7 +220,7 @@ class UPANet(StagedNetwork):
         width: Filters of a pair's first convolution over those of its second.
         cpa_shortcut: Whether the channel attentions outside of dense blocks have their second branch.
         groups: Groups of every block's first convolution.
-        shuffle: Whether a channel shuffle replaces the channel attention.
+        shuffle: Whether a channel shuffle of two or more groups replaces the channel attention.
         blocks: Depth multiplier d of table 1: every layer has 4d dense blocks.
 
     Raises:
@@ -243,6 +243,8 @@ class UPANet(StagedNetwork):
     ) -> None:
         super().__init__()
         _check_shape(filters, image_size, width=width, groups=groups, blocks=blocks)
+        if shuffle and groups < 2:
+            raise ValueError(f"`shuffle` connects the `groups` of a UPANet, which must be two or more, got {groups}")
         plan = _Plan(attention, width, cpa_shortcut, groups, shuffle)
         self.root = _convolution_pair(3, filters, width=width, groups=1, shuffle=False)
         self.emb = plan.attend(3, filters)

@@ -2,6 +2,8 @@
 
 from torch import Tensor, nn
 
+from gradscape.models.counting import count_parameters
+
 
 def count_trunk_layers(network: nn.Module) -> int:
     """The weighted layers along the trunk: its convolutions and the classifier."""
@@ -22,3 +24,10 @@ def check_between_zero_and_one(mask: Tensor) -> None:
     assert mask.min() > 0
     assert mask.max() < 1
     assert mask.std() > 1e-3
+
+
+def keras_counts(network: nn.Module) -> tuple[int, int, int]:
+    """What Keras's summary tells: all parameters, those that are trained, and moving statistics."""
+    trainable = count_parameters(network)
+    statistics = count_moving_statistics(network)
+    return trainable + statistics, trainable, statistics

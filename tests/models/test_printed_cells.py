@@ -60,6 +60,15 @@ def test_changes_are_differences_of_printed_numbers() -> None:
     assert len(changes) > 60
 
 
+def test_operations_with_ba2m_are_counted_on_the_network_that_has_the_baselines() -> None:
+    counted = [cell for cell in CELLS if cell.paper == "BA2M" and cell.quantity == "macs" and cell.model]
+    baselines = {(cell.model, cell.data) for cell in counted if "+" not in cell.model}
+    attended = [cell for cell in counted if "+ba2m" in cell.model]
+    for cell in attended:
+        assert (cell.model.partition("+")[0], cell.data) in baselines, _label(cell)
+    assert len(attended) > 35
+
+
 def test_errors_as_shares_are_what_accuracies_lack() -> None:
     errors = [cell for cell in CELLS if cell.quantity == "error (share)"]
     for cell in errors:

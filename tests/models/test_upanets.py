@@ -225,3 +225,8 @@ def test_output_of_an_image_does_not_depend_on_its_batch() -> None:
 def test_impossible_shapes_are_refused_with_the_reason(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{message}$"):
         UPANet(16, **arguments)  # type: ignore[arg-type]
+
+
+def test_shuffling_one_group_is_refused_with_the_reason() -> None:
+    with pytest.raises(ValueError, match=r"^`shuffle` connects the `groups` of a UPANet, .* two or more, got 1$"):
+        create_model("upanet16@shuffle=true")

@@ -4,6 +4,7 @@ import csv
 import io
 import math
 import os
+import re
 import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -208,7 +209,7 @@ def _unmarked(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    return text.translate(_LATEX)
+    return re.sub(r"`([^`]*)`", r"\\texttt{\1}", text.translate(_LATEX))
 
 
 FORMATS: dict[str, Callable[[PaperTable, Sequence[TableLine]], str]] = {
