@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from gradscape._checkpoint import amend_checkpoint
 from gradscape._digest import digest_tensors
 from gradscape._intervals import proportion
 from gradscape.data.pictures import Pictures, load_shown_pictures, save_shown_pictures
@@ -472,6 +473,19 @@ def test_seeds_of_a_network_are_one_row_of_accuracies_with_a_verdict(tmp_path: P
     own = proportion(160, 200)
     accuracy = next(row for row in network_table(networks).rows if row.cells[0].text == "80.00 %").cells[0]
     assert accuracy.range == f"{100 * own.low:.1f} to {100 * own.high:.1f}"
+
+
+def test_trainings_without_a_test_accuracy_or_the_number_of_its_images_have_no_interval(tmp_path: Path) -> None:
+    save_runs(tmp_path / "se", "resnet20+se", (0.8, 0.82))
+    plain = save_runs(tmp_path / "plain", "resnet20", (0.9,)) / "seed0"
+    amend_checkpoint(str(plain / "model.safetensors"), test=None)
+    means, differences = seed_tables(networks_in(tmp_path))
+    assert [row.cells[1].range == "" for row in means.rows] == [True, False]
+    assert differences.rows[0].cells[1].text == "unknown"
+    assert differences.remarks == ("unknown: one training of resnet20 says nothing about others",)
+    for path in tmp_path.rglob("metrics.csv"):
+        save_metrics(path, [{"epoch": 1, "train_loss": 0.5}])
+    assert seed_tables(networks_in(tmp_path)) == []
 
 
 def test_landscapes_of_seeds_are_one_network(tmp_path: Path) -> None:
