@@ -255,6 +255,21 @@ def test_faithfulness_of_two_networks_is_compared_on_the_same_images(tmp_path: P
     assert paired_table(networks_in(tmp_path / "alone")) is None
 
 
+def test_faithfulness_at_two_layers_of_a_network_is_not_mixed(tmp_path: Path) -> None:
+    save_heatmaps(tmp_path / "cam", weights="0123")
+    values = np.random.default_rng(3).random((8, len(MEASURES)))
+    with (tmp_path / "cam" / "cam.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "model", "method", "target_layer", *MEASURES))
+        for layer, factor in (("layer1", 1.0), ("layer2", 0.5)):
+            table.writerows((place, "resnet20", "gradcam", layer, *(factor * row)) for place, row in enumerate(values))
+    found = paired_table(networks_in(tmp_path))
+    assert found is not None
+    assert found.rows[0].heading == "deletion, gradcam, layer1, resnet20 − gradcam, layer2, resnet20"
+    own = values[:, MEASURES.index("deletion")].mean() / 2
+    assert float(found.rows[0].cells[0].text) == pytest.approx(own, rel=0.01)
+
+
 def test_without_measured_heatmaps_there_is_no_table_of_faithfulness(tmp_path: Path) -> None:
     save_heatmaps(tmp_path / "cam", weights="0123")
     assert faithfulness_table(networks_in(tmp_path)) is None
