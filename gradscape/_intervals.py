@@ -1,7 +1,7 @@
 """Confidence intervals of accuracies, means and differences, all scipy's; NaN where there is too little to tell."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -10,7 +10,8 @@ from scipy import stats
 
 __all__ = [
     "ConfidenceInterval",
-    "bootstrap",
+    "accuracy_over_images",
+    "joint_level",
     "mean_of",
     "paired_difference",
     "paired_shares",
@@ -20,7 +21,7 @@ __all__ = [
     "welch_difference",
 ]
 
-Values = Sequence[float] | Float[np.ndarray, "values"]
+Values = Sequence[float] | Float[np.ndarray, "_"]
 
 
 @final
@@ -72,6 +73,41 @@ def proportion(right: int, count: int, *, confidence: float = 0.95) -> Confidenc
     return ConfidenceInterval(right / count, float(found.low), float(found.high), confidence, "Wilson's over images")
 
 
+def accuracy_over_images(accuracy: float, images: int, *, confidence: float = 0.95) -> ConfidenceInterval:
+    """Wilson's interval of an accuracy that was recorded as a number, such as a training's.
+
+    Args:
+        accuracy: In [0, 1].
+        images: How many it is of.
+        confidence: Its coverage.
+
+    Raises:
+        ValueError: As for `proportion`.
+    """
+    return proportion(round(accuracy * images), images, confidence=confidence)
+
+
+def joint_level(confidence: float, count: int) -> float:
+    """Coverage that each of several intervals needs for all of them to hold together.
+
+    Args:
+        confidence: Coverage of all together, in (0, 1).
+        count: How many there are; of none the level is that of one.
+
+    Raises:
+        ValueError: `confidence` is not in (0, 1).
+
+    Source: Dunn 1961 (Bonferroni intervals).
+
+    Example:
+        >>> joint_level(0.95, 5)
+        0.99
+    """
+    if not 0 < confidence < 1:
+        raise ValueError(f"`confidence` must lie between 0 and 1, such as 0.95, got {confidence:g}")
+    return 1 - (1 - confidence) / max(1, count)
+
+
 def proportion_difference(
     first: tuple[int, int], second: tuple[int, int], *, confidence: float = 0.95
 ) -> ConfidenceInterval:
@@ -94,17 +130,21 @@ def proportion_difference(
     return ConfidenceInterval(value, float(low), float(high), confidence, "Newcombe's over images")
 
 
-def mean_of(values: Values, *, confidence: float = 0.95) -> ConfidenceInterval:
+def mean_of(
+    values: Values, *, confidence: float = 0.95, bounds: tuple[float, float] = (-np.inf, np.inf)
+) -> ConfidenceInterval:
     """A mean with Student's interval; none from a single value.
 
     Args:
         values: Independent numbers, such as one of each training.
         confidence: Its coverage.
+        bounds: What values there can be; the interval ends there.
     """
     found = np.asarray(values, np.float64)
-    return _student(
-        float(found.mean()), _standard_error(found), len(found) - 1, confidence=confidence, method="Student's"
-    )
+    mean, error = float(found.mean()), _standard_error(found)
+    one = _student(mean, error, len(found) - 1, confidence=confidence, method="Student's")
+    low, high = np.clip([one.low, one.high], *bounds).tolist()
+    return replace(one, low=low, high=high)
 
 
 def welch_difference(first: Values, second: Values, *, confidence: float = 0.95) -> ConfidenceInterval:
@@ -173,39 +213,6 @@ def paired_shares(
     half = float(stats.norm.ppf((1 + confidence) / 2)) * error
     low, high = max(-1.0, middle - half), min(1.0, middle + half)
     return ConfidenceInterval((alone - other_alone) / count, low, high, confidence, "Bonett and Price's over pairs")
-
-
-def bootstrap(
-    statistic: Callable[..., float],
-    *samples: Float[np.ndarray, "values ..."],
-    confidence: float = 0.95,
-    resamples: int = 1000,
-    seed: int = 0,
-) -> ConfidenceInterval:
-    """Any number of a sample, with the percentile interval over its resamples.
-
-    Args:
-        statistic: Takes the samples, drawn again, and gives a number.
-        samples: Rows that belong together, as many in each: an image's confidence and whether it is right.
-        confidence: Its coverage.
-        resamples: How many times they are drawn.
-        seed: Of the draws.
-
-    Source: Efron and Tibshirani 1993, chapter 13.
-    """
-    value, rows = float(statistic(*samples)), np.arange(len(samples[0]))
-    if len(rows) < 2:
-        return ConfidenceInterval(value, np.nan, np.nan, confidence, "bootstrap")
-    found = stats.bootstrap(
-        (rows,),
-        lambda drawn: statistic(*(sample[drawn] for sample in samples)),
-        n_resamples=resamples,
-        confidence_level=confidence,
-        method="percentile",
-        vectorized=False,
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return ConfidenceInterval(value, float(found.low), float(found.high), confidence, "bootstrap over images")
 
 
 def spread_of(values: Values, *, digits: int = 2) -> str:

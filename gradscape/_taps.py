@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from torch import Tensor, nn
 
-__all__ = ["Kind", "Tap", "check_images_apart", "collected_taps", "find_taps"]
+__all__ = ["Kind", "Tap", "binds_images", "check_images_apart", "collected_taps", "find_taps"]
 
 Kind = Literal[
     "before",
@@ -100,11 +100,20 @@ def collected_taps(model: nn.Module, kinds: Collection[Kind] | None = None) -> I
             hook.remove()
 
 
-def check_images_apart(model: nn.Module) -> None:
-    """Refuse a network whose attention over the batch acts in evaluation, by the names of its blocks.
+def binds_images(model: nn.Module) -> bool:
+    """Whether attention over the batch acts in evaluation, so that an image's output depends on the others there.
 
-    A block that can weigh images against each other there has a tap of "batch weights", and `binds_images` says whether
-    it does.
+    A block that can weigh images against each other has a tap of "batch weights", and `binds_images` says whether it
+    does in evaluation.
+
+    Args:
+        model: Any module.
+    """
+    return bool(_binding_blocks(model))
+
+
+def check_images_apart(model: nn.Module) -> None:
+    """Refuse a network of which `binds_images`, by the names of its blocks.
 
     Args:
         model: Any module, from which each image's own output is wanted.
@@ -112,12 +121,15 @@ def check_images_apart(model: nn.Module) -> None:
     Raises:
         ValueError: An image's output depends on the others of its batch.
     """
-    blocks = [name.rpartition(".")[0] for name in find_taps(model, {"batch weights"})]
-    bound = [name for name in blocks if getattr(model.get_submodule(name), "binds_images", False)]
-    if bound:
+    if bound := _binding_blocks(model):
         others = f" and {len(bound) - 1} more weigh" if len(bound) > 1 else " weighs"
         first = bound[0].removeprefix("network.") or type(model).__name__
         raise ValueError(
             f"`model` must judge each image by itself, but {first}{others} the images of a batch "
             "against each other in evaluation too; take the network without `evaluation=batch`"
         )
+
+
+def _binding_blocks(model: nn.Module) -> list[str]:
+    blocks = [name.rpartition(".")[0] for name in find_taps(model, {"batch weights"})]
+    return [name for name in blocks if getattr(model.get_submodule(name), "binds_images", False)]

@@ -7,7 +7,8 @@ import pytest
 from scipy import stats
 
 from gradscape._intervals import (
-    bootstrap,
+    accuracy_over_images,
+    joint_level,
     mean_of,
     paired_difference,
     paired_shares,
@@ -73,20 +74,22 @@ def test_pairs_of_different_number_are_refused() -> None:
         paired_difference(FIRST, SECOND)
 
 
-def test_bootstrap_of_a_mean_is_about_students_interval() -> None:
-    values = np.random.default_rng(1).normal(2.0, 1.0, 200)
-
-    found, students = bootstrap(np.mean, values), mean_of(values)
-
-    assert (found.low, found.high) == pytest.approx((students.low, students.high), abs=0.03)
+def test_mean_of_what_has_bounds_has_its_interval_within_them() -> None:
+    found, free = mean_of([99.0, 100.0, 99.8], bounds=(0.0, 100.0)), mean_of([99.0, 100.0, 99.8])
+    assert free.high > 100
+    assert (found.low, found.high) == (free.low, 100)
 
 
-def test_bootstrap_keeps_rows_together() -> None:
-    values = np.arange(30.0)
+def test_accuracy_that_was_recorded_is_that_of_its_images() -> None:
+    assert accuracy_over_images(0.9746478873239437, 355) == proportion(346, 355)
 
-    found = bootstrap(lambda one, other: float(np.abs(one - other).max()), values, values)
 
-    assert (found.value, found.low, found.high) == (0, 0, 0)
+def test_level_of_each_of_several_intervals_is_bonferronis_and_refuses_what_is_no_share() -> None:
+    assert joint_level(0.9, 4) == pytest.approx(0.975)
+    assert joint_level(0.9, 0) == joint_level(0.9, 1) == pytest.approx(0.9)
+    for wrong in (0.0, 1.0, 95.0):
+        with pytest.raises(ValueError, match=f"`confidence` must lie between 0 and 1, such as 0.95, got {wrong:g}"):
+            joint_level(wrong, 2)
 
 
 def test_shares_that_belong_together_have_bonett_and_prices_interval() -> None:

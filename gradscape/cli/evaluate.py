@@ -23,7 +23,9 @@ def evaluate(
         bool,
         typer.Option("--store", help="Write the scores into the checkpoints too, from where figures take them."),
     ] = False,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images in a forward pass.")] = 64,
+    batch_size: Annotated[
+        int, typer.Option(min=1, help="Images in a forward pass; counts for networks with evaluation=batch alone.")
+    ] = 64,
     data_root: options.DataRoot = None,
     download: options.Download = False,
     seed: options.Seed = 0,
@@ -36,7 +38,7 @@ def evaluate(
     from gradscape.studies import evaluation_files as files
     from gradscape.studies.evaluation import evaluate_networks
     from gradscape.studies.networks import common_image_size, load_models
-    from gradscape.studies.stored_scores import check_unseen, store_scores
+    from gradscape.studies.stored_scores import check_storable, store_scores
 
     models = load_models(checkpoints, device)
     images = load_split(
@@ -50,7 +52,7 @@ def evaluate(
         download=download,
     )
     if store:
-        check_unseen(models, images)
+        check_storable(models, images)
     with image_bar(quiet=quiet) as report:
         found = evaluate_networks(models, images, seed=seed, report=report)
     written = files.save_evaluation(found, output)

@@ -155,8 +155,8 @@ def _interval(name: str, values: np.ndarray) -> tuple[float, float]:
         found = proportion(int(values.sum()), len(values))
         return found.low, found.high
     lowest = 0.0 if name == "trustworthiness" else -1.0
-    ends = mean_of(values)
-    return max(ends.low, lowest), min(ends.high, 1.0)
+    ends = mean_of(values, bounds=(lowest, 1.0))
+    return ends.low, ends.high
 
 
 def _majority(labels: Int64[np.ndarray, "rows neighbors"]) -> Int64[np.ndarray, " rows"]:

@@ -9,14 +9,14 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._checkpoint import read_checkpoint
-from gradscape._intervals import proportion, proportion_difference, spread_of
+from gradscape._intervals import accuracy_over_images, joint_level, proportion_difference, spread_of
 from gradscape._names import tell_apart, telling_parts, unknown_name
 from gradscape.landscape.metrics.measure import Measure
 from gradscape.studies.comparison import Comparison
 from gradscape.studies.differences import Draws, PairDifference, pair_difference, verdict_of
 from gradscape.studies.papers.wording import training_data
-from gradscape.studies.tested_images import describe_test
-from gradscape.studies.training_identity import common_name, group_alike, identify_training
+from gradscape.studies.tested_images import as_trained, describe_test
+from gradscape.studies.training_identity import common_name, group_alike, identify_training, warn_of_apart
 from gradscape.training.history import load_metrics
 
 __all__ = [
@@ -50,7 +50,7 @@ class TrainedRun:
     """A training as its folder tells it.
 
     Attributes:
-        path: Its folder, or the checkpoint.
+        path: Its folder, or a checkpoint that is not the last one of a folder.
         columns: Of metrics.csv, one number an epoch; of a checkpoint alone its scores.
         meta: What the checkpoint says; empty where there is none.
     """
@@ -74,11 +74,12 @@ class TrainedRun:
         return count if isinstance(count, int) and count > 0 else None
 
     def value(self, metric: str) -> float:
-        """One of `TRAINING_METRICS` in its unit; NaN where it was not recorded."""
-        column = self.columns.get("test_accuracy" if metric == "best_accuracy" else metric)
-        if column is None or not len(column):
+        """One of `TRAINING_METRICS` in its unit; NaN where it was not recorded, as the best epoch in a checkpoint."""
+        best = metric == "best_accuracy"
+        column = self.columns.get("test_accuracy" if best else metric)
+        if column is None or not len(column) or (best and "epoch" not in self.columns):
             return np.nan
-        found = float(column.max() if metric == "best_accuracy" else column[-1])
+        found = float(column.max() if best else column[-1])
         return 100 * found if TRAINING_METRICS[metric] == "%" else found
 
 
@@ -103,7 +104,8 @@ def load_trainings(paths: Iterable[Path]) -> dict[str, list[TrainedRun]]:
 def group_runs(runs: Iterable[TrainedRun]) -> dict[str, list[TrainedRun]]:
     """Put trainings together as `load_trainings` does, and name the networks."""
     places = {str(run.path.resolve()): run for run in runs}
-    groups, _ = group_alike({place: identify_training(run.meta) for place, run in places.items()})
+    groups, apart = group_alike({place: identify_training(run.meta) for place, run in places.items()})
+    warn_of_apart(apart)
     merged: dict[str, list[TrainedRun]] = {}
     for group in groups:
         own = [places[place] for place in group]
@@ -148,7 +150,7 @@ def compare_trainings(
         raise ValueError("`networks` must hold at least one network with a training")
     _check_comparable(networks, chosen)
     pairs = list(combinations(networks, 2))
-    level = 1 - (1 - confidence) / max(1, len(pairs) * len(chosen))
+    level = joint_level(confidence, len(pairs) * len(chosen))
     samples = {(name, metric): _draws(runs, metric, confidence) for name, runs in networks.items() for metric in chosen}
     return Comparison(
         means={name: {metric: _mean(samples[name, metric], confidence) for metric in chosen} for name in networks},
@@ -189,12 +191,10 @@ def _run(file: Path) -> TrainedRun:
         scores = meta.get("scores")
         numbers = scores if isinstance(scores, Mapping) else {}
         columns = {name: np.array([float(numbers[name])]) for name in TRAINING_METRICS if _is_number(numbers.get(name))}
-        return TrainedRun(file, columns, meta)
+        return TrainedRun(file.parent if file.name == _LAST else file, columns, meta)
     checkpoint = file.with_name(_LAST)
     meta = read_checkpoint(checkpoint)[1] if checkpoint.is_file() else {}
-    if "training_test" in meta:  # it was evaluated on other images since
-        meta = {**meta, "test": meta["training_test"]}
-    return TrainedRun(file.parent, load_metrics(file), meta)
+    return TrainedRun(file.parent, load_metrics(file), as_trained(meta))
 
 
 def _place(run: TrainedRun) -> Path:
@@ -252,7 +252,7 @@ def _over_images(run: TrainedRun, metric: str, confidence: float) -> Measure:
         return Measure(metric, value, np.nan, np.nan, unit)
     if run.num_images is None:
         return Measure(metric, value, np.nan, np.nan, unit, "how many images it was tested on is not known")
-    found = proportion(round(value / 100 * run.num_images), run.num_images, confidence=confidence)
+    found = accuracy_over_images(value / 100, run.num_images, confidence=confidence)
     return Measure(metric, value, 100 * found.low, 100 * found.high, unit)
 
 

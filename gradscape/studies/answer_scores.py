@@ -7,7 +7,7 @@ import numpy as np
 
 from gradscape._intervals import ConfidenceInterval, mean_of, paired_difference, paired_shares, proportion
 from gradscape.studies.calibration import calibration_interval
-from gradscape.studies.differences import NOT_DISTINGUISHABLE
+from gradscape.studies.differences import verdict_of
 from gradscape.studies.image_answers import ImageAnswers
 
 __all__ = ["COMPARED", "SCORES", "AnswerDifference", "differ", "score_answers"]
@@ -46,9 +46,7 @@ class AnswerDifference:
         found = self.difference
         if not np.isfinite(found.low):
             return _UNKNOWN
-        if not found.leaves_out_zero:
-            return NOT_DISTINGUISHABLE
-        return f"{self.first if found.value > 0 else self.second} is higher"
+        return verdict_of((self.first, self.second), found.low, found.high)
 
 
 def score_answers(answers: ImageAnswers, *, confidence: float = 0.95, seed: int = 0) -> dict[str, ConfidenceInterval]:

@@ -1,11 +1,11 @@
 """Several networks' landscapes in numbers: is one really smoother, or was it the choice of directions or seeds?"""
 
-import logging
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
 
+from gradscape._intervals import joint_level
 from gradscape._names import tell_apart, telling_parts, unknown_name
 from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import describe_recipe_differences
@@ -15,11 +15,9 @@ from gradscape.landscape.rounding import describe_precision
 from gradscape.studies.accuracies import compare_trainings, holds_training, is_training, load_trainings
 from gradscape.studies.comparison import Comparison
 from gradscape.studies.differences import Draws, pair_difference
-from gradscape.studies.training_identity import common_name, group_alike, read_identity
+from gradscape.studies.training_identity import common_name, group_alike, read_identity, warn_of_apart
 
 __all__ = ["compare_found", "compare_surfaces", "load_networks"]
-
-_log = logging.getLogger(__name__)
 
 _SURFACE = "surface.h5"
 _Draw = tuple[Path, Surface]
@@ -76,11 +74,7 @@ def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
             raise ValueError(f"{known[0]} and {file} hold one network along the same directions: give one of them")
     first = {weights: next(iter(draws.values())) for weights, draws in found.items()}
     groups, apart = group_alike({weights: read_identity(surface.meta) for weights, (_, surface) in first.items()})
-    if apart:
-        _log.warning(
-            "some trainings come with several checkpoints of one seed, as their last and their best: each is a network "
-            "of its own here; give one checkpoint of each for seeds to count as one network"
-        )
+    warn_of_apart(apart)
     called = _call([[(weights, *first[weights]) for weights in group] for group in groups])
     several = [[surface for weights in group for _, surface in found[weights].values()] for group in groups]
     return dict(zip(called, several, strict=True))
@@ -139,7 +133,7 @@ def compare_surfaces(
     }
     trainings = {name: [_training(surface) for surface in surfaces] for name, surfaces in networks.items()}
     pairs = list(combinations(networks, 2))
-    level = 1 - (1 - confidence) / max(1, len(pairs) * len(chosen))
+    level = joint_level(confidence, len(pairs) * len(chosen))
     samples = {
         (network, metric): Draws.of([draw[metric] for draw in draws], trainings[network], bounds=METRICS[metric].bounds)
         for network, draws in found.items()
@@ -205,8 +199,8 @@ def _counted(trainings: Mapping[str, Sequence[str]]) -> str:
 
 def _one_draw(single: Sequence[str]) -> str:
     return (
-        f"one draw of directions for {', '.join(single)}: its interval is over images alone, and how much "
-        "other directions would give is unknown; evaluate more by gradscape landscape --repeats 5"
+        f"one draw of directions for {', '.join(single)}: intervals of its means are over images and not over "
+        "directions; evaluate more by gradscape landscape --repeats 5"
     )
 
 

@@ -13,7 +13,7 @@ from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape.metrics.estimates import joined
 from gradscape.landscape.metrics.measure import Measure
-from gradscape.studies.differences import PairDifference
+from gradscape.studies.differences import PairDifference, describe_together, tell_verdicts
 
 __all__ = [
     "DIFFERENCE_HEADINGS",
@@ -64,15 +64,10 @@ class Comparison:
 
     @property
     def remarks(self) -> list[str]:
-        """What must be known to read the numbers, how the intervals hold together, and how all was computed."""
-        lines = list(self.about)
-        if self.differences:
-            count = len(self.differences)
-            lines.append(
-                f"{count} comparisons: their intervals hold together with {100 * self.confidence:g} % (Bonferroni)"
-                if count > 1
-                else f"1 comparison: its interval holds with {100 * self.confidence:g} %"
-            )
+        """What must be known to read the numbers, why verdicts are unknown, and how the intervals hold together."""
+        lines = [*self.about, *tell_verdicts([one.verdict for one in self.differences])[1]]
+        if any(np.isfinite(one.low) for one in self.differences):
+            lines.append(describe_together(len(self.differences), confidence=self.confidence))
         return lines + ([self.computed] if self.computed else [])
 
     @property
@@ -106,17 +101,18 @@ def tabulate_differences(comparison: Comparison) -> list[tuple[str, ...]]:
     return difference_rows(comparison.differences, units)
 
 
-def difference_rows(differences: Iterable[PairDifference], units: Mapping[str, str]) -> list[tuple[str, ...]]:
+def difference_rows(differences: Sequence[PairDifference], units: Mapping[str, str]) -> list[tuple[str, ...]]:
     """The same for differences of metrics whose units are given."""
+    verdicts, _ = tell_verdicts([one.verdict for one in differences])
     return [
         (
             _titled(one.metric, units.get(one.metric, "")),
             f"{one.first} − {one.second}",
             _spelled(one.difference),
             _range(one),
-            one.verdict,
+            verdict,
         )
-        for one in differences
+        for one, verdict in zip(differences, verdicts, strict=True)
     ]
 
 
@@ -184,7 +180,7 @@ def _titled(metric: str, unit: str) -> str:
 
 def _spelled(value: float, unit: str = "") -> str:
     """Three digits; of a percentage, which is told with two decimals, four."""
-    return f"{value:.{4 if unit == _PERCENT else 3}g}" if np.isfinite(value) else "—"
+    return f"{value:.{4 if unit == _PERCENT else 3}g}".replace("-", "−") if np.isfinite(value) else "—"
 
 
 def _range(one: Measure | PairDifference, unit: str = "") -> str:

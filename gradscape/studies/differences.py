@@ -1,22 +1,32 @@
 """Means over trainings and random directions, and their differences between networks."""
 
-import warnings
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
+from gradscape._intervals import mean_of, welch_difference
 from gradscape.landscape.metrics.measure import Measure
 
-__all__ = ["NOT_DISTINGUISHABLE", "Draws", "PairDifference", "half_width", "pair_difference", "verdict_of"]
+__all__ = [
+    "NOT_DISTINGUISHABLE",
+    "Draws",
+    "PairDifference",
+    "describe_together",
+    "half_width",
+    "pair_difference",
+    "permutation_p",
+    "tell_verdicts",
+    "verdict_of",
+]
 
 NOT_DISTINGUISHABLE = "not distinguishable"
 _SINGLE = "unknown: one draw of directions says nothing about others"
 _NO_SPREAD = "unknown: draws without any spread"
+_UNKNOWN = "unknown: "
 _PERMUTATIONS = 999
 
 
@@ -134,10 +144,9 @@ class Draws:
         note = f"{len(notes)} of {len(self.measures)} draws: {notes[0]}" if notes else ""
         if len(values) < 2 or self.unbounded:
             return Measure(name, float(values.mean()) if len(values) else np.nan, np.nan, np.nan, unit, note)
-        with _equal_values():
-            ends = stats.ttest_1samp(values, 0.0).confidence_interval(confidence)
-        half = float(np.hypot(np.nan_to_num(ends.high - ends.low) / 2, _image_half(self.resampled, confidence)))
-        middle = float(values.mean())
+        found = mean_of(values, confidence=confidence)
+        half = float(np.hypot(found.high - found.value, _image_half(self.resampled, confidence)))
+        middle = found.value
         low, high = np.clip([middle - half, middle + half], *self.bounds).tolist()
         return Measure(name, middle, low, high, unit, note)
 
@@ -163,17 +172,71 @@ def pair_difference(
         return PairDifference(metric, *pair, difference, np.nan, np.nan, np.nan, reason)
     half = half_width(ours, theirs, confidence)
     low, high = difference - half, difference + half
-    test = stats.permutation_test(
-        (first, second), _mean_difference, n_resamples=_PERMUTATIONS, vectorized=True, rng=np.random.default_rng(seed)
-    )
-    return PairDifference(metric, *pair, difference, low, high, float(test.pvalue), verdict_of(pair, low, high))
+    share = permutation_p(first, second, seed=seed)
+    return PairDifference(metric, *pair, difference, low, high, share, verdict_of(pair, low, high))
 
 
-def verdict_of(pair: tuple[str, str], low: float, high: float) -> str:
-    """Say which of two networks is higher, by the interval of the first's less the second's."""
-    if low <= 0 <= high:
-        return NOT_DISTINGUISHABLE
-    return f"{pair[0] if low > 0 else pair[1]} is higher"
+def verdict_of(pair: tuple[str, str], low: float, high: float, *, more: str = "higher") -> str:
+    """Say which of two is higher, by an interval of the first's less the second's that has both ends.
+
+    Args:
+        pair: What the two are called.
+        low: Lower end.
+        high: Upper end.
+        more: What that means.
+    """
+    if low > 0 or high < 0:
+        return f"{pair[0] if low > 0 else pair[1]} is {more}"
+    return NOT_DISTINGUISHABLE
+
+
+def tell_verdicts(verdicts: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Verdicts as a table's rows tell them, and below it once why some are unknown.
+
+    Args:
+        verdicts: One of each row.
+
+    Returns:
+        The rows', and a line for each reason.
+
+    Example:
+        >>> tell_verdicts(["unknown: one draw", "a is higher", "unknown: one draw"])
+        (['unknown', 'a is higher', 'unknown'], ['unknown: one draw'])
+    """
+    reasons = list(dict.fromkeys(verdict for verdict in verdicts if verdict.startswith(_UNKNOWN)))
+    called = {reason: f"unknown ({number})" for number, reason in enumerate(reasons, 1)}
+    if len(reasons) == 1:
+        called = {reasons[0]: "unknown"}
+    rows = [called.get(verdict, verdict) for verdict in verdicts]
+    return rows, [f"{called[reason]}: {reason.removeprefix(_UNKNOWN)}" for reason in reasons]
+
+
+def describe_together(count: int, *, confidence: float, paired: str = "") -> str:
+    """Say how sure the intervals of comparisons are.
+
+    Args:
+        count: Of the comparisons, one or more.
+        confidence: Coverage of all together.
+        paired: Over what they are paired, if so.
+    """
+    over = f", paired over {paired}" if paired else ""
+    if count == 1:
+        return f"1 comparison{over}: its interval holds with {100 * confidence:g} %"
+    return f"{count} comparisons{over}: their intervals hold together with {100 * confidence:g} % (Bonferroni)"
+
+
+def permutation_p(first: np.ndarray, second: np.ndarray, *, seed: int, paired: bool = False) -> float:
+    """Twice the share of the ways to deal out numbers whose means differ as much in this direction.
+
+    Args:
+        first: One sample.
+        second: Another one.
+        seed: Of the permutations, where there are too many to go through all.
+        paired: Whether only two numbers at the same place change places.
+    """
+    options: dict[str, Any] = {"n_resamples": _PERMUTATIONS, "rng": np.random.default_rng(seed), "vectorized": True}
+    kind = "samples" if paired else "independent"
+    return float(stats.permutation_test((first, second), _mean_difference, permutation_type=kind, **options).pvalue)
 
 
 def half_width(ours: Draws, theirs: Draws, confidence: float) -> float:
@@ -184,10 +247,8 @@ def half_width(ours: Draws, theirs: Draws, confidence: float) -> float:
 
     Source: Welch 1947; Zou and Donner 2008.
     """
-    with _equal_values():
-        ends = stats.ttest_ind(ours.sample, theirs.sample, equal_var=False).confidence_interval(confidence)
-    over_draws = np.nan_to_num(ends.high - ends.low) / 2
-    return float(np.hypot(over_draws, _image_half(ours.resampled - theirs.resampled, confidence)))
+    found = welch_difference(ours.sample, theirs.sample, confidence=confidence)
+    return float(np.hypot(found.high - found.value, _image_half(ours.resampled - theirs.resampled, confidence)))
 
 
 def _unknown(pair: tuple[str, str], ours: Draws, theirs: Draws) -> str:
@@ -207,14 +268,6 @@ def _means_within(trainings: Sequence[str], values: np.ndarray) -> np.ndarray:
     """Mean of the values (draws, …) of each training, in the order in which the trainings come."""
     of, known = np.array(trainings), dict.fromkeys(trainings)
     return np.array([values[of == training].mean(axis=0) for training in known])
-
-
-@contextmanager
-def _equal_values() -> Iterator[None]:
-    """Draws may all have the same value, such as a convex share of 1: scipy warns, and gives NaN for no width."""
-    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
-        warnings.simplefilter("ignore", RuntimeWarning)
-        yield
 
 
 def _mean_difference(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:

@@ -9,25 +9,30 @@ from typing import Any, final
 from torch import Tensor
 
 from gradscape._digest import digest_model
-from gradscape._intervals import ConfidenceInterval
+from gradscape._intervals import ConfidenceInterval, joint_level
 from gradscape._names import class_label
 from gradscape._provenance import CHANCE, Provenance, current_versions
+from gradscape._taps import binds_images
 from gradscape.data import Split
 from gradscape.models import Classifier
 from gradscape.studies.answer_scores import COMPARED, AnswerDifference, differ, score_answers
 from gradscape.studies.calibration import BINS
 from gradscape.studies.chance import is_no_better_than_chance
+from gradscape.studies.differences import describe_together, tell_verdicts
 from gradscape.studies.image_answers import ImageAnswers, answer_images
 from gradscape.studies.networks import check_classes
 from gradscape.studies.tested_images import describe_test, record_test, was_trained_with
 
-__all__ = ["CALLED", "SEEN", "TEST", "Evaluation", "compare_answers", "evaluate_networks"]
+__all__ = ["CALLED", "SEEN", "TEST", "TOGETHER", "Evaluation", "compare_answers", "evaluate_networks"]
 
 TEST = "test"
 """Entry of the answers' provenance: which images these are, as `record_test` says it."""
 
 SEEN = "trained_with"
 """Entry of the answers' provenance: the network was trained with these images, or some of them."""
+
+TOGETHER = "images_at_once"
+"""Entry of the answers' provenance: how many images a network that weighs them against each other was given at once."""
 
 CALLED = {"loss": "loss", "top1": "top-1", "top5": "top-5", "calibration_error": "calibration error"}
 """What people call each score."""
@@ -68,15 +73,18 @@ class Evaluation:
         if broken := {name: int((~one.finite).sum()) for name, one in self.answers.items() if not one.finite.all()}:
             counts = ", ".join(f"{count:,} of {len(self.answers[name]):,} by {name}" for name, count in broken.items())
             lines.append(f"answers that are not finite: {counts}; they are wrong, and left out of loss and calibration")
+        together: dict[int, list[str]] = {}
+        for name, one in self.answers.items():
+            if TOGETHER in one.meta:
+                together.setdefault(int(one.meta[TOGETHER]), []).append(name)
+        lines += [_together(names, size) for size, names in together.items()]
         if seen := [name for name, one in self.answers.items() if SEEN in one.meta]:
             lines.append(f"no test of {', '.join(seen)}, trained with these images or some of them")
         if guessing := [name for name, one in self.answers.items() if CHANCE in one.meta]:
             lines.append(f"answers no better than chance: {', '.join(guessing)}")
+        lines += tell_verdicts([one.verdict for one in self.differences])[1]
         if self.differences:
-            lines.append(
-                f"{len(self.differences)} comparisons, paired over images: their intervals hold together with "
-                f"{100 * self.confidence:g} % (Bonferroni)"
-            )
+            lines.append(describe_together(len(self.differences), confidence=self.confidence, paired="images"))
         return lines
 
 
@@ -149,12 +157,20 @@ def compare_answers(answers: Mapping[str, ImageAnswers], *, confidence: float = 
             "with one `limit` and `seed`"
         )
     pairs = list(combinations(answers.items(), 2))
-    level = 1 - (1 - confidence) / max(1, len(pairs) * len(COMPARED))
+    level = joint_level(confidence, len(pairs) * len(COMPARED))
     return Evaluation(
         answers,
         {name: score_answers(one, confidence=confidence, seed=seed) for name, one in answers.items()},
         [differ(score, pair, confidence=level) for score in COMPARED for pair in pairs],
         confidence,
+    )
+
+
+def _together(names: Sequence[str], size: int) -> str:
+    several = len(names) > 1
+    return (
+        f"{', '.join(names)} {'weigh' if several else 'weighs'} the images of a batch against each other: scores are "
+        f"those of {size} at once, in the data's order, and of other batches may be others; --batch-size"
     )
 
 
@@ -173,6 +189,7 @@ def _provenance(name: str, model: Classifier, split: Split, answers: ImageAnswer
         others={
             TEST: record_test(split),
             "batch_size": split.batch_size,
+            **({TOGETHER: split.batch_size} if binds_images(model) else {}),
             **({SEEN: True} if was_trained_with(model.meta, split) else {}),
             **({CHANCE: [name]} if guesses else {}),
             **({"checkpoint": model.path} if model.path else {}),

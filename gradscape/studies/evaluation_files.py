@@ -14,6 +14,7 @@ from gradscape._intervals import ConfidenceInterval
 from gradscape.figures.charts.confusion import figure_confusion
 from gradscape.figures.style import save_figure
 from gradscape.studies.answer_scores import SCORES, AnswerDifference
+from gradscape.studies.differences import tell_verdicts
 from gradscape.studies.evaluation import CALLED, SEEN, Evaluation
 from gradscape.studies.image_answers import ImageAnswers, count_confusions
 
@@ -55,15 +56,16 @@ def tabulate_scores(evaluation: Evaluation) -> list[tuple[str, ...]]:
 
 def tabulate_answer_differences(evaluation: Evaluation) -> list[tuple[str, ...]]:
     """Return a row of text for each comparison, under `ANSWER_DIFFERENCE_HEADINGS`."""
+    verdicts, _ = tell_verdicts([one.verdict for one in evaluation.differences])
     return [
         (
             _titled(one.score),
             f"{one.first} − {one.second}",
             score_text(one.difference.value, one.score),
             interval_text(one.difference, one.score),
-            one.verdict,
+            verdict,
         )
-        for one in evaluation.differences
+        for one, verdict in zip(evaluation.differences, verdicts, strict=True)
     ]
 
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
-from scipy import stats
 
-from gradscape._intervals import paired_difference
+from gradscape._intervals import joint_level, paired_difference
 from gradscape.explain.faithfulness import Faithfulness
 from gradscape.studies.comparison import DIFFERENCE_HEADINGS, difference_rows
-from gradscape.studies.differences import NOT_DISTINGUISHABLE, PairDifference
+from gradscape.studies.differences import (
+    PairDifference,
+    describe_together,
+    permutation_p,
+    tell_verdicts,
+    verdict_of,
+)
 
 __all__ = [
     "DIFFERENCE_HEADINGS",
@@ -24,7 +28,6 @@ __all__ = [
 HIGHER_IS_BETTER = {"deletion": False, "insertion": True, "drop": False, "increase": True, "road": True}
 """Measure that is told -> whether more of it is more faithful."""
 
-_PERMUTATIONS = 999
 _NO_SPREAD = "unknown: images without any spread"
 
 _Measured = Mapping[tuple[str, str], Mapping[str, np.ndarray]]
@@ -70,7 +73,7 @@ def compare_measures(
         confidence: Coverage of all intervals together.
         seed: Of the permutations.
     """
-    level = 1 - (1 - confidence) / max(1, len(pairs) * len(HIGHER_IS_BETTER))
+    level = joint_level(confidence, len(pairs) * len(HIGHER_IS_BETTER))
     return [
         _difference(name, pair, (found[pair[0]][name], found[pair[1]][name]), confidence=level, seed=seed)
         for name in HIGHER_IS_BETTER
@@ -84,17 +87,18 @@ def tabulate_faithfulness_differences(differences: Sequence[PairDifference]) -> 
 
 
 def describe_pairing(differences: Sequence[PairDifference], images: int, *, confidence: float = 0.95) -> str:
-    """Say what the intervals are.
+    """Say what the intervals are, and why some verdicts are unknown.
 
     Args:
         differences: One or more.
         images: How many were explained.
         confidence: Coverage of all together.
     """
-    return (
-        f"{len(differences)} comparisons, paired over {images} images: their intervals hold together with "
-        f"{100 * confidence:g} % (Bonferroni)"
-    )
+    reasons = tell_verdicts([one.verdict for one in differences])[1]
+    if not any(np.isfinite(one.low) for one in differences):
+        return "\n".join(reasons)
+    together = describe_together(len(differences), confidence=confidence, paired=f"{images} images")
+    return "\n".join([*reasons, together])
 
 
 def _difference(
@@ -113,12 +117,10 @@ def _difference(
     found = paired_difference(one, other, confidence=confidence)
     if found.low == found.high != 0:
         return PairDifference(name, first, second, found.value, np.nan, np.nan, np.nan, _NO_SPREAD)
-    options: dict[str, Any] = {"n_resamples": _PERMUTATIONS, "permutation_type": "samples", "vectorized": True}
-    test = stats.permutation_test((one, other), _mean_difference, rng=np.random.default_rng(seed), **options)
-    verdict = NOT_DISTINGUISHABLE
-    if found.leaves_out_zero:
-        verdict = f"{first if (found.low > 0) == HIGHER_IS_BETTER[name] else second} is more faithful"
-    return PairDifference(name, first, second, found.value, found.low, found.high, float(test.pvalue), verdict)
+    share = permutation_p(one, other, seed=seed, paired=True)
+    better_first = (first, second) if HIGHER_IS_BETTER[name] else (second, first)
+    verdict = verdict_of(better_first, found.low, found.high, more="more faithful")
+    return PairDifference(name, first, second, found.value, found.low, found.high, share, verdict)
 
 
 def _call(pair: _Pair) -> tuple[str, str]:
@@ -127,7 +129,3 @@ def _call(pair: _Pair) -> tuple[str, str]:
     if model == other_model:
         return f"{method}, {model}", f"{other_method}, {model}"
     return f"{model}, {method}", f"{other_model}, {other_method}"
-
-
-def _mean_difference(first: np.ndarray, second: np.ndarray, axis: int) -> np.ndarray:
-    return np.asarray(first.mean(axis=axis) - second.mean(axis=axis))

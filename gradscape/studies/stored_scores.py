@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 
 from gradscape._checkpoint import amend_checkpoint
+from gradscape._taps import binds_images
 from gradscape.data import Split
 from gradscape.models import Classifier
 from gradscape.studies.evaluation import TEST, Evaluation
 from gradscape.studies.tested_images import was_trained_with
 
-__all__ = ["check_unseen", "store_scores"]
+__all__ = ["check_storable", "store_scores"]
 
 _KEPT = {
     "loss": "test_loss",
@@ -21,17 +22,23 @@ _KEPT = {
 }
 
 
-def check_unseen(models: Mapping[str, Classifier], split: Split) -> None:
-    """Refuse to store scores of images that a network was trained with, as far as its checkpoint tells.
+def check_storable(models: Mapping[str, Classifier], split: Split) -> None:
+    """Refuse to store scores of training images, as far as checkpoints tell, and scores that depend on the batches.
 
     Args:
         models: By name.
         split: What they are to be tested on.
 
     Raises:
-        ValueError: These are the training images of a network, or hold them.
+        ValueError: These are the training images of a network, or hold them; or a network weighs the images of a batch
+            against each other.
     """
     for name, model in models.items():
+        if binds_images(model):
+            raise ValueError(
+                f"`store` keeps scores that hold for any batches, but {name} weighs the images of a batch against each "
+                "other: evaluate it without `store`"
+            )
         if was_trained_with(model.meta, split):
             raise ValueError(
                 f"`store` keeps scores of a test, but {name} was trained with images of {split.name} "

@@ -3,13 +3,14 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gradscape._intervals import proportion
+from gradscape._intervals import accuracy_over_images
 from gradscape.data import Split
 from gradscape.studies.papers.wording import path_end
 
 __all__ = [
     "TRAINING_IMAGES",
     "accuracy_interval",
+    "as_trained",
     "describe_test",
     "record_test",
     "scored_elsewhere",
@@ -73,8 +74,17 @@ def accuracy_interval(meta: Mapping[str, Any], accuracy: float) -> str:
     count = test.get("images") if isinstance(test, Mapping) else None
     if not isinstance(count, int) or count < 1 or not 0 <= accuracy <= 1:
         return ""
-    found = proportion(round(accuracy * count), count)
+    found = accuracy_over_images(accuracy, count)
     return f"{100 * found.low:.1f} to {100 * found.high:.1f}"
+
+
+def as_trained(meta: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A checkpoint's metadata with the `test` of its training, whatever it was evaluated on since.
+
+    Args:
+        meta: A checkpoint's metadata.
+    """
+    return {**meta, "test": meta["training_test"]} if "training_test" in meta else meta
 
 
 def scored_elsewhere(meta: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from gradscape._intervals import mean_of, proportion, spread_of
+from gradscape._intervals import accuracy_over_images, mean_of, spread_of
 from gradscape._names import parse_options, tell_apart
 from gradscape._recipe_record import RECIPE, describe_trained_loss
 from gradscape.data import Split
@@ -220,12 +220,12 @@ def describe_runs(runs: Sequence[TrainingRun], *, images: int | None = None) -> 
 
 
 def _over_images(percent: float, images: int) -> str:
-    found = proportion(round(percent / 100 * images), images)
+    found = accuracy_over_images(percent / 100, images)
     return f" (95 % over images: {100 * found.low:.2f} to {100 * found.high:.2f})"
 
 
 def _over_seeds(percents: Sequence[float]) -> str:
-    found = mean_of(percents)
+    found = mean_of(percents, bounds=(0.0, 100.0))
     interval = f"95 % over seeds: {found.low:.2f} to {found.high:.2f}"
     return f"mean {found.value:.2f} {spread_of(percents)}, {interval}"
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
+import logging
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, final
+
+from gradscape.studies.tested_images import as_trained
 
 __all__ = [
     "TRAINING",
@@ -16,7 +19,10 @@ __all__ = [
     "group_alike",
     "identify_training",
     "read_identity",
+    "warn_of_apart",
 ]
+
+_log = logging.getLogger(__name__)
 
 TRAINING = "training"
 """Entry of a surface: of which training its network is, as `TrainingIdentity` as a mapping."""
@@ -58,8 +64,7 @@ def identify_training(meta: Mapping[str, Any]) -> TrainingIdentity | None:
     if not isinstance(scores, Mapping) or not all(isinstance(scores.get(name), int) for name in ("seed", "epoch")):
         return None
     defining = {name: meta.get(name) for name in _NETWORK}
-    # Whoever evaluates it later on other images may have put these in the place of the training's.
-    defining |= {"data": dict(data), "test": meta.get("training_test") or meta.get("test")}
+    defining |= {"data": dict(data), "test": as_trained(meta).get("test")}
     defining["recipe"] = {name: value for name, value in recipe.items() if name != "seeds"}
     text = json.dumps(defining, sort_keys=True)
     return TrainingIdentity(hashlib.sha256(text.encode()).hexdigest()[:16], scores["seed"], scores["epoch"])
@@ -93,6 +98,15 @@ def group_alike(trainings: Mapping[str, TrainingIdentity | None]) -> tuple[list[
         alone = one is None or one.alike in apart
         groups.setdefault(f"one {name}" if alone or one is None else f"alike {one.alike}", []).append(name)
     return list(groups.values()), apart
+
+
+def warn_of_apart(apart: Sequence[str]) -> None:
+    """Say that there are trainings which `group_alike` keeps apart; nothing of none."""
+    if apart:
+        _log.warning(
+            "some trainings come with several checkpoints of one seed, as their last and their best: each is a network "
+            "of its own here; give one checkpoint of each for seeds to count as one network"
+        )
 
 
 def common_name(names: Sequence[str]) -> str:

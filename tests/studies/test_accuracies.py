@@ -1,6 +1,7 @@
 """Networks compared by what their trainings reached."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +9,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from gradscape._checkpoint import amend_checkpoint
 from gradscape._intervals import proportion, proportion_difference
 from gradscape.studies.accuracies import TrainedRun, compare_trainings, group_runs, load_trainings
 from gradscape.studies.compare import compare_found
 from gradscape.studies.comparison import save_comparison, tabulate_differences, tabulate_means
 from gradscape.studies.differences import NOT_DISTINGUISHABLE
+from gradscape.studies.papers.paper_table import find_table
+from gradscape.studies.papers.table_lines import gather_lines
+from gradscape.studies.papers.training_log import TrainingLog, load_logs
 from gradscape.training.history import save_metrics
 from tests.studies.networks import save_network
 
@@ -132,6 +137,10 @@ def test_folders_tables_and_checkpoints_are_read_and_written_out(tmp_path: Path)
         "resnet20+se": pytest.approx([80.0, 82.0]),
         "resnet20": pytest.approx([90.0, 92.0]),
     }
+    checkpoint = plain / "seed0" / "model.safetensors"
+    assert sum(map(len, load_trainings([plain, checkpoint]).values())) == 2, "the same training is one"
+    with pytest.raises(ValueError, match=r"seed0 has no best_accuracy, by which resnet20 is to be compared"):
+        compare_found([checkpoint], metrics=["best_accuracy"])
     comparison = compare_found([tmp_path])
     assert tabulate_differences(comparison)[0][1:] == (
         "resnet20 − resnet20+se",
@@ -169,6 +178,41 @@ def test_without_the_number_of_test_images_one_training_each_gives_no_verdict() 
     old = {name: [run(name, accuracy, test=None)] for name, accuracy in (("a", 0.5), ("b", 0.9))}
     found = compare_trainings(old)
     assert found.differences[0].verdict == "unknown: how many images they were tested on is not known"
+    assert tabulate_differences(found)[0][-1] == "unknown"
+    assert found.remarks[-1] == found.differences[0].verdict
+    assert not any("hold" in line for line in found.remarks), "there is no interval of a difference"
     assert found.shared_notes == ["how many images it was tested on is not known"]
     (loss,) = compare_trainings(old, metrics=["train_loss"]).differences
     assert loss.verdict == "unknown: one training says nothing about others"
+
+
+def test_two_trainings_of_one_seed_are_no_sample_and_this_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    assert len(group_runs([run("a", 0.8), replace(run("a", 0.9), path=Path("runs") / "again")])) == 2
+    assert "some trainings come with several checkpoints of one seed" in caplog.text
+
+
+def test_confidence_that_is_no_share_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"`confidence` must lie between 0 and 1, such as 0\.95, got 95"):
+        compare_trainings({"a": runs("a", 0.8, 0.9), "b": runs("b", 0.8)}, confidence=95.0)
+
+
+def test_a_papers_table_has_the_same_intervals() -> None:
+    for accuracies in ((0.98, 1.0, 0.995), (0.98,)):
+        own = runs("upanet16", *accuracies)
+        logs = [TrainingLog("", (dict(one.columns),), one.meta, None) for one in own]
+        (line,) = (line for line in gather_lines(find_table("upanets:2"), logs) if line.measured)
+        assert line.measured
+        mean = compare_trainings({"upanet16": own}).means["upanet16"]["test_accuracy"]
+        found = line.measured.intervals["accuracy"]
+        assert (found.value, found.low, found.high) == pytest.approx((mean.value, mean.low, mean.high))
+
+
+def test_a_later_evaluation_on_other_images_is_none_of_a_trainings(tmp_path: Path) -> None:
+    place = save_runs(tmp_path, "upanet16", (0.8,)) / "seed0"
+    other = {**TEST, "images": 20}
+    amend_checkpoint(str(place / "model.safetensors"), test=other, training_test=TEST)
+    (own,) = load_trainings([place])["upanet16"]
+    assert own.num_images == TEST["images"]
+    (line,) = (line for line in gather_lines(find_table("upanets:2"), load_logs([place])) if line.measured)
+    assert line.measured
+    assert line.measured.intervals["accuracy (share)"] == proportion(160, 200)

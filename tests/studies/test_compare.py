@@ -167,9 +167,12 @@ def test_a_single_draw_says_that_other_directions_are_unknown() -> None:
     assert found.verdict == "unknown: one draw of directions says nothing about others"
     assert np.isnan(found.low)
     assert comparison.remarks[1] == (
-        "one draw of directions for a, b: its interval is over images alone, and how much other directions would give "
-        "is unknown; evaluate more by gradscape landscape --repeats 5"
+        "one draw of directions for a, b: intervals of its means are over images and not over directions; evaluate "
+        "more by gradscape landscape --repeats 5"
     )
+    assert tabulate_differences(comparison)[0][-1] == "unknown"
+    assert comparison.remarks[2] == found.verdict
+    assert not any("hold" in line for line in comparison.remarks), "there is no interval of a difference"
     assert np.isfinite(comparison.means["a"]["roughness"].low)
 
 

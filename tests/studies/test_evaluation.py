@@ -124,3 +124,25 @@ def test_networks_that_only_guess_or_saw_the_images_in_training_are_told(
     seen = evaluate_networks({"a": trained}, load_split("digits", "train", limit=20))
     assert "no test of a, trained with these images or some of them" in seen.remarks
     assert not any("no test of" in line for line in evaluate_networks({"a": trained}, split).remarks)
+
+
+def acting_network(folder: Path) -> Classifier:
+    return load_checkpoint(save_network(folder, "resnet20+ba2m@evaluation=batch"))
+
+
+def test_a_network_that_weighs_images_against_each_other_is_told_with_how_many(tmp_path: Path) -> None:
+    acting = acting_network(tmp_path / "acting")
+    alone = load_checkpoint(save_network(tmp_path / "alone", "resnet20+ba2m"))
+    found = {
+        size: evaluate_networks(
+            {"acting": acting, "alone": alone}, load_split("digits", "test", limit=12, batch_size=size)
+        )
+        for size in (1, 12)
+    }
+    together, apart = found[12].answers, found[1].answers
+    np.testing.assert_allclose(apart["acting"].loss, apart["alone"].loss, rtol=1e-5)
+    assert not np.allclose(together["acting"].loss, together["alone"].loss, rtol=1e-5)
+    for size, one in found.items():
+        (said,) = (line for line in one.remarks if "against each other" in line)
+        assert said.startswith(f"acting weighs the images of a batch against each other: scores are those of {size} at")
+        assert "images_at_once" not in one.answers["alone"].meta

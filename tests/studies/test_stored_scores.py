@@ -12,9 +12,10 @@ from gradscape.models import count_parameters, load_checkpoint
 from gradscape.studies.evaluation import Evaluation, evaluate_networks
 from gradscape.studies.papers.catalog import make_figure
 from gradscape.studies.report.trainings import TRAININGS
-from gradscape.studies.stored_scores import check_unseen, store_scores
+from gradscape.studies.stored_scores import check_storable, store_scores
 from gradscape.studies.tested_images import scored_elsewhere
 from tests.studies.networks import save_network
+from tests.studies.test_evaluation import acting_network
 
 TRAINED: dict[str, Any] = {
     "data": {"name": "digits", "images": 1442},
@@ -84,9 +85,9 @@ def test_a_report_trains_again_with_the_training_s_own_test(tmp_path: Path) -> N
 
 def test_scores_of_training_images_are_not_stored(tmp_path: Path) -> None:
     models = {"net": load_checkpoint(save_network(tmp_path, "resnet20", **TRAINED))}
-    check_unseen(models, load_split("digits", "test", limit=10))
+    check_storable(models, load_split("digits", "test", limit=10))
     with pytest.raises(ValueError, match=r"net was trained with images of digits \(train\): evaluate it on others"):
-        check_unseen(models, load_split("digits", "train", limit=10))
+        check_storable(models, load_split("digits", "train", limit=10))
 
 
 def test_another_entry_of_the_file_and_the_link_to_it_stay(tmp_path: Path) -> None:
@@ -97,3 +98,11 @@ def test_another_entry_of_the_file_and_the_link_to_it_stay(tmp_path: Path) -> No
     assert link.is_symlink()
     with safe_open(path, framework="pt") as file:
         assert "test_accuracy" in file.metadata()["gradscape"]
+
+
+def test_scores_that_depend_on_the_batches_are_refused(tmp_path: Path) -> None:
+    models = {"acting": acting_network(tmp_path)}
+    with pytest.raises(
+        ValueError, match="`store` keeps scores that hold for any batches, but acting weighs the images"
+    ):
+        check_storable(models, load_split("digits", "test", limit=10))

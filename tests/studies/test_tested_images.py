@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
+from gradscape.studies.tested_images import TRAINING_IMAGES, as_trained, scored_elsewhere
 
 HELD_OUT = {"name": "npz:a/b.npz", "split": "held out", "images": 8, "share": 0.2, "seed": 3}
 
@@ -37,3 +37,8 @@ def test_what_an_accuracy_is_of_is_said_where_it_is_not_the_datas_own_test_split
     meta: dict[str, Any], said: str
 ) -> None:
     assert scored_elsewhere(meta) == said
+
+
+def test_a_training_was_tested_on_its_own_images_whatever_came_later() -> None:
+    assert as_trained({"test": 2, "training_test": 1})["test"] == 1
+    assert as_trained({"test": 2}) == {"test": 2}

@@ -8,12 +8,13 @@ from typing import Any, final
 
 import numpy as np
 
-from gradscape._intervals import ConfidenceInterval, mean_of, proportion
+from gradscape._intervals import ConfidenceInterval, accuracy_over_images, mean_of
 from gradscape._names import data_name, parse_options
 from gradscape.models.printed import PrintedCell
 from gradscape.models.registry import ATTENTIONS, MODELS
 from gradscape.studies.papers.paper_table import PaperTable
 from gradscape.studies.papers.training_log import TrainingLog
+from gradscape.studies.tested_images import as_trained
 
 __all__ = ["Attained", "TableLine", "gather_lines", "network_key"]
 
@@ -176,10 +177,11 @@ def _last(logs: Sequence[TrainingLog], column: str) -> list[float]:
 def _share(logs: Sequence[TrainingLog], column: str) -> ConfidenceInterval | None:
     """A share of test images: Student's interval over trainings, over images where there is one training."""
     values = _last(logs, column)
-    images = (logs[0].meta.get("test") or {}).get("images")
+    meta = as_trained(logs[0].meta) if logs[0].runs else logs[0].meta
+    images = (meta.get("test") or {}).get("images")
     if len(values) == 1 and isinstance(images, int):
-        return proportion(round(values[0] * images), images)
-    return mean_of(values) if values else None
+        return accuracy_over_images(values[0], images)
+    return mean_of(values, bounds=(0.0, 1.0)) if values else None
 
 
 def _scaled(found: ConfidenceInterval | None, factor: float, offset: float = 0.0) -> ConfidenceInterval | None:

@@ -6,7 +6,7 @@ import numpy as np
 
 from gradscape.figures.style import short_number
 from gradscape.landscape.metrics.measure import Measure
-from gradscape.studies.differences import PairDifference
+from gradscape.studies.differences import PairDifference, tell_verdicts
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 
 __all__ = ["differences_table", "range_text", "spaced"]
@@ -20,22 +20,24 @@ def differences_table(differences: Sequence[PairDifference], *, of: str, confide
         of: What is subtracted, for the caption.
         confidence: With which all intervals hold together.
     """
+    verdicts, reasons = tell_verdicts([one.verdict for one in differences])
     rows = [
         Row(
             f"{spaced(one.metric)}, {one.first} − {one.second}",
             "",
             (
                 Cell(short_number(one.difference) if np.isfinite(one.difference) else NONE, range_text(one)),
-                Cell(one.verdict),
+                Cell(verdict),
             ),
         )
-        for one in differences
+        for one, verdict in zip(differences, verdicts, strict=True)
     ]
     return Table(
         caption=f"Differences of {of}; all intervals together hold with {100 * confidence:g} %.",
         corner="difference",
         columns=("value", "verdict"),
         rows=tuple(rows),
+        remarks=tuple(reasons),
     )
 
 

@@ -67,10 +67,9 @@ def paired_table(networks: Sequence[ReportedNetwork]) -> Table | None:
     The images are those that both were measured on, by their names in the tables beside heatmaps.
     """
     found = {
-        (network.title, method): {row.get("image", ""): row for row in rows if row.get("method", "") == method}
+        (network.title, method): {row.get("image", ""): row for row in rows}
         for network in networks
-        if (rows := measured_rows(network))
-        for method in dict.fromkeys(row.get("method", "") for row in rows)
+        for method, rows in _by_method(measured_rows(network)).items()
     }
     images = list(dict.fromkeys(image for rows in found.values() for image in rows))
     measured = {
@@ -128,11 +127,18 @@ def _means(network: ReportedNetwork) -> Iterator[tuple[str, list[Mean]]]:
         yield str(found.meta.get("method", "")), [means[name] for name in _BETTER]
     # What several runs found alike is of the same images, which count once.
     distinct = list({tuple(row.items()): row for row in measured_rows(network)}.values())
-    layers = {row.get("target_layer", "") for row in distinct}
-    for method, layer in dict.fromkeys((row.get("method", ""), row.get("target_layer", "")) for row in distinct):
-        rows = [row for row in distinct if (row.get("method", ""), row.get("target_layer", "")) == (method, layer)]
-        name = f"{method}, {layer}" if len(layers) > 1 else method
+    for name, rows in _by_method(distinct).items():
         yield name, [_mean([row.get(measure, "") for row in rows]) for measure in _BETTER]
+
+
+def _by_method(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]]:
+    """A network's rows by method, and by layer where it was explained at several."""
+    several = len({row.get("target_layer", "") for row in rows}) > 1
+    found: dict[str, list[dict[str, str]]] = {}
+    for row in rows:
+        method, layer = row.get("method", ""), row.get("target_layer", "")
+        found.setdefault(f"{method}, {layer}" if several else method, []).append(row)
+    return found
 
 
 def _mean(texts: Sequence[str]) -> Mean:

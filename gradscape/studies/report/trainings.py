@@ -18,7 +18,7 @@ from gradscape.studies.report.differences_table import differences_table
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
-from gradscape.studies.tested_images import TRAINING_IMAGES, scored_elsewhere
+from gradscape.studies.tested_images import TRAINING_IMAGES, as_trained, scored_elsewhere
 from gradscape.training import RECIPES
 from gradscape.training.history import load_metrics
 
@@ -74,12 +74,12 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
 def seed_tables(networks: Sequence[ReportedNetwork]) -> list[Table]:
     """Tabulate accuracies over trainings that differ in nothing but the seed, and how networks differ; none of none."""
     runs = [
-        TrainedRun(network.checkpoint.path.parent, found.result.columns, network.checkpoint.meta)
+        TrainedRun(network.checkpoint.path.parent, found.result.columns, as_trained(network.checkpoint.meta))
         for network in networks
         if network.checkpoint
         for found in network.of(Training)
     ]
-    groups = group_runs(runs)
+    groups = group_runs(run for run in runs if np.isfinite(run.value("test_accuracy")))
     if all(len(own) == 1 for own in groups.values()):
         return []
     try:
@@ -104,7 +104,8 @@ def _mean_table(comparison: Comparison, remarks: Sequence[str]) -> Table:
         (measure,) = found.values()
         (values,) = comparison.draws[name].values()
         spread = spread_of(values) if len(values) > 1 else NONE
-        cell = Cell(f"{measure.value:.2f} %", f"{measure.low:.2f} to {measure.high:.2f}")
+        ends = f"{measure.low:.2f} to {measure.high:.2f}" if np.isfinite(measure.low) else ""
+        cell = Cell(f"{measure.value:.2f} %", ends)
         rows.append(Row(name, "", (Cell(str(len(values))), cell, Cell(spread))))
     return Table(
         caption="Test accuracy over trainings, after the last epoch, with 95 % intervals.",
@@ -117,7 +118,8 @@ def _mean_table(comparison: Comparison, remarks: Sequence[str]) -> Table:
 
 def _curve(network: ReportedNetwork, part: str) -> str:
     """A curve's name, which says "test" of no images that were trained with."""
-    elsewhere = scored_elsewhere(network.checkpoint.meta) if network.checkpoint and part == "test" else ""
+    meta = network.checkpoint.meta if network.checkpoint and part == "test" else {}
+    elsewhere = scored_elsewhere(as_trained(meta))
     return f"{network.title}, {'all images' if elsewhere == TRAINING_IMAGES else part}"
 
 
@@ -135,8 +137,7 @@ def _command(path: Path, meta: Mapping[str, Any]) -> str:
         seed = scores.get("seed", 0)
         folder = path.parent.parent if path.parent.name == f"seed{seed}" else path.parent
         parts = ("--recipe", recipe["name"], "--epochs", recipe.get("epochs", 1), *_changes(recipe), "--seed", seed)
-        # What it was evaluated on afterwards is no option of its training.
-        test = (meta.get("training_test") or meta.get("test") or {}).get("name", data["name"])
+        test = (as_trained(meta).get("test") or {}).get("name", data["name"])
         data_parts = ("--data", data["name"], *(("--test", test) if test != data["name"] else ()))
         return command("train", meta["name"], *data_parts, *parts, "-o", folder)
     return _import(path, meta)

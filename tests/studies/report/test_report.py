@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 
+from gradscape._checkpoint import amend_checkpoint
 from gradscape._digest import digest_tensors
 from gradscape._intervals import proportion
 from gradscape.data.pictures import Pictures, load_shown_pictures, save_shown_pictures
@@ -254,6 +255,21 @@ def test_faithfulness_of_two_networks_is_compared_on_the_same_images(tmp_path: P
     assert paired_table(networks_in(tmp_path / "alone")) is None
 
 
+def test_faithfulness_at_two_layers_of_a_network_is_not_mixed(tmp_path: Path) -> None:
+    save_heatmaps(tmp_path / "cam", weights="0123")
+    values = np.random.default_rng(3).random((8, len(MEASURES)))
+    with (tmp_path / "cam" / "cam.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(("image", "model", "method", "target_layer", *MEASURES))
+        for layer, factor in (("layer1", 1.0), ("layer2", 0.5)):
+            table.writerows((place, "resnet20", "gradcam", layer, *(factor * row)) for place, row in enumerate(values))
+    found = paired_table(networks_in(tmp_path))
+    assert found is not None
+    assert found.rows[0].heading == "deletion, gradcam, layer1, resnet20 − gradcam, layer2, resnet20"
+    own = values[:, MEASURES.index("deletion")].mean() / 2
+    assert float(found.rows[0].cells[0].text) == pytest.approx(own, rel=0.01)
+
+
 def test_without_measured_heatmaps_there_is_no_table_of_faithfulness(tmp_path: Path) -> None:
     save_heatmaps(tmp_path / "cam", weights="0123")
     assert faithfulness_table(networks_in(tmp_path)) is None
@@ -473,6 +489,19 @@ def test_seeds_of_a_network_are_one_row_of_accuracies_with_a_verdict(tmp_path: P
     own = proportion(160, 200)
     accuracy = next(row for row in network_table(networks).rows if row.cells[0].text == "80.00 %").cells[0]
     assert accuracy.range == f"{100 * own.low:.1f} to {100 * own.high:.1f}"
+
+
+def test_trainings_without_a_test_accuracy_or_the_number_of_its_images_have_no_interval(tmp_path: Path) -> None:
+    save_runs(tmp_path / "se", "resnet20+se", (0.8, 0.82))
+    plain = save_runs(tmp_path / "plain", "resnet20", (0.9,)) / "seed0"
+    amend_checkpoint(str(plain / "model.safetensors"), test=None)
+    means, differences = seed_tables(networks_in(tmp_path))
+    assert [row.cells[1].range == "" for row in means.rows] == [True, False]
+    assert differences.rows[0].cells[1].text == "unknown"
+    assert differences.remarks == ("unknown: one training of resnet20 says nothing about others",)
+    for path in tmp_path.rglob("metrics.csv"):
+        save_metrics(path, [{"epoch": 1, "train_loss": 0.5}])
+    assert seed_tables(networks_in(tmp_path)) == []
 
 
 def test_landscapes_of_seeds_are_one_network(tmp_path: Path) -> None:
