@@ -6,7 +6,8 @@ from typing import final
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy import stats
+
+# scipy's distributions take half a second, which whoever draws without intervals shall not pay: functions import them.
 
 __all__ = [
     "ConfidenceInterval",
@@ -69,6 +70,8 @@ def proportion(right: int, count: int, *, confidence: float = 0.95) -> Confidenc
     """
     if count < 1 or not 0 <= right <= count:
         raise ValueError(f"`right` must be between 0 and `count`, which is 1 or more; got {right} of {count}")
+    from scipy import stats
+
     found = stats.binomtest(right, count).proportion_ci(confidence, method="wilson")
     return ConfidenceInterval(right / count, float(found.low), float(found.high), confidence, "Wilson's over images")
 
@@ -210,6 +213,8 @@ def paired_shares(
     shares = np.array([alone + 1, other_alone + 1]) / (count + 2)
     middle = float(shares[0] - shares[1])
     error = float(np.sqrt((shares.sum() - middle**2) / (count + 2)))
+    from scipy import stats
+
     half = float(stats.norm.ppf((1 + confidence) / 2)) * error
     low, high = max(-1.0, middle - half), min(1.0, middle + half)
     return ConfidenceInterval((alone - other_alone) / count, low, high, confidence, "Bonett and Price's over pairs")
@@ -236,5 +241,7 @@ def _standard_error(values: np.ndarray) -> float:
 
 
 def _student(value: float, error: float, freedom: int | float, *, confidence: float, method: str) -> ConfidenceInterval:
+    from scipy import stats
+
     half = float(stats.t.ppf((1 + confidence) / 2, freedom) * error) if np.isfinite(error) else np.nan
     return ConfidenceInterval(value, value - half, value + half, confidence, method)

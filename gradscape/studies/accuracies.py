@@ -8,7 +8,6 @@ from typing import Any, final
 
 import numpy as np
 
-from gradscape._checkpoint import read_checkpoint
 from gradscape._intervals import accuracy_over_images, joint_level, proportion_difference, spread_of
 from gradscape._names import tell_apart, telling_parts, unknown_name
 from gradscape.landscape.metrics.measure import Measure
@@ -186,6 +185,8 @@ def _runs(path: Path) -> list[TrainedRun]:
 
 
 def _run(file: Path) -> TrainedRun:
+    from gradscape._checkpoint import read_checkpoint  # with torch, which comparing surfaces does without
+
     if file.suffix == _CHECKPOINT:
         meta = read_checkpoint(file)[1]
         scores = meta.get("scores")

@@ -16,10 +16,11 @@ from gradscape.models import Classifier
 from gradscape.studies import attention, cam, fusion, tsne
 from gradscape.studies import planes as study
 from gradscape.studies.drawing import draw_line, draw_training
+from gradscape.studies.image_records import record_test
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.report import write_report
 from gradscape.studies.subjects import draw_subjects
-from gradscape.studies.tested_images import describe_test, record_test
+from gradscape.studies.tested_images import describe_test
 from gradscape.studies.training import train_networks
 from gradscape.training import TrainingRun, create_recipe
 

@@ -20,8 +20,9 @@ from gradscape.studies.calibration import BINS
 from gradscape.studies.chance import is_no_better_than_chance
 from gradscape.studies.differences import describe_together, tell_verdicts
 from gradscape.studies.image_answers import ImageAnswers, answer_images
+from gradscape.studies.image_records import record_test, was_trained_with
 from gradscape.studies.networks import check_classes
-from gradscape.studies.tested_images import describe_test, record_test, was_trained_with
+from gradscape.studies.tested_images import describe_test
 
 __all__ = ["CALLED", "SEEN", "TEST", "TOGETHER", "Evaluation", "compare_answers", "evaluate_networks"]
 

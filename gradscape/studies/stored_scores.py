@@ -10,7 +10,7 @@ from gradscape._taps import binds_images
 from gradscape.data import Split
 from gradscape.models import Classifier
 from gradscape.studies.evaluation import TEST, Evaluation
-from gradscape.studies.tested_images import was_trained_with
+from gradscape.studies.image_records import was_trained_with
 
 __all__ = ["check_storable", "store_scores"]
 

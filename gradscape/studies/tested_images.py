@@ -1,10 +1,9 @@
-"""Which images a network was tested on: in a checkpoint's metadata, and in words."""
+"""Which images a network was tested on, as its checkpoint tells it, in words."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from gradscape._intervals import accuracy_over_images
-from gradscape.data import Split
 from gradscape.studies.papers.wording import path_end
 
 __all__ = [
@@ -12,29 +11,11 @@ __all__ = [
     "accuracy_interval",
     "as_trained",
     "describe_test",
-    "record_test",
     "scored_elsewhere",
-    "was_trained_with",
 ]
 
 TRAINING_IMAGES = "the images that it was trained with"
 """What older networks were tested on where their data had no split of their own."""
-
-
-def record_test(test: Split) -> dict[str, Any]:
-    """What a checkpoint keeps of the images that its network is tested on.
-
-    Args:
-        test: The images.
-
-    Returns:
-        The data's `name`, the `split`, the number of `images`, the `population` where there are more, and of images
-        held out the `share` and the `seed`.
-    """
-    about = {"name": test.name, "split": test.split, "images": test.num_images}
-    if test.held_out:
-        return about | {"share": test.held_out.share, "seed": test.held_out.seed}
-    return about | ({"population": test.population} if test.num_images < test.population else {})
 
 
 def describe_test(record: Mapping[str, Any]) -> str:
@@ -103,15 +84,3 @@ def scored_elsewhere(meta: Mapping[str, Any]) -> str:
         return "" if whole else describe_test(test)
     # Before parts were held out, every split of an array file was the whole of it.
     return TRAINING_IMAGES if str(name).startswith("npz:") and test is None else ""
-
-
-def was_trained_with(meta: Mapping[str, Any], images: Split) -> bool:
-    """Whether a network saw images in its training, as far as its checkpoint tells: those are no test of it.
-
-    Args:
-        meta: The checkpoint's metadata.
-        images: What it is shown; of data without a split of their own they hold those that it was trained with.
-    """
-    data = meta.get("data")
-    trained = data.get("name") if isinstance(data, Mapping) else None
-    return trained == images.name and images.split in ("train", "all")

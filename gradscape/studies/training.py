@@ -15,9 +15,10 @@ from gradscape._recipe_record import RECIPE, describe_trained_loss
 from gradscape.data import Split
 from gradscape.models import create_model, save_checkpoint
 from gradscape.models.registry import ATTENTIONS, MODELS
+from gradscape.studies.image_records import record_test
 from gradscape.studies.networks import file_name
 from gradscape.studies.papers.wording import path_end
-from gradscape.studies.tested_images import describe_test, record_test
+from gradscape.studies.tested_images import describe_test
 from gradscape.training import Recipe, TrainingRun, train_model, train_seeds
 from gradscape.training.families import ABLATION, TABLES, Candidate, agree_on_recipe, other_recipes
 
