@@ -1,6 +1,7 @@
 """Networks side by side in numbers: means with intervals, differences with verdicts, as tables, files and a picture."""
 
 import csv
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -30,6 +31,7 @@ HEADINGS = ("metric", "network", "mean ", "interval ", "note")
 DIFFERENCE_HEADINGS = ("metric", "difference", "value ", "interval ", "verdict")
 
 _PERCENT = "%"
+_LENGTH = re.compile(r"\bd[²³]?$")  # in the units of landscape metrics
 
 
 @final
@@ -151,6 +153,8 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     ]
     caption = f"{comparison.about[0]} (dots); " if comparison.about else ""
     caption += f"lines: {100 * comparison.confidence:g} % intervals of the means"
+    units = {measure.unit for found in comparison.means.values() for measure in found.values()}
+    caption += "; d: the length of a direction" if any(_LENGTH.search(unit) for unit in units) else ""
     caption += f"; {comparison.computed}" if comparison.computed else ""
     page = figure_measures(comparison.means, draws=comparison.draws, caption=caption)
     return [

@@ -405,6 +405,7 @@ def test_seeds_of_a_model_are_one_network(tmp_path: Path) -> None:
     assert comparison.means["plain"]["curvature"].value == pytest.approx(of_draws.mean())
     assert [one.split()[1] for one in comparison.trainings["plain"]] == ["0", "0", "1", "1", "2", "2"]
     written = save_comparison(comparison, tmp_path / "out")
+    assert "; d: the length of a direction" in (tmp_path / "out" / "metrics.txt").read_text()
     with written[0].open() as file:
         assert [(row["trainings"], row["draws"]) for row in csv.DictReader(file)] == [("3", "6"), ("3", "6")]
 

@@ -16,6 +16,7 @@ from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.grid import FEW_COLUMNS, LINE, Channels, bare, drawable
 from gradscape.figures.images.heatmap_page import LINES_BELOW, MOST_ACROSS, HeatmapPage, HeatmapSeries, Labels
 from gradscape.figures.images.heatmap_panel import Style, describe_styles, draw_panel, known_background
+from gradscape.figures.images.method_titles import method_title
 from gradscape.figures.images.overlay import Background, HeatmapScale, add_heat_bar
 from gradscape.figures.images.signals import chosen_curves
 from gradscape.figures.images.slices import chosen_slices
@@ -256,7 +257,7 @@ def _series(
             else:
                 highest = max(_largest(others[method]) for others in nested.values())
                 shown = maps.shared_display * np.float32(_largest(maps) / highest if highest else 1)
-            series += [HeatmapSeries(model, method, style, maps, shown) for style in styles]
+            series += [HeatmapSeries(model, method_title(method), style, maps, shown) for style in styles]
     return series
 
 
@@ -269,7 +270,7 @@ def _caption(nested: Mapping[str, Mapping[str, Heatmaps]], said: Sequence[str]) 
     """Models and methods as far as no title says them, target layers, and how maps are shown."""
     parts = [one_line(name) for name in nested] if len(nested) == 1 else []
     first = next(iter(nested.values()))
-    parts += [one_line(name) for name in first] if len(first) == 1 else []
+    parts += [one_line(method_title(name)) for name in first] if len(first) == 1 else []
     layers = {model: {maps.target_layer for maps in methods.values()} for model, methods in nested.items()}
     alike = len({frozenset(names) for names in layers.values()}) == 1
     for model, names in list(layers.items())[: 1 if alike else None]:

@@ -171,7 +171,7 @@ def _exceptions(lines: Sequence[Line]) -> list[Artist]:
     """Legend entries for what is out of the ordinary on these lines."""
     handles: list[Artist] = []
     if any(_unsure(line).any() for line in lines):
-        handles.append(Line2D([], [], color="0.3", label="few images carry the loss", **_UNSURE))
+        handles.append(Line2D([], [], color="0.3", label="no interval: few images carry the loss", **_UNSURE))
     if any(((line.count > 0) & ~np.isfinite(line.loss)).any() for line in lines):
         handles.append(Line2D([], [], color="0.3", linestyle="", marker="x", markersize=3.5, label="non-finite"))
     return handles

@@ -164,7 +164,7 @@ def test_one_method_stands_beside_its_images() -> None:
         np.testing.assert_array_equal(arrays(overlay)[1], maps.display[number])
     assert [ax.get_xlabel() for ax in shown[::2]] == ["x", "y", "z"]
     assert [told(ax) for ax in shown[1::2]] == [["$a_cat\n25.0 %"], ["dog\n50.0 %"], ["emu\n75.0 %"]]
-    assert [ax.get_title() for ax in shown[:2]] == ["", "gradcam"]
+    assert [ax.get_title() for ax in shown[:2]] == ["", "Grad-CAM"]
 
 
 def test_panels_keep_the_proportion_of_the_images() -> None:
@@ -177,7 +177,7 @@ def test_panels_keep_the_proportion_of_the_images() -> None:
 def test_the_caption_tells_model_method_layer_and_scale() -> None:
     figure = figure_heatmaps(make_images(), make_heatmaps())
     assert " ".join(figure.get_supxlabel().split()) == (
-        "net · gradcam · target layer stages.3 · maps over their images, with a line at one half · "
+        "net · Grad-CAM · target layer stages.3 · maps over their images, with a line at one half · "
         "each map on its own scale · below the maps the class explained and its probability"
     )
 
@@ -269,7 +269,7 @@ def test_networks_and_methods_are_named_in_full_however_narrow_the_panels(images
     figure = drawn(figure_heatmaps(make_images(6), found, images_as=images_as))
     titles = [text for ax in panels(figure) for text in (ax.get_ylabel(), ax.get_title()) if text]
     flat = {"".join(title.split()) for title in titles}
-    assert flat >= ({*names, "gradcam", "gradcam++"} if images_as == "rows" else {f"{names[1]}gradcam++"})
+    assert flat >= ({*names, "Grad-CAM", "Grad-CAM++"} if images_as == "rows" else {f"{names[1]}Grad-CAM++"})
     assert not any("…" in title for title in flat)
     assert all(ax.yaxis.label.get_window_extent().x0 >= 0 for ax in panels(figure) if ax.get_ylabel())
 

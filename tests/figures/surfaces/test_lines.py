@@ -63,7 +63,7 @@ def test_where_few_images_carry_the_loss_the_line_is_dashed_and_has_no_band() ->
     (band,) = [artist for artist in ax.collections if isinstance(artist, PolyCollection)]
     reached = np.concatenate([np.asarray(path.vertices)[:, 0] for path in band.get_paths()])
     assert not ((reached > ALPHAS[3] + 1e-9) & (reached < ALPHAS[7] - 1e-9)).any()
-    assert legend_of(ax) == ["few images carry the loss"]
+    assert legend_of(ax) == ["no interval: few images carry the loss"]
 
 
 def test_numbers_below_a_line_have_room_beside_each_other() -> None:
