@@ -20,13 +20,22 @@ from gradscape.studies.papers.figure import Drawing, PaperFigure
 from gradscape.studies.papers.from_networks import NetworkFigure, heatmap_arrays
 from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.training_log import TrainingLog, describe_logs
-from gradscape.studies.papers.wording import readable, short_name
+from gradscape.studies.papers.wording import as_in_the_paper, readable, short_name
 from gradscape.studies.training_identity import group_alike, identify_training
 
 __all__ = ["FIGURES", "HEATMAPS", "LATE_LOSSES", "LOSSES", "SCALE_WEIGHTS"]
 
 _PYRAMIDS = (SpatialPyramidAttention, SpatialPyramidGate)
 _PART_LEFT_OUT = 100 / 300
+_CALLED = {
+    **{f"{prefix}resnet{depth}": f"ResNet{depth}" for prefix in ("", "cifar_") for depth in (18, 20, 34, 50, 101, 152)},
+    **{f"{prefix}mobilenet_v2": "MobileNetV2" for prefix in ("", "cifar_")},
+    **{name: name.upper() for name in ("se", "ge", "cbam")},
+    **{f"spa_{topology}": f"SPA-{topology.upper()}" for topology in "abc"},
+    "se_b": "SE+",
+    "se_c": "SE++",
+}
+"""What the paper calls networks and attentions."""
 
 
 def _draw_losses(logs: Sequence[TrainingLog]) -> Drawing:
@@ -39,7 +48,8 @@ def _draw_late_losses(logs: Sequence[TrainingLog]) -> Drawing:
 
 
 def _draw_curves(logs: Sequence[TrainingLog], columns: Sequence[str], *, first_epoch: int = 1) -> Drawing:
-    page = figure_run_curves({log.title: log.runs for log in logs}, columns, first_epoch=first_epoch)
+    called = as_in_the_paper([log.title for log in logs], _CALLED)
+    page = figure_run_curves({called[log.title]: log.runs for log in logs}, columns, first_epoch=first_epoch)
     arrays: dict[str, np.ndarray] = {
         f"{log.title}.{number}.{column}": run[column]
         for log in logs
@@ -54,11 +64,12 @@ def _draw_heatmaps(models: Models, pictures: Pictures, _seed: int) -> Drawing:
         title: heatmaps(model, pictures.images.to(model.mean.device), method="gradcam")
         for title, model in models.items()
     }
+    called = as_in_the_paper(models, _CALLED)
     page = figure_heatmaps(
         pictures.images,
-        {title: {one.method: one} for title, one in maps.items()},
+        {called[title]: {one.method: one} for title, one in maps.items()},
         names=[readable(name) for name in pictures.names],
-        labels={title: model.labels for title, model in models.items()},
+        labels={called[title]: model.labels for title, model in models.items()},
         images_as="columns",
     )
     return Drawing(page, heatmap_arrays(maps), "explained is the class that the network predicts")

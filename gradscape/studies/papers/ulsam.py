@@ -8,7 +8,7 @@ from gradscape.studies.papers.checkpoints import Models
 from gradscape.studies.papers.exhibits import PictureExhibit
 from gradscape.studies.papers.figure import Drawing, PaperFigure
 from gradscape.studies.papers.from_networks import NetworkFigure, heatmap_arrays
-from gradscape.studies.papers.wording import readable
+from gradscape.studies.papers.wording import as_in_the_paper, readable
 
 __all__ = ["FIGURES", "HEATMAPS"]
 
@@ -20,9 +20,7 @@ def _draw_heatmaps(models: Models, pictures: Pictures, _seed: int) -> Drawing:
         title: heatmaps(model, pictures.images.to(model.mean.device), method="gradcam++")
         for title, model in models.items()
     }
-    titles = {title: _as_in_the_paper(title) for title in models}
-    if len(set(titles.values())) < len(titles):  # two kinds of MobileNetV2, say
-        titles = {title: title for title in models}
+    titles = as_in_the_paper(models, _SHORT)
     page = figure_explained_images(
         pictures.images,
         {titles[title]: one for title, one in maps.items()},
@@ -30,10 +28,6 @@ def _draw_heatmaps(models: Models, pictures: Pictures, _seed: int) -> Drawing:
         labels={titles[title]: model.labels for title, model in models.items()},
     )
     return Drawing(page, heatmap_arrays(maps))
-
-
-def _as_in_the_paper(title: str) -> str:
-    return " + ".join(_SHORT.get(part, part) for part in title.split("+"))
 
 
 HEATMAPS = NetworkFigure(

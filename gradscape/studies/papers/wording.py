@@ -1,10 +1,10 @@
 """How networks, data sets and pictures are called in captions and commands."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["path_end", "readable", "short_name", "training_command", "training_data"]
+__all__ = ["as_in_the_paper", "path_end", "readable", "short_name", "training_command", "training_data"]
 
 
 def short_name(name: str) -> str:
@@ -35,3 +35,17 @@ def readable(picture: str) -> str:
 def training_command(network: str, options: str) -> str:
     """The command that trains a network into a folder of its name."""
     return f"gradscape train {network} {options} -o runs/{short_name(network)}"
+
+
+def as_in_the_paper(titles: Iterable[str], names: Mapping[str, str]) -> dict[str, str]:
+    """What a paper calls networks: `resnet20+se` is ResNet-20 + SE; as they are where two would be called alike.
+
+    Args:
+        titles: Names of networks, with attention behind a `+`.
+        names: What the paper calls a network or an attention.
+
+    Returns:
+        For each title what stands on the page.
+    """
+    called = {title: " + ".join(names.get(part, part) for part in title.split("+")) for title in titles}
+    return called if len(set(called.values())) == len(called) else {title: title for title in called}

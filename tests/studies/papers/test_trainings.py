@@ -48,7 +48,7 @@ def test_losses_of_training_and_test_stand_side_by_side(tmp_path: Path) -> None:
     drawing = draw(LOSSES, *folders)
     train, test = drawing.figure.axes
     for ax, first, step in ((train, 2.0, 0.25), (test, 2.5, 0.125)):
-        assert [line.get_label() for line in ax.lines] == list(names)
+        assert [line.get_label() for line in ax.lines] == ["ResNet20", "ResNet20 + SE"]
         for line in ax.lines:
             np.testing.assert_allclose(np.asarray(line.get_ydata()), first - step * np.arange(6))
     assert set(drawing.arrays) == {
