@@ -15,6 +15,7 @@ import pytest
 from gradscape.data import load_split
 from gradscape.landscape import Surface
 from gradscape.studies import demo
+from gradscape.studies.faithfulness_differences import HIGHER_IS_BETTER
 from tests.chromium import chromium
 
 pytestmark = pytest.mark.slow
@@ -151,7 +152,9 @@ def test_the_tables_say_what_the_files_say(opened: Any, ran: tuple[Path, set[str
         assert cells[:5] == expected
     metrics = opened.find_elements("css selector", "#landscapes tbody th")
     assert [cell.text.split()[0] for cell in metrics][:3] == ["sharpness", "basin", "curvature"]
-    faithful = opened.find_elements("css selector", "#heatmaps tbody th")
+    first, differences = opened.find_elements("css selector", "#heatmaps table")
+    assert len(differences.find_elements("css selector", "tbody th")) == len(HIGHER_IS_BETTER) * len(demo._METHODS)
+    faithful = first.find_elements("css selector", "tbody th")
     assert len(faithful) == len(MODELS) * len(demo._METHODS)
 
 
