@@ -8,8 +8,9 @@ from matplotlib.artist import Artist
 from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
+from matplotlib.textpath import text_to_path
 
-__all__ = ["FONT", "make_legible"]
+__all__ = ["FONT", "make_legible", "text_size"]
 
 FONT = "DejaVu Sans"
 
@@ -36,6 +37,19 @@ def make_legible(drawn: Artist) -> None:
         if missing:
             _say_missing(missing)
             text.set_text("".join(_NO_LETTER if letter in missing else letter for letter in text.get_text()))
+
+
+def text_size(text: str, size: float, *, bold: bool = False) -> tuple[float, float]:
+    """Width and height of a line of letters, in points of 1/72 inch.
+
+    Args:
+        text: The line.
+        size: Of its letters, points.
+        bold: Whether they are.
+    """
+    font = FontProperties(size=size, weight="bold" if bold else "normal")
+    width, height, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
+    return float(width), float(height)
 
 
 @cache

@@ -4,9 +4,9 @@ from matplotlib import rcParams
 from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.textpath import text_to_path
 
 from gradscape._names import one_line
+from gradscape.figures.letters import text_size
 
 __all__ = ["MARGIN", "add_title", "broken_lines", "grow_page"]
 
@@ -26,13 +26,11 @@ def broken_lines(text: str, size: float, width: float) -> list[str]:
         size: Of its letters, points.
         width: Of the page, inches.
     """
-    font = FontProperties(size=size)
     lines = [""]
     unbroken = one_line(text).replace(" %", "\N{NO-BREAK SPACE}%").replace(" ·", "\N{NO-BREAK SPACE}·")
     for word in unbroken.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").split(" "):
         longer = f"{lines[-1]} {word}".strip()
-        points = float(text_to_path.get_text_width_height_descent(longer, font, ismath=False)[0])
-        if points <= 72 * _HINTED * (width - 2 * MARGIN) or not lines[-1]:
+        if text_size(longer, size)[0] <= 72 * _HINTED * (width - 2 * MARGIN) or not lines[-1]:
             lines[-1] = longer
         else:
             lines.append(word)

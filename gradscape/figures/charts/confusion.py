@@ -9,12 +9,11 @@ from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, PowerNorm
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
 from matplotlib.image import AxesImage
-from matplotlib.textpath import text_to_path
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption, caption_height
+from gradscape.figures.letters import text_size
 from gradscape.figures.style import GAP_COLOR, SMALL, map_colors, new_figure, page_width, short_number, styled
 
 __all__ = ["figure_confusion", "plot_confusion"]
@@ -215,4 +214,4 @@ def _shortened(name: str) -> str:
 
 def _width_of(text: str) -> float:
     """Inches that a text takes."""
-    return float(text_to_path.get_text_width_height_descent(text, FontProperties(size=SMALL), ismath=False)[0]) / 72
+    return text_size(text, SMALL)[0] / 72

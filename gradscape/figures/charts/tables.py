@@ -4,11 +4,10 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.font_manager import FontProperties
-from matplotlib.textpath import text_to_path
 
 from gradscape._names import one_line
 from gradscape.figures.caption import add_caption, caption_height
+from gradscape.figures.letters import text_size
 from gradscape.figures.style import SINGLE_COLUMN, new_figure, page_width, styled
 
 __all__ = ["figure_table"]
@@ -79,5 +78,4 @@ def _draw(ax: Axes, cells: Sequence[TableRow], starts: Sequence[float], ends: Se
 
 def _width_of(text: str, *, bold: bool) -> float:
     """Inches that a text takes."""
-    font = FontProperties(size=_SIZE, weight="bold" if bold else "normal")
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0]) / 72
+    return text_size(text, _SIZE, bold=bold)[0] / 72

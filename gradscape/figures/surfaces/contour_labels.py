@@ -8,10 +8,9 @@ import numpy as np
 from jaxtyping import Float
 from matplotlib import patheffects
 from matplotlib.contour import ContourSet
-from matplotlib.font_manager import FontProperties
 from matplotlib.text import Text
-from matplotlib.textpath import text_to_path
 
+from gradscape.figures.letters import text_size
 from gradscape.figures.style import SMALL
 from gradscape.figures.surfaces.levels import is_decade, level_texts
 
@@ -149,9 +148,7 @@ def _straight_places(piece: Float[np.ndarray, "points 2"], half: Float[np.ndarra
 
 
 def _half(text: str) -> Float[np.ndarray, "2"]:
-    font = FontProperties(size=SMALL)
-    width, height, _ = text_to_path.get_text_width_height_descent(text, font, ismath=False)
-    return np.array([width, height]) / 2
+    return np.array(text_size(text, SMALL)) / 2
 
 
 def _labelled(pieces: Sequence[np.ndarray], half: Float[np.ndarray, "2"], panel: _Panel) -> list[np.ndarray]:
