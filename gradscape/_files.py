@@ -1,11 +1,13 @@
 """Files that are either the old version or the new one, never half of either; and whether one can be read."""
 
+import csv
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
-__all__ = ["check_readable", "replacing"]
+__all__ = ["check_readable", "replacing", "save_rows"]
 
 
 def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
@@ -55,6 +57,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(problem, OSError) and problem.errno:
             raise OSError(problem.errno, os.strerror(problem.errno), str(path)) from problem
         raise
+
+
+def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Write a csv table, all at once.
+
+    Args:
+        path: The file to create or replace.
+        headings: The columns, in their order.
+        rows: Column -> what stands there.
+
+    Raises:
+        OSError: As `replacing`.
+    """
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, headings)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 def _flush(path: Path) -> None:

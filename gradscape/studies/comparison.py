@@ -1,15 +1,14 @@
 """Networks side by side in numbers: means with intervals, differences with verdicts, as tables, files and a picture."""
 
-import csv
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
-from gradscape._files import replacing
+from gradscape._files import save_rows
 from gradscape.figures.style import save_figure
 from gradscape.figures.surfaces.metrics import figure_measures
 from gradscape.landscape.metrics.estimates import joined
@@ -157,9 +156,11 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
     caption += "; d: the length of a direction" if any(_LENGTH.search(unit) for unit in units) else ""
     caption += f"; {comparison.computed}" if comparison.computed else ""
     page = figure_measures(comparison.means, draws=comparison.draws, caption=caption)
+    save_rows(folder / "metrics.csv", list(means[0]), means)
+    save_rows(folder / "draws.csv", list(draws[0]), draws)
     return [
-        _save_csv(folder / "metrics.csv", list(means[0]), means),
-        _save_csv(folder / "draws.csv", list(draws[0]), draws),
+        folder / "metrics.csv",
+        folder / "draws.csv",
         save_differences(folder / "differences.csv", comparison.differences),
         *save_figure(page, folder / "metrics"),
     ]
@@ -167,14 +168,7 @@ def save_comparison(comparison: Comparison, folder: Path) -> list[Path]:
 
 def save_differences(path: Path, differences: Iterable[PairDifference]) -> Path:
     """Write a line for each difference, and return the path."""
-    return _save_csv(path, [one.name for one in fields(PairDifference)], [asdict(one) for one in differences])
-
-
-def _save_csv(path: Path, headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, headings)
-        writer.writeheader()
-        writer.writerows(rows)
+    save_rows(path, [one.name for one in fields(PairDifference)], map(asdict, differences))
     return path
 
 

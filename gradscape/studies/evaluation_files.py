@@ -2,14 +2,14 @@
 
 import csv
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from gradscape._files import replacing
+from gradscape._files import replacing, save_rows
 from gradscape._intervals import ConfidenceInterval
 from gradscape.figures.charts.confusion import figure_confusion
 from gradscape.figures.style import save_figure
@@ -99,10 +99,12 @@ def save_evaluation(evaluation: Evaluation, folder: Path) -> list[Path]:
         answers.save(places[name] / ANSWERS)
         written.append(places[name] / ANSWERS)
     rows = [row for name in evaluation.answers for row in _score_rows(evaluation, name)]
-    written.append(_save_csv(folder / "evaluation.csv", list(rows[0]), rows))
+    save_rows(folder / "evaluation.csv", list(rows[0]), rows)
+    written.append(folder / "evaluation.csv")
     if evaluation.differences:
         differences = [_difference_row(one) for one in evaluation.differences]
-        written.append(_save_csv(folder / "evaluation_differences.csv", list(differences[0]), differences))
+        save_rows(folder / "evaluation_differences.csv", list(differences[0]), differences)
+        written.append(folder / "evaluation_differences.csv")
     written.append(_save_json(folder / "evaluation.json", evaluation))
     for name, answers in evaluation.answers.items():
         written += _save_confusions(name, answers, about=_told(evaluation, answers), folder=places[name])
@@ -184,11 +186,3 @@ def _save_confusions(name: str, answers: ImageAnswers, *, about: str, folder: Pa
         writer.writerows([called, *row] for called, row in zip(answers.classes, counts.tolist(), strict=True))
     page = figure_confusion(counts, names=answers.classes, title=name, about=about)
     return [table, *save_figure(page, folder / "confusion")]
-
-
-def _save_csv(path: Path, headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> Path:
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, headings)
-        writer.writeheader()
-        writer.writerows(rows)
-    return path
