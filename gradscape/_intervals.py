@@ -68,10 +68,10 @@ def proportion(right: int, count: int, *, confidence: float = 0.95) -> Confidenc
         >>> round(accuracy.low, 3), round(accuracy.high, 3)
         (0.826, 0.945)
     """
-    if count < 1 or not 0 <= right <= count:
-        raise ValueError(f"`right` must be between 0 and `count`, which is 1 or more; got {right} of {count}")
     from scipy import stats
 
+    if count < 1 or not 0 <= right <= count:
+        raise ValueError(f"`right` must be between 0 and `count`, which is 1 or more; got {right} of {count}")
     found = stats.binomtest(right, count).proportion_ci(confidence, method="wilson")
     return ConfidenceInterval(right / count, float(found.low), float(found.high), confidence, "Wilson's over images")
 
@@ -207,14 +207,14 @@ def paired_shares(
     Source: Bonett and Price 2012, "Adjusted Wald confidence interval for a difference of binomial proportions based on
     paired data".
     """
+    from scipy import stats
+
     if first.shape != second.shape or not len(first):
         raise ValueError(f"`first` and `second` must be as many, one or more, got {first.shape} and {second.shape}")
     alone, other_alone, count = int((first & ~second).sum()), int((second & ~first).sum()), len(first)
     shares = np.array([alone + 1, other_alone + 1]) / (count + 2)
     middle = float(shares[0] - shares[1])
     error = float(np.sqrt((shares.sum() - middle**2) / (count + 2)))
-    from scipy import stats
-
     half = float(stats.norm.ppf((1 + confidence) / 2)) * error
     low, high = max(-1.0, middle - half), min(1.0, middle + half)
     return ConfidenceInterval((alone - other_alone) / count, low, high, confidence, "Bonett and Price's over pairs")

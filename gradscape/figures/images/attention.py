@@ -442,8 +442,8 @@ def _ends(weights: Float[np.ndarray, "trainings blocks scales"]) -> Float[np.nda
     """Both ends of the intervals over trainings, none below 0; None where there is one training."""
     if len(weights) < 2:
         return None
-    found = [mean_of(values) for values in weights.reshape(len(weights), -1).T]
-    return np.array([[max(one.low, 0.0) for one in found], [one.high for one in found]]).reshape(2, *weights.shape[1:])
+    found = [mean_of(values, bounds=(0.0, np.inf)) for values in weights.reshape(len(weights), -1).T]
+    return np.array([[one.low for one in found], [one.high for one in found]]).reshape(2, *weights.shape[1:])
 
 
 def _of_kind(maps: AttentionMaps, kind: str) -> list[AttentionMap]:
