@@ -44,9 +44,10 @@ def imagenet32(root: Path, split: str, *, download: bool) -> Source:
     """
     folder = root / "imagenet32"
     place = folder / ("val" if split == "test" else split)
-    if download and _missing(folder, split) and not place.is_dir():
+    if download and not place.is_dir() and not _found(folder).keys() >= set(_FILES[split]):
         unpack_archives([_ARCHIVES[split]], root, place)
-    if missing := _missing(folder, split):
+    found = _found(folder)
+    if missing := [name for name in _FILES[split] if name not in found]:
         names = ", ".join(missing) if len(missing) < 4 else f"{missing[0]} and {len(missing) - 1} more"
         again = f"remove {place.name} there and load again with" if place.is_dir() else "fetch it by"
         pickled = any(folder.joinpath(name).with_suffix("").is_file() for name in missing)
@@ -54,7 +55,6 @@ def imagenet32(root: Path, split: str, *, download: bool) -> Source:
             f"`imagenet32`: {folder.absolute()} lacks {names}, of {_ARCHIVES[split].name}: {again} --download, or "
             f"unpack it there{'; pickles are not read, since they can run code' if pickled else ''}"
         )
-    found = _found(folder)
     data, numbers = zip(*(_read_batch(found[name]) for name in _FILES[split]), strict=True)
     labels = np.concatenate(numbers).astype(np.int64) - 1
     warn_of_part("imagenet32", (len(labels), len(np.unique(labels))), _PUBLISHED[split])
@@ -66,10 +66,6 @@ def _found(folder: Path) -> dict[str, Path]:
     """Its files by name, without those of an archive that a killed process was unpacking."""
     files = (file for file in sorted(folder.rglob("*.npz")) if not is_partial(file.relative_to(folder)))
     return {file.name: file for file in files}
-
-
-def _missing(folder: Path, split: str) -> list[str]:
-    return [name for name in _FILES[split] if name not in _found(folder)]
 
 
 def _read_batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
