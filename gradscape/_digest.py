@@ -2,20 +2,51 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import final
 
 import torch
 from torch import nn
 
-__all__ = ["digest_model", "digest_tensors"]
+__all__ = ["TensorDigest", "digest_model", "digest_tensors"]
+
+
+@final
+class TensorDigest:
+    """SHA-256 over names, types, shapes and bits, of tensors that come in parts.
+
+    Example:
+        >>> digest = TensorDigest()
+        >>> digest.begin("images", torch.float32, (2, 3))
+        >>> for row in torch.zeros(2, 3):
+        ...     digest.add(row)
+        >>> digest.text == digest_tensors([("images", torch.zeros(2, 3))])
+        True
+    """
+
+    def __init__(self) -> None:
+        self._sha = hashlib.sha256()
+
+    def begin(self, name: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
+        """Begin a tensor, whose values follow."""
+        self._sha.update(f"{name} {dtype} {tuple(shape)}\n".encode())
+
+    def add(self, values: torch.Tensor) -> None:
+        """Add its next values."""
+        self._sha.update(values.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
+
+    @property
+    def text(self) -> str:
+        """16 hexadecimal digits."""
+        return self._sha.hexdigest()[:16]
 
 
 def digest_tensors(named: Iterable[tuple[str, torch.Tensor]]) -> str:
-    """SHA-256 over names, types, shapes and bits, in the given order; 16 hexadecimal digits."""
-    sha = hashlib.sha256()
+    """Digest of whole tensors, in the given order."""
+    digest = TensorDigest()
     for name, tensor in named:
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().data)
-    return sha.hexdigest()[:16]
+        digest.begin(name, tensor.dtype, tensor.shape)
+        digest.add(tensor)
+    return digest.text
 
 
 def digest_model(model: nn.Module) -> str:

@@ -1,14 +1,14 @@
 """Networks evaluated on a split: scores with intervals, differences on the same images, and what they confuse."""
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
-from typing import Any, final
+from typing import final
 
+import torch
 from torch import Tensor
 
-from gradscape._digest import digest_model
+from gradscape._digest import TensorDigest, digest_model
 from gradscape._intervals import ConfidenceInterval, joint_level
 from gradscape._names import class_label
 from gradscape._provenance import CHANCE, Provenance, current_versions
@@ -123,13 +123,13 @@ def evaluate_networks(
 
     def watch(images: Tensor, _: Tensor) -> None:
         nonlocal done
-        digest.update(images.contiguous().numpy().data)
+        digest.add(images)
         done += len(images)
         if report is not None:
             report(done, split.num_images)
 
     answers = answer_images(models, split, classes=_class_names(models, split), watch=watch)
-    shown = {"image_digest": digest.hexdigest()[:16], "seed": seed}
+    shown = {"image_digest": digest.text, "seed": seed}
     told = {
         name: replace(one, meta={**_provenance(name, models[name], split, one), **shown})
         for name, one in answers.items()
@@ -198,11 +198,11 @@ def _provenance(name: str, model: Classifier, split: Split, answers: ImageAnswer
     )
 
 
-def _digest_of(split: Split) -> Any:
-    """What the images' digest begins with: fed with them it is that of `digest_tensors` of all as one batch."""
-    size = split.image_size
-    shape = (split.num_images, 3, *((size, size) if isinstance(size, int) else size))
-    return hashlib.sha256(f"images torch.float32 {shape}\n".encode())
+def _digest_of(split: Split) -> TensorDigest:
+    """The digest of the images as one batch, to which they are still to be added."""
+    size, digest = split.image_size, TensorDigest()
+    digest.begin("images", torch.float32, (split.num_images, 3, *((size, size) if isinstance(size, int) else size)))
+    return digest
 
 
 def _class_names(models: Mapping[str, Classifier], split: Split) -> tuple[str, ...]:
