@@ -7,7 +7,9 @@ from torch import Tensor, nn
 
 from gradscape.models.foreign_state import whole_prefixes
 
-__all__ = ["load_fitting"]
+__all__ = ["fits", "load_fitting"]
+
+State = Mapping[str, Tensor]
 
 _SHOWN = 4  # of each fault: the message has to stay within a screen
 _COMPARED = 30, 1000  # so many missing names with so many others: comparing takes 20 µs
@@ -25,14 +27,8 @@ def load_fitting(network: nn.Module, state: Mapping[str, Tensor], context: str) 
         ValueError: Names are missing or unexpected, or shapes differ: counted, those nearest to a fit named first.
     """
     expected = network.state_dict()
-    # Files from before PyTorch 0.4.1 have no batch counters, and inference does not use them.
-    missing = [key for key in expected if key not in state and not key.endswith(".num_batches_tracked")]
-    unexpected = [key for key in state if key not in expected]
-    reshaped = [
-        f"{key} is {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}"
-        for key in expected
-        if key in state and state[key].shape != expected[key].shape
-    ]
+    missing, unexpected, others = _differences(expected, state)
+    reshaped = [f"{key} is {tuple(state[key].shape)} instead of {tuple(expected[key].shape)}" for key in others]
     pairs = _similar(missing, unexpected)
     near = [f"{key} (the file has {other})" for key, other in pairs.items()]
     groups = (
@@ -46,6 +42,25 @@ def load_fitting(network: nn.Module, state: Mapping[str, Tensor], context: str) 
         advice = f"; all names are there behind `prefix` {' or '.join(map(repr, prefixes[:3]))}" if prefixes else ""
         raise ValueError(f"{context}: {faults}{advice}")
     network.load_state_dict(state, strict=False)
+
+
+def fits(network: nn.Module, state: Mapping[str, Tensor]) -> bool:
+    """Whether every name and shape does; nothing is loaded.
+
+    Args:
+        network: It may be on the meta device.
+        state: Tensors by name.
+    """
+    return not any(_differences(network.state_dict(), state))
+
+
+def _differences(expected: State, state: State) -> tuple[list[str], list[str], list[str]]:
+    """Names that are missing, that are unexpected, and of other shapes."""
+    # Files from before PyTorch 0.4.1 have no batch counters, and inference does not use them.
+    missing = [key for key in expected if key not in state and not key.endswith(".num_batches_tracked")]
+    unexpected = [key for key in state if key not in expected]
+    reshaped = [key for key in expected if key in state and state[key].shape != expected[key].shape]
+    return missing, unexpected, reshaped
 
 
 def _similar(missing: Sequence[str], unexpected: Sequence[str]) -> dict[str, str]:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from torch import Tensor
 
 from gradscape.models.cards import create_weightless
+from gradscape.models.fit import fits
 from gradscape.models.registry import MODELS
 
 __all__ = ["fitting_siblings"]
@@ -22,22 +23,12 @@ def fitting_siblings(name: str, state: Mapping[str, Tensor], *, num_classes: int
     Returns:
         Their names, none where the model is none of gradscape's.
     """
-    family = _family(name)
     if name not in MODELS:
         return []
-    given = _shapes(state)
-    siblings = [other for other in MODELS if other != name and _family(other) == family]
-    return [
-        other
-        for other in siblings
-        if _shapes(create_weightless(other, num_classes=num_classes, image_size=image_size).state_dict()) == given
-    ]
+    siblings = [other for other in MODELS if other != name and _family(other) == _family(name)]
+    shape = {"num_classes": num_classes, "image_size": image_size}
+    return [other for other in siblings if fits(create_weightless(other, **shape), state)]
 
 
 def _family(name: str) -> str:
     return name.removeprefix("cifar_").partition("_")[0]
-
-
-def _shapes(state: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
-    # Files from before PyTorch 0.4.1 have no batch counters.
-    return {key: tuple(tensor.shape) for key, tensor in state.items() if not key.endswith(".num_batches_tracked")}
