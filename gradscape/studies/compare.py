@@ -41,10 +41,9 @@ def compare_found(
     options: dict[str, Any] = {"metrics": metrics, "confidence": confidence, "seed": seed}
     if not trained:
         return compare_surfaces(load_networks(paths), **options)
-    trainings = load_trainings(trained)
     if len(trained) < len(paths):
         raise ValueError(f"{trained[0]} holds trainings and no {_SURFACE}, other paths hold surfaces: give one kind")
-    return compare_trainings(trainings, **options)
+    return compare_trainings(load_trainings(trained), **options)
 
 
 def load_networks(paths: Iterable[Path]) -> dict[str, list[Surface]]:
