@@ -22,6 +22,7 @@ def fresh(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_idle_threads_sleep_unless_told_otherwise(fresh: pytest.MonkeyPatch) -> None:
     assert let_idle_threads_sleep()
     assert os.environ["OMP_WAIT_POLICY"] == "passive"
+    assert 0 < int(os.environ["GOMP_SPINCOUNT"]) < 300_000  # for a shorter while than libgomp does by itself
 
 
 @pytest.mark.parametrize("name", _CHOICES)
