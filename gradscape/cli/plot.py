@@ -32,7 +32,7 @@ def plot(
         ),
     ] = None,
     smooth: Annotated[
-        bool, typer.Option("--smooth", help="With --kind surface: interpolate a finer relief between the points.")
+        bool, typer.Option("--smooth", help="Interpolate between the points, which get dots; not for heat.")
     ] = False,
     difference: Annotated[
         bool, typer.Option("--difference", help="Draw the first surface's loss minus the second's, image by image.")

@@ -40,6 +40,7 @@ _log = logging.getLogger(__name__)
 
 Numbered = Iterator[tuple[str, Figure]]
 
+_SMOOTHABLE = ("contour", "filled", "surface")
 _RECOMMENDED: tuple[Literal["contour", "surface"], ...] = ("contour", "surface")
 
 
@@ -79,7 +80,7 @@ def draw_one(
         kind: "contour", "filled", "heat", "surface" or "interactive", a page that has other values and scales too.
         value: Name of the surfaces' field: "loss", "error", "stderr", …; the usual one if left out.
         scale: "auto", "raw", "minmax", "minmax-column" or "log"; likewise.
-        smoothed: Interpolate a finer relief, of kind "surface", between the points.
+        smoothed: Interpolate between the points, for the kinds "contour", "filled" and "surface".
 
     Raises:
         ValueError: Surfaces and lines are mixed, or an option does not fit.
@@ -88,8 +89,8 @@ def draw_one(
     lines = [result for result in results if isinstance(result, Line)]
     if surfaces and lines:
         raise ValueError("surfaces and lines cannot share a picture: draw them one by one")
-    if smoothed and (lines or kind != "surface"):
-        raise ValueError("`--smooth` refines the relief of a surface: add `--kind surface`, or leave it out")
+    if smoothed and (lines or kind not in _SMOOTHABLE):
+        raise ValueError(f"`--smooth` interpolates for --kind {', '.join(_SMOOTHABLE)} of surfaces alone: leave it out")
     if lines:
         line_scale: Any = {} if scale in (None, "auto") else {"scale": scale}
         return save_figure(figure_line(lines, titles=_titles(lines, files), **line_scale), stem)

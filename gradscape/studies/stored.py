@@ -54,7 +54,7 @@ def draw_stored(
         value: Name of the surfaces' field, "loss" by default; of lines none.
         scale: "auto" (the usual one), "raw", "minmax", "minmax-column" or "log"; "raw" or "log" for lines.
         difference: Whether to draw the first surface's loss minus the second's.
-        smoothed: Whether to interpolate a finer relief between the points.
+        smoothed: Whether to interpolate between the points.
 
     Returns:
         What was written.

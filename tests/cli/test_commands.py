@@ -252,12 +252,12 @@ def test_a_stored_surface_is_drawn_and_converted_without_model_or_data(gradscape
         assert (folder / name).exists()
 
 
-def test_a_coarse_relief_is_refined_where_asked(gradscape: Command, tmp_path: Path) -> None:
+def test_a_coarse_surface_is_refined_where_asked(gradscape: Command, tmp_path: Path) -> None:
     kept = Path(__file__).parents[1] / "kept" / "surface.h5"
     done = gradscape("plot", kept, "--kind", "surface", "--smooth", "-o", tmp_path / "fine")
     assert done.code == 0, done.err
     assert (tmp_path / "fine.pdf").exists()
-    for options in ((), ("--kind", "contour"), ("--kind", "interactive"), ("--kind", "surface", "--difference")):
+    for options in (("--kind", "heat"), ("--kind", "interactive"), ("--kind", "surface", "--difference")):
         done = gradscape("plot", kept, *options, "--smooth", "-o", tmp_path / "no")
         assert done.code == 2
         assert "`--smooth`" in done.err

@@ -24,6 +24,7 @@ from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED
 __all__ = [
     "MOST_VECTOR_CELLS",
     "draw_contour",
+    "draw_dots",
     "draw_filled",
     "draw_heat",
     "label_lines",
@@ -178,6 +179,14 @@ def draw_heat(ax: Axes, field: Field, shading: Shading) -> ScalarMappable:
     )
     _frame(ax, field, values, cells=True)
     return mesh
+
+
+def draw_dots(ax: Axes, field: Field) -> None:
+    """Dots at a field's evaluated points: between them, what is drawn smoothed is a guess."""
+    alphas, betas = np.meshgrid(field.alphas, field.betas)
+    there = np.isfinite(field.values)
+    look: dict[str, Any] = {"marker": ".", "markersize": 1.8, "color": "black", "markeredgewidth": 0, "zorder": 2.5}
+    ax.plot(alphas[there], betas[there], linestyle="none", label="evaluated", **look)
 
 
 def proportion(field: Field) -> float:

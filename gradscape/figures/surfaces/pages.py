@@ -11,7 +11,14 @@ from gradscape.figures.style import styled
 from gradscape.figures.surfaces.color_bars import add_colorbar
 from gradscape.figures.surfaces.fields import several, to_field, to_fields
 from gradscape.figures.surfaces.layout import DrawingKind, Page, fit_reliefs, fitting_columns, lay_out
-from gradscape.figures.surfaces.maps import draw_contour, draw_filled, draw_heat, label_lines, line_levels
+from gradscape.figures.surfaces.maps import (
+    draw_contour,
+    draw_dots,
+    draw_filled,
+    draw_heat,
+    label_lines,
+    line_levels,
+)
 from gradscape.figures.surfaces.relief import draw_points, draw_relief
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.shading import Shading, shade, shade_panels
@@ -45,7 +52,7 @@ def figure_landscape(
         kind: "contour", "filled", "heat" or "surface" (3-D).
         value: Name of the surface's field: "loss" (the default), "error" (in percent), "stderr", …; none for a field.
         scale: "raw", "minmax", "minmax-column" or "log"; "auto" is "log" where values exceed two decades, else "raw".
-        smoothed: Interpolate a finer relief between the points, which get dots; the caption says so.
+        smoothed: Interpolate between the points, which get dots, for all kinds but "heat"; the caption says so.
 
     Returns:
         The page.
@@ -177,10 +184,15 @@ def _draw(kind: DrawingKind, ax: Axes, field: Field, shading: Shading, *, smooth
     """Draw a panel; returns what a color bar can be made of."""
     if not smoothed:
         return _DRAW[kind](ax, field, shading)
-    if kind != "surface":
-        raise ValueError(f'`smoothed` refines a relief: draw kind "surface" with it, got {kind!r}')
-    mappable = draw_relief(ax, smooth(field, shading), shading, grid=False)
-    draw_points(ax, field, shading)
+    if kind == "heat":
+        raise ValueError('`smoothed` interpolates between points, which "heat" draws as they are: choose another kind')
+    finer = smooth(field, shading)
+    if kind == "surface":
+        mappable = draw_relief(ax, finer, shading, grid=False)
+        draw_points(ax, field, shading)
+    else:
+        mappable = _DRAW[kind](ax, finer, shading)
+        draw_dots(ax, field)
     return mappable
 
 

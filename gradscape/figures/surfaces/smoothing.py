@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.shading import Shading
@@ -39,7 +39,7 @@ def smooth(field: Field, shading: Shading) -> Field:
         betas=betas,
         values=10**finer if logarithmic else finer,
         stderr=None,
-        marks={},
+        marks={name: np.isnan(finer) & _around(mark, finer.shape) for name, mark in field.marks.items()},
     )
 
 
@@ -53,6 +53,17 @@ def _finer(axis: Float[np.ndarray, "points"]) -> Float[np.ndarray, "finer"]:
     parts = max(2, round(_CELLS / (len(axis) - 1)))
     inner = axis[:-1, None] + np.diff(axis)[:, None] * np.arange(parts) / parts
     return np.append(inner.ravel(), axis[-1])
+
+
+def _around(
+    mark: Bool[np.ndarray, "betas alphas"], finer: tuple[int, ...]
+) -> Bool[np.ndarray, "finer_betas finer_alphas"]:
+    """Points of a finer grid next to a marked one."""
+    sides = []
+    for points, many in zip(mark.shape, finer, strict=True):
+        parts = (many - 1) // (points - 1)
+        sides.append((np.arange(many) // parts, -(-np.arange(many) // parts)))
+    return np.any([mark[np.ix_(rows, columns)] for rows in sides[0] for columns in sides[1]], axis=0)
 
 
 def _interpolated(

@@ -1,10 +1,12 @@
-"""Reliefs refined between the points of a coarse grid: through the points, never beyond them, and said."""
+"""Surfaces refined between the points of a coarse grid: through the points, never beyond them, and said."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.contour import ContourSet
 from mpl_toolkits.mplot3d.art3d import Poly3DCollection  # type: ignore[import-untyped]
 
 from gradscape.figures import figure_comparison, figure_landscape
@@ -12,6 +14,7 @@ from gradscape.figures.surfaces.seen_marks import SeenMarks
 from gradscape.figures.surfaces.shading import shade
 from gradscape.figures.surfaces.smoothing import smooth
 from gradscape.landscape import Field
+from gradscape.landscape.field import NOT_EVALUATED
 from tests.figures.results import ALPHAS, BETAS, bowl, make_surface, with_gaps
 
 
@@ -83,6 +86,28 @@ def test_nothing_is_smoothed_unless_asked() -> None:
         assert "smooth" not in figure.get_supxlabel()
 
 
-def test_only_reliefs_are_smoothed() -> None:
-    with pytest.raises(ValueError, match="`smoothed` refines a relief: draw kind \"surface\" with it, got 'filled'"):
-        figure_landscape(make_surface(), smoothed=True)
+@pytest.mark.parametrize("kind", ["contour", "filled"])
+def test_smoothed_contours_show_their_points_and_say_how_many_there_are(kind: Any) -> None:
+    corners = {}
+    for smoothed in (False, True):
+        figure = figure_landscape(make_surface(), kind=kind, smoothed=smoothed)
+        (lines,) = [artist for artist in figure.axes[0].collections if isinstance(artist, ContourSet)]
+        corners[smoothed] = max(np.shape(path.vertices)[0] for path in lines.get_paths())
+    assert corners[True] > 4 * corners[False]
+    (dots,) = [line for line in figure.axes[0].lines if line.get_label() == "evaluated"]
+    assert np.size(dots.get_xdata()) == bowl().size
+    assert "smoothed between 7 × 5 evaluated points (dots)" in " ".join(figure.get_supxlabel().split())
+
+
+def test_what_is_next_to_a_gap_keeps_its_reason() -> None:
+    values = bowl()
+    values[2, 3] = np.nan
+    field = replace(make_surface(values).field(), marks={NOT_EVALUATED: np.isnan(values)})
+    fine = smoothed(field)
+    np.testing.assert_array_equal(fine.marks[NOT_EVALUATED], np.isnan(fine.values))
+    assert fine.marks[NOT_EVALUATED].any()
+
+
+def test_cells_are_never_smoothed() -> None:
+    with pytest.raises(ValueError, match='`smoothed` interpolates between points, which "heat" draws as they are'):
+        figure_landscape(make_surface(), kind="heat", smoothed=True)
