@@ -14,6 +14,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colorbar import Colorbar
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
+from matplotlib.lines import Line2D
 from torch import Tensor
 
 from gradscape._names import one_line
@@ -50,6 +51,7 @@ Channels = int | Sequence[int] | None
 """Which channels of an image are drawn: one in gray, or three as red, green and blue."""
 
 _GAP = 0.06
+_BRACE = 0.03  # between a title of several rows and the line along them
 _MARGIN = 0.05
 _LETTERS_PER_INCH = 125 / SMALL
 _JOINT = "\N{WORD JOINER}"  # marks a space that is none of the text
@@ -83,6 +85,17 @@ class ImageGrid:
         text = fitted_lines(title, self.panel_height, lines)
         look = {"fontsize": SMALL, "labelpad": 3, "linespacing": 1, "parse_math": False}
         self.panels[row, column].set_ylabel(text, **look)
+
+    def title_rows(self, rows: Sequence[int], title: str, inches: float) -> None:
+        """Write a title up the left side of rows that follow each other, behind so many inches of their own titles."""
+        top, bottom = self.panels[rows[0], 0].get_position(), self.panels[rows[-1], 0].get_position()
+        width, height = self.figure.get_size_inches()
+        text = fitted(title, float(top.y1 - bottom.y0) * height)
+        right, middle = float(top.x0) - inches / width, float(top.y1 + bottom.y0) / 2
+        look: dict[str, Any] = {"rotation": 90, "ha": "right", "va": "center", "fontsize": SMALL, "parse_math": False}
+        self.figure.text(right - _BRACE / width, middle, text, **look)
+        ends = [float(bottom.y0), float(top.y1)]
+        self.figure.add_artist(Line2D([right, right], ends, color="0.6", linewidth=0.6))
 
     def describe(self, ax: Axes, text: str, *, lines: int = 1) -> None:
         """Write below a panel, on so many lines at most."""

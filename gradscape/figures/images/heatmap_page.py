@@ -28,6 +28,7 @@ MOST_ACROSS = 6
 
 _TITLE_LINES = 5  # for each a network's and a method's name in full
 _TITLED = 0.2  # inches that a row's title of one line takes
+_TOGETHER = 0.18  # inches more where rows have a title together
 
 
 @final
@@ -73,12 +74,14 @@ class _PlacedText:
 
 @dataclass(eq=False)
 class _PlacedRow:
-    """Cells by column, the texts below them, and a title beside the cell of a column."""
+    """Cells by column, the texts below them, a title beside the cell of a column, and one of this row and the next."""
 
     cells: dict[int, _PlacedPanel]
     told: list[_PlacedText] = field(default_factory=list)
     title: str = ""
     titled: int = 0
+    together: str = ""
+    following: int = 0
 
 
 @final
@@ -123,13 +126,7 @@ class HeatmapPage:
         for start in range(0, len(self.numbers), across):
             band = list(enumerate(self.numbers[start : start + across]))
             rows.append(_PlacedRow({column: _PlacedPanel(image) for column, image in band}))
-            for place, (one, title) in enumerate(zip(series, _titles(series), strict=True)):
-                cells = {column: _PlacedPanel(image, one) for column, image in band}
-                row = _PlacedRow(cells, title=title)
-                for column, image in band:
-                    if any(told.last == place for told in self._told(series, image, first=0)):
-                        row.told.append(_PlacedText(column, column, _PlacedPanel(image, one)))
-                rows.append(row)
+            rows += self._rows_of(series, band)
         return self._drawn(rows, [""] * across)
 
     def by_model(self, series: Sequence[HeatmapSeries], models: int) -> ImageGrid:
@@ -143,6 +140,21 @@ class HeatmapPage:
             rows.append(_PlacedRow({**cells, **({} if model else {0: _PlacedPanel(image)})}, told, own[0].model, 1))
         parts = [part for part in _differing(series) if part != "model"]
         return self._drawn(rows, ["", *(one.title(parts) for one in series[:columns])])
+
+    def _rows_of(self, series: Sequence[HeatmapSeries], band: Sequence[tuple[int, int]]) -> Iterator[_PlacedRow]:
+        """A row for each series; where a model has several, its name is written once along them."""
+        parts = _differing(series) or ["method"]
+        models = [one.model for one in series]
+        shared = parts[0] == "model" and len(parts) > 1
+        for place, one in enumerate(series):
+            row = _PlacedRow({column: _PlacedPanel(image, one) for column, image in band})
+            row.title = one.title(parts[1:] if shared else parts)
+            if shared and one.model not in models[:place]:
+                row.together, row.following = one.model, models.count(one.model) - 1
+            for column, image in band:
+                if any(told.last == place for told in self._told(series, image, first=0)):
+                    row.told.append(_PlacedText(column, column, _PlacedPanel(image, one)))
+            yield row
 
     def _told(self, series: Sequence[HeatmapSeries], image: int, *, first: int) -> Iterator[_PlacedText]:
         """What is explained, once for all maps of a model that explain the same."""
@@ -165,6 +177,9 @@ class HeatmapPage:
                 grid.describe_together(panels, self._text(told, grid.panel_width))
             if row.title:
                 grid.title_row(number, row.title, column=row.titled, lines=_TITLE_LINES)
+            if row.together:
+                several = range(number, number + row.following + 1)
+                grid.title_rows(several, row.together, _beside(rows, grid.panel_height))
         grid.title_columns(titles, lines=_TITLE_LINES)
         return grid
 
@@ -174,8 +189,8 @@ class HeatmapPage:
         make = partial(lay_out_grid, len(rows), len(titles), self.caption, proportion=proportion, right=self.right)
         side: dict[str, Any] = {"left" if not row.titled else "first_gap": _TITLED for row in rows if row.title}
         first = make(lines_above=0, **side)
-        longest = max((_lines(row.title, first.panel_height, _TITLE_LINES) for row in rows if row.title), default=1)
-        side = {name: inches + (longest - 1) * LINE for name, inches in side.items()}
+        wider = _beside(rows, first.panel_height) - _TITLED + (_TOGETHER if any(row.together for row in rows) else 0)
+        side = {name: inches + wider for name, inches in side.items()}
         width = make(lines_above=0, **side).panel_width
         return make(
             lines_above=max(_lines(title, width, _TITLE_LINES) if title else 0 for title in titles),
@@ -222,6 +237,12 @@ class HeatmapPage:
         name = class_label(labels.get(series.model) if isinstance(labels, Mapping) else labels, index)
         said = f"{100 * probability:.1f} %" if np.isfinite(probability) else "probability not finite"
         return one_line(name or f"class {index}"), said
+
+
+def _beside(rows: Sequence[_PlacedRow], height: float) -> float:
+    """Inches that the titles of single rows take."""
+    longest = max((_lines(row.title, height, _TITLE_LINES) for row in rows if row.title), default=1)
+    return _TITLED + (longest - 1) * LINE
 
 
 def _lines(text: str, inches: float, most: int) -> int:

@@ -268,9 +268,12 @@ def test_networks_and_methods_are_named_in_full_however_narrow_the_panels(images
     found = {model: {method: make_heatmaps(6) for method in ("gradcam", "gradcam++")} for model in names}
     figure = drawn(figure_heatmaps(make_images(6), found, images_as=images_as))
     titles = [text for ax in panels(figure) for text in (ax.get_ylabel(), ax.get_title()) if text]
-    flat = {"".join(title.split()) for title in titles}
-    assert flat >= ({*names, "Grad-CAM", "Grad-CAM++"} if images_as == "rows" else {f"{names[1]}Grad-CAM++"})
+    along = [text.get_text() for text in figure.texts if text.get_rotation() == 90]
+    flat = {"".join(title.split()) for title in (*titles, *along)}
+    assert flat >= {*names, "Grad-CAM", "Grad-CAM++"}
     assert not any("…" in title for title in flat)
+    assert sorted(along) == ([] if images_as == "rows" else sorted(names))  # once for all rows of a network
+    assert all(text.get_window_extent().x0 >= 0 for text in figure.texts)
     assert all(ax.yaxis.label.get_window_extent().x0 >= 0 for ax in panels(figure) if ax.get_ylabel())
 
 
