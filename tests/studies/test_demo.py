@@ -237,13 +237,13 @@ def test_a_surface_can_be_left_out(opened: Any) -> None:
 
 def test_method_drawing_and_class_of_the_heatmaps_can_be_chosen(opened: Any) -> None:
     maps = ".tile:nth-child(2) canvas"
-    choose(opened, "heatmaps0-method", "gradcam")
+    choose(opened, "heatmaps0-method", "Grad-CAM")
     first = opened.execute_script(PIXELS, maps)
-    choose(opened, "heatmaps0-method", "gradcam++")
+    choose(opened, "heatmaps0-method", "Grad-CAM++")
     second = opened.execute_script(PIXELS, maps)
     assert first != second
     labels = [canvas.get_attribute("aria-label") for canvas in opened.find_elements("css selector", ".tile canvas")]
-    assert labels[1].startswith(f"gradcam++ of {MODELS[0]} for digit-0: ")
+    assert labels[1].startswith(f"Grad-CAM++ of {MODELS[0]} for digit-0: ")
     choose(opened, "heatmaps0-style", "heatmap")
     assert opened.execute_script(PIXELS, maps) != second
     choose(opened, "heatmaps0-scale", "shared")
@@ -266,7 +266,7 @@ def test_a_heatmap_alone_has_the_colors_of_its_display(opened: Any, ran: tuple[P
 
     from gradscape.explain.heatmap import Heatmaps
 
-    for name, value in (("method", "gradcam"), ("style", "heatmap"), ("scale", "own")):
+    for name, value in (("method", "Grad-CAM"), ("style", "heatmap"), ("scale", "own")):
         choose(opened, f"heatmaps0-{name}", value)
     maps = Heatmaps.load(ran[0] / "cam" / MODELS[0] / "gradcam.npz")
     colors = (mpl.colormaps["inferno"](maps.display)[..., :3] * 255).round()

@@ -13,6 +13,7 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures.images.method_titles import method_title
 from gradscape.figures.style import short_number
 from gradscape.studies.faithfulness_differences import HIGHER_IS_BETTER, compare_measures
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
@@ -124,7 +125,7 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
 def _means(network: ReportedNetwork) -> Iterator[tuple[str, list[Mean]]]:
     for found in network.of(Faithfulness):
         means = found.result.means
-        yield str(found.meta.get("method", "")), [means[name] for name in _BETTER]
+        yield method_title(str(found.meta.get("method", ""))), [means[name] for name in _BETTER]
     # What several runs found alike is of the same images, which count once.
     distinct = list({tuple(row.items()): row for row in measured_rows(network)}.values())
     for name, rows in _by_method(distinct).items():
@@ -136,7 +137,7 @@ def _by_method(rows: Sequence[dict[str, str]]) -> dict[str, list[dict[str, str]]
     several = len({row.get("target_layer", "") for row in rows}) > 1
     found: dict[str, list[dict[str, str]]] = {}
     for row in rows:
-        method, layer = row.get("method", ""), row.get("target_layer", "")
+        method, layer = method_title(row.get("method", "")), row.get("target_layer", "")
         found.setdefault(f"{method}, {layer}" if several else method, []).append(row)
     return found
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.heatmap import Heatmaps
+from gradscape.figures.images.method_titles import method_title
 from gradscape.figures.web.packed_maps import packed_maps
 from gradscape.studies.report.commands import command, image_options, network_paths
 from gradscape.studies.report.definition import ReportKind, Shown, Suggestion
@@ -59,7 +60,7 @@ def _panel(network: ReportedNetwork, maps: Heatmaps, names: Sequence[str]) -> Ga
     ]
     return {
         "network": network.title,
-        "method": maps.method,
+        "method": method_title(maps.method),
         "layer": maps.target_layer,
         "size": list(maps.image_size),
         "classes": classes,

@@ -224,7 +224,7 @@ def test_faithfulness_is_the_mean_of_the_table_beside_the_heatmaps(tmp_path: Pat
         table.writerow((0, "another", "gradcam", *values[0]))
     found = faithfulness_table(networks_in(tmp_path))
     assert found is not None
-    assert list(texts(found)) == ["resnet20, gradcam"]
+    assert list(texts(found)) == ["resnet20, Grad-CAM"]
     kept = np.delete(values, 2, axis=0)
     for cell, name in zip(found.rows[0].cells, ("deletion", "insertion", "drop", "increase", "road"), strict=True):
         column = kept[:, MEASURES.index(name)]
@@ -245,7 +245,7 @@ def test_faithfulness_of_two_networks_is_compared_on_the_same_images(tmp_path: P
             table.writerows((number, name, "gradcam", *(row + shifts[number])) for number, row in enumerate(values))
     found = paired_table(networks_in(tmp_path))
     assert found is not None
-    assert found.rows[0].heading == "deletion, resnet20, gradcam − other, gradcam"
+    assert found.rows[0].heading == "deletion, resnet20, Grad-CAM − other, Grad-CAM"
     assert found.rows[0].cells[0].text == "-0.01"
     save_heatmaps(tmp_path / "alone" / "cam", weights="0123")
     assert paired_table(networks_in(tmp_path / "alone")) is None
@@ -261,7 +261,7 @@ def test_faithfulness_at_two_layers_of_a_network_is_not_mixed(tmp_path: Path) ->
             table.writerows((place, "resnet20", "gradcam", layer, *(factor * row)) for place, row in enumerate(values))
     found = paired_table(networks_in(tmp_path))
     assert found is not None
-    assert found.rows[0].heading == "deletion, gradcam, layer1, resnet20 − gradcam, layer2, resnet20"
+    assert found.rows[0].heading == "deletion, Grad-CAM, layer1, resnet20 − Grad-CAM, layer2, resnet20"
     own = values[:, MEASURES.index("deletion")].mean() / 2
     assert float(found.rows[0].cells[0].text) == pytest.approx(own, rel=0.01)
 

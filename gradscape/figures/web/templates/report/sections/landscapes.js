@@ -27,7 +27,8 @@ function startSurfaces({panels, views, config, start, eye}) {
       tickfont: {size: 11, color: soft}, nticks: 5, showspikes: false};
     const name = text => ({text, font: {size: 12, color: ink}});
     return {
-      xaxis: {...axis, title: name("alpha")}, yaxis: {...axis, title: name("beta")},
+      xaxis: {...axis, title: name("alpha"), range: apart(panel.alphas)},
+      yaxis: {...axis, title: name("beta"), range: apart(panel.betas)},
       zaxis: {...axis, title: {text: ""}, tickmode: "array", tickvals: look.ticks, ticktext: look.texts,
         range: [look.low - .02 * (look.high - look.low), look.high]},
       aspectmode: "manual", aspectratio: {x: Math.min(1, 1 / ratio), y: Math.min(1, ratio), z: .68}, camera,
@@ -74,6 +75,9 @@ function startSurfaces({panels, views, config, start, eye}) {
   }
 
   const ends = axis => [Math.min(...axis), Math.max(...axis)];
+
+  // Numbers at the ends of two axes that meet would lie on each other, if the box ended there.
+  const apart = axis => { const [low, high] = ends(axis), more = .05 * (high - low); return [low - more, high + more]; };
 
   // One unit is as long on both axes, unless that would make a strip.
   function square(panel) {
