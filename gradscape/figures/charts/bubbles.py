@@ -51,7 +51,7 @@ class Bubble:
 
 
 @styled()
-def plot_bubbles(bubbles: Sequence[Bubble], *, ax: Axes, highlighted: str = "highlighted") -> Axes:
+def plot_bubbles(bubbles: Sequence[Bubble], *, ax: Axes, highlighted: str = "highlighted", own: str = "own") -> Axes:
     """Draw accuracy against efficiency; areas are proportional to sizes, and no label lies on another.
 
     Labels are placed for the axes as they are: give them their limits and size first.
@@ -60,6 +60,7 @@ def plot_bubbles(bubbles: Sequence[Bubble], *, ax: Axes, highlighted: str = "hig
         bubbles: The networks.
         ax: Axes to draw into.
         highlighted: What the legend calls the highlighted ones.
+        own: What it calls one's own.
 
     Returns:
         The axes.
@@ -69,7 +70,7 @@ def plot_bubbles(bubbles: Sequence[Bubble], *, ax: Axes, highlighted: str = "hig
     """
     if not bubbles or not all(bubble.size > 0 for bubble in bubbles):
         raise ValueError("`bubbles` must hold at least one network, each with a positive size")
-    names: dict[Group, str] = {"published": "others", "highlighted": highlighted, "own": "own"}
+    names: dict[Group, str] = {"published": "others", "highlighted": highlighted, "own": own}
     ax.grid(visible=True, zorder=0)
     ax.set_axisbelow(True)
     for bubble in sorted(bubbles, key=lambda bubble: -bubble.size):
@@ -89,13 +90,16 @@ def plot_bubbles(bubbles: Sequence[Bubble], *, ax: Axes, highlighted: str = "hig
 
 
 @styled()
-def figure_bubbles(bubbles: Sequence[Bubble], *, title: str, highlighted: str = "highlighted", caption: str) -> Figure:
+def figure_bubbles(
+    bubbles: Sequence[Bubble], *, title: str, caption: str, highlighted: str = "highlighted", own: str = "own"
+) -> Figure:
     """A double-column page.
 
     Args:
         bubbles: The networks.
         title: Above the axes.
         highlighted: What the legend calls the highlighted ones.
+        own: What it calls one's own.
         caption: At the foot.
 
     Returns:
@@ -111,7 +115,7 @@ def figure_bubbles(bubbles: Sequence[Bubble], *, title: str, highlighted: str = 
     room = 0.1 * (max(accuracies) - min(accuracies)) or 1.0
     ax.set_ylim(min(accuracies) - room, max(accuracies) + room)
     add_caption(figure, caption)
-    plot_bubbles(bubbles, ax=ax, highlighted=highlighted)
+    plot_bubbles(bubbles, ax=ax, highlighted=highlighted, own=own)
     return figure
 
 

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import numpy as np
 from torch import Tensor, nn
 
+from gradscape._names import data_name
 from gradscape.data.pictures import Pictures
 from gradscape.explain.features import as_array, feature_maps
 from gradscape.explain.fusion import fusion_maps
@@ -142,9 +143,8 @@ def _draw_bubbles(rows: Sequence[PublishedRow], logs: Sequence[TrainingLog]) -> 
     own = [_own(log) for log in logs]
     bubbles = [*published, *own]
     data, table = _DATA[rows[0].data], rows[0].table
-    page = figure_bubbles(
-        bubbles, title=data, highlighted="UPANets", caption=f"UPANets, table {table}: {data} · areas: parameters"
-    )
+    caption = f"UPANets, table {table}: {data} · areas: parameters"
+    page = figure_bubbles(bubbles, title=data, highlighted="UPANets", own=_called(logs), caption=caption)
     arrays = {
         "network": np.array([bubble.name for bubble in bubbles]),
         **{key: np.array([getattr(bubble, key) for bubble in bubbles]) for key in ("accuracy", "size", "efficiency")},
@@ -161,6 +161,13 @@ def _published(row: PublishedRow) -> Bubble:
     assert row.efficiency is not None
     highlighted = row.row.startswith("UPANets")
     return Bubble(row.row, row.accuracy, row.size, row.efficiency, "highlighted" if highlighted else "published")
+
+
+def _called(logs: Sequence[TrainingLog]) -> str:
+    """What a legend calls networks of one's own: often their accuracy is that of other data than the table's."""
+    trained = [log.meta.get("data") for log in logs]
+    names = dict.fromkeys(data_name(data["name"]) for data in trained if isinstance(data, dict) and "name" in data)
+    return f"own ({', '.join(names)})" if names else "own"
 
 
 def _own(log: TrainingLog) -> Bubble:

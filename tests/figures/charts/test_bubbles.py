@@ -101,6 +101,13 @@ def test_the_legend_names_only_groups_that_are_there_and_three_sizes() -> None:
     assert named([Bubble("net", 90.0, 2.0, 45.0, "own")]) == ["own", *sizes]
 
 
+def test_one_s_own_networks_can_be_called_otherwise() -> None:
+    bubbles = [Bubble("net", 90.0, 2.0, 45.0, "own")]
+    legend = figure_bubbles(bubbles, title="CIFAR-10", caption="", own="own (digits)").axes[0].get_legend()
+    assert legend is not None
+    assert legend.get_texts()[0].get_text() == "own (digits)"
+
+
 def test_a_page_across_both_columns_keeps_signs_as_they_are() -> None:
     figure = drawn([Bubble("$net_{", 90.0, 2.0, 45.0)])
     assert figure.get_figwidth() == DOUBLE_COLUMN

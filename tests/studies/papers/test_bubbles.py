@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gradscape._arrays import load_arrays
+from gradscape.figures import Look, drawn_as
 from gradscape.models import count_parameters, load_checkpoint
 from gradscape.models.printed import CELLS
 from gradscape.studies.papers.catalog import make_figure
@@ -63,7 +64,9 @@ def test_notes_against_rows_are_told(tmp_path: Path) -> None:
 
 def test_own_networks_are_laid_over_with_accuracy_over_parameters(tmp_path: Path) -> None:
     path = save_network(tmp_path, "upanet16", data={"name": "digits", "images": 1200}, scores={"test_accuracy": 0.875})
-    make_figure("upanets:10", [path], tmp_path)
+    with drawn_as(Look(format=("svg",))):
+        make_figure("upanets:10", [path], tmp_path)
+    assert "own (digits)" in (tmp_path / "upanets_10.svg").read_text()
     arrays, meta = load_arrays(tmp_path / "upanets_10.npz")
     size = count_parameters(load_checkpoint(path)) / 1e6
     assert arrays["network"][-1] == "upanet16"
