@@ -48,6 +48,8 @@ def figure(
     from gradscape.studies.papers import catalog
     from gradscape.studies.papers.from_surfaces import SurfaceFigure
 
+    if listed and name is not None:
+        raise ValueError(f"`--list` lists the figures of all papers: leave out {name}, or leave out `--list`")
     if listed or name is None:
         say_table(catalog.HEADINGS, catalog.tabulate_figures())
         return

@@ -33,6 +33,8 @@ def table(
     from gradscape.studies.papers.published_cells import list_tables, write_published_cells
     from gradscape.studies.papers.typesetting import set_table, write_table
 
+    if listed and name is not None:
+        raise ValueError(f"`--list` lists the tables of all papers: leave out {name}, or leave out `--list`")
     if listed or name is None:
         if output is not None:
             write_published_cells(output)

@@ -31,6 +31,11 @@ def test_the_list_has_a_row_for_every_figure() -> None:
         assert [name for name in FIGURES if any(line.startswith(f"{name} ") for line in lines)] == list(FIGURES)
 
 
+def test_the_list_is_of_all_figures_and_says_so_where_one_is_named() -> None:
+    with pytest.raises(ValueError, match="`--list` lists the figures of all papers: leave out upanets:7, or leave"):
+        run("upanets:7", "--list")
+
+
 def test_a_figure_is_drawn_from_a_data_set_and_what_was_written_is_told(upanet: Path, tmp_path: Path) -> None:
     told = run("upanets:7", upanet, "--data", "digits", "--classes", 3, "--device", "cpu", "-o", tmp_path)
     assert [line.rpartition("/")[2] for line in told.splitlines()] == [

@@ -15,6 +15,7 @@ def test_a_table_is_printed_or_written(gradscape: Command, tmp_path: Path) -> No
 
 def test_tables_are_listed_and_the_list_of_numbers_written(gradscape: Command, tmp_path: Path) -> None:
     assert "ba2m:XIII" in gradscape("table", "--list").out
+    assert gradscape("table", "ulsam:1", "--list").code == 2
     assert gradscape("table", "--list", "-o", tmp_path / "cells.md").out == f"wrote {tmp_path / 'cells.md'}\n"
     assert (tmp_path / "cells.md").read_text().startswith("# Published numbers\n")
 
