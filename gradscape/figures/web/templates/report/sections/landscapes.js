@@ -30,7 +30,7 @@ function startSurfaces({panels, views, config, start, eye}) {
       xaxis: {...axis, title: name("alpha"), range: apart(panel.alphas)},
       yaxis: {...axis, title: name("beta"), range: apart(panel.betas)},
       zaxis: {...axis, title: {text: ""}, tickmode: "array", tickvals: look.ticks, ticktext: look.texts,
-        range: [look.low - .02 * (look.high - look.low), look.high]},
+        range: [look.low - .08 * (look.high - look.low), look.high]},
       aspectmode: "manual", aspectratio: {x: Math.min(1, 1 / ratio), y: Math.min(1, ratio), z: .68}, camera,
     };
   }
