@@ -2,17 +2,16 @@
 
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gradscape._files import check_readable
 from gradscape._names import error_line
 from gradscape._safetensors import read_safetensors
+from gradscape._torch_files import is_script, read_torch
 
 __all__ = ["read_foreign_states"]
 
@@ -72,7 +71,7 @@ class _Unread:
 
 
 def _read_pickle(path: Path) -> Any:
-    if _is_script(path):
+    if is_script(path):
         raise ValueError(
             f"{path} must be a state dict saved by torch, and is not: it holds a TorchScript program; nothing in it "
             "was executed; save `model.state_dict()` alone where it was made"
@@ -82,8 +81,7 @@ def _read_pickle(path: Path) -> Any:
     stand_ins: dict[str, type[_Unread]] = {}
     while True:
         try:
-            with torch.serialization.safe_globals([(kind, name) for name, kind in stand_ins.items()]):
-                return torch.load(path, weights_only=True, map_location="cpu")
+            return read_torch(path, [(kind, name) for name, kind in stand_ins.items()])
         except OSError:
             raise
         except Exception as error:  # a file made by anyone can fail in any way
@@ -96,14 +94,6 @@ def _read_pickle(path: Path) -> Any:
                     "executed; save `model.state_dict()` alone where it was made"
                 ) from error
             stand_ins[name] = type("_UnreadNamed", (_Unread,), {"name": name})
-
-
-def _is_script(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile:  # an old file, or a damaged one, of which torch knows more
-        return False
 
 
 def _states(found: Any, place: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:

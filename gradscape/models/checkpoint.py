@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier, read_checkpoint, save_checkpoint
 from gradscape._names import error_line
+from gradscape._text_files import read_text
 from gradscape.models.fit import load_fitting
 from gradscape.models.foreign_state import foreign_state, tell_classes
 
@@ -88,7 +88,7 @@ def import_checkpoint(
     source = {"file": os.fspath(file), "weights": weights, "prefix": prefix}
     if isinstance(labels, str | os.PathLike):
         source["labels"] = os.fspath(labels)
-        names: Sequence[str] | None = Path(labels).read_text(encoding="utf-8").splitlines()
+        names: Sequence[str] | None = read_text(labels, "file of labels, one a line").splitlines()
     else:
         names = labels
 
