@@ -7,14 +7,14 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Shaped
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gradscape._digest import digest_model
+from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import check_readable, replacing
 from gradscape._names import error_line
 from gradscape._provenance import current_versions
@@ -22,7 +22,15 @@ from gradscape._safetensors import read_safetensors
 from gradscape._schema import fits, shown
 from gradscape._text_files import parse_json
 
-__all__ = ["Classifier", "amend_checkpoint", "read_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Classifier",
+    "StoredCheckpoint",
+    "amend_checkpoint",
+    "check_weights",
+    "open_checkpoint",
+    "read_checkpoint",
+    "save_checkpoint",
+]
 
 _METADATA_KEY = "gradscape"
 _SEAL = "checksum_of_file"
@@ -163,6 +171,41 @@ def _is_made_here(name: str, value: object) -> bool:
     return name == "versions" and isinstance(value, Mapping) and "gradscape" in value
 
 
+class StoredCheckpoint(NamedTuple):
+    """What a checkpoint's file holds.
+
+    Attributes:
+        state: The network's tensors by name.
+        meta: What it says of them.
+        sealed: Whether a checksum was there, and right; without one the digest of the weights tells damage.
+    """
+
+    state: dict[str, Tensor]
+    meta: dict[str, Any]
+    sealed: bool
+
+
+def check_weights(network: nn.Module, stored: StoredCheckpoint) -> None:
+    """Compare tensors with the digest that was made of them, as far as a file without a checksum has one.
+
+    Args:
+        network: Built as `meta` says, and of the state's names; it tells their order.
+        stored: What the file holds.
+
+    Raises:
+        ValueError: They are not those that were saved.
+    """
+    names = [name for name, _ in (*network.named_parameters(), *network.named_buffers())]
+    if stored.sealed or "weights" not in stored.meta or not stored.state.keys() >= set(names):
+        return
+    model = Classifier(nn.Identity(), stored.meta)
+    found = [("network." + name, stored.state[name]) for name, _ in network.named_parameters()]
+    found += [("mean", model.mean), ("std", model.std)]
+    found += [("network." + name, stored.state[name]) for name, _ in network.named_buffers()]
+    if digest_tensors(found) != stored.meta["weights"]:
+        raise ValueError("its numbers are not those whose digest it holds; make it or copy it again")
+
+
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_checkpoint` wrote.
 
@@ -175,8 +218,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a checkpoint of gradscape.
+        ValueError: If it is not a checkpoint of gradscape, or a damaged one.
     """
+    return open_checkpoint(path)[:2]
+
+
+def open_checkpoint(path: str | os.PathLike[str]) -> StoredCheckpoint:
+    """Read all that a checkpoint's file holds; errors as `read_checkpoint`."""
     path = Path(path)
     check_readable(path)
     state, metadata = read_safetensors(path) if path.suffix == ".safetensors" else ({}, {})
@@ -190,13 +238,14 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
         meta = parse_json(text)
         _check_meta(meta)
         _check_classes(meta["num_classes"], state)
-        if sealed := _SEALED.search(text):
+        sealed = _SEALED.search(text)
+        if sealed:
             del meta[_SEAL]
             if sealed.group() != _seal(text[: sealed.start()] + "}", state):
                 raise ValueError("its checksum says that numbers in it have changed; make it or copy it again")
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is a damaged checkpoint: {error_line(error)}") from error
-    return state, meta
+    return StoredCheckpoint(state, meta, sealed is not None)
 
 
 def amend_checkpoint(path: str | os.PathLike[str], **meta: Any) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from gradscape._torch_files import is_script, read_torch
 __all__ = ["read_foreign_states"]
 
 _DEEPEST = 4  # how far within each other dicts are searched
+_MOST_STATES = 10_000
 _SHOWN = 5
 _UNKNOWN_TYPE = re.compile(r"GLOBAL (\S+) was not an allowed global")
 
@@ -40,7 +42,9 @@ def read_foreign_states(path: str | os.PathLike[str]) -> dict[str, dict[str, Ten
     path = Path(path)
     check_readable(path)
     content: Any = read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_pickle(path)
-    states = dict(_states(content, ()))
+    states = dict(islice(_states(content, (), set()), _MOST_STATES + 1))
+    if len(states) > _MOST_STATES:
+        raise ValueError(f"{path} must hold a state dict, but holds more than {_MOST_STATES:,}: save one of them")
     for place, state in states.items():
         if unread := [f"{key} ({value.name})" for key, value in state.items() if isinstance(value, _Unread)]:
             raise ValueError(
@@ -96,10 +100,15 @@ def _read_pickle(path: Path) -> Any:
             stand_ins[name] = type("_UnreadNamed", (_Unread,), {"name": name})
 
 
-def _states(found: Any, place: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tensors by name, and what stands under a parameter's name in a type that was not read."""
-    if not isinstance(found, Mapping) or len(place) > _DEEPEST:
+def _states(found: Any, place: tuple[str, ...], barren: set[tuple[int, int]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tensors by name, and what stands under a parameter's name in a type that was not read.
+
+    A dict that lies in many places and holds none, which `barren` remembers, is searched once at each depth.
+    """
+    key = id(found), len(place)
+    if not isinstance(found, Mapping) or len(place) > _DEEPEST or key in barren:
         return
+    barren.add(key)
     named = {key: value for key, value in found.items() if isinstance(key, str)}
     tensors = {
         key: value
@@ -107,9 +116,12 @@ def _states(found: Any, place: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
         if isinstance(value, Tensor) or (isinstance(value, _Unread) and "." in key)
     }
     if any(isinstance(value, Tensor) for value in tensors.values()):
+        barren.discard(key)
         yield ".".join(place), tensors
-    for key, value in named.items():
-        yield from _states(value, (*place, key))
+    for name, value in named.items():
+        for state in _states(value, (*place, name), barren):
+            barren.discard(key)
+            yield state
 
 
 def _described(content: Any) -> str:

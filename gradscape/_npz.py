@@ -1,6 +1,5 @@
 """Arrays in `.npz` files: what a file declares is believed only as far as its own size bears it out."""
 
-import errno
 import math
 import os
 import zipfile
@@ -13,7 +12,7 @@ from numpy.lib import format as npy
 
 from gradscape._files import check_readable
 from gradscape._names import error_line
-from gradscape._zip_files import checked_members
+from gradscape._zip_files import opened_zip
 
 __all__ = ["list_npz", "read_npz"]
 
@@ -54,15 +53,13 @@ def _opened(path: str | os.PathLike[str], refusal: str) -> Iterator[tuple[zipfil
     check_readable(path, ".npz file")
     refusal = refusal or f"`{os.fspath(path)}` must be a .npz file of plain arrays"
     try:
-        with zipfile.ZipFile(path) as archive:
-            members = checked_members(archive, os.stat(path).st_size)
+        with opened_zip(path) as (archive, members):
             yield archive, {name.removesuffix(_SUFFIX): one for name, one in members.items() if name.endswith(_SUFFIX)}
     except MemoryError:
         raise ValueError(f"{refusal}: it holds more than there is memory for") from None
+    except OSError:
+        raise
     except Exception as error:  # zip, header and type errors alike, on bytes made by anyone
-        # The system's goes by its own name; that a place before the file's beginning is asked for is the file's fault.
-        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-            raise
         raise ValueError(f"{refusal}: {error_line(error)}") from error
 
 

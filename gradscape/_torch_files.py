@@ -1,6 +1,5 @@
 """Files of `torch.save`, read without running anything in them and without believing what they declare."""
 
-import os
 import zipfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 import torch
 
 from gradscape._files import check_readable
-from gradscape._zip_files import check_contents, checked_members
+from gradscape._zip_files import check_contents, opened_zip
 
 __all__ = ["is_script", "read_torch"]
 
@@ -28,8 +27,7 @@ def read_torch(path: Path, known: Iterable[tuple[type, str]] = ()) -> Any:
     """
     check_readable(path)
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            checked_members(archive, os.stat(path).st_size)
+        with opened_zip(path) as (archive, _):
             check_contents(archive)  # torch is built without
     with torch.serialization.safe_globals(list(known)):
         return torch.load(path, weights_only=True, map_location="cpu")
@@ -38,7 +36,7 @@ def read_torch(path: Path, known: Iterable[tuple[type, str]] = ()) -> Any:
 def is_script(path: Path) -> bool:
     """Whether a file holds a TorchScript program."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+        with opened_zip(path) as (_, members):
+            return any(name.endswith("/constants.pkl") for name in members)
     except (zipfile.BadZipFile, ValueError, NotImplementedError):  # an old file, or a damaged one
         return False

@@ -1,8 +1,12 @@
 """Zip files: what a directory declares, held against the size of the file."""
 
+import errno
+import os
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-__all__ = ["MOST_INFLATED", "check_contents", "checked_members"]
+__all__ = ["MOST_INFLATED", "check_contents", "opened_zip"]
 
 MOST_INFLATED = 2**30
 """How many bytes a file may hold however small it is; more only if they are at most a hundred times its size."""
@@ -16,16 +20,32 @@ _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 1
 
 
-def checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
-    """Return the members by name, if the directory can be true.
+@contextmanager
+def opened_zip(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+    """Open a zip file whose directory can be true.
 
     Args:
-        archive: Of which nothing was read yet but the directory.
-        size: Of the file in bytes.
+        path: The file.
+
+    Yields:
+        The archive, and its members by name.
 
     Raises:
-        ValueError: Members lie over each other, are there twice, are encrypted, or declare more than they can hold.
+        ValueError: Members lie over each other, are there twice, are encrypted, or declare more than they can hold; or
+            a place outside of the file is asked for.
+        BadZipFile: It is no zip file, or a damaged one.
+        OSError: The system cannot read it.
     """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            yield archive, _checked_members(archive, os.stat(path).st_size)
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise ValueError("a part of it would lie outside of the file") from error
+
+
+def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.ZipInfo]:
     members = archive.infolist()
     if len(members) > _MOST_MEMBERS:
         raise ValueError(f"it lists {len(members):,} members")
