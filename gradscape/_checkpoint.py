@@ -239,9 +239,9 @@ def open_checkpoint(path: str | os.PathLike[str]) -> StoredCheckpoint:
         _check_meta(meta)
         _check_classes(meta["num_classes"], state)
         sealed = _SEALED.search(text)
-        if sealed:
+        if _SEAL in meta:
             del meta[_SEAL]
-            if sealed.group() != _seal(text[: sealed.start()] + "}", state):
+            if sealed is None or sealed.group() != _seal(text[: sealed.start()] + "}", state):
                 raise ValueError("its checksum says that numbers in it have changed; make it or copy it again")
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is a damaged checkpoint: {error_line(error)}") from error

@@ -33,7 +33,7 @@ def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
     try:
         kind = stat.S_IFMT(Path(path).stat().st_mode)
         if kind in _NO_CONTENTS:
-            raise ValueError(f"{os.fspath(path)} must be a {what}, but is {_NO_CONTENTS[kind]}: give a file")
+            raise ValueError(f"{os.fspath(path)} is {_NO_CONTENTS[kind]} and no {what}: give a file")
         Path(path).open("rb").close()
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {what} {os.fspath(path)}") from None

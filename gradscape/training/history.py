@@ -56,11 +56,13 @@ def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     path = Path(path)
     try:
         names, rows = read_table(path)
+        if not rows:
+            raise ValueError("it has no row of numbers")
         numbers = np.array([[float(cell) for cell in row] for row in rows]).reshape(len(rows), len(names))
     except ValueError as error:
         reason = error_line(error).removeprefix(f"{path} ")
         raise ValueError(
-            f"`path` must be a csv of numbers below a row of names, got {path}, which {reason}; train again"
+            f"`path` must be a csv of numbers below a row of names, got {path} ({reason}); train again"
         ) from error
     columns = {name: numbers[:, column] for column, name in enumerate(names)}
     if _EPOCH in columns and columns[_EPOCH][:1].tolist() == [0]:
