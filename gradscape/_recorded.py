@@ -46,12 +46,13 @@ _RECORDED: dict[str, Any] = {
 def recorded(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return entries such that what has one of gradscape's own names is what gradscape writes there.
 
-    A user's own entry of such a name, and what damage left of one, is kept as `own_NAME`.
+    A user's own entry of such a name, and what damage left of one, is kept as `own_NAME`; an empty one is left out.
 
     Args:
         meta: Of a result or a checkpoint.
     """
     return {
-        name if value is None or name not in _RECORDED or fits(value, _RECORDED[name]) else f"own_{name}": value
+        name if name not in _RECORDED or fits(value, _RECORDED[name]) else f"own_{name}": value
         for name, value in meta.items()
+        if value is not None or name not in _RECORDED
     }
