@@ -287,7 +287,7 @@ def _seal(text: str, state: Mapping[str, Tensor]) -> str:
     for key in sorted(state):
         tensor = state[key]
         checksum = zlib.crc32(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode(), checksum)
-        checksum = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy(), checksum)
+        checksum = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().data, checksum)
     return f', "{_SEAL}": "{checksum:08x}"}}'
 
 

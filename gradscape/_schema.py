@@ -60,7 +60,7 @@ def fitting(record: object, name: str, hint: type[T]) -> T | None:
         hint: As `fits` takes it.
     """
     value = record.get(name) if isinstance(record, Mapping) else None
-    return value if fits(value, hint) else None  # type: ignore[return-value]
+    return value if fits(value, hint) else None
 
 
 def check_record(record: object, kind: type, *, closed: bool = True) -> None:
@@ -83,9 +83,9 @@ def check_record(record: object, kind: type, *, closed: bool = True) -> None:
 
 
 def check_arrays(
-    arrays: Mapping[str, np.ndarray], kinds: Mapping[str, type], *, optional: Mapping[str, type] | None = None
+    arrays: Mapping[str, np.ndarray], kinds: Mapping[str, Any], *, optional: Mapping[str, Any] | None = None
 ) -> None:
-    """Refuse arrays that are missing, too many, of another type, or whose sides do not agree.
+    """Refuse arrays that are missing, too many, empty, of another type, or whose sides do not agree.
 
     Args:
         arrays: By name.
@@ -105,6 +105,8 @@ def check_arrays(
             if not isinstance(array, known[name]):
                 wanted = known[name].__name__.replace("ndarray, ", "").replace("'", "")
                 raise ValueError(f"`{name}` must be {wanted}, got {array.dtype} {array.shape}")
+            if not array.size:
+                raise ValueError(f"`{name}` is empty: {array.shape}")
 
 
 def _wrong(record: Mapping[str, object], kind: Any) -> str:

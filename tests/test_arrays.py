@@ -65,12 +65,14 @@ def test_every_kind_refuses_entries_and_arrays_of_another_kind(results: Path, tm
     load(results / name)
     first = next(iter(read_npz(results / name)))
     entry = dict(load_arrays(results / name)[1])[kind]
+    entries: list[Any] = [3, None, "text", [1], {"a": 1}]
+    values: list[Any] = [True, [[{}]], {"a": [None]}]
     wrong: list[Callable[[dict[str, np.ndarray], dict[str, Any]], object]] = [
-        *(lambda _, meta, value=value: meta.update({kind: value}) for value in (3, None, "text", [1], {"a": 1})),
+        *(lambda _, meta, value=value: meta.update({kind: value}) for value in entries),
         *(
             lambda _, meta, field=field, value=value: meta[kind].update({field: value})
             for field in entry
-            for value in (True, [[{}]], {"a": [None]})
+            for value in values
         ),
         *(lambda _, meta, field=field: meta[kind].pop(field) for field in entry if kind != "attention_maps"),
         lambda arrays, _: arrays.pop(first),

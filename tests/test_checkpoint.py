@@ -208,16 +208,19 @@ def _rewritten(path: Path, **changes: Any) -> None:
     save_file(state, path, metadata={"gradscape": json.dumps(meta)})
 
 
+WRONG: dict[str, list[Any]] = {
+    "num_classes": [True, 2.0, "4", 10**400, 10**9, [4]],
+    "image_size": [True, 0, 10**9, {}],
+    "mean": ["abc", 3, [True, 0.5, 0.5], [float("nan")] * 3, {"0": 1}, [[0.5]], ["0.5"]],
+    "std": [[float("inf")] * 3, [0.5, 0.5, 10**400]],
+    "labels": [{"a": 1}, "abcd", [[]] * 4, 4, ["x" * 100_000] * 3],
+    "name": [3, ["resnet20"], {"a": "x" * 10_000}],
+}
+
+
 @pytest.mark.parametrize(
     ("entry", "value"),
-    [
-        *(("num_classes", value) for value in (True, 2.0, "4", 10**400, 10**9, [4])),
-        *(("image_size", value) for value in (True, 0, 10**9, {})),
-        *(("mean", value) for value in ("abc", 3, [True, 0.5, 0.5], [float("nan")] * 3, {"0": 1}, [[0.5]], ["0.5"])),
-        *(("std", value) for value in ([float("inf")] * 3, [0.5, 0.5, 10**400])),
-        *(("labels", value) for value in ({"a": 1}, "abcd", [[]] * 4, 4, ["x" * 100_000] * 3)),
-        *(("name", value) for value in (3, ["resnet20"], {"a": "x" * 10_000})),
-    ],
+    [(entry, value) for entry, values in WRONG.items() for value in values],
     ids=lambda value: str(value)[:20],
 )
 def test_entries_of_another_type_are_refused_in_a_short_line(tmp_path: Path, entry: str, value: object) -> None:

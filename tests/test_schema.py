@@ -49,7 +49,7 @@ def test_a_record_of_other_entries_is_refused_in_a_short_line(record: object, re
     check_record({"names": ["a"], "count": 1, "more": 2}, _ToyEntry, closed=False)
 
 
-KINDS = {"maps": Float[np.ndarray, "images *sides"], "classes": Integer[np.ndarray, "images"]}
+KINDS: dict[str, Any] = {"maps": Float[np.ndarray, "images *sides"], "classes": Integer[np.ndarray, "images"]}
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,9 @@ KINDS = {"maps": Float[np.ndarray, "images *sides"], "classes": Integer[np.ndarr
         ({"classes": np.zeros(4, int)}, "`classes` must be Integer.*images.*got int64"),
         ({"classes": np.zeros(2)}, "`classes` must be Integer.*got float64"),
         ({"maps": np.zeros((2, 3), "U1")}, "`maps` must be Float"),
+        ({"maps": np.zeros((2, 0, 5))}, "`maps` is empty"),
     ],
-    ids=range(5),
+    ids=range(6),
 )
 def test_arrays_of_other_types_and_sides_are_refused(change: dict[str, Any], reason: str) -> None:
     arrays = {"maps": np.zeros((2, 3, 5)), "classes": np.zeros(2, int)}

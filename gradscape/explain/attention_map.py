@@ -13,7 +13,7 @@ from torch import Tensor
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
 from gradscape._provenance import Provenance
-from gradscape._schema import check_arrays, check_record
+from gradscape._schema import check_arrays, check_record, shown
 from gradscape._taps import Kind
 from gradscape.explain.features import as_array
 
@@ -58,8 +58,6 @@ class AttentionMap:
     left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.grid is not None and (len(self.grid) != 2 or min(self.grid) < 1):
-            raise ValueError(f"`grid` must be (h, w), got {self.grid}")
         if self.grid is not None and (self.kind != "affinity" or np.prod(self.grid) > self.values.shape[-1]):
             raise ValueError(
                 f"`grid` must lay out the keys of an affinity, got {self.grid} for the {self.kind} {self.values.shape}"
@@ -90,9 +88,12 @@ def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, Attenti
     def made(
         arrays: dict[str, np.ndarray], named: dict[str, dict[str, Any]], meta: Provenance
     ) -> tuple[dict[str, AttentionMap], Provenance]:
-        check_arrays(arrays, dict.fromkeys(named, Float[np.ndarray, "..."]))
+        kind: Any = Float[np.ndarray, "..."]
+        check_arrays(arrays, dict.fromkeys(named, kind))
         for entry in named.values():
             check_record(entry, _AttentionEntry)
+            if entry["grid"] is not None and (len(entry["grid"]) != 2 or min(entry["grid"]) < 1):
+                raise ValueError(f"`grid` must be (h, w), got {shown(entry['grid'])}")
         return {key: AttentionMap(values=arrays[key], **_as_tuples(entry)) for key, entry in named.items()}, meta
 
     return load_result(path, "attention_maps", made, called="attention maps", entry=dict[str, dict[str, Any]])

@@ -133,7 +133,9 @@ class Embedding:
 
 def _quality(told: Mapping[str, Any]) -> EmbeddingQuality:
     check_record(told, _QualityEntry)
-    known = {name: math.nan if value is None and name != "sample" else value for name, value in told.items()}
+    known: dict[str, Any] = {
+        name: math.nan if value is None and name != "sample" else value for name, value in told.items()
+    }
     ends = known.pop("intervals", {})
     return EmbeddingQuality(**known, intervals={name: (low, high) for name, (low, high) in ends.items()})
 

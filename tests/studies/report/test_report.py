@@ -175,7 +175,7 @@ def test_entries_that_a_user_or_damage_put_in_the_place_of_ours_are_only_shown(t
         *("recipe", "data", "scores", "test", "training_test", "imported", "functions", "plan", "image_files", "seed"),
         *("class_names", "checkpoint", "population", "split", "perplexity_asked", "at_chance", "image_names", "images"),
     ]
-    about = dict.fromkeys(names, value)
+    about: dict[str, Any] = dict.fromkeys(names, value)
     path = save_network(tmp_path, "resnet20")
     amend_checkpoint(path, **about)
     save_heatmaps(tmp_path, **{**about, "weights": weights_of(path), "image_digest": "abc"})
