@@ -79,3 +79,40 @@ def test_html_and_scripts_lie_in_one_room() -> None:
         if path.suffix in (".html", ".js", ".css") and not path.is_relative_to(ROOT / "figures" / "web")
     ]
     assert elsewhere == []
+
+
+# What opens a file that anyone may have made -> where alone that is done, since there its declarations are checked.
+READERS = {
+    "np.load": set(),
+    "np.loadtxt": set(),
+    "np.genfromtxt": set(),
+    "np.fromfile": set(),
+    "pickle.load": set(),
+    "pickle.loads": set(),
+    "json.load": set(),
+    "torch.load": {"_torch_files.py", "landscape/cluster/remote.py"},  # there from another process of ours
+    "Image.open": {"data/pixels.py"},
+    "csv.reader": {"_text_files.py"},
+    "csv.DictReader": {"models/own_scores.py", "models/printed.py"},  # which come with the package
+    "safe_open": {"_safetensors.py"},
+    "zipfile.ZipFile": {"_zip_files.py"},
+    "npy.read_magic": {"_npz.py"},
+}
+TEXTS = {"data/memory.py", "data/imagenet32.py", "models/own_scores.py", "models/printed.py"}  # no user's files
+
+
+def test_files_are_read_by_the_one_reader_of_their_kind() -> None:
+    found: dict[str, set[str]] = {name: set() for name in READERS}
+    texts = set()
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call):
+                name = ast.unparse(node.func)
+                where = str(path.relative_to(ROOT))
+                found.get(name, set()).add(where)
+                if name.endswith((".read_text", ".read_bytes")) and not name.startswith(("json", "self")):
+                    texts.add(where)
+                if name == "json.loads" and not ast.unparse(node.args[0]).startswith("json.dumps("):
+                    found["json.load"] |= {where} - {"_text_files.py"}
+    assert found == READERS
+    assert texts <= TEXTS

@@ -1,5 +1,6 @@
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
+from gradscape.data import pixels as pixels_module
 from gradscape.data.pictures import load_pictures
 
 
@@ -108,3 +110,61 @@ def test_an_opaque_picture_with_an_alpha_channel_keeps_its_pixels(tmp_path: Path
     Image.fromarray(pixels).save(tmp_path / "a.png")
     expected = torch.from_numpy(pixels[..., :3].copy()).permute(2, 0, 1) / 255
     assert torch.equal(load_pictures([tmp_path], 5).images[0], expected)
+
+
+def _drawn(path: Path, mode: str, **options: Any) -> Path:
+    """A picture of 7 × 5 pixels whose gray levels grow to the right."""
+    levels = np.tile(np.arange(7, dtype=np.uint8) * 40, (5, 1))
+    Image.fromarray(levels).convert(mode).save(path, **options)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "reason"),
+    [
+        ("a.png", b"", "cannot identify image file"),
+        ("a.png", b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>", "cannot identify"),
+        ("a.jpg", b"<!doctype html><title>moved</title>", "cannot identify image file"),
+        # Pillow would hand it to Ghostscript, another program, to run what is in it.
+        ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "cannot identify"),
+        ("a.ppm", b"P6 200000 200000 255\n", "exceeds limit"),
+        ("a.pgm", b"P5 3 9000 255\n" + bytes(27_000), "more than 1,000 to 1"),
+    ],
+    ids=("empty", "svg", "html", "eps", "bomb", "strip"),
+)
+def test_what_is_no_picture_is_refused_in_a_line(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name}` cannot be decoded as an image: .*{reason}.*; replace or remove"):
+        load_pictures([tmp_path / name], 4)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_every_mode_gives_the_pixels_that_it_shows(tmp_path: Path, mode: str) -> None:
+    path = _drawn(tmp_path / ("a.tif" if mode == "CMYK" else "a.png"), mode)
+    found = load_pictures([path], 5).images[0]
+    assert torch.equal(found[0], found[2])
+    expected = np.asarray(Image.open(path).convert("RGB"))[:, 1:6, 0] / np.float32(255)
+    np.testing.assert_array_equal(found[0].numpy(), expected)
+
+
+def test_a_large_transparent_picture_is_the_same_in_strips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (9, 7, 4), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    Image.fromarray(pixels).quantize(16).save(tmp_path / "b.png", transparency=3)
+    for name in ("a.png", "b.png"):
+        whole = load_pictures([tmp_path / name], 7).images
+        monkeypatch.setattr(pixels_module, "_STRIP", 14)
+        assert torch.equal(load_pictures([tmp_path / name], 7).images, whole)
+        monkeypatch.undo()
+
+
+def test_nonsense_of_a_camera_does_not_hide_the_picture(tmp_path: Path) -> None:
+    path = _drawn(tmp_path / "a.png", "RGB", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    plain = _drawn(tmp_path / "b.png", "RGB")
+    assert torch.equal(load_pictures([path], 4).images, load_pictures([plain], 4).images)
+
+
+def test_of_a_moving_picture_the_first_frame_is_taken(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (4, 4), color) for color in ("red", "blue")]
+    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:])
+    assert load_pictures([tmp_path / "a.gif"], 4).images[0, :, 0, 0].tolist() == [1, 0, 0]

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,11 @@ from gradscape.landscape import Options, SpanSearch, Trial, cross_entropy, rando
 from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
-from gradscape.studies.planes import advice_on_loss, describe_search, make_subjects, search_span
+from gradscape.studies.planes import _remembered, advice_on_loss, describe_search, make_subjects, search_span
 from gradscape.studies.training_identity import TRAINING, read_identity
 from tests.studies.networks import save_network
+
+KEPT = Path(__file__).parents[1] / "kept"
 
 
 def save(path: Path, *, classes: int = 10, image_size: int = 16) -> Path:
@@ -167,3 +170,29 @@ def test_a_surface_keeps_of_which_training_it_is_and_a_search_does_not_depend_on
     assert identity is not None
     assert (identity.seed, identity.epoch) == (4, 2)
     assert TRAINING not in subject.key, "searches were remembered before it was kept"
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (lambda stored: stored.update(span="wide"), "`span` must be a number"),
+        (lambda stored: stored.update(span=float("nan")), "`span` must be positive"),
+        (lambda stored: stored.pop("visible"), "lacks visible"),
+        (lambda stored: stored.update(trials=[3]), "`trials` must be a list"),
+        (lambda stored: stored["trials"][0].update(failed="no"), "`failed` must be a list"),
+    ],
+    ids=range(5),
+)
+def test_a_damaged_memory_of_a_search_is_told_with_its_remedy(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object], reason: str
+) -> None:
+    stored = json.loads((KEPT / "span.json").read_text())
+    key = stored["subjects"]
+    assert _remembered(KEPT / "span.json", key) is not None
+    change(stored)
+    (tmp_path / "span.json").write_text(json.dumps(stored))
+    with pytest.raises(ValueError, match=rf"span\.json is damaged: .*{reason}.*; remove it, and the span is searched"):
+        _remembered(tmp_path / "span.json", key)
+    (tmp_path / "span.json").write_text("[1")
+    with pytest.raises(ValueError, match=r"span\.json must be a memory of a search for a span, but is no JSON"):
+        _remembered(tmp_path / "span.json", key)

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional as F
 
 from gradscape._provenance import Provenance
+from gradscape._schema import fitting
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.figures.images.method_titles import method_title
@@ -27,6 +28,8 @@ _LARGEST_MAP = 56  # pixels a side
 
 def _read(path: Path) -> Found[Heatmaps]:
     maps = Heatmaps.load(path)
+    if len(maps.image_size) != 2:
+        raise ValueError("its heatmaps are of volumes or signals, which the report does not show")
     return Found(path, maps, Provenance.of(maps.meta))
 
 
@@ -53,7 +56,7 @@ def _panel(network: ReportedNetwork, maps: Heatmaps, names: Sequence[str]) -> Ga
         raw = F.adaptive_avg_pool2d(torch.from_numpy(raw), _LARGEST_MAP).numpy()
     finite = np.isfinite(raw).all(axis=(1, 2), keepdims=True)
     positive = np.where(finite, np.clip(raw, 0, None), 0).astype(np.float32)
-    told = maps.meta.get("class_names") or {}  # also where the checkpoint is not at hand
+    told = fitting(maps.meta, "class_names", dict) or {}  # also where the checkpoint is not at hand
     classes = [
         str(told.get(str(index), network.class_name(index))) if index >= 0 else "own score"
         for index in maps.class_index[:count].tolist()

@@ -64,7 +64,8 @@ def write_report(folders: Sequence[Path], output: Path, *, command: str = "") ->
         _log.warning("%s is left out: %s", path, reason)
     text = _render(findings, command)
     with replacing(output) as partial:
-        partial.write_text(text, encoding="utf-8")
+        # Names of files may hold bytes that are no text.
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
     return output
 
 

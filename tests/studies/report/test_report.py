@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
@@ -14,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 
+from gradscape._checkpoint import amend_checkpoint
 from gradscape._digest import digest_tensors
 from gradscape.data.pictures import Pictures, load_shown_pictures, save_shown_pictures
 from gradscape.explain.attention_map import AttentionMap, save_attention_maps
@@ -27,9 +29,10 @@ from gradscape.studies.report.collect import collect
 from gradscape.studies.report.commands import split_option
 from gradscape.studies.report.faithfulness import faithfulness_table, paired_table
 from gradscape.studies.report.found import ReportedNetwork
+from gradscape.studies.report.kinds import KINDS
 from gradscape.studies.report.landscape_metrics import metric_tables
 from gradscape.studies.report.networks import sort_by_network
-from gradscape.studies.report.provenance import rebuild_commands, suggest_commands
+from gradscape.studies.report.provenance import describe_network, rebuild_commands, suggest_commands
 from gradscape.studies.report.summary import network_table
 from gradscape.studies.report.tables import Table
 from gradscape.training.history import save_metrics
@@ -144,6 +147,47 @@ def test_damaged_files_are_named_on_the_page_and_in_a_warning(tmp_path: Path, ca
         assert str(tmp_path / name) in text
         assert any(str(tmp_path / name) in message for message in caplog.messages)
     assert "partial-other" not in text
+
+
+def test_a_folder_of_traps_is_read_past_them(tmp_path: Path) -> None:
+    """Pipes wait for ever, links lead in circles, and names are no text."""
+    folder = tmp_path / "runs"
+    make_surface().save(folder / "surface.h5")
+    os.mkfifo(folder / "pipe.npz")
+    (folder / "null.csv").symlink_to("/dev/zero")
+    (folder / "folder.h5").mkdir()
+    (folder / "round").symlink_to(folder)
+    (folder / "one.npz").symlink_to(folder / "two.npz")
+    (folder / "two.npz").symlink_to(folder / "one.npz")
+    (folder / "metrics.csv").write_bytes(b"epoch,loss\n1,\xff\n")
+    (folder / "a\nb").mkdir()
+    (folder / "a\nb" / os.fsdecode(b"\xff.npz")).write_bytes(b"PK nonsense")
+    findings = collect([folder])
+    assert [path.name for path, _ in findings.unread] == [os.fsdecode(b"\xff.npz"), "metrics.csv"]
+    page = write_report([folder], tmp_path / "report.html").read_text()
+    assert r"\udcff.npz" in page
+
+
+@pytest.mark.parametrize("value", [3, [1], "text", {"a": [None]}, 10**30, None, {"name": 3}], ids=str)
+def test_entries_that_a_user_or_damage_put_in_the_place_of_ours_are_only_shown(tmp_path: Path, value: object) -> None:
+    """A report of them was a traceback, of which no file was named."""
+    names = [
+        *("recipe", "data", "scores", "test", "training_test", "imported", "functions", "plan", "image_files", "seed"),
+        *("class_names", "checkpoint", "population", "split", "perplexity_asked", "at_chance", "image_names", "images"),
+    ]
+    about: dict[str, Any] = dict.fromkeys(names, value)
+    path = save_network(tmp_path, "resnet20")
+    amend_checkpoint(path, **about)
+    save_heatmaps(tmp_path, **{**about, "weights": weights_of(path), "image_digest": "abc"})
+    make_surface(**about, weights=weights_of(path)).save(tmp_path / "surface.h5")
+    networks = networks_in(tmp_path)
+    assert [network.name for network in networks] == ["resnet20"]
+    assert len(networks[0].results) == 2
+    network_table(networks)
+    suggest_commands(networks)
+    assert all(line.startswith("gradscape ") for line in rebuild_commands(networks))
+    assert [fact.kind for fact in describe_network(networks[0])] == ["checkpoint", "landscape", "heatmaps"]
+    assert KINDS["heatmaps"].show(networks, []) is not None
 
 
 def test_code_that_a_checkpoint_names_is_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
