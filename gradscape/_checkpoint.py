@@ -4,23 +4,39 @@ import json
 import math
 import os
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Shaped
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from gradscape._digest import digest_model
+from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import check_readable, replacing
+from gradscape._names import error_line
 from gradscape._provenance import current_versions
 from gradscape._safetensors import read_safetensors
+from gradscape._schema import fits, shown
+from gradscape._text_files import parse_json
 
-__all__ = ["Classifier", "amend_checkpoint", "read_checkpoint", "save_checkpoint"]
+__all__ = [
+    "Classifier",
+    "StoredCheckpoint",
+    "amend_checkpoint",
+    "check_weights",
+    "open_checkpoint",
+    "read_checkpoint",
+    "save_checkpoint",
+]
 
 _METADATA_KEY = "gradscape"
+_SEAL = "checksum_of_file"
+_SEALED = re.compile(f', "{_SEAL}": "[0-9a-f]{{8}}"}}$')
+_FEW_CLASSES = 1000  # networks of so many are built at once, also those of one logit for two
+_LARGEST_IMAGE = 16_384
 _REQUIRED = ("name", "num_classes", "image_size", "mean", "std", "labels")
 
 
@@ -135,6 +151,7 @@ def save_checkpoint(
         text = json.dumps({**made, **theirs, **described})
     except TypeError as error:
         raise TypeError(f"`meta` must be what JSON can hold: {error}") from error
+    parse_json(text)  # what is read again is less than what JSON can hold
     state = {}
     for key, tensor in network.state_dict().items():
         if not isinstance(tensor, Tensor):
@@ -142,14 +159,51 @@ def save_checkpoint(
         # Tied parameters become equal copies, which load into tied parameters again.
         state[key] = tensor.detach().to("cpu", copy=True).contiguous()
     with replacing(path) as partial:
-        partial.write_bytes(save(state, metadata={_METADATA_KEY: text}))
+        partial.write_bytes(save(state, metadata={_METADATA_KEY: _sealed(text, state)}))
 
 
 def _is_made_here(name: str, value: object) -> bool:
-    """Whether an entry is the digest or the versions that `save_checkpoint` adds."""
+    """Whether an entry is the digest, the versions or the checksum that `save_checkpoint` adds."""
+    if name == _SEAL:
+        return True
     if name == "weights":
         return isinstance(value, str) and re.fullmatch("[0-9a-f]{16}", value) is not None
     return name == "versions" and isinstance(value, Mapping) and "gradscape" in value
+
+
+class StoredCheckpoint(NamedTuple):
+    """What a checkpoint's file holds.
+
+    Attributes:
+        state: The network's tensors by name.
+        meta: What it says of them.
+        sealed: Whether a checksum was there, and right; without one the digest of the weights tells damage.
+    """
+
+    state: dict[str, Tensor]
+    meta: dict[str, Any]
+    sealed: bool
+
+
+def check_weights(network: nn.Module, stored: StoredCheckpoint) -> None:
+    """Compare tensors with the digest that was made of them, as far as a file without a checksum has one.
+
+    Args:
+        network: Built as `meta` says, and of the state's names; it tells their order.
+        stored: What the file holds.
+
+    Raises:
+        ValueError: They are not those that were saved.
+    """
+    names = [name for name, _ in (*network.named_parameters(), *network.named_buffers())]
+    if stored.sealed or "weights" not in stored.meta or not stored.state.keys() >= set(names):
+        return
+    model = Classifier(nn.Identity(), stored.meta)
+    found = [("network." + name, stored.state[name]) for name, _ in network.named_parameters()]
+    found += [("mean", model.mean), ("std", model.std)]
+    found += [("network." + name, stored.state[name]) for name, _ in network.named_buffers()]
+    if digest_tensors(found) != stored.meta["weights"]:
+        raise ValueError("its numbers are not those whose digest it holds; make it or copy it again")
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -164,8 +218,13 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not a checkpoint of gradscape.
+        ValueError: If it is not a checkpoint of gradscape, or a damaged one.
     """
+    return open_checkpoint(path)[:2]
+
+
+def open_checkpoint(path: str | os.PathLike[str]) -> StoredCheckpoint:
+    """Read all that a checkpoint's file holds; errors as `read_checkpoint`."""
     path = Path(path)
     check_readable(path)
     state, metadata = read_safetensors(path) if path.suffix == ".safetensors" else ({}, {})
@@ -175,11 +234,18 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
         advice = f"`gradscape plot {path}` draws a surface" if drawn else f"run `{imported}` first"
         raise ValueError(f"{path} is not a checkpoint of gradscape; {advice}")
     try:
-        meta = json.loads(metadata[_METADATA_KEY])
+        text = metadata[_METADATA_KEY]
+        meta = parse_json(text)
         _check_meta(meta)
+        _check_classes(meta["num_classes"], state)
+        sealed = _SEALED.search(text)
+        if _SEAL in meta:
+            del meta[_SEAL]
+            if sealed is None or sealed.group() != _seal(text[: sealed.start()] + "}", state):
+                raise ValueError("its checksum says that numbers in it have changed; make it or copy it again")
     except (ValueError, TypeError) as error:
-        raise ValueError(f"{path} is a damaged checkpoint: {error}") from error
-    return state, meta
+        raise ValueError(f"{path} is a damaged checkpoint: {error_line(error)}") from error
+    return StoredCheckpoint(state, meta, sealed is not None)
 
 
 def amend_checkpoint(path: str | os.PathLike[str], **meta: Any) -> None:
@@ -205,28 +271,58 @@ def amend_checkpoint(path: str | os.PathLike[str], **meta: Any) -> None:
         text = json.dumps({**known, **meta})
     except TypeError as error:
         raise TypeError(f"`meta` must be what JSON can hold: {error}") from error
+    parse_json(text)
     state, metadata = read_safetensors(target)
     with replacing(target) as partial:
-        partial.write_bytes(save(state, metadata={**metadata, _METADATA_KEY: text}))
+        partial.write_bytes(save(state, metadata={**metadata, _METADATA_KEY: _sealed(text, state)}))
+
+
+def _sealed(text: str, state: Mapping[str, Tensor]) -> str:
+    """A description with a checksum of itself and of the tensors as its last entry."""
+    return text[:-1] + _seal(text, state)
+
+
+def _seal(text: str, state: Mapping[str, Tensor]) -> str:
+    checksum = zlib.crc32(text.encode())
+    for key in sorted(state):
+        tensor = state[key]
+        checksum = zlib.crc32(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode(), checksum)
+        checksum = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy(), checksum)
+    return f', "{_SEAL}": "{checksum:08x}"}}'
+
+
+def _check_classes(count: int, state: Mapping[str, Tensor]) -> None:
+    """A network is built before its tensors are compared: of many classes only where one of them has the room."""
+    longest = max((side for tensor in state.values() for side in tensor.shape), default=0)
+    if count > max(longest, _FEW_CLASSES):
+        raise ValueError(f"`num_classes` is {count:,}, and no tensor has a side of more than {longest:,}")
 
 
 def _check_meta(meta: Any) -> None:
+    if not isinstance(meta, Mapping):
+        raise TypeError(f"its description must be a record, got {shown(meta)}")
     missing = [key for key in _REQUIRED if key not in meta]
     if missing:
         raise ValueError(f"its description lacks {', '.join(missing)}")
     if not isinstance(meta["name"], str):
-        raise TypeError(f"`name` must be a model's name, got {meta['name']!r}")
+        raise TypeError(f"`name` must be a model's name, got {shown(meta['name'])}")
     for key in ("num_classes", "image_size"):
-        if not isinstance(meta[key], int) or meta[key] < 1:
-            raise ValueError(f"`{key}` must be a positive integer, got {meta[key]!r}")
+        if not fits(meta[key], int) or meta[key] < 1:
+            raise ValueError(f"`{key}` must be a positive integer, got {shown(meta[key])}")
+    if meta["image_size"] > _LARGEST_IMAGE:
+        raise ValueError(f"`image_size` must be at most {_LARGEST_IMAGE:,} pixels, got {meta['image_size']:,}")
     for key in ("mean", "std"):
-        if not meta[key] or not all(math.isfinite(value) for value in meta[key]):
-            raise ValueError(f"`{key}` must be finite numbers, one for each channel, got {meta[key]!r}")
+        if not fits(meta[key], list[float]) or not meta[key] or not all(map(math.isfinite, meta[key])):
+            raise ValueError(f"`{key}` must be finite numbers, one for each channel, got {shown(meta[key])}")
     if len(meta["mean"]) != len(meta["std"]):
-        raise ValueError(f"`mean` and `std` must be of as many channels, got {meta['mean']!r} and {meta['std']!r}")
+        raise ValueError(
+            f"`mean` and `std` must be of as many channels, got {shown(meta['mean'])} and {shown(meta['std'])}"
+        )
     if min(meta["std"]) <= 0:
-        raise ValueError(f"`std` must be positive, got {meta['std']!r}")
+        raise ValueError(f"`std` must be positive, got {shown(meta['std'])}")
     labels = meta["labels"]
+    if not fits(labels, list[str | int] | None):
+        raise TypeError(f"`labels` must be a list of names, or null, got {shown(labels)}")
     if labels is not None and len(labels) != meta["num_classes"]:
-        more = f"; is the first, {labels[0]!r}, a heading?" if len(labels) == meta["num_classes"] + 1 else ""
+        more = f"; is the first, {shown(labels[0])}, a heading?" if len(labels) == meta["num_classes"] + 1 else ""
         raise ValueError(f"`labels` must name each of the {meta['num_classes']} classes, got {len(labels)} names{more}")

@@ -2,12 +2,20 @@
 
 import csv
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 __all__ = ["check_readable", "replacing", "save_rows"]
+
+_NO_CONTENTS = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
 
 
 def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
@@ -20,8 +28,12 @@ def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
     Raises:
         FileNotFoundError: There is no such file.
         OSError: It cannot be opened: it is a folder, it may not be read, …
+        ValueError: It is no file with contents of its own: opening a pipe waits for ever, a device never ends.
     """
     try:
+        kind = stat.S_IFMT(Path(path).stat().st_mode)
+        if kind in _NO_CONTENTS:
+            raise ValueError(f"{os.fspath(path)} is {_NO_CONTENTS[kind]} and no {what}: give a file")
         Path(path).open("rb").close()
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {what} {os.fspath(path)}") from None

@@ -2,21 +2,22 @@
 
 import os
 import re
-import zipfile
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from gradscape._files import check_readable
 from gradscape._names import error_line
 from gradscape._safetensors import read_safetensors
+from gradscape._torch_files import is_script, read_torch
 
 __all__ = ["read_foreign_states"]
 
 _DEEPEST = 4  # how far within each other dicts are searched
+_MOST_STATES = 10_000
 _SHOWN = 5
 _UNKNOWN_TYPE = re.compile(r"GLOBAL (\S+) was not an allowed global")
 
@@ -41,7 +42,9 @@ def read_foreign_states(path: str | os.PathLike[str]) -> dict[str, dict[str, Ten
     path = Path(path)
     check_readable(path)
     content: Any = read_safetensors(path)[0] if path.suffix == ".safetensors" else _read_pickle(path)
-    states = dict(_states(content, ()))
+    states = dict(islice(_states(content, (), set()), _MOST_STATES + 1))
+    if len(states) > _MOST_STATES:
+        raise ValueError(f"{path} must hold a state dict, but holds more than {_MOST_STATES:,}: save one of them")
     for place, state in states.items():
         if unread := [f"{key} ({value.name})" for key, value in state.items() if isinstance(value, _Unread)]:
             raise ValueError(
@@ -72,7 +75,7 @@ class _Unread:
 
 
 def _read_pickle(path: Path) -> Any:
-    if _is_script(path):
+    if is_script(path):
         raise ValueError(
             f"{path} must be a state dict saved by torch, and is not: it holds a TorchScript program; nothing in it "
             "was executed; save `model.state_dict()` alone where it was made"
@@ -82,8 +85,7 @@ def _read_pickle(path: Path) -> Any:
     stand_ins: dict[str, type[_Unread]] = {}
     while True:
         try:
-            with torch.serialization.safe_globals([(kind, name) for name, kind in stand_ins.items()]):
-                return torch.load(path, weights_only=True, map_location="cpu")
+            return read_torch(path, [(kind, name) for name, kind in stand_ins.items()])
         except OSError:
             raise
         except Exception as error:  # a file made by anyone can fail in any way
@@ -98,18 +100,15 @@ def _read_pickle(path: Path) -> Any:
             stand_ins[name] = type("_UnreadNamed", (_Unread,), {"name": name})
 
 
-def _is_script(path: Path) -> bool:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return any(name.endswith("/constants.pkl") for name in archive.namelist())
-    except zipfile.BadZipFile:  # an old file, or a damaged one, of which torch knows more
-        return False
+def _states(found: Any, place: tuple[str, ...], barren: set[tuple[int, int]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Tensors by name, and what stands under a parameter's name in a type that was not read.
 
-
-def _states(found: Any, place: tuple[str, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Tensors by name, and what stands under a parameter's name in a type that was not read."""
-    if not isinstance(found, Mapping) or len(place) > _DEEPEST:
+    A dict that lies in many places and holds none, which `barren` remembers, is searched once at each depth.
+    """
+    key = id(found), len(place)
+    if not isinstance(found, Mapping) or len(place) > _DEEPEST or key in barren:
         return
+    barren.add(key)
     named = {key: value for key, value in found.items() if isinstance(key, str)}
     tensors = {
         key: value
@@ -117,9 +116,12 @@ def _states(found: Any, place: tuple[str, ...]) -> Iterator[tuple[str, dict[str,
         if isinstance(value, Tensor) or (isinstance(value, _Unread) and "." in key)
     }
     if any(isinstance(value, Tensor) for value in tensors.values()):
+        barren.discard(key)
         yield ".".join(place), tensors
-    for key, value in named.items():
-        yield from _states(value, (*place, key))
+    for name, value in named.items():
+        for state in _states(value, (*place, name), barren):
+            barren.discard(key)
+            yield state
 
 
 def _described(content: Any) -> str:

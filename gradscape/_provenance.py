@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, final
 
 from gradscape import __version__
+from gradscape._text_files import parse_json
 
 __all__ = ["CHANCE", "Provenance", "current_versions"]
 
@@ -74,7 +75,7 @@ class Provenance(Mapping[str, Any]):
             ValueError: It is no JSON, or of a layout that is newer than this version.
             TypeError: It is JSON of something else.
         """
-        entries = json.loads(text)
+        entries = parse_json(text)
         if not isinstance(entries, dict):
             raise TypeError(f"`text` must be a JSON object, got {type(entries).__name__}")
         layout = entries.pop(_LAYOUT, 1)
@@ -90,8 +91,11 @@ class Provenance(Mapping[str, Any]):
 
         Raises:
             TypeError: One of the entries is nothing that JSON can hold.
+            ValueError: They are more, or nested deeper, than is read again.
         """
-        return json.dumps({**self, _LAYOUT: _NEWEST})
+        text = json.dumps({**self, _LAYOUT: _NEWEST})
+        parse_json(text)
+        return text
 
     @property
     def called(self) -> str:

@@ -1,5 +1,9 @@
-"""Reading `.safetensors` files."""
+"""Reading `.safetensors` files.
 
+The library itself bears out what a header declares by the size of the file before anything is allocated.
+"""
+
+import errno
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -19,5 +23,10 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except SafetensorError as error:
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL, errno.ENODEV):  # an empty file cannot be mapped
+            raise
+        raise ValueError(f"{path} is not a valid safetensors file: {error_line(error)}") from error
+    except (SafetensorError, KeyError, AttributeError, TypeError, RuntimeError, MemoryError) as error:
+        # A type of numbers that torch has not makes the library stumble.
         raise ValueError(f"{path} is not a valid safetensors file: {error_line(error)}") from error

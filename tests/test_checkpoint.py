@@ -12,6 +12,7 @@ from gradscape._checkpoint import Classifier, amend_checkpoint, read_checkpoint,
 from gradscape._digest import digest_model
 from gradscape._foreign_file import read_foreign_states
 from gradscape._provenance import current_versions
+from gradscape.models import create_model, load_checkpoint
 
 META: dict[str, Any] = {
     "name": "resnet20",
@@ -195,3 +196,86 @@ def test_what_weights_rest_on_is_not_amended_and_a_refusal_changes_nothing(tmp_p
     with pytest.raises(FileNotFoundError, match="there is no file"):
         amend_checkpoint(tmp_path / "none.safetensors", scores={})
     assert path.read_bytes() == before
+
+
+def _rewritten(path: Path, **changes: Any) -> None:
+    """The same file with other entries, as a version without a checksum wrote it."""
+    state = load_file(path)
+    with safe_open(path, framework="pt") as file:
+        text = file.metadata()["gradscape"]
+    meta = {**json.loads(text), **changes}
+    meta.pop("checksum_of_file", None)
+    save_file(state, path, metadata={"gradscape": json.dumps(meta)})
+
+
+@pytest.mark.parametrize(
+    ("entry", "value"),
+    [
+        *(("num_classes", value) for value in (True, 2.0, "4", 10**400, 10**9, [4])),
+        *(("image_size", value) for value in (True, 0, 10**9, {})),
+        *(("mean", value) for value in ("abc", 3, [True, 0.5, 0.5], [float("nan")] * 3, {"0": 1}, [[0.5]], ["0.5"])),
+        *(("std", value) for value in ([float("inf")] * 3, [0.5, 0.5, 10**400])),
+        *(("labels", value) for value in ({"a": 1}, "abcd", [[]] * 4, 4, ["x" * 100_000] * 3)),
+        *(("name", value) for value in (3, ["resnet20"], {"a": "x" * 10_000})),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_entries_of_another_type_are_refused_in_a_short_line(tmp_path: Path, entry: str, value: object) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, _network(), **META)
+    _rewritten(path, **{entry: value})
+    with pytest.raises(ValueError, match=rf"model\.safetensors is a damaged checkpoint: .*{entry}") as raised:
+        read_checkpoint(path)
+    assert len(str(raised.value)) < 600
+
+
+@pytest.mark.parametrize("text", ["3", "[]", "null", "[" * 5000, '"name"', "{", "1" * 5000])
+def test_a_description_that_is_no_record_is_refused(tmp_path: Path, text: str) -> None:
+    save_file(_network().state_dict(), tmp_path / "model.safetensors", metadata={"gradscape": text})
+    with pytest.raises(ValueError, match=r"model\.safetensors is a damaged checkpoint: \S"):
+        read_checkpoint(tmp_path / "model.safetensors")
+
+
+def test_one_wrong_bit_anywhere_is_told_or_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, nn.Linear(2, 3, bias=False), **META)
+    content, (state, meta) = path.read_bytes(), read_checkpoint(path)
+    for place in range(0, len(content), 2):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 4]) + content[place + 1 :])
+        try:
+            found, said = read_checkpoint(path)
+        except ValueError:
+            continue
+        # Without its checksum's name a file is one of an older version, of which the digest is looked at.
+        assert content[place - 25 : place + 25].count(b"checksum"), place
+        assert torch.equal(found["weight"], state["weight"])
+        assert meta.items() <= said.items()
+
+
+def test_an_older_file_is_held_against_the_digest_of_its_weights(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    network = create_model("resnet20", num_classes=4, image_size=8)
+    save_checkpoint(path, network, **META)
+    _rewritten(path)
+    load_checkpoint(path)
+    for changes in ({"mean": [0.5, 0.25, 0.126]}, {"weights": "0" * 16}):
+        _rewritten(path, **changes)
+        with pytest.raises(ValueError, match=r"model\.safetensors is a damaged checkpoint: its numbers are not those"):
+            load_checkpoint(path)
+
+
+def test_a_checksum_is_no_entry_and_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, _network(), **META, seed=1)
+    amend_checkpoint(path, seed=2)
+    _, meta = read_checkpoint(path)
+    assert meta["seed"] == 2
+    assert not any("checksum" in name for name in meta)
+    save_checkpoint(path, _network(), **{**meta, "checksum_of_file": "00000000"})
+    assert read_checkpoint(path)[1].keys() == meta.keys()
+
+
+def test_a_checkpoint_that_names_no_network_says_which_file_it_is(tmp_path: Path) -> None:
+    save_checkpoint(tmp_path / "model.safetensors", _network(), **{**META, "name": "resnet21"})
+    with pytest.raises(ValueError, match=r"model\.safetensors holds a network that cannot be built: unknown `model`"):
+        load_checkpoint(tmp_path / "model.safetensors")

@@ -1,4 +1,6 @@
 import errno
+import os
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +66,25 @@ def test_a_file_that_may_not_be_read_is_not_said_to_be_damaged(tmp_path: Path, m
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PermissionError, match=r"d.npz"):
         load_split(f"npz:{tmp_path / 'd.npz'}", "train")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device"])
+def test_what_has_no_contents_of_its_own_is_refused_at_once(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "a.npz"
+    if kind == "pipe":
+        os.mkfifo(path)  # opening one waits for who writes to it
+    elif kind == "socket":
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path))
+    else:
+        path.symlink_to("/dev/zero")
+    for read in (check_readable, load_arrays, lambda file: decode_file((str(file),), 0)):
+        with pytest.raises(ValueError, match=rf"a\.npz is a {kind} and no .*: give a file"):
+            read(path)
+
+
+def test_a_circle_of_links_is_told_by_its_name(tmp_path: Path) -> None:
+    (tmp_path / "a.npz").symlink_to(tmp_path / "b.npz")
+    (tmp_path / "b.npz").symlink_to(tmp_path / "a.npz")
+    with pytest.raises(OSError, match=r"a\.npz"):
+        check_readable(tmp_path / "a.npz")

@@ -105,7 +105,7 @@ def test_arrays_are_stored_with_their_provenance(tmp_path: Path) -> None:
     arrays, meta = load_arrays(tmp_path / "x.npz")
     np.testing.assert_array_equal(arrays["points"], np.arange(3))
     assert (meta.seed, meta["kind"]) == (3, {"name": "k"})
-    _, entry, rest = load_result(tmp_path / "x.npz", "kind", called="a kind")
+    _, entry, rest = load_result(tmp_path / "x.npz", "kind", lambda *found: found, called="a kind", entry=Any)
     assert (entry, dict(rest)) == ({"name": "k"}, {"seed": 3})
 
 

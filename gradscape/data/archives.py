@@ -1,6 +1,5 @@
 """Published data sets, as torchvision lays them out below one root folder; downloaded only when asked."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -11,6 +10,7 @@ from torchvision import datasets
 from torchvision.datasets.utils import check_integrity
 from torchvision.models import ResNet18_Weights
 
+from gradscape._text_files import read_json, read_text
 from gradscape.data.cub200 import cub200
 from gradscape.data.download import Archive, unpack_archives
 from gradscape.data.folders import class_folders, image_files, listed_images
@@ -94,12 +94,12 @@ def tiny_imagenet(root: Path, split: str, *, download: bool) -> Source:
     if download and not folder.is_dir():
         unpack_archives([_TINY], root, folder)
     require_folder(folder, "tiny_imagenet")
-    ids = tuple(sorted((folder / "wnids.txt").read_text().split()))
-    names = dict(line.split("\t", 1) for line in (folder / "words.txt").read_text().splitlines() if "\t" in line)
+    ids = tuple(sorted(read_text(folder / "wnids.txt").split()))
+    names = dict(line.split("\t", 1) for line in read_text(folder / "words.txt").splitlines() if "\t" in line)
     classes = _first_names([names.get(one, one) for one in ids])
     if split == "train":
         return replace(image_files(folder / "train", ids), classes=classes, statistics=IMAGENET)
-    rows = [line.split("\t") for line in (folder / "val" / "val_annotations.txt").read_text().splitlines()]
+    rows = [line.split("\t") for line in read_text(folder / "val" / "val_annotations.txt").splitlines()]
     if not rows or not all(len(row) > 1 and row[1] in ids for row in rows):
         raise ValueError(f"`tiny_imagenet`: {folder / 'val' / 'val_annotations.txt'} must say a class for each image")
     source = listed_images(
@@ -122,7 +122,7 @@ def food101(root: Path, split: str, *, download: bool) -> Source:
     require_folder(folder, "food101")
     listing = folder / "meta" / f"{split}.json"
     try:
-        stems = dict(sorted(json.loads(listing.read_text()).items()))
+        stems = dict(sorted(read_json(listing).items()))
         pairs = [(f"{folder / 'images' / stem}.jpg", label) for label, one in enumerate(stems) for stem in stems[one]]
         paths, labels = zip(*pairs, strict=True)
     except (AttributeError, TypeError, ValueError) as error:

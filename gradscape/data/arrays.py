@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape._files import check_readable
+from gradscape._npz import list_npz, read_npz
 from gradscape.data.pixels import pick_image
 from gradscape.data.source import ALL, Source
 
 __all__ = ["array_images", "npz_images"]
+
+_MOST_CLASSES = 1_000_000
 
 
 def npz_images(path: str) -> Source:
@@ -25,18 +27,12 @@ def npz_images(path: str) -> Source:
 
 
 def _read_arrays(file: Path, name: str) -> dict[str, np.ndarray]:
-    check_readable(file)
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            names = archive.files
-            arrays = {key: archive[key] for key in names if key in ("images", "labels", "classes")}
-    except Exception as error:  # zip, header and type errors alike: a file that is not what it should be
-        reason = " ".join(str(error).split())
-        raise ValueError(f"`{name}` cannot be read as an .npz file of plain arrays: {reason}") from error
+    refusal = f"`{name}` cannot be read as an .npz file of plain arrays"
+    arrays = read_npz(file, ("images", "labels", "classes").__contains__, refusal=refusal)
     if missing := sorted({"images", "labels"} - set(arrays)):
         raise ValueError(
             f"`{name}` must hold the arrays `images` and `labels`, but lacks {', '.join(missing)}; "
-            f"it holds {', '.join(names) or 'none'}"
+            f"it holds {', '.join(list_npz(file)) or 'none'}"
         )
     return arrays
 
@@ -84,8 +80,15 @@ def _unit_range_floats(images: np.ndarray, name: str) -> np.ndarray:
 
 def _class_names(name: str, labels: np.ndarray, classes: np.ndarray | Sequence[str] | None) -> tuple[str, ...]:
     if classes is None:
+        if labels.max(initial=0) >= _MOST_CLASSES:
+            raise ValueError(
+                f"`labels` of `{name}` must be below {_MOST_CLASSES:,} where there are no `classes`, got {labels.max()}"
+            )
         classes = [str(label) for label in range(max(int(labels.max()), 0) + 1)]
     names = np.asarray(classes)
     if names.ndim != 1:
         raise ValueError(f"`classes` of `{name}` must be one name for each class, but came as {names.shape}")
-    return tuple(names.astype(str).tolist())  # also decodes bytes
+    try:
+        return tuple(names.astype(str).tolist())  # also decodes bytes
+    except UnicodeDecodeError as error:
+        raise ValueError(f"`classes` of `{name}` must be text, or bytes in ASCII: {error}") from None

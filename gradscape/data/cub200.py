@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+from gradscape._text_files import read_text
 from gradscape.data.download import Archive, unpack_archives
 from gradscape.data.listed import listed_photographs, require_folder
 from gradscape.data.source import Source
@@ -48,7 +49,7 @@ def _read_list(file: Path) -> dict[str, str]:
             "remove the data set's folder and load again with --download"
         )
     try:
-        return dict(line.split(maxsplit=1) for line in file.read_text().splitlines())
+        return dict(line.split(maxsplit=1) for line in read_text(file).splitlines())
     except ValueError as error:
         raise ValueError(f"`cub200`: {file.absolute()} must have a number and a word in each line") from error
 

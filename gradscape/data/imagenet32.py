@@ -10,7 +10,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 from torchvision.models import ResNet18_Weights
 
-from gradscape._files import check_readable
+from gradscape._npz import list_npz, read_npz
 from gradscape.data.download import Archive, is_partial, unpack_archives
 from gradscape.data.listed import warn_of_part
 from gradscape.data.source import VAL, Source
@@ -70,13 +70,13 @@ def _found(folder: Path) -> dict[str, Path]:
 
 def _read_batch(file: Path) -> tuple[np.ndarray, np.ndarray]:
     """Pixels uint8 (n, 3072), the red ones first, and class numbers (n,) from 1."""
-    check_readable(file)
-    try:
-        with np.load(file, allow_pickle=False) as archive:
-            data, numbers = archive["data"], archive["labels"]
-    except Exception as error:  # zip, header and type errors alike: a file that is not what it should be
-        reason = " ".join(str(error).split())
-        raise ValueError(f"`imagenet32`: {file.absolute()} cannot be read: {reason}") from error
+    refusal = f"`imagenet32`: {file.absolute()} cannot be read"
+    arrays = read_npz(file, ("data", "labels").__contains__, refusal=refusal)
+    if len(arrays) < 2:
+        raise ValueError(
+            f"{refusal}: it must hold `data` and `labels`, but holds {', '.join(list_npz(file)) or 'none'}"
+        )
+    data, numbers = arrays["data"], arrays["labels"]
     shapes_fit = numbers.ndim == 1 and data.shape == (len(numbers), 3 * _SIDE**2)
     if data.dtype != np.uint8 or not shapes_fit or not set(numbers.tolist()) <= set(range(1, 1001)):
         raise ValueError(

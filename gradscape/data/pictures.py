@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 from gradscape._arrays import load_result, save_arrays
 from gradscape._digest import digest_tensors
 from gradscape._names import path_tails, tell_apart
-from gradscape._provenance import current_versions
+from gradscape._provenance import Provenance, current_versions
 from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file, resize_image, to_unit_range
 
 __all__ = ["PICTURES", "Pictures", "ShownPictures", "load_pictures", "load_shown_pictures", "save_shown_pictures"]
@@ -83,6 +84,13 @@ def _decode(file: Path) -> Tensor:
 PICTURES = "pictures.npz"
 """What the file is called."""
 
+_ARRAYS = {"pixels": UInt8[np.ndarray, "pictures height width 3"]}
+
+
+class _PicturesEntry(TypedDict):
+    names: list[str]
+    digest: str
+
 
 @dataclass(frozen=True, eq=False)
 class ShownPictures:
@@ -122,5 +130,10 @@ def load_shown_pictures(path: Path) -> ShownPictures:
         FileNotFoundError: There is no such file.
         ValueError: It holds no pictures.
     """
-    arrays, about, _ = load_result(path, "pictures", called="pictures")
-    return ShownPictures(arrays["pixels"], tuple(about["names"]), about["digest"])
+
+    def made(arrays: dict[str, np.ndarray], about: _PicturesEntry, _: Provenance) -> ShownPictures:
+        if len(about["names"]) != len(arrays["pixels"]):
+            raise ValueError(f"it names {len(about['names'])} of {len(arrays['pixels'])} pictures")
+        return ShownPictures(arrays["pixels"], tuple(about["names"]), about["digest"])
+
+    return load_result(path, "pictures", made, called="pictures", entry=_PicturesEntry, arrays=_ARRAYS)

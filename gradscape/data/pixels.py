@@ -1,15 +1,26 @@
 """Single images: decoding a file, resizing, and the way to float32 in [0, 1]."""
 
+from functools import cache
+
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from gradscape._files import check_readable
+
 __all__ = ["IMAGE_SUFFIXES", "decode_file", "pick_image", "resize_image", "to_unit_range"]
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 """Endings of the files that are taken for images in a folder."""
+
+_DECODED = (
+    *("PNG", "JPEG", "MPO", "WEBP", "GIF", "BMP", "DIB", "PPM", "TIFF", "AVIF"),
+    *("JPEG2000", "TGA", "ICO", "PCX", "QOI", "SGI", "XBM"),
+)
+_LONGEST = 1000  # times the shorter side, which becomes as many pixels as a network takes
+_STRIP = 2**24  # pixels
 
 # Pillow clips these modes to 8 bits when it makes them RGB: the picture would come out white or black.
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -35,16 +46,16 @@ def decode_file(
     from torchvision.transforms.v2 import functional as transforms
 
     path = paths[index]
+    check_readable(path, "image")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=_formats()) as image:
             mode = image.mode
-            turned: Image.Image = ImageOps.exif_transpose(image) if upright else image
+            if max(image.size) > _LONGEST * min(image.size):
+                raise ValueError(f"{image.width} × {image.height} pixels are more than {_LONGEST:,} to 1")
+            turned = _turned(image) if upright else image
             # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
             transparent = "transparency" in image.info or (on_white and turned.has_transparency_data)
-            rgba = turned.convert("RGBA") if transparent else turned
-            if transparent and on_white:
-                rgba = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
-            rgb = rgba.convert("RGB")
+            rgb = _opaque(turned, on_white=on_white) if transparent else turned.convert("RGB")
     except Exception as error:  # Pillow's decoders raise nearly every type on corrupt bytes
         if isinstance(error, OSError) and error.errno:  # the system's, by its own name; Pillow's have no number
             raise
@@ -53,6 +64,34 @@ def decode_file(
     if mode in _DEEP_MODES:
         raise ValueError(f"`{path}` must have 8 bits per channel, but has Pillow's mode {mode}; convert the file")
     return transforms.pil_to_tensor(rgb)
+
+
+@cache
+def _formats() -> tuple[str, ...]:
+    """What Pillow reads by itself, as far as it was built so: for some formats it calls other programs."""
+    Image.init()
+    return tuple(name for name in _DECODED if name in Image.OPEN)
+
+
+def _turned(image: Image.Image) -> Image.Image:
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # what a camera is said to have written can be anything, and says then nothing of the pixels
+        image.load()  # if it is these that are damaged, that is told
+        return image
+
+
+def _opaque(image: Image.Image, *, on_white: bool) -> Image.Image:
+    """RGB without transparency, made in strips: four copies of a large image would take gigabytes."""
+    width, height = image.size
+    rows = max(1, _STRIP // width)
+    whole = Image.new("RGB", image.size)
+    for top in range(0, height, rows):
+        strip = image.crop((0, top, width, min(top + rows, height))).convert("RGBA")
+        if on_white:
+            strip = Image.alpha_composite(Image.new("RGBA", strip.size, "white"), strip)
+        whole.paste(strip.convert("RGB"), (0, top))
+    return whole
 
 
 def pick_image(images: np.ndarray | Tensor, index: int) -> Shaped[Tensor, "3 height width"]:

@@ -4,20 +4,31 @@ import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
 from gradscape._provenance import Provenance
+from gradscape._schema import check_arrays, check_record
 from gradscape._taps import Kind
 from gradscape.explain.features import as_array
 
 __all__ = ["AttentionMap", "MapCollector", "load_attention_maps", "save_attention_maps"]
 
 _MOST_AFFINITY = 4 * 2**30  # bytes
+
+
+class _AttentionEntry(TypedDict):
+    name: str
+    block: str
+    kind: Kind
+    grid: list[int] | None
+    read: NotRequired[list[int] | None]  # files written before have less
+    left_out: NotRequired[list[str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +58,8 @@ class AttentionMap:
     left_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.grid is not None and (len(self.grid) != 2 or min(self.grid) < 1):
+            raise ValueError(f"`grid` must be (h, w), got {self.grid}")
         if self.grid is not None and (self.kind != "affinity" or np.prod(self.grid) > self.values.shape[-1]):
             raise ValueError(
                 f"`grid` must lay out the keys of an affinity, got {self.grid} for the {self.kind} {self.values.shape}"
@@ -73,11 +86,20 @@ def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, Attenti
         FileNotFoundError: There is no such file.
         ValueError: It holds no attention maps.
     """
-    arrays, named, meta = load_result(path, "attention_maps", called="attention maps")
-    for entry in named.values():
-        for field in {"grid", "read", "left_out"} & entry.keys():  # files written before have less
-            entry[field] = None if entry[field] is None else tuple(entry[field])
-    return {key: AttentionMap(values=arrays[key], **entry) for key, entry in named.items()}, meta
+
+    def made(
+        arrays: dict[str, np.ndarray], named: dict[str, dict[str, Any]], meta: Provenance
+    ) -> tuple[dict[str, AttentionMap], Provenance]:
+        check_arrays(arrays, dict.fromkeys(named, Float[np.ndarray, "..."]))
+        for entry in named.values():
+            check_record(entry, _AttentionEntry)
+        return {key: AttentionMap(values=arrays[key], **_as_tuples(entry)) for key, entry in named.items()}, meta
+
+    return load_result(path, "attention_maps", made, called="attention maps", entry=dict[str, dict[str, Any]])
+
+
+def _as_tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
 
 
 class MapCollector:

@@ -5,7 +5,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
-from gradscape._provenance import current_versions
+from gradscape._provenance import Provenance, current_versions
+from gradscape._schema import check_record
 from gradscape.explain.embedding_backends import find_backend
 from gradscape.explain.embedding_distances import equal_rows
 from gradscape.explain.embedding_features import Features, extract_features
@@ -27,7 +28,30 @@ __all__ = ["Embedding", "embed"]
 
 _FEWEST = 5
 _MANY = 5_000  # from here on openTSNE is clearly faster than scikit-learn
+_ARRAYS = {"points": Float[np.ndarray, "images 2"], "labels": Int64[np.ndarray, "images"]}
 _log = logging.getLogger(__name__)
+
+
+class _QualityEntry(TypedDict):
+    trustworthiness: float | None
+    knn_accuracy: float | None
+    knn_accuracy_features: float | None
+    silhouette: float | None
+    silhouette_features: float | None
+    kl_divergence: float | None
+    neighbors: int
+    sample: NotRequired[int | None]
+    standard_errors: NotRequired[dict[str, float]]
+    intervals: NotRequired[dict[str, list[float]]]
+
+
+class _EmbeddingEntry(TypedDict):
+    layer: str
+    backend: str
+    perplexity: float
+    seed: int
+    classes: list[str] | None
+    quality: dict[str, Any]
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,21 +122,20 @@ class Embedding:
             FileNotFoundError: There is no such file.
             ValueError: It holds no embedding.
         """
-        arrays, named, meta = load_result(path, "embedding", called="an embedding")
-        quality: dict[str, Any] = {
-            name: math.nan if value is None and name != "sample" else value
-            for name, value in named.pop("quality").items()
-        }
-        ends = quality.pop("intervals", {})
-        classes = named.pop("classes")
-        return cls(
-            points=arrays["points"],
-            labels=arrays["labels"],
-            quality=EmbeddingQuality(**quality, intervals={name: (low, high) for name, (low, high) in ends.items()}),
-            classes=None if classes is None else tuple(classes),
-            meta=meta,
-            **named,
-        )
+
+        def made(arrays: dict[str, np.ndarray], named: _EmbeddingEntry, meta: Provenance) -> Embedding:
+            classes = None if named["classes"] is None else tuple(named["classes"])
+            known: dict[str, Any] = {**arrays, **named, "quality": _quality(named["quality"]), "classes": classes}
+            return cls(**known, meta=meta)
+
+        return load_result(path, "embedding", made, called="an embedding", entry=_EmbeddingEntry, arrays=_ARRAYS)
+
+
+def _quality(told: Mapping[str, Any]) -> EmbeddingQuality:
+    check_record(told, _QualityEntry)
+    known = {name: math.nan if value is None and name != "sample" else value for name, value in told.items()}
+    ends = known.pop("intervals", {})
+    return EmbeddingQuality(**known, intervals={name: (low, high) for name, (low, high) in ends.items()})
 
 
 def embed(

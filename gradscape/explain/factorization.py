@@ -13,7 +13,7 @@ Differs from the paper:
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
-from gradscape._provenance import current_versions
+from gradscape._provenance import Provenance, current_versions
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.features import copied, listening
 from gradscape.explain.layer_layouts import settle_layout
@@ -29,6 +29,19 @@ from gradscape.explain.layout import MapLayout, as_maps
 from gradscape.explain.target_layer import layer_names, resolve_layer
 
 __all__ = ["FeatureFactors", "factorize_features"]
+
+_ARRAYS = {
+    "concepts": Float[np.ndarray, "concepts channels"],
+    "maps": Float[np.ndarray, "images concepts height width"],
+    "offset": Float[np.ndarray, "channels"],
+}
+_OPTIONAL = {"class_scores": Float[np.ndarray, "concepts classes"]}
+
+
+class _FactorEntry(TypedDict):
+    relative_error: float
+    target_layer: str
+    image_size: list[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,10 +93,14 @@ class FeatureFactors:
             FileNotFoundError: There is no such file.
             ValueError: It holds no feature factors.
         """
-        arrays, named, meta = load_result(path, "factors", called="feature factors")
-        height, width = named.pop("image_size")
-        scores = arrays.pop("class_scores", None)
-        return cls(**arrays, class_scores=scores, **named, image_size=(height, width), meta=meta)  # type: ignore[arg-type]
+
+        def made(arrays: dict[str, np.ndarray], named: _FactorEntry, meta: Provenance) -> FeatureFactors:
+            height, width = named["image_size"]
+            known: dict[str, Any] = {"class_scores": None, **arrays, **named, "image_size": (height, width)}
+            return cls(**known, meta=meta)
+
+        called = "feature factors"
+        return load_result(path, "factors", made, called=called, entry=_FactorEntry, arrays=_ARRAYS, optional=_OPTIONAL)
 
 
 def factorize_features(

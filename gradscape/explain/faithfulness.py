@@ -4,11 +4,11 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -16,6 +16,7 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
 from gradscape._notebook import html_table
+from gradscape._provenance import Provenance
 from gradscape._taps import check_images_apart
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for, uncompiled
 from gradscape.explain.explained import Explained, Score, pick_scores
@@ -27,12 +28,17 @@ __all__ = ["MEASURES", "Faithfulness", "Mean", "measure_faithfulness"]
 
 MEASURES = ("deletion", "insertion", "drop", "increase", "road_morf", "road_lerf", "road", "pointing", "energy")
 
+_ARRAYS = dict.fromkeys(("confidence", *MEASURES), Float[np.ndarray, "images"])
 _ROAD_SHARES = np.arange(1, 10) / 10
 _ROAD_NOISE = 0.01
 _FEW = 8  # images that tell what the model's numbers are
 
 Boxes = np.ndarray | Tensor | Sequence[Sequence[float | int]]
 _Ask = Callable[[Tensor], np.ndarray]
+
+
+class _FaithfulnessEntry(TypedDict):
+    faults: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -115,8 +121,12 @@ class Faithfulness:
             FileNotFoundError: There is no such file.
             ValueError: It holds no measures of faithfulness.
         """
-        arrays, named, meta = load_result(path, "faithfulness", called="measures of faithfulness")
-        return cls(**arrays, faults={int(number): reason for number, reason in named["faults"].items()}, meta=meta)
+
+        def made(arrays: dict[str, np.ndarray], named: _FaithfulnessEntry, meta: Provenance) -> Faithfulness:
+            return cls(**arrays, faults={int(number): reason for number, reason in named["faults"].items()}, meta=meta)
+
+        called, entry = "measures of faithfulness", _FaithfulnessEntry
+        return load_result(path, "faithfulness", made, called=called, entry=entry, arrays=_ARRAYS)
 
 
 def measure_faithfulness(

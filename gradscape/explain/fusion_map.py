@@ -3,14 +3,23 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
+from jaxtyping import Float
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
+from gradscape._provenance import Provenance
 
 __all__ = ["FusionMaps"]
+
+_ARRAYS = dict.fromkeys(("before", "part", "fused"), Float[np.ndarray, "images channels height width"])
+
+
+class _FusionEntry(TypedDict):
+    block: str
+    names: list[str]
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +67,9 @@ class FusionMaps:
             FileNotFoundError: There is no such file.
             ValueError: It holds no fusion maps.
         """
-        arrays, named, meta = load_result(path, "fusion", called="fusion maps")
-        first, second, third = named["names"]
-        return cls(**arrays, block=named["block"], names=(first, second, third), meta=meta)
+
+        def made(arrays: dict[str, np.ndarray], named: _FusionEntry, meta: Provenance) -> FusionMaps:
+            first, second, third = named["names"]
+            return cls(**arrays, block=named["block"], names=(first, second, third), meta=meta)
+
+        return load_result(path, "fusion", made, called="fusion maps", entry=_FusionEntry, arrays=_ARRAYS)

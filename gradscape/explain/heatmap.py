@@ -3,18 +3,33 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
+from jaxtyping import Float, Integer
 from torch.nn import functional as F
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._notebook import html_table
+from gradscape._provenance import Provenance
 
 __all__ = ["Heatmaps"]
 
+_ARRAYS = {
+    "raw": Float[np.ndarray, "images *sides"],
+    "display": Float[np.ndarray, "images *image_size"],
+    "class_index": Integer[np.ndarray, "images"],
+    "score": Float[np.ndarray, "images"],
+    "probability": Float[np.ndarray, "images"],
+}
 _RESIZING = {1: "linear", 2: "bilinear", 3: "trilinear"}
+
+
+class _HeatmapEntry(TypedDict):
+    method: str
+    target_layer: str
+    image_size: list[int]
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,9 +116,17 @@ class Heatmaps:
             FileNotFoundError: There is no such file.
             ValueError: It holds no heatmaps.
         """
-        arrays, named, meta = load_result(path, "heatmaps", called="heatmaps")
-        del arrays["display"]
-        return cls(**arrays, **{**named, "image_size": tuple(named["image_size"])}, meta=meta)  # type: ignore[arg-type]
+
+        def made(arrays: dict[str, np.ndarray], named: _HeatmapEntry, meta: Provenance) -> Heatmaps:
+            kept = {name: array for name, array in arrays.items() if name != "display"}
+            image_size = tuple(named["image_size"])
+            if arrays["display"].shape[1:] != image_size:
+                raise ValueError(f"`display` must be of the images' size {image_size}, got {arrays['display'].shape}")
+            return cls(
+                **kept, image_size=image_size, method=named["method"], target_layer=named["target_layer"], meta=meta
+            )
+
+        return load_result(path, "heatmaps", made, called="heatmaps", entry=_HeatmapEntry, arrays=_ARRAYS)
 
     def _repr_html_(self) -> str:
         count, size = len(self.raw), " × ".join(map(str, self.raw.shape[1:]))

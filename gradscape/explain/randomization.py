@@ -5,16 +5,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._model_state import unchanged
+from gradscape._provenance import Provenance
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.explainable import ForwardFunction, called_by, explainable, images_for
 from gradscape.explain.explained import ClassIndex, Score
@@ -24,6 +25,12 @@ from gradscape.explain.target_layer import layer_names
 __all__ = ["Randomization", "randomize_parameters"]
 
 _REST = "rest"
+_ARRAYS = dict.fromkeys(("rank_correlation", "overlap"), Float[np.ndarray, "groups images"])
+
+
+class _RandomizationEntry(TypedDict):
+    groups: list[str]
+    faults: dict[str, dict[str, str]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,11 +75,16 @@ class Randomization:
             FileNotFoundError: There is no such file.
             ValueError: It holds no randomization.
         """
-        arrays, named, meta = load_result(path, "randomization", called="a randomization")
-        faults = {
-            group: {int(number): reason for number, reason in found.items()} for group, found in named["faults"].items()
-        }
-        return cls(**arrays, groups=tuple(named["groups"]), faults=faults, meta=meta)
+
+        def made(arrays: dict[str, np.ndarray], named: _RandomizationEntry, meta: Provenance) -> Randomization:
+            faults = {
+                group: {int(number): reason for number, reason in found.items()}
+                for group, found in named["faults"].items()
+            }
+            return cls(**arrays, groups=tuple(named["groups"]), faults=faults, meta=meta)
+
+        called, entry = "a randomization", _RandomizationEntry
+        return load_result(path, "randomization", made, called=called, entry=entry, arrays=_ARRAYS)
 
 
 def randomize_parameters(

@@ -15,6 +15,7 @@ from matplotlib.font_manager import findSystemFonts, fontManager
 
 from gradscape._files import check_readable
 from gradscape._names import error_line, one_line, unknown_name
+from gradscape._text_files import read_text
 
 __all__ = ["ANY_PICTURE", "FORMATS", "WIDTHS", "Format", "Look", "current_look", "drawn_as"]
 
@@ -218,7 +219,7 @@ def _settings_in(file: Path) -> dict[str, Any]:
     """What a style file sets of how pictures look, as `matplotlib.style` takes it."""
     check_readable(file, "style file")
     try:
-        file.read_text(encoding="utf-8")  # of what is no text Matplotlib would speak itself
+        read_text(file, "style file")  # of what is no text Matplotlib would speak itself
         found = mpl.rc_params_from_file(file, fail_on_error=True, use_default_template=False)
     except (ValueError, TypeError, OSError) as problem:
         raise ValueError(f"`style` {file} is no Matplotlib style file: {error_line(problem)}") from problem

@@ -2,13 +2,13 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gradscape._checkpoint import Classifier, read_checkpoint, save_checkpoint
+from gradscape._checkpoint import Classifier, check_weights, open_checkpoint, save_checkpoint
 from gradscape._names import error_line
+from gradscape._text_files import read_text
 from gradscape.models.fit import load_fitting
 from gradscape.models.foreign_state import foreign_state, tell_classes
 
@@ -40,9 +40,17 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
         >>> model(torch.rand(2, 3, 16, 16)).shape  # images in [0, 1]
         torch.Size([2, 10])
     """
-    state, meta = read_checkpoint(path)
-    network = _build(meta["name"], num_classes=meta["num_classes"], image_size=meta["image_size"])
-    load_fitting(network, state, f"{os.fspath(path)} does not fit {meta['name']}")
+    stored = open_checkpoint(path)
+    meta = stored.meta
+    try:
+        network = _build(meta["name"], num_classes=meta["num_classes"], image_size=meta["image_size"])
+    except ValueError as problem:
+        raise ValueError(f"{os.fspath(path)} holds a network that cannot be built: {error_line(problem)}") from problem
+    load_fitting(network, stored.state, f"{os.fspath(path)} does not fit {meta['name']}")
+    try:
+        check_weights(network, stored)
+    except ValueError as problem:
+        raise ValueError(f"{os.fspath(path)} is a damaged checkpoint: {problem}") from None
     model = Classifier(network, meta).to(device).eval()
     model.path = os.fspath(path)
     return model
@@ -88,7 +96,7 @@ def import_checkpoint(
     source = {"file": os.fspath(file), "weights": weights, "prefix": prefix}
     if isinstance(labels, str | os.PathLike):
         source["labels"] = os.fspath(labels)
-        names: Sequence[str] | None = Path(labels).read_text(encoding="utf-8").splitlines()
+        names: Sequence[str] | None = read_text(labels, "file of labels, one a line").splitlines()
     else:
         names = labels
 

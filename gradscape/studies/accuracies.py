@@ -10,6 +10,8 @@ import numpy as np
 
 from gradscape._intervals import accuracy_over_images, joint_level, proportion_difference, spread_of
 from gradscape._names import tell_apart, telling_parts, unknown_name
+from gradscape._recorded import recorded
+from gradscape._text_files import begins_with
 from gradscape.landscape.metrics.measure import Measure
 from gradscape.studies.comparison import Comparison
 from gradscape.studies.differences import Draws, PairDifference, pair_difference, verdict_of
@@ -188,13 +190,12 @@ def _run(file: Path) -> TrainedRun:
     from gradscape._checkpoint import read_checkpoint  # with torch, which comparing surfaces does without
 
     if file.suffix == _CHECKPOINT:
-        meta = read_checkpoint(file)[1]
-        scores = meta.get("scores")
-        numbers = scores if isinstance(scores, Mapping) else {}
+        meta = recorded(read_checkpoint(file)[1])
+        numbers = meta.get("scores") or {}
         columns = {name: np.array([float(numbers[name])]) for name in TRAINING_METRICS if _is_number(numbers.get(name))}
         return TrainedRun(file.parent if file.name == _LAST else file, columns, meta)
     checkpoint = file.with_name(_LAST)
-    meta = read_checkpoint(checkpoint)[1] if checkpoint.is_file() else {}
+    meta = recorded(read_checkpoint(checkpoint)[1]) if checkpoint.is_file() else {}
     return TrainedRun(file.parent, load_metrics(file), as_trained(meta))
 
 
@@ -217,8 +218,7 @@ def _found_in(folder: Path) -> list[Path]:
 
 
 def _has_epochs(path: Path) -> bool:
-    with path.open(encoding="utf-8") as file:
-        return file.readline().startswith("epoch,")  # comparisons have a table of that name too
+    return begins_with(path, "epoch,")  # comparisons have a table of that name too
 
 
 def _check_comparable(networks: Mapping[str, Sequence[TrainedRun]], metrics: Sequence[str]) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from typing import Any, final
+from typing import Any, TypedDict, final
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape._provenance import Provenance
 from gradscape.landscape.engine import Task, check_labels, cut_blocks, evaluable
 from gradscape.landscape.engine.logits import bce_with_logits, binary, is_single, logits_of
 from gradscape.models import Classifier
@@ -26,7 +27,20 @@ _FEW_CLASSES = 5  # among so many the right one always is
 _TRIED = 16  # images on which is seen whether a network gives logits
 _ENTRY = "answers"
 
+_ARRAYS = {
+    "labels": Int64[np.ndarray, "images"],
+    "predicted": Int64[np.ndarray, "images"],
+    "confidence": Float64[np.ndarray, "images"],
+    "loss": Float64[np.ndarray, "images"],
+    "right": Bool[np.ndarray, "images"],
+}
+_OPTIONAL = {"among_five": Bool[np.ndarray, "images"]}
+
 Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+class _AnswersEntry(TypedDict):
+    classes: list[str]
 
 
 @final
@@ -58,6 +72,13 @@ class ImageAnswers:
         counts = {len(array) for array in self._arrays().values()}
         if counts == {0} or len(counts) > 1:
             raise ValueError(f"`labels` and all else must have one entry for each image, got {sorted(counts)}")
+        if not 0 <= self.labels.min() <= self.labels.max() < len(self.classes):
+            raise ValueError(
+                f"`labels` must be 0 to {len(self.classes) - 1} for {len(self.classes)} classes, but span "
+                f"{self.labels.min()} to {self.labels.max()}"
+            )
+        if self.predicted.min() < NO_ANSWER:
+            raise ValueError(f"`predicted` must be classes or {NO_ANSWER}, got {self.predicted.min()}")
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -79,9 +100,13 @@ class ImageAnswers:
             FileNotFoundError: There is no such file.
             ValueError: It holds something else.
         """
-        arrays, entry, meta = load_result(path, _ENTRY, called="a network's answers to images")
-        known: dict[str, Any] = {"among_five": None, **arrays}
-        return cls(**known, classes=tuple(entry["classes"]), meta=meta)
+
+        def made(arrays: dict[str, np.ndarray], entry: _AnswersEntry, meta: Provenance) -> ImageAnswers:
+            known: dict[str, Any] = {"among_five": None, **arrays}
+            return cls(**known, classes=tuple(entry["classes"]), meta=meta)
+
+        called = "a network's answers to images"
+        return load_result(path, _ENTRY, made, called=called, entry=_AnswersEntry, arrays=_ARRAYS, optional=_OPTIONAL)
 
     def _arrays(self) -> dict[str, np.ndarray]:
         names = ("labels", "predicted", "confidence", "loss", "right", "among_five")

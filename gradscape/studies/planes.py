@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import replacing
 from gradscape._provenance import CHANCE
 from gradscape._recipe_record import RECIPE, describe_trained_loss, recorded_recipe
+from gradscape._schema import check_record
+from gradscape._text_files import read_json
 from gradscape.data import Split
 from gradscape.figures.surfaces.scales import WIDE
 from gradscape.landscape import (
@@ -186,10 +188,35 @@ def remembered_search(
     return _remembered(memory, _search_key(subjects, split, options or Options()))
 
 
+class _TrialEntry(TypedDict):
+    model: int
+    span: float
+    nonfinite: int
+    range_in_stderr: float
+    flat_share: float
+    failed: list[str]
+    decades: NotRequired[float]
+
+
+class _SearchEntry(TypedDict):
+    subjects: list[dict[str, Any]]
+    span: float
+    visible: bool
+    trials: list[dict[str, Any]]
+
+
 def _remembered(memory: Path, key: Any) -> SpanSearch | None:
-    stored = json.loads(memory.read_text()) if memory.exists() else {}
+    stored = read_json(memory, "memory of a search for a span") if memory.exists() else {}
     if stored.get("subjects") != key:
         return None
+    try:
+        check_record(stored, _SearchEntry)
+        for trial in stored["trials"]:
+            check_record(trial, _TrialEntry)
+        if not 0 < stored["span"] < np.inf:
+            raise ValueError(f"`span` must be positive, got {stored['span']}")
+    except ValueError as problem:
+        raise ValueError(f"{memory} is damaged: {problem}; remove it, and the span is searched again") from None
     trials = tuple(Trial(**{**trial, "failed": tuple(trial["failed"])}) for trial in stored["trials"])
     return SpanSearch(stored["span"], stored["visible"], trials)
 

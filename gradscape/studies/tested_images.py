@@ -34,7 +34,7 @@ def describe_test(record: Mapping[str, Any]) -> str:
     """
     count, of = record["images"], record.get("population")
     images = f"{count:,} of {of:,} images" if of else f"{count:,} image{'s' if count > 1 else ''}"
-    if "share" in record:
+    if {"share", "seed"} <= record.keys():
         how = f"{100 * record['share']:g} % of each class, seed {record['seed']}"
         return f"{images} held out of {path_end(record['name'])} ({how})"
     return f"{images} of {path_end(record['name'])} ({record['split']})"

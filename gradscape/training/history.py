@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from gradscape._files import replacing
+from gradscape._names import error_line
+from gradscape._text_files import read_table
 
 __all__ = ["EpochRow", "EpochRows", "column_names", "load_metrics", "save_metrics"]
 
@@ -53,12 +55,16 @@ def load_metrics(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
-        names, numbers = rows[0], np.array([[float(cell) for cell in row] for row in rows[1:]])
-        columns = {name: numbers[:, column] for column, name in enumerate(names)}
-    except (IndexError, ValueError, csv.Error) as error:
-        raise ValueError(f"`path` must be a csv of numbers below a row of names, got {path}; train again") from error
+        names, rows = read_table(path)
+        if not rows:
+            raise ValueError("it has no row of numbers")
+        numbers = np.array([[float(cell) for cell in row] for row in rows]).reshape(len(rows), len(names))
+    except ValueError as error:
+        reason = error_line(error).removeprefix(f"{path} ")
+        raise ValueError(
+            f"`path` must be a csv of numbers below a row of names, got {path} ({reason}); train again"
+        ) from error
+    columns = {name: numbers[:, column] for column, name in enumerate(names)}
     if _EPOCH in columns and columns[_EPOCH][:1].tolist() == [0]:
         columns[_EPOCH] = columns[_EPOCH] + 1
     return columns

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import Dataset
 
+from gradscape._torch_files import read_torch
 from gradscape.training.augmentation import Item
 
 __all__ = ["describe_training", "read_state"]
@@ -48,7 +49,7 @@ def read_state(path: Path, plan: dict[str, Any], *, resume: bool) -> dict[str, A
     if not path.exists():
         return {}
     try:
-        state = torch.load(path, weights_only=True, map_location="cpu")
+        state = read_torch(path)
         # Of the time before there was a choice.
         before = {"loss": "cross_entropy", **state["gradscape"]["plan"]}
     except OSError:

@@ -9,6 +9,7 @@ import numpy as np
 
 from gradscape._names import tell_apart, telling_parts
 from gradscape._recipe_record import describe_recipe_differences, recorded_recipe
+from gradscape._recorded import recorded
 from gradscape.models import count_parameters, load_checkpoint
 from gradscape.studies.papers.wording import short_name, training_data
 from gradscape.studies.tested_images import scored_elsewhere
@@ -99,7 +100,7 @@ def _load(path: Path) -> TrainingLog:
     if not checkpoints:
         return TrainingLog("", runs, {}, None)
     model = load_checkpoint(checkpoints[0])
-    return TrainingLog("", runs, model.meta, count_parameters(model))
+    return TrainingLog("", runs, recorded(model.meta), count_parameters(model))
 
 
 def _found(folder: Path, name: str) -> list[Path]:

@@ -1,13 +1,12 @@
 """What lies in folders: every result that gradscape wrote, and what could not be read."""
 
-import csv
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, final
 
-from gradscape._arrays import load_arrays
+from gradscape._arrays import load_provenance
 from gradscape._checkpoint import read_checkpoint
 from gradscape._hdf5 import open_hdf5
 from gradscape._names import error_line, is_function_name
@@ -113,7 +112,7 @@ def _read(path: Path, readers: Mapping[str, Callable[[Path], None]], findings: F
             reader(path)
         elif path.suffix in _ENTRIES:
             raise ValueError("it holds nothing that the report shows")
-    except (ValueError, TypeError, KeyError, OSError, RuntimeError, ImportError, csv.Error) as problem:
+    except (ValueError, TypeError, OSError, RuntimeError, ImportError) as problem:
         findings.unread.append((path, error_line(problem)))
 
 
@@ -127,7 +126,7 @@ def _marks(path: Path) -> Iterator[str]:
 
 
 def _array_entries(path: Path) -> Iterable[str]:
-    return load_arrays(path)[1]
+    return load_provenance(path)
 
 
 def _hdf5_entries(path: Path) -> Iterable[str]:

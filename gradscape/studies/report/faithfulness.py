@@ -1,6 +1,5 @@
 """Faithfulness of heatmaps: a table of means, from files of measures and from the tables beside heatmaps."""
 
-import csv
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -10,6 +9,8 @@ from typing import final
 import numpy as np
 
 from gradscape._provenance import Provenance
+from gradscape._schema import shown
+from gradscape._text_files import read_table
 from gradscape.data.pictures import ShownPictures
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean
 from gradscape.explain.heatmap import Heatmaps
@@ -95,11 +96,16 @@ def _read_measures(path: Path) -> Found[Faithfulness]:
 
 
 def _read_table(path: Path) -> Found[_HeatmapTable]:
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
+    table = read_table(path, "table of heatmaps", needed=("image", "model", "method"))
+    rows = [dict(zip(table.names, row, strict=True)) for row in table.rows]
+    for number, row in enumerate(rows, 1):
         for name in MEASURES:
-            float(row.get(name) or 0)  # a table with other things than numbers is not ours
+            try:
+                float(row.get(name) or 0)
+            except ValueError:
+                raise ValueError(
+                    f"{path} must have a number as {name} in row {number}, got {shown(row[name])}"
+                ) from None
     return Found(path, _HeatmapTable(tuple(rows)))
 
 

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar, final
 
 from gradscape._names import class_label, one_line
 from gradscape._provenance import Provenance
+from gradscape._recorded import recorded
 from gradscape.models import Classifier
 
 __all__ = ["BEST", "LAST", "Found", "ReportedNetwork", "ReportedNetworks", "owned", "together"]
@@ -27,12 +28,15 @@ class Found(Generic[T_co]):
     Attributes:
         path: The file.
         result: What it holds.
-        meta: What the file tells of its making; empty where it tells nothing.
+        meta: What the file tells of its making, as `recorded` gives it; empty where it tells nothing.
     """
 
     path: Path
     result: T_co
     meta: Provenance = field(default_factory=Provenance)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "meta", Provenance.of(recorded(self.meta)))
 
     @property
     def weights(self) -> str:

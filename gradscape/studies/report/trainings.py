@@ -8,6 +8,8 @@ from typing import Any, final
 import numpy as np
 
 from gradscape._intervals import spread_of
+from gradscape._schema import fitting
+from gradscape._text_files import begins_with
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.studies.accuracies import TrainedRun, compare_trainings, group_runs
@@ -38,9 +40,8 @@ class Training:
 
 
 def _read(path: Path) -> Found[Training] | None:
-    with path.open(encoding="utf-8") as file:
-        if not file.readline().startswith("epoch,"):
-            return None  # comparisons of landscapes have a table of that name too
+    if not begins_with(path, "epoch,"):
+        return None  # comparisons of landscapes have a table of that name too
     columns = load_metrics(path)
     if not columns["epoch"].size:
         raise ValueError("it holds no epoch")
@@ -132,7 +133,7 @@ def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
 
 
 def _command(path: Path, meta: Mapping[str, Any]) -> str:
-    recipe, data, scores = (meta.get(name) or {} for name in ("recipe", "data", "scores"))
+    recipe, data, scores = (fitting(meta, name, dict) or {} for name in ("recipe", "data", "scores"))
     if "name" in recipe and "name" in data:
         seed = scores.get("seed", 0)
         folder = path.parent.parent if path.parent.name == f"seed{seed}" else path.parent

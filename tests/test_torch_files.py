@@ -1,0 +1,64 @@
+"""Files of torch.save, whose reader believes their sizes and does not look at their checksums."""
+
+import struct
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from gradscape._foreign_file import read_foreign_states
+from gradscape._torch_files import read_torch
+
+
+def saved(path: Path, content: Any) -> bytes:
+    torch.save(content, path)
+    return path.read_bytes()
+
+
+def test_a_wrong_bit_in_a_tensor_is_told(tmp_path: Path) -> None:
+    path, weight = tmp_path / "model.pt", torch.arange(1000.0)
+    content = bytearray(saved(path, {"weight": weight}))
+    content[content.index(weight[500:501].numpy().tobytes())] ^= 1
+    path.write_bytes(content)
+    assert torch.load(path, weights_only=True)["weight"][500] != 500  # which torch itself takes
+    with pytest.raises(ValueError, match=r"model\.pt must be a state dict saved by torch, and is not: Bad CRC-32"):
+        read_foreign_states(path)
+
+
+def test_files_that_were_written_without_checksums_are_read(tmp_path: Path) -> None:
+    torch.serialization.set_crc32_options(False)
+    try:
+        saved(tmp_path / "model.pt", {"weight": torch.arange(3)})
+    finally:
+        torch.serialization.set_crc32_options(True)
+    assert read_torch(tmp_path / "model.pt")["weight"].tolist() == [0, 1, 2]
+
+
+def test_a_tensor_that_inflates_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.pt"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("archive/data/0", bytes(1000))
+    content = path.read_bytes()
+    place = content.index(b"PK\x01\x02") + 24
+    path.write_bytes(content[:place] + struct.pack("<I", 2**32 - 2) + content[place + 4 :])
+    with pytest.raises(ValueError, match=r"claims to hold 4,294,967,294"):
+        read_foreign_states(path)
+
+
+def test_a_dict_that_lies_in_a_million_places_is_searched_once(tmp_path: Path) -> None:
+    barren: Any = {"epoch": 3}
+    for _ in range(4):
+        barren = {str(number): barren for number in range(200)}
+    saved(tmp_path / "model.pt", {"more": barren, "state_dict": {"weight": torch.zeros(2)}})
+    before = time.monotonic()
+    assert list(read_foreign_states(tmp_path / "model.pt")) == ["state_dict"]
+    assert time.monotonic() - before < 30  # it was a day
+    full: Any = {"weight": torch.zeros(2)}
+    for _ in range(3):
+        full = {str(number): full for number in range(30)}
+    saved(tmp_path / "model.pt", full)
+    with pytest.raises(ValueError, match=r"model\.pt must hold a state dict, but holds more than 10,000"):
+        read_foreign_states(tmp_path / "model.pt")
