@@ -71,7 +71,9 @@ class _Source:
         except Exception as problem:
             if isinstance(problem, OSError) and problem.errno:
                 raise OSError(problem.errno, os.strerror(problem.errno), self.path) from problem
-            said = error_line(problem).strip("'\"")
+            said = error_line(
+                ValueError(*problem.args) if isinstance(problem, KeyError) else problem
+            )  # which quotes it
             raise ValueError(f"{self.path} is a damaged HDF5 file: `{item}`: {said}; {_REMEDY}") from problem
 
 
@@ -256,30 +258,33 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> Iterator[Hdf5Group]:
 
 def save_hdf5(
     path: str | os.PathLike[str],
-    arrays: Mapping[str, np.ndarray | Sequence[np.ndarray]],
+    arrays: Mapping[str, np.ndarray | list[np.ndarray] | str],
     attributes: Mapping[str, str | int] | None = None,
+    *,
+    checksums: bool = True,
 ) -> None:
-    """Write a file with checksums of its contents, atomically.
+    """Write a file, atomically.
 
     Args:
         path: The file.
         arrays: By path within it; a list becomes a group of datasets "0", "1", ….
         attributes: Of groups that `arrays` have, by path and name: "group/name".
+        checksums: Whether to store by what the contents can be checked; other programs' files have nothing of the kind.
     """
-    checksums = {}
+    found = {}
     with replacing(path) as partial, h5py.File(partial, "w") as file:
         for item, values in arrays.items():
-            several = not isinstance(values, np.ndarray | np.generic)
-            for number, part in enumerate(values if several else [values]):
-                file[f"{item}/{number}" if several else item] = part
-            checksums[item] = _checksum(item, values if several else [values])
+            for number, part in enumerate(values if isinstance(values, list) else [values]):
+                file[f"{item}/{number}" if isinstance(values, list) else item] = part
+            found[item] = _checksum(item, values if isinstance(values, list) else [np.asarray(values)])
         for item, value in (attributes or {}).items():
             place, _, name = item.rpartition("/")
             # Of a fixed length, which lies beside the name and not in a heap, as long as HDF5 takes it there.
             short = isinstance(value, str) and value.isascii() and len(value) <= _LONGEST_TEXT
             file[place].attrs[name] = np.bytes_(value) if short else value
-            checksums[item] = _checksum(item, str(value))
-        file.attrs[CHECKSUMS] = np.bytes_(json.dumps(checksums))
+            found[item] = _checksum(item, str(value))
+        if checksums:
+            file.attrs[CHECKSUMS] = np.bytes_(json.dumps(found))
 
 
 def _opened_file(path: str | os.PathLike[str]) -> h5py.File:

@@ -46,7 +46,7 @@ def open_object(group: h5g.GroupID, path: str) -> h5g.GroupID | h5d.DatasetID | 
         name = parts.pop(0).encode()
         try:
             kind = found.links.get_info(name).type
-        except KeyError:
+        except (KeyError, RuntimeError):
             if found.links.exists(name):
                 raise
             raise DamageError("is missing") from None

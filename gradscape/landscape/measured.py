@@ -12,7 +12,8 @@ from gradscape._hdf5 import Hdf5Group, open_hdf5, save_hdf5
 from gradscape._names import error_line
 from gradscape._provenance import Provenance
 from gradscape.landscape.axis import checked_axis
-from gradscape.landscape.rounding import Rounding
+from gradscape.landscape.record import check_landscape_record
+from gradscape.landscape.rounding import recorded_rounding
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
 __all__ = ["Measured", "read_measured", "write_measured"]
@@ -59,8 +60,8 @@ class Measured(ABC):
         """
         if self.meta.get("plan", {}).get("precision") != "bf16":
             return np.zeros(self.count.shape)[()]
-        found = self.meta.get("plan_notes", {}).get("rounding")
-        share = Rounding(**found).bound(max(1, int(self.count.max()))) if found else np.nan
+        found = recorded_rounding(self.meta)
+        share = found.bound(max(1, int(self.count.max()))) if found else np.nan
         deviation = np.sqrt(self.blocks.variance)
         known = deviation[np.isfinite(deviation)]
         return share * np.fmax(deviation, np.median(known) if len(known) else np.nan)
@@ -101,7 +102,12 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
         path: The `.h5` file.
         measured: What to store.
         axes: Coordinates by goldstein's names (`xcoordinates`, `ycoordinates`).
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: An entry of the provenance is of another type than what the engine writes by that name.
     """
+    check_landscape_record(measured.meta)  # what could not be read again is not written
     split, filled = _split(measured.meta), measured.count > 0
     values = {
         **axes,
@@ -168,7 +174,8 @@ def _own_fields(file: Hdf5Group, grid: tuple[int, ...]) -> dict[str, Any]:
     text = group.text("meta")
     try:
         meta = Provenance.from_json(text)
-    except (TypeError, ValueError, RecursionError) as problem:
+        check_landscape_record(meta)
+    except (TypeError, ValueError) as problem:
         raise group.refusal("meta", f"is no provenance: {error_line(problem)}") from problem
     blocks, origin = (
         _read_blocks(group.group(place), shape, population) for place, shape in zip(_PLACES, (grid, ()), strict=True)
