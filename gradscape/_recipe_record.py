@@ -70,7 +70,7 @@ def describe_recipe_differences(metas: Mapping[str, Mapping[str, Any]], *, but: 
         return ""
     contents = {title: tuple(_value(recipe[field]) for field in differing) for title, recipe in recipes.items()}
     # Where every name stands for one recipe alone, it tells enough with what is read first.
-    names = {title: recipe.get("name") for title, recipe in recipes.items()}
+    names = {title: one_line(recipe.get("name")) for title, recipe in recipes.items()}
     named = len({(names[title], content) for title, content in contents.items()}) == len(set(names.values()))
     told: dict[str, list[str]] = {}
     for title, recipe in recipes.items():

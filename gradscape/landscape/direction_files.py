@@ -3,13 +3,11 @@
 import os
 from collections.abc import Mapping, Sequence
 
-import h5py
 import numpy as np
 import torch
 from torch import nn
 
-from gradscape._files import replacing
-from gradscape._hdf5 import open_hdf5
+from gradscape._hdf5 import Hdf5Group, open_hdf5, save_hdf5
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.movable import is_movable
 
@@ -46,10 +44,9 @@ def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[Dir
         True
     """
     with open_hdf5(path, "direction file") as file:
-        groups = [file[axis] for axis in _AXES if axis in file]
-        if not groups or _AXES[0] not in file:
-            raise ValueError(f"{path} holds no `xdirection`: it is not a direction file")
-        return tuple(_read_direction(group, model) for group in groups)
+        if _AXES[0] not in file:
+            raise ValueError(f"{path} holds no `{_AXES[0]}`: it is not a direction file")
+        return tuple(_read_direction(file, axis, model) for axis in _AXES if axis in file)
 
 
 def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction], model: nn.Module) -> None:
@@ -74,31 +71,42 @@ def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction
     states = any(name not in parameters for direction in directions for name in direction)
     order = model.state_dict(keep_vars=True) if states else parameters
     canonical = _canonical_names(model)
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
-        for axis, direction in zip(_AXES, directions, strict=False):
-            for index, tensor in enumerate(order.values()):
-                values = direction.get(canonical[id(tensor)], torch.zeros(tensor.shape))
-                file[f"{axis}/{index}"] = (values if values.is_complex() else values.float()).cpu().numpy()
+    save_hdf5(
+        path,
+        {
+            axis: [
+                _stored(direction.get(canonical[id(tensor)], torch.zeros(tensor.shape))) for tensor in order.values()
+            ]
+            for axis, direction in zip(_AXES, directions, strict=False)
+        },
+    )
 
 
-def _read_direction(group: h5py.Group, model: nn.Module) -> Direction:
+def _stored(values: torch.Tensor) -> np.ndarray:
+    return (values if values.is_complex() else values.float()).cpu().numpy()
+
+
+def _read_direction(file: Hdf5Group, axis: str, model: nn.Module) -> Direction:
     parameters: Mapping[str, torch.Tensor] = dict(model.named_parameters())
     state = model.state_dict(keep_vars=True)
     canonical = _canonical_names(model)
-    order = next((tensors for tensors in (parameters, state) if len(tensors) == len(group)), None)
+    count = file.group(axis).length()
+    order = next((tensors for tensors in (parameters, state) if len(tensors) == count), None)
     if order is None:
         raise ValueError(
-            f"{group.file.filename} has {len(group)} tensors in {group.name}, "
+            f"{file.path} has {count} tensors in /{axis}, "
             f"but the model has {len(parameters)} parameters and {len(state)} states"
         )
     direction = {}
-    for index, (name, tensor) in enumerate(order.items()):
-        values = torch.from_numpy(np.asarray(group[str(index)]))
+    for index, (stored, (name, tensor)) in enumerate(zip(file.arrays(axis), order.items(), strict=True)):
+        values = torch.from_numpy(stored)
         if values.shape != tensor.shape:
             raise ValueError(
-                f"{group.file.filename} has the shape {tuple(values.shape)} for tensor {index}, "
+                f"{file.path} has the shape {tuple(values.shape)} for tensor {index}, "
                 f"but the model's {name} has {tuple(tensor.shape)}"
             )
+        if not torch.isfinite(values).all():
+            raise file.refusal(f"{axis}/{index}", "must be finite numbers")
         if is_movable(tensor):
             direction[canonical[id(tensor)]] = values.to(tensor)
     return direction

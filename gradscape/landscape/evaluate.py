@@ -45,6 +45,7 @@ from gradscape.landscape.engine import (
     ready_network,
     seconds_an_image,
     specimen,
+    whole_plan,
 )
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
@@ -209,7 +210,7 @@ def evaluate_grid(
     stored = kind.load(options.path) if options.path and Path(options.path).exists() else None
     followed = _followed_plan(options)
     with evaluable(model):
-        earlier = followed or (stored.meta.get("plan") if stored else None)
+        earlier = followed or (whole_plan(stored.meta, "path") if stored else None)
         work, blocks = _prepare(model, batches, directions, grid=grid, options=options, earlier=earlier)
         warn_of_negative_variances(model, directions, grid)
         if graphs is not None:
@@ -280,8 +281,8 @@ def _followed_plan(options: Options) -> Mapping[str, Any] | None:
     """The plan of the file that is named as `plan`; what is asked for besides has to be the same."""
     if options.plan is None:
         return None
-    plan = load_landscape(options.plan).meta.get("plan")
-    if not isinstance(plan, Mapping):
+    plan = whole_plan(load_landscape(options.plan).meta, "plan")
+    if plan is None:
         raise ValueError(f"`plan` must be a surface or a line that gradscape evaluated, but {options.plan} has no plan")
     for name, asked in (("precision", options.precision), ("batch_size", options.batch_size)):
         if asked not in (None, "auto", plan.get(name)):

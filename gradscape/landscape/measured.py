@@ -6,20 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import h5py
 import numpy as np
 
-from gradscape._files import replacing
-from gradscape._hdf5 import open_hdf5
+from gradscape._hdf5 import Hdf5Group, open_hdf5, save_hdf5
+from gradscape._names import error_line
 from gradscape._provenance import Provenance
-from gradscape.landscape.rounding import Rounding
+from gradscape.landscape.axis import checked_axis
+from gradscape.landscape.record import check_landscape_record
+from gradscape.landscape.rounding import recorded_rounding
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
 
 __all__ = ["Measured", "read_measured", "write_measured"]
 
 _GROUP = "gradscape"
 _FORMAT = 1
+_PLACES = ("blocks", "origin")
 _UNFILLED = -1.0
+_LARGEST_BLOCK = 2**40  # images, so that sums of them have 64 bits
+_ROUNDED = 1e-9  # of a loss, or of the largest: sums in another order
 _MADE_BY_ORIGINAL = "dir_file"  # which no other tool has
 
 
@@ -56,8 +60,8 @@ class Measured(ABC):
         """
         if self.meta.get("plan", {}).get("precision") != "bf16":
             return np.zeros(self.count.shape)[()]
-        found = self.meta.get("plan_notes", {}).get("rounding")
-        share = Rounding(**found).bound(max(1, int(self.count.max()))) if found else np.nan
+        found = recorded_rounding(self.meta)
+        share = found.bound(max(1, int(self.count.max()))) if found else np.nan
         deviation = np.sqrt(self.blocks.variance)
         known = deviation[np.isfinite(deviation)]
         return share * np.fmax(deviation, np.median(known) if len(known) else np.nan)
@@ -98,21 +102,33 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
         path: The `.h5` file.
         measured: What to store.
         axes: Coordinates by goldstein's names (`xcoordinates`, `ycoordinates`).
+
+    Raises:
+        OSError: The file cannot be written.
+        ValueError: An entry of the provenance is of another type than what the engine writes by that name.
     """
-    split = "test" if measured.meta.get("split") in ("test", "val") else "train"
-    filled = measured.count > 0
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
-        for name, values in axes.items():
-            file[name] = values
-        file[f"{split}_loss"] = np.where(filled, measured.loss, _UNFILLED)
-        file[f"{split}_acc"] = np.where(filled, 100 * (1 - measured.error), _UNFILLED)
-        group = file.create_group(_GROUP)
-        group.attrs.update(
-            format=_FORMAT, population=measured.blocks.population, meta=Provenance.of(measured.meta).to_json()
-        )
-        for place in ("blocks", "origin"):
-            for name in BlockStatistics.arrays():
-                group[f"{place}/{name}"] = getattr(getattr(measured, place), name)
+    check_landscape_record(measured.meta)  # what could not be read again is not written
+    split, filled = _split(measured.meta), measured.count > 0
+    values = {
+        **axes,
+        f"{split}_loss": np.where(filled, measured.loss, _UNFILLED),
+        f"{split}_acc": np.where(filled, 100 * (1 - measured.error), _UNFILLED),
+        **{
+            f"{_GROUP}/{place}/{name}": getattr(getattr(measured, place), name)
+            for place in _PLACES
+            for name in BlockStatistics.arrays()
+        },
+    }
+    attributes = {
+        "format": _FORMAT,
+        "population": int(measured.blocks.population),
+        "meta": Provenance.of(measured.meta).to_json(),
+    }
+    save_hdf5(
+        path,
+        {name: np.asarray(array) for name, array in values.items()},
+        {f"{_GROUP}/{name}": value for name, value in attributes.items()},
+    )
 
 
 def read_measured(path: str | os.PathLike[str], axes: tuple[str, ...]) -> tuple[list[np.ndarray], dict[str, Any]]:
@@ -129,27 +145,88 @@ def read_measured(path: str | os.PathLike[str], axes: tuple[str, ...]) -> tuple[
         present = [name for name in ("xcoordinates", "ycoordinates") if name in file]
         if present != list(axes):
             raise ValueError(f"{path} has the axes {present}, but {list(axes)} are needed: is it a line or a surface?")
-        coordinates = [np.asarray(file[name], dtype=float) for name in axes]
+        coordinates = [_read_axis(file, name) for name in axes]
         grid = tuple(len(axis) for axis in reversed(coordinates))
-        return coordinates, _own_fields(file[_GROUP]) if _GROUP in file else _foreign_fields(file, grid)
+        own = _GROUP in file or file.checked or _has_lost_its_name(file)
+        return coordinates, _own_fields(file, grid) if own else _foreign_fields(file, grid)
 
 
-def _own_fields(group: h5py.Group) -> dict[str, Any]:
-    if group.attrs["format"] != _FORMAT:
-        raise ValueError(f"{group.file.filename} has format {group.attrs['format']}, this version reads {_FORMAT}")
-    population = int(group.attrs["population"])
+def _read_axis(file: Hdf5Group, name: str) -> np.ndarray:
+    axis = file.array(name, axes=1).astype(float)
+    try:
+        return checked_axis(axis, name)
+    except ValueError as problem:
+        raise file.refusal(name, f"is no axis: {error_line(problem)}") from problem
+
+
+def _has_lost_its_name(file: Hdf5Group) -> bool:
+    """Whether there is a group of ours under another name: without it the file would pass for the original tool's."""
+    known = ("xcoordinates", "ycoordinates", "train_loss", "train_acc", "test_loss", "test_acc", _MADE_BY_ORIGINAL)
+    others = (name for name in file.names() if name not in known)
+    return any(file.is_group(name) and all(place in file.group(name) for place in _PLACES) for name in others)
+
+
+def _own_fields(file: Hdf5Group, grid: tuple[int, ...]) -> dict[str, Any]:
+    group = file.group(_GROUP)
+    if (stored := group.whole("format")) != _FORMAT:
+        raise ValueError(f"{file.path} has format {stored}, this version reads {_FORMAT}")
+    population = group.whole("population")
+    text = group.text("meta")
+    try:
+        meta = Provenance.from_json(text)
+        check_landscape_record(meta)
+    except (TypeError, ValueError) as problem:
+        raise group.refusal("meta", f"is no provenance: {error_line(problem)}") from problem
     blocks, origin = (
-        BlockStatistics(**{name: group[place][name][()] for name in BlockStatistics.arrays()}, population=population)
-        for place in ("blocks", "origin")
+        _read_blocks(group.group(place), shape, population) for place, shape in zip(_PLACES, (grid, ()), strict=True)
     )
-    return {"blocks": blocks, "origin": origin, "meta": Provenance.from_json(group.attrs["meta"])}
+    if not file.checked:
+        _compare_with_blocks(file, blocks, meta)
+    return {"blocks": blocks, "origin": origin, "meta": meta}
 
 
-def _foreign_fields(file: h5py.File, grid: tuple[int, ...]) -> dict[str, Any]:
+def _read_blocks(group: Hdf5Group, grid: tuple[int, ...], population: int) -> BlockStatistics:
+    """Sums over blocks, (blocks, *grid), with values that sums of images can have."""
+    counts = group.array("count", axes=1 + len(grid), kinds="iu")
+    shape = (len(counts), *grid)
+    if counts.shape != shape:
+        raise group.refusal("count", f"must have the shape {shape}, as the axes say, but has {counts.shape}")
+    lost = group.array("nonfinite", shape=shape, kinds="iu")
+    floats = {name: group.array(name, shape=shape) for name in ("mean", "m2", "right")}
+    some_lost = bool(lost.any())
+    for name, wrong, said in (
+        ("count", counts.min(initial=0) < 0, "must not be negative"),
+        ("count", int(counts.max(initial=0)) > min(population, _LARGEST_BLOCK), f"must be of {population} images"),
+        ("nonfinite", some_lost and (lost.min() < 0 or (lost > counts).any()), "must be from 0 to `count`"),
+        ("mean", some_lost and np.isfinite(floats["mean"][lost > 0]).any(), "must not be finite where losses are not"),
+        ("m2", (floats["m2"] < 0).any(), "must not be negative"),
+    ):
+        if wrong:
+            raise group.refusal(name, said)
+    try:
+        return BlockStatistics(count=counts, nonfinite=lost, **floats, population=population)
+    except ValueError as problem:
+        raise group.refusal("count", f"cannot be: {error_line(problem)}") from problem
+
+
+def _compare_with_blocks(file: Hdf5Group, blocks: BlockStatistics, meta: Mapping[str, Any]) -> None:
+    """Refuse blocks that have not the loss and accuracy at the root: files of 0.1.0 have no checksums."""
+    filled, split = blocks.count > 0, _split(meta)
+    scale = np.abs(blocks.mean).max(where=np.isfinite(blocks.mean), initial=0)
+    with np.errstate(all="ignore"):
+        for name, sums in ((f"{split}_loss", blocks.mean * blocks.count), (f"{split}_acc", 100 * blocks.right)):
+            expected = np.where(filled, sums, 0).sum(axis=0) / blocks.images
+            stored = file.array(name, shape=expected.shape, kinds="f")
+            expected = np.where(blocks.images > 0, expected, _UNFILLED)
+            if not np.allclose(stored, expected, rtol=_ROUNDED, atol=_ROUNDED * scale, equal_nan=True):
+                raise file.refusal(name, f"is not what `{_GROUP}/blocks` says")
+
+
+def _foreign_fields(file: Hdf5Group, grid: tuple[int, ...]) -> dict[str, Any]:
     """Values without blocks: one 'image' each, so that no standard error can be claimed."""
     split = "train" if "train_loss" in file else "test"
     if f"{split}_loss" not in file:
-        raise ValueError(f"{file.filename} holds neither `train_loss` nor `test_loss`")
+        raise ValueError(f"{file.path} holds neither `train_loss` nor `test_loss`")
     loss = _foreign_values(file, f"{split}_loss", grid)
     accuracy = _foreign_values(file, f"{split}_acc", grid) if f"{split}_acc" in file else np.full_like(loss, np.nan)
     filled = loss != _UNFILLED
@@ -165,18 +242,23 @@ def _foreign_fields(file: h5py.File, grid: tuple[int, ...]) -> dict[str, Any]:
     return {"blocks": blocks, "origin": origin, "meta": {"source": "goldstein", "split": split}}
 
 
-def _foreign_values(file: h5py.File, name: str, grid: tuple[int, ...]) -> np.ndarray:
+def _foreign_values(file: Hdf5Group, name: str, grid: tuple[int, ...]) -> np.ndarray:
     """Values indexed as the grid, (y, x).
 
     The original tool makes an array (x, y) and fills it from its beginning in the order of np.meshgrid(x, y), which is
     that of an array (y, x): where the axes have different lengths its two indices mean nothing.
     """
-    values = np.asarray(file[name], dtype=float)
+    values = file.array(name).astype(float)
     if values.shape == grid:
         return values
     if values.shape == grid[::-1] and _MADE_BY_ORIGINAL in file:
         return values.reshape(grid)
     raise ValueError(
-        f"{file.filename} has {name} in the shape {values.shape}, but must have (ycoordinates, xcoordinates) = {grid}"
+        f"{file.path} has {name} in the shape {values.shape}, but must have (ycoordinates, xcoordinates) = {grid}"
         + (f", as it lacks the original tool's `{_MADE_BY_ORIGINAL}`" if values.shape == grid[::-1] else "")
     )
+
+
+def _split(meta: Mapping[str, Any]) -> str:
+    """The original tool's word for the images that were evaluated."""
+    return "test" if meta.get("split") in ("test", "val") else "train"

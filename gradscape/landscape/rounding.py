@@ -1,13 +1,13 @@
 """What bfloat16 changes in a surface, against what sampling leaves open anyway."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["MOST_ROUNDING", "Rounding", "describe_precision", "measure_rounding", "probe_points"]
+__all__ = ["MOST_ROUNDING", "Rounding", "describe_precision", "measure_rounding", "probe_points", "recorded_rounding"]
 
 _PROBES = 5  # on each axis
 _DEVIATIONS = 5.0  # of a normal error: a surface has thousands of points, and the deviation is itself estimated
@@ -78,15 +78,21 @@ def measure_rounding(exact: Float[np.ndarray, "points images"], coarse: Float[np
     return Rounding(in_mean, in_spread, same_mask, points, count)
 
 
+def recorded_rounding(meta: Mapping[str, Any]) -> Rounding | None:
+    """What was measured of bf16 before a surface or a line was evaluated; None where nothing was."""
+    found = meta.get("plan_notes", {}).get("rounding")
+    return Rounding(**{one.name: found[one.name] for one in fields(Rounding)}) if found else None
+
+
 def describe_precision(meta: Mapping[str, Any]) -> str:
     """In which precision a surface or a line was computed, and how far bf16 is off; "" where that is unknown."""
     precision = str(meta.get("plan", {}).get("precision") or "")
-    found = meta.get("plan_notes", {}).get("rounding")
+    rounding = recorded_rounding(meta)
     if precision != "bf16":
         return precision
-    if not found:
+    if rounding is None:
         return "bf16 (how far it is off was not measured)"
-    rounding, images = Rounding(**found), max(1, int(meta.get("images") or 1))
+    images = max(1, int(meta.get("images") or 1))
     share = rounding.share(images, max(images, int(meta.get("population") or images)))
     if np.isfinite(share):
         return f"bf16 (off by at most {share:.2g} standard errors)"

@@ -81,13 +81,13 @@ class BlockStatistics:
     @property
     def loss(self) -> Floats:
         """Mean loss over the evaluated images; NaN where there are none, non-finite where one image's loss is."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return _total(np.where(self.count > 0, self.mean * self.count, 0.0)) / self.images
 
     @property
     def variance(self) -> Floats:
         """Sample variance of the loss over images (n − 1 in the denominator)."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             between = self.count * (self.mean - self.loss) ** 2
             squares = _total(np.where(self.count > 0, self.m2 + between, 0.0))
             return squares / (self.images - 1)
@@ -100,7 +100,7 @@ class BlockStatistics:
 
         Source: Cochran, Sampling Techniques (1977), eq. 2.20.
         """
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             finite_population = 1 - self.images / self.population
             sampled = np.sqrt(self.variance / self.images * finite_population)
             complete = (self.images == self.population) & np.isfinite(self.loss)
@@ -109,13 +109,13 @@ class BlockStatistics:
     @property
     def error(self) -> Floats:
         """Share of wrong answers, in [0, 1]; NaN without a metric or without images."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             return 1 - _total(np.where(self.count > 0, self.right, 0.0)) / self.images
 
     @property
     def effective_images(self) -> Floats:
         """How many images carry the loss: (Σl)²/Σl², n for equal losses and 1 when one image has it all."""
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             mean_square = self.loss**2 + self.variance * (self.images - 1) / self.images
             return np.where(mean_square > 0, self.images * self.loss**2 / mean_square, self.images)
 

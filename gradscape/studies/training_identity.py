@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any, final
 
+from gradscape._schema import fits
 from gradscape.studies.tested_images import as_trained
 
 __all__ = [
@@ -75,7 +76,8 @@ def read_identity(entries: Mapping[str, Any]) -> TrainingIdentity | None:
     entry = entries.get(TRAINING)
     if not isinstance(entry, Mapping) or entry.keys() != {"alike", "seed", "epoch"}:
         return None
-    return TrainingIdentity(str(entry["alike"]), int(entry["seed"]), int(entry["epoch"]))
+    whole = all(fits(entry[name], int) for name in ("seed", "epoch"))
+    return TrainingIdentity(str(entry["alike"]), entry["seed"], entry["epoch"]) if whole else None
 
 
 def group_alike(trainings: Mapping[str, TrainingIdentity | None]) -> tuple[list[list[str]], list[str]]:

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -70,3 +71,43 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
         file["something"] = 1
     with pytest.raises(ValueError, match="no `xdirection`"):
         load_directions(tmp_path / "other.h5", net)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda file: file["xdirection/2"].__setitem__(..., np.nan), "`xdirection` is not what was written"),
+        (
+            lambda file: file.__delitem__("ydirection/1"),
+            "7 tensors in /ydirection",
+        ),
+        (lambda file: file.move("ydirection/1", "ydirection/01"), "`ydirection/1` is missing"),
+        (lambda file: _put(file, "xdirection/3", "text"), "`xdirection/3` must be numbers"),
+        (lambda file: _put(file, "ydirection", 1.0), "`ydirection` must be a group"),
+        (
+            lambda file: _put(file, "xdirection/0", h5py.ExternalLink("b.h5", "x")),
+            "`xdirection/0` is a link to another",
+        ),
+    ],
+)
+def test_damaged_direction_files_are_refused(tmp_path: Path, change: Callable[[h5py.File], object], said: str) -> None:
+    net, path = small_net(), tmp_path / "d.h5"
+    save_directions(path, random_directions(net, seed=1), net)
+    with h5py.File(path, "r+") as file:
+        change(file)
+    with pytest.raises(ValueError, match=said) as caught:
+        load_directions(path, net)
+    assert str(caught.value).startswith(str(path))
+
+
+def test_a_direction_that_is_not_finite_leads_nowhere(tmp_path: Path) -> None:
+    net, path = torch.nn.Linear(2, 2), tmp_path / "d.h5"
+    with h5py.File(path, "w") as file:
+        file["xdirection/0"], file["xdirection/1"] = np.full((2, 2), np.inf, "f4"), np.zeros(2, "f4")
+    with pytest.raises(ValueError, match=r"d.h5 cannot be read: `xdirection/0` must be finite numbers"):
+        load_directions(path, net)
+
+
+def _put(file: h5py.File, item: str, value: object) -> None:
+    del file[item]
+    file[item] = value

@@ -1,6 +1,8 @@
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -9,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler
 
+from gradscape._hdf5 import CHECKSUMS
 from gradscape.landscape import FORMATS, Line, Surface, evaluate_line, evaluate_surface, random_directions
 from gradscape.landscape.statistics import BlockStatistics
 from tests.landscape.networks import images_and_labels, small_net
@@ -266,3 +269,131 @@ def test_what_hinders_reading_has_its_own_name(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ValueError, match=r"s.h5 is a damaged or cut off HDF5 file: "):
         Surface.load(path)
+
+
+OLD = Path(__file__).parent.parent / "kept" / "surface.h5"  # of 0.1.0, without checksums
+
+
+def _changed(path: Path, change: Callable[[h5py.File], object]) -> Path:
+    path.write_bytes(OLD.read_bytes())
+    with h5py.File(path, "r+") as file:
+        change(file)
+    return path
+
+
+def _set(item: str, index: tuple[int, ...], value: float) -> Callable[[h5py.File], None]:
+    return lambda file: file[item].__setitem__(index, value)
+
+
+def _replaced(item: str, values: Any) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        del file[item]
+        file[item] = values
+
+    return change
+
+
+def _meta(**entries: object) -> Callable[[h5py.File], None]:
+    def change(file: h5py.File) -> None:
+        attributes = file["gradscape"].attrs
+        attributes["meta"] = json.dumps({**json.loads(attributes["meta"]), **entries})
+
+    return change
+
+
+BLOCKS = "gradscape/blocks/"
+DAMAGES: dict[str, tuple[Callable[[h5py.File], object], str]] = {
+    "renamed": (lambda file: file.move("gradscape", "gradscqpe"), "`gradscape` is missing"),
+    "a group for a dataset": (
+        lambda file: file.move("gradscape/origin", BLOCKS + "m3"),
+        "`gradscape/origin` is missing",
+    ),
+    "missing": (lambda file: file.__delitem__(BLOCKS + "m2"), "`gradscape/blocks/m2` is missing"),
+    "text": (_replaced(BLOCKS + "mean", "text"), "`gradscape/blocks/mean` must be numbers"),
+    "a dataset for a group": (_replaced("gradscape/origin", 1.0), "`gradscape/origin` must be a group"),
+    "shape": (_replaced(BLOCKS + "count", np.ones((4, 5, 6), int)), r"`gradscape/blocks/count` must have the shape"),
+    "other shape": (_replaced(BLOCKS + "right", np.ones((3, 5, 5))), r"blocks/right` must have the shape \(4, 5, 5\)"),
+    "floats": (_replaced(BLOCKS + "count", np.ones((4, 5, 5))), "`gradscape/blocks/count` must be integers"),
+    "axis": (_set("ycoordinates", (2,), np.inf), "`ycoordinates` is no axis: "),
+    "axis that turns": (_set("xcoordinates", (2,), 9.0), "`xcoordinates` is no axis: "),
+    "two axes": (_replaced("xcoordinates", np.ones((2, 3))), "`xcoordinates` must have 1 axes"),
+    "negative count": (_set(BLOCKS + "count", (0, 1, 2), -1), "`gradscape/blocks/count` must not be negative"),
+    "large count": (_set(BLOCKS + "count", (0, 1, 2), 2**62), "`gradscape/blocks/count` must be of 1442 images"),
+    "counts": (_set(BLOCKS + "count", (0, 1, 2), 1400), "`gradscape/blocks/count` cannot be: `population` must"),
+    "nonfinite": (_set(BLOCKS + "nonfinite", (0, 1, 2), 33), "`gradscape/blocks/nonfinite` must be from 0 to `count`"),
+    "finite mean": (_set(BLOCKS + "nonfinite", (0, 1, 2), 3), "`gradscape/blocks/mean` must not be finite where"),
+    "negative squares": (_set(BLOCKS + "m2", (0, 1, 2), -1e-3), "`gradscape/blocks/m2` must not be negative"),
+    "mean": (_set(BLOCKS + "mean", (0, 1, 2), 2.5), "`train_loss` is not what `gradscape/blocks` says"),
+    "one image less": (_set(BLOCKS + "count", (0, 1, 2), 31), "`train_loss` is not what `gradscape/blocks` says"),
+    "right": (_set(BLOCKS + "right", (0, 1, 2), 31), "`train_acc` is not what `gradscape/blocks` says"),
+    "format": (lambda file: file["gradscape"].attrs.__setitem__("format", "1"), "`gradscape/format` must be"),
+    "no format": (lambda file: file["gradscape"].attrs.__delitem__("format"), "`gradscape/format` is missing"),
+    "meta is a list": (lambda file: file["gradscape"].attrs.__setitem__("meta", "[1]"), "`gradscape/meta` is no prov"),
+    "deep": (
+        lambda file: file["gradscape"].attrs.__setitem__("meta", "[" * 50_000),
+        "`gradscape/meta` is no provenance",
+    ),
+    "plan": (_meta(plan=3), "`gradscape/meta` is no provenance: `plan` must be"),
+    "threads": (_meta(plan={"threads": True}), "`gradscape/meta` is no provenance: `plan` must be"),
+    "blocks": (_meta(blocks={"a": 1}), "`gradscape/meta` is no provenance: `blocks` must be"),
+    "images": (_meta(images="many"), "`gradscape/meta` is no provenance: `images` must be"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_surface_is_refused_in_one_sentence(tmp_path: Path, damage: str) -> None:
+    change, said = DAMAGES[damage]
+    path = _changed(tmp_path / "s.h5", change)
+    with pytest.raises(ValueError, match=said) as caught:
+        Surface.load(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "; bring a whole copy of the file, or make it again" in message
+    assert len(message) < 1000
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("item", ["xcoordinates", BLOCKS + "m2", "gradscape/origin/mean"])
+def test_the_smallest_change_of_a_number_is_told(tmp_path: Path, item: str) -> None:
+    path = tmp_path / "s.h5"
+    measured().save(path)
+    with h5py.File(path, "r+") as file:
+        file[item][(0,) * file[item].ndim] *= 1 + 2**-52
+    with pytest.raises(ValueError, match=f"s.h5 cannot be read: `{item}` is not what was written"):
+        Surface.load(path)
+    with h5py.File(path, "r+") as file:
+        del file.attrs[CHECKSUMS]  # as the message says
+    assert Surface.load(path).loss.shape == (3, 4)
+
+
+def test_a_surface_that_lost_its_blocks_does_not_pass_for_the_original_tools(tmp_path: Path) -> None:
+    measured().save(tmp_path / "s.h5")
+    with h5py.File(tmp_path / "s.h5", "r+") as file:
+        del file["gradscape"]
+    with pytest.raises(ValueError, match="`gradscape` is missing"):
+        Surface.load(tmp_path / "s.h5")
+
+
+def test_losses_near_the_largest_number_have_no_deviation_and_no_warning() -> None:
+    surface = surface_of(np.full((3, 4), 1e200))
+    part = BlockStatistics(**{name: getattr(surface.blocks, name) for name in BlockStatistics.arrays()}, population=99)
+    apart = dataclasses.replace(part, mean=part.mean * np.array([1.0, 2.0, 3.0, 4.0]), m2=part.m2 + 1e308)
+    assert np.isfinite(apart.loss).all()
+    assert not apart.reliable.any()
+
+
+def test_what_could_not_be_read_again_is_not_written(tmp_path: Path) -> None:
+    surface = dataclasses.replace(measured(), meta={"plan": "fp32"})
+    with pytest.raises(ValueError, match="`plan` must be a record, got 'fp32'"):
+        surface.save(tmp_path / "s.h5")
+    assert not list(tmp_path.iterdir())
+
+
+def test_no_block_and_a_long_provenance_survive_the_file(tmp_path: Path) -> None:
+    whole = measured()
+    none = {name: getattr(whole.blocks, name)[:0] for name in BlockStatistics.arrays()}
+    empty = BlockStatistics(**none, population=400)
+    names = {"names": ["é" * 100] * 1000}
+    dataclasses.replace(whole, blocks=empty, meta=names).save(tmp_path / "s.h5")
+    loaded = Surface.load(tmp_path / "s.h5")
+    assert (loaded.blocks.count.shape, loaded.meta) == ((0, 3, 4), names)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradscape._names import one_line
+from gradscape._schema import fitting
 from gradscape.figures.style import short_number
 from gradscape.landscape import Barrier, Line
 from gradscape.landscape.field import NON_FINITE
@@ -67,7 +68,7 @@ def describe_nonfinite(lines: Sequence[Line]) -> str:
     if not count:
         return ""
     said = f"{count:,} point{'s' if count > 1 else ''} {NON_FINITE}"
-    negative = [np.asarray(line.meta.get("negative_variances", ()), dtype=float) for line in lines]
+    negative = [np.asarray(fitting(line.meta, "negative_variances", list[float]) or (), dtype=float) for line in lines]
     if all(np.isin(points, known).all() for points, known in zip(lost, negative, strict=True)):
         return f"{said}: beyond the two networks running variances become negative"
     return said

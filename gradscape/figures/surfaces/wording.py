@@ -10,6 +10,7 @@ import numpy as np
 from gradscape._names import data_name, one_line, telling_parts
 from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import OTHER_RECIPE, RECIPE, describe_recipe_differences, describe_trained_loss
+from gradscape._schema import fitting
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
@@ -204,7 +205,7 @@ def _reading(reading: Reading, *, first: bool) -> str:
 
 def _chance(meta: Mapping[str, Any]) -> list[str]:
     """That networks only guess on the images, as was found before the evaluation."""
-    guessing = [one_line(name) for name in meta.get(CHANCE) or ()]
+    guessing = [one_line(name) for name in fitting(meta, CHANCE, list) or ()]
     return [f"answers no better than chance: {', '.join(guessing)}"] if guessing else []
 
 

@@ -15,7 +15,14 @@ from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
-from gradscape.landscape.engine.plan import ExecutionPlan, Precision, block_images, check_same_plan, plain_plan
+from gradscape.landscape.engine.plan import (
+    ExecutionPlan,
+    Precision,
+    block_images,
+    check_same_plan,
+    plain_plan,
+    whole_plan,
+)
 from gradscape.landscape.engine.plan_trial import seconds_an_image
 from gradscape.landscape.engine.premade import check_premade
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
@@ -82,4 +89,5 @@ __all__ = [
     "tensors_in",
     "top1",
     "trusted_graph",
+    "whole_plan",
 ]

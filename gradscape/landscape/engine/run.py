@@ -68,6 +68,8 @@ class Run(Generic[Result]):
         differing += [
             role for role, name in self._provenance["functions"].items() if not same_identity(functions.get(role), name)
         ]
+        digests, sizes = stored.meta.get("blocks", ()), {len(stored.blocks.count), len(stored.origin.count)}
+        differing += ["images"] if "plan" not in stored.meta or sizes != {len(digests)} else []
         if differing:
             raise ValueError(
                 f"`path` holds another run (other {', '.join(differing)}): choose another output or delete it"
@@ -81,7 +83,7 @@ class Run(Generic[Result]):
         then: dict[str, Any] = stored.meta["plan"]
         changed: bool = _check_plans(then, self._plan, allow_change=allow_plan_change)
         points = stored.blocks.reshape((-1,))
-        self._ledger.restore(stored.origin.reshape((1,)).join(points), stored.meta["blocks"])
+        self._ledger.restore(stored.origin.reshape((1,)).join(points), digests)
         self._remeasurement = Remeasurement(
             self._ledger, self._work.coordinates, self._plan, exact=not allow_plan_change
         )

@@ -15,7 +15,7 @@ from gradscape.landscape.engine.plan import FORM, ExecutionPlan, Precision, plai
 from gradscape.landscape.engine.plan_trial import PlanTrial, module_losses
 from gradscape.landscape.engine.trust import known_graph, reads_network
 from gradscape.landscape.engine.work import Work
-from gradscape.landscape.rounding import MOST_ROUNDING, Rounding, measure_rounding, probe_points
+from gradscape.landscape.rounding import MOST_ROUNDING, measure_rounding, probe_points, recorded_rounding
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
 
 __all__ = ["RATE", "ChosenPlan", "choose_plan"]
@@ -147,9 +147,10 @@ def _check_side_by_side(work: Work, plan: ExecutionPlan, role: str) -> None:
 def _checked_notes(notes: Mapping[str, Any], work: Work, plan: ExecutionPlan, *, free: bool) -> dict[str, Any]:
     """The notes of a run to be resumed, unless it is in bf16 and its error would count with so many images."""
     # What sampling leaves open shrinks as images are added, the mean of the rounding errors stays.
-    if free and plan.precision == "bf16" and "rounding" in notes:
+    found = recorded_rounding({"plan_notes": notes})
+    if free and plan.precision == "bf16" and found:
         images = work.images or UNKNOWN_POPULATION
-        share = Rounding(**notes["rounding"]).share(images, work.population or images)
+        share = found.share(images, work.population or images)
         if work.seconds is None and share > MOST_ROUNDING:
             raise ValueError(
                 f"`path` holds a bf16 surface, whose error would be {share:.2g} standard errors with {images} images: "

@@ -131,7 +131,7 @@ def _array_entries(path: Path) -> Iterable[str]:
 
 def _hdf5_entries(path: Path) -> Iterable[str]:
     with open_hdf5(path, "landscape file") as file:
-        return list(file)
+        return file.names()
 
 
 _ENTRIES: dict[str, Callable[[Path], Iterable[str]]] = {".npz": _array_entries, ".h5": _hdf5_entries}

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape._hdf5 import CHECKSUMS
 from gradscape.landscape import Surface, evaluate_surface, random_directions
 from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.workers import Evaluator, Job
@@ -104,6 +105,7 @@ def test_rounding_of_another_version_goes_on_where_the_plan_may_change(tmp_path:
     with h5py.File(tmp_path / "s.h5", "r+") as file:
         file["gradscape/blocks/mean"][...] *= change
         file["gradscape/origin/mean"][...] *= change
+        del file.attrs[CHECKSUMS]
     small = change - 1 < 1e-6
     rounded = "`path` holds numbers that another version has rounded otherwise"
     _assert_refused(tmp_path / "s.h5", rounded if small else ANOTHER)

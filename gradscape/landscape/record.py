@@ -1,0 +1,57 @@
+"""What the engine writes into the provenance of a surface or a line, and relies on when it reads it again."""
+
+from collections.abc import Mapping
+from typing import Any, TypedDict
+
+from gradscape._schema import check_record
+
+__all__ = ["check_landscape_record"]
+
+
+class _PlanEntry(TypedDict, total=False):
+    device: str
+    threads: int
+    precision: str
+    block_size: int
+    batch_size: int
+    memory_format: str
+    traced: bool
+    compiled: bool
+    points_per_forward: int
+    torch: str
+    instructions: str
+
+
+class _RoundingEntry(TypedDict):
+    bias: float
+    spread: float
+    same_mask: bool
+    points: int
+    images: int
+
+
+class _NotesEntry(TypedDict, total=False):
+    rounding: _RoundingEntry
+    images_per_second: float
+
+
+class _LandscapeEntries(TypedDict, total=False):
+    plan: _PlanEntry
+    plan_notes: _NotesEntry
+    earlier_plans: list[_PlanEntry]
+    functions: dict[str, str]
+    directions: list[str]
+    blocks: list[str]
+    images: int | None
+    images_asked: int | None
+    images_least: int | None
+    population: int | None
+
+
+def check_landscape_record(meta: Mapping[str, Any]) -> None:
+    """Refuse provenance whose entries cannot be the engine's; any may be missing, and a user's own are left alone.
+
+    Raises:
+        ValueError: What is wrong with it.
+    """
+    check_record(meta, _LandscapeEntries, closed=False)
