@@ -38,6 +38,7 @@ _MOST_DEATHS = 3  # of workers over the same lease
 _PULSE_SECONDS = 1.0
 _FIRST_PATIENCE = 300.0  # s without any worker, at the start: many processes may load torch from one slow disk
 _PATIENCE = 60.0  # s without any worker, later
+_LINE_LETTERS = 300  # of what Ray says
 
 Reference = Any  # ray.ObjectRef, of which Ray's own annotations are not sure
 
@@ -281,4 +282,4 @@ class Cluster(Workers):
 
 
 def _first_line(problem: RayError) -> str:
-    return str(problem).strip().splitlines()[0]
+    return str(problem).strip().splitlines()[0][:_LINE_LETTERS]

@@ -155,6 +155,15 @@ def test_an_exception_that_cannot_be_read_is_told_by_what_it_said(exception: byt
         Refusal(exception, "OddError: no luck").problem()
 
 
+def test_what_cannot_be_read_is_told_in_one_short_line() -> None:
+    old = object.__new__(Refusal)
+    for refusal in (Refusal(b"\x80", "OddError: no\n" + 1000 * "luck "), old):
+        with pytest.raises(UnusableReplyError) as caught:
+            refusal.problem()
+        assert len(str(caught.value)) < 400
+        assert "\n" not in str(caught.value)
+
+
 def _changed(change: Callable[[Answer], Any]) -> Fault:
     """Whatever is measured is changed on its way."""
     return lambda method, answer: change(answer()) if method == "measure" else answer()
