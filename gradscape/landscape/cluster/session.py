@@ -20,7 +20,7 @@ from ray._private import worker as driver
 from ray._private.services import canonicalize_bootstrap_address
 from ray._private.state import actors
 from ray._private.utils import get_num_cpus
-from ray._raylet import AuthenticationTokenLoader, Config
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # it is no Python
 from ray.exceptions import RayError
 
 __all__ = ["ray_session", "whereabouts"]

@@ -74,7 +74,7 @@ class PretendedRay:
 
     def later(self, find: Callable[[], Any]) -> "ray.ObjectRef[Any]":
         """What stands for what will be found."""
-        reference = ray.ObjectRef.from_random()
+        reference: ray.ObjectRef[Any] = ray.ObjectRef.from_random()
         self._later[reference] = find
         return reference
 

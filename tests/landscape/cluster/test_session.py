@@ -11,7 +11,7 @@ import pytest
 ray = pytest.importorskip("ray")
 
 from ray._private import ray_constants  # noqa: E402
-from ray._raylet import AuthenticationMode, get_authentication_mode  # noqa: E402
+from ray._raylet import AuthenticationMode, get_authentication_mode  # type: ignore[attr-defined]  # noqa: E402
 from ray.exceptions import AuthenticationError  # noqa: E402
 
 from gradscape.landscape.cluster import session  # noqa: E402
