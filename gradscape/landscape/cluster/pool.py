@@ -1,5 +1,6 @@
 """Many devices and many machines: workers in processes that Ray runs."""
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -11,15 +12,25 @@ try:
     import ray
 except ImportError as problem:
     raise ImportError('`ray` needs Ray, which is not installed: pip install "gradscape[ray]"') from problem
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RaySystemError
 from torch import Tensor
 
+from gradscape.landscape.cluster.answers import (
+    Answer,
+    Refusal,
+    UnusableReplyError,
+    check_joined,
+    checked_answer,
+    question_digest,
+)
 from gradscape.landscape.cluster.leases import Lease, LeaseQueue
-from gradscape.landscape.cluster.remote import Answer, Parcel, Refusal, RemoteEvaluator, SharedBatches
-from gradscape.landscape.cluster.session import ray_session
+from gradscape.landscape.cluster.remote import Parcel, RemoteEvaluator, SharedBatches
+from gradscape.landscape.cluster.session import ray_session, whereabouts
 from gradscape.landscape.engine import Batch, ExecutionPlan, Job, Judgment, Work, Workers
 
 __all__ = ["Cluster", "Reference"]
+
+_log = logging.getLogger(__name__)
 
 _LEASE_SECONDS = 1.0
 _LEASES = 2  # of each worker at a time: it works on one while the answer to the other is on its way
@@ -27,6 +38,7 @@ _MOST_DEATHS = 3  # of workers over the same lease
 _PULSE_SECONDS = 1.0
 _FIRST_PATIENCE = 300.0  # s without any worker, at the start: many processes may load torch from one slow disk
 _PATIENCE = 60.0  # s without any worker, later
+_LINE_LETTERS = 300  # of what Ray says
 
 Reference = Any  # ray.ObjectRef, of which Ray's own annotations are not sure
 
@@ -50,7 +62,8 @@ class Cluster(Workers):
     """Processes on one or many machines, each with an `Evaluator`; a context manager.
 
     Model, directions and task go to each node once, the images of a round likewise. Jobs are lent in portions of
-    about a second. What a worker had when it died others do, and a new worker is asked for.
+    about a second. What a worker had when it died others do, and a new worker is asked for. One whose results cannot be
+    what it was asked for is dropped and named, and none is asked for in its place: it would be likely to do the same.
 
     Args:
         address: "local" for all GPUs or cores of this machine, "auto" or HOST:PORT for a cluster that runs.
@@ -66,7 +79,7 @@ class Cluster(Workers):
         self._needs = {"GPU": 1} if plan.device.startswith("cuda") else {"CPU": plan.threads}
         self._workers: list[_Worker] = []
         self._counts: list[int] = []
-        self._round = 0
+        self._round = self._dropped = 0
         self._joined_once = False
         self._trouble = "none was offered"
 
@@ -85,7 +98,7 @@ class Cluster(Workers):
             undo.callback(self._dismiss)
             cpus, gpus = (self._needs.get(name, 0) for name in ("CPU", "GPU"))
             self._actors: Any = ray.remote(num_cpus=cpus, num_gpus=gpus)(RemoteEvaluator)
-            self._parcel = ray.put(parcel)
+            self._sent, self._parcel = parcel.sent, ray.put(parcel)
             self._hire()
             if not self._workers:
                 asked = " and ".join(f"{amount} {name}" for name, amount in self._needs.items())
@@ -105,7 +118,8 @@ class Cluster(Workers):
     def load(self, batches: Sequence[Batch]) -> None:
         """Put the images where all workers can fetch them, and ask for workers on nodes that are new."""
         self._counts = [batch.count for batch in batches]
-        self._images = ray.put(SharedBatches.of(batches, memory_format=self._plan.memory_format))
+        shared = SharedBatches.of(batches, memory_format=self._plan.memory_format)
+        self._images_digest, self._images = shared.digest(), ray.put(shared)
         self._round += 1
         self._hire()
 
@@ -114,7 +128,7 @@ class Cluster(Workers):
 
         Raises:
             Exception: What the user's code raised in a worker.
-            RuntimeError: There has been no worker for a while, or several died over the same jobs.
+            RuntimeError: There has been no worker for a while, several died over the same jobs, or all were dropped.
         """
         # Patience is with the cluster, not with a lease: a slow worker works, however long it takes, and Ray tells when
         # one has died.
@@ -126,12 +140,15 @@ class Cluster(Workers):
             for reference in ready:
                 worker = next(worker for worker in self._workers if reference in worker.awaited())
                 try:
-                    reply = ray.get(reference)
+                    reply = self._reply(worker, reference)
+                except UnusableReplyError as problem:
+                    self._drop(worker, problem, queue)
+                    continue
                 except RayError as problem:
                     self._replace(worker, problem, queue)
                     continue
-                if isinstance(reply, Refusal):
-                    raise reply.problem()
+                if isinstance(reply, Exception):
+                    raise reply
                 yield from self._accept(worker, reference, reply)
             if any(worker.joining is None for worker in self._workers):
                 seen = time.monotonic()
@@ -150,6 +167,26 @@ class Cluster(Workers):
                     # argument before every call.
                     answer = worker.actor.measure.remote(self._round, [self._images], lease.jobs)
                     worker.leases[answer] = lease
+
+    def _reply(self, worker: _Worker, reference: Reference) -> Answer | Exception | None:
+        """What a worker found, or what the user's code raised there; None if it has joined.
+
+        Raises:
+            UnusableReplyError: It can be neither.
+            RayError: It has died.
+        """
+        try:
+            reply = ray.get(reference)
+        except RaySystemError as problem:  # so Ray calls what it cannot unpickle
+            raise UnusableReplyError(f"it sent what cannot be read ({_first_line(problem)})") from problem
+        if isinstance(reply, Refusal):
+            return reply.problem()
+        if worker.joining is not None:
+            check_joined(reply, self._sent)
+            return None
+        lease = worker.leases[reference]
+        question = question_digest(self._sent, self._images_digest, lease.jobs)
+        return checked_answer(reply, question=question, images=lease.size, judged=self._work.task.metric is not None)
 
     def _accept(
         self, worker: _Worker, reference: Reference, answer: Answer | None
@@ -176,17 +213,39 @@ class Cluster(Workers):
             RuntimeError: Too many have died over what it was doing.
         """
         self._trouble = f"the last one ended so: {_first_line(problem)}"
-        self._workers.remove(worker)
-        ray.kill(worker.actor)  # one that only seemed dead, cut off from the network, must not go on
+        self._end(worker, queue)  # one that only seemed dead, cut off from the network, must not go on
         # It was at work on the oldest of its leases; those that waited behind it have done it no harm.
-        for number, lease in enumerate(worker.leases.values()):
-            lease.deaths += number == 0
+        for lease in list(worker.leases.values())[:1]:
+            lease.deaths += 1
             if lease.deaths == _MOST_DEATHS:
                 raise RuntimeError(f"{_MOST_DEATHS} workers died over the same points: {self._trouble}") from problem
-            queue.give_back(lease)
         # One that dies as it joins would do so again and again, without a pause; `_wait_on` hires with pauses.
         if worker.joining is None:
             self._hire(1)
+
+    def _drop(self, worker: _Worker, problem: UnusableReplyError, queue: LeaseQueue) -> None:
+        """Do without a worker.
+
+        Raises:
+            RuntimeError: It was the last one, and there is no room for others.
+        """
+        who = whereabouts(worker.actor)
+        self._end(worker, queue)
+        self._dropped += 1
+        self._trouble = f"{who} was dropped because {problem}"
+        if not self._workers and self._room() <= self._dropped:
+            raise RuntimeError(
+                f"`ray` gave no worker whose results can be used: {self._trouble}. Do all nodes have the same "
+                "installation? What was computed before counts"
+            ) from problem
+        _log.warning("ray: %s; others do its work", self._trouble)
+
+    def _end(self, worker: _Worker, queue: LeaseQueue) -> None:
+        """End a worker, and take back what it has not done."""
+        self._workers.remove(worker)
+        ray.kill(worker.actor)
+        for lease in worker.leases.values():
+            queue.give_back(lease)
 
     def _wait_on(self, seconds: float) -> None:
         """Go on without any worker, or not.
@@ -202,8 +261,9 @@ class Cluster(Workers):
         self._hire()
 
     def _hire(self, number: int | None = None) -> None:
-        """Ask for so many workers, or for as many as the nodes have room for beside those there are."""
-        for _ in range(self._room() - len(self._workers) if number is None else number):
+        """Ask for so many workers, or for as many as the nodes have room for beside those there are or were dropped."""
+        room = self._room() - self._dropped - len(self._workers)
+        for _ in range(room if number is None else number):
             actor = self._actors.remote()
             self._workers.append(_Worker(actor, actor.prepare.remote([self._parcel])))
 
@@ -222,4 +282,4 @@ class Cluster(Workers):
 
 
 def _first_line(problem: RayError) -> str:
-    return str(problem).strip().splitlines()[0]
+    return str(problem).strip().splitlines()[0][:_LINE_LETTERS]

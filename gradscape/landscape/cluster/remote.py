@@ -1,8 +1,8 @@
-"""The other side of a cluster: what goes to worker processes, what they do, and what comes back."""
+"""The other side of a cluster: what goes to worker processes, and what they do."""
 
+import hashlib
 import io
 import time
-import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
@@ -18,12 +18,12 @@ from torch import Tensor
 
 from gradscape._allocator import keep_freed_memory
 from gradscape._model_state import model_device
+from gradscape.landscape.cluster.answers import Answer, Refusal, question_digest
 from gradscape.landscape.engine import (
     Batch,
     Evaluator,
     ExecutionPlan,
     Job,
-    Judgment,
     Work,
     evaluable,
     map_tensors,
@@ -35,7 +35,7 @@ from gradscape.landscape.engine import (
     trusted_graph,
 )
 
-__all__ = ["Answer", "Answered", "Parcel", "Refusal", "RemoteEvaluator", "SharedBatches", "check_machine"]
+__all__ = ["Answered", "Parcel", "RemoteEvaluator", "SharedBatches", "check_machine"]
 
 Answered = TypeVar("Answered")
 
@@ -50,11 +50,13 @@ class Parcel:
         plan: How it evaluates.
         work: What, as `torch.save` writes it.
         expected: What the driver found at a point: a worker has to find the same. None if that is not compared.
+        sent: `digest` when it was packed.
     """
 
     plan: ExecutionPlan
     work: np.ndarray
-    expected: Mapping[str, Tensor] | None = None
+    expected: Mapping[str, Tensor] | None
+    sent: str
 
     @classmethod
     def of(cls, work: Work, plan: ExecutionPlan, expected: Mapping[str, Tensor] | None = None) -> "Parcel":
@@ -72,12 +74,20 @@ class Parcel:
                 f"`model`, `loss`, `metric` and `forward` must be such that pickle can send them to workers: {problem}"
             ) from problem
         # As an array: those Ray keeps once on a node, in memory that all of its processes read without a copy.
-        return cls(plan, np.frombuffer(file.getbuffer(), np.uint8), expected)
+        packed = np.frombuffer(file.getbuffer(), np.uint8)
+        return cls(plan, packed, expected, _parcel_digest(plan, packed))
+
+    def digest(self) -> str:
+        """Name for plan and work, as they are here."""
+        return _parcel_digest(self.plan, self.work)
 
     def unpacked(self) -> Work:
-        """What was packed, on this process's device if the plan's is of that kind."""
+        """What was packed, on this process's device if the plan's is of that kind.
+
+        That may execute code: a user's network, loss, metric and `forward` are code. Ray has unpickled this process's
+        very class and arguments with the same trust: who can send anything here can execute anything here.
+        """
         device = "cuda" if self.plan.device.startswith("cuda") and torch.cuda.is_available() else "cpu"
-        # What the driver of this very run has packed, over a channel that runs the driver's code anyway.
         return torch.load(io.BytesIO(self.work.data), map_location=device, weights_only=False)
 
 
@@ -108,6 +118,16 @@ class SharedBatches:
         contents = [_bytes(tensor) for batch in laid_out for tensor in tensors_in((batch.inputs, batch.labels))]
         return cls([_mapped(lambda tensor: tensor.to("meta"), batch) for batch in laid_out], contents)
 
+    def digest(self) -> str:
+        """Name for their bits and layout, as they are here."""
+        sha = hashlib.sha256()
+        for batch in self.batches:
+            layout = [(one.dtype, one.shape, one.stride()) for one in tensors_in((batch.inputs, batch.labels))]
+            sha.update(f"{batch.first} {batch.count} {layout}\n".encode())
+        for content in self.contents:
+            sha.update(content.data)
+        return sha.hexdigest()[:16]
+
     def restored(self, *, writable: bool) -> list[Batch]:
         """The batches, over the shared memory itself unless they are to be writable."""
         contents = iter(self.contents)
@@ -122,52 +142,6 @@ class SharedBatches:
         return [_mapped(tensor, batch) for batch in self.batches]
 
 
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """The results of a lease.
-
-    Attributes:
-        losses: Of its jobs one after the other, of each its points, of each its images.
-        right: Likewise; None without a metric.
-        seconds: How long it took.
-    """
-
-    losses: np.ndarray
-    right: np.ndarray | None
-    seconds: float
-
-    def part(self, images: slice) -> Judgment:
-        """Those of one point."""
-        return Judgment(self.losses[images], None if self.right is None else self.right[images])
-
-
-@dataclass(frozen=True, eq=False)
-class Refusal:
-    """An exception on its way to the caller: what Ray would raise itself is of another type.
-
-    Attributes:
-        exception: Pickled.
-    """
-
-    exception: bytes
-
-    @classmethod
-    def of(cls, problem: Exception) -> "Refusal":
-        """Pack an exception, or at least its name and message, with the trace of where it was raised."""
-        trace = "".join(traceback.format_exception(problem))
-        try:
-            packed = cloudpickle.dumps(problem)
-            cloudpickle.loads(packed)  # some exceptions can be packed but not made again from their arguments
-        except Exception:  # whatever the pickling of a user's exception raises
-            problem = RuntimeError(f"{type(problem).__name__}: {problem}")
-        problem.add_note(f"It was raised in a worker process:\n{trace}")
-        return cls(cloudpickle.dumps(problem))
-
-    def problem(self) -> Exception:
-        """The exception."""
-        return cloudpickle.loads(self.exception)
-
-
 @final
 class RemoteEvaluator:
     """An `Evaluator` in a process of its own, to be made an actor of."""
@@ -176,8 +150,8 @@ class RemoteEvaluator:
         self._contexts = ExitStack()  # for as long as the process lives
         self._round = -1
 
-    def prepare(self, parcel: "list[ray.ObjectRef[Parcel]]") -> Refusal | None:
-        """Get ready to evaluate."""
+    def prepare(self, parcel: "list[ray.ObjectRef[Parcel]]") -> str | Refusal:
+        """Get ready to evaluate; the digest of what is to be evaluated, as it has arrived."""
         return _refusing(lambda: self._prepare(ray.get(parcel[0])))
 
     def measure(
@@ -186,7 +160,10 @@ class RemoteEvaluator:
         """Do jobs about the images of a round, which are fetched when it begins."""
         return _refusing(lambda: self._measure(number, shared, jobs))
 
-    def _prepare(self, parcel: Parcel) -> None:
+    def _prepare(self, parcel: Parcel) -> str:
+        self._work = parcel.digest()
+        if self._work != parcel.sent:  # the driver compares it, too
+            return self._work
         keep_freed_memory()
         torch.set_num_threads(parcel.plan.threads)  # sums over other shares of the work round otherwise
         work, plan = parcel.unpacked(), parcel.plan
@@ -203,6 +180,7 @@ class RemoteEvaluator:
         self._evaluator = Evaluator(network, work.coordinates, work.task, plan, device=device)
         batch = Batch(work.first.inputs, work.first.labels, 0, work.first.count)
         self._writes = self._changes(batch.to(device, memory_format=plan.memory_format))
+        return self._work
 
     def _changes(self, batch: Batch) -> bool:
         """Whether the model writes into its images (a ReLU in place before all else): shared memory forbids that."""
@@ -215,14 +193,18 @@ class RemoteEvaluator:
 
     def _measure(self, number: int, shared: "list[ray.ObjectRef[SharedBatches]]", jobs: Sequence[Job]) -> Answer:
         if number != self._round:
-            self._evaluator.load(ray.get(shared[0]).restored(writable=self._writes))
+            images = ray.get(shared[0])
+            self._images = images.digest()
+            self._evaluator.load(images.restored(writable=self._writes))
             self._round = number
         # Without the time to fetch the images: the rate decides how much is lent next.
         began = time.perf_counter()
         measured = [one for job in jobs for one in self._evaluator.measure_one(job)]
         losses = np.concatenate([one.losses for one in measured])
         rights = [one.right for one in measured if one.right is not None]
-        return Answer(losses, np.concatenate(rights) if rights else None, time.perf_counter() - began)
+        seconds = time.perf_counter() - began
+        question = question_digest(self._work, self._images, jobs)
+        return Answer.of(losses, np.concatenate(rights) if rights else None, seconds=seconds, question=question)
 
 
 def _refusing(function: Callable[[], Answered]) -> Answered | Refusal:
@@ -258,6 +240,12 @@ def check_machine(plan: ExecutionPlan, here: ExecutionPlan) -> None:
                 f"`ray` must give workers whose {name} is {getattr(plan, name)} as in the plan, "
                 f"but one has {getattr(here, name)}: use machines of one kind with the same installation"
             )
+
+
+def _parcel_digest(plan: ExecutionPlan, work: np.ndarray) -> str:
+    sha = hashlib.sha256(repr(plan).encode())
+    sha.update(work.data)
+    return sha.hexdigest()[:16]
 
 
 def _mapped(function: Callable[[Tensor], Tensor], batch: Batch) -> Batch:

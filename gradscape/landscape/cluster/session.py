@@ -2,22 +2,31 @@
 
 import logging
 import os
+import secrets
+import shutil
 import signal
 import socket
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import ray
+from ray._common.utils import get_default_system_temp_dir
+from ray._private import ray_constants
 from ray._private import worker as driver
 from ray._private.services import canonicalize_bootstrap_address
+from ray._private.state import actors
 from ray._private.utils import get_num_cpus
+from ray._raylet import AuthenticationTokenLoader, Config  # type: ignore[attr-defined]  # it is no Python
+from ray.exceptions import RayError
 
-__all__ = ["ray_session"]
+__all__ = ["ray_session", "whereabouts"]
 
 _KNOCK_SECONDS = 10.0
+_FOLDER_LETTERS = 40  # that a socket's whole name, of which Ray adds 64, fits into the 107 that Linux allows
 
 
 @contextmanager
@@ -28,8 +37,8 @@ def ray_session(address: str, *, cores: int) -> Iterator[None]:
     clauses run, is there for as long as the session.
 
     Args:
-        address: "local" starts a cluster here, "auto" finds the one that this machine is a node of,
-            HOST:PORT names it.
+        address: "local" starts a cluster here, which no other machine and no other user can reach, "auto" finds the
+            one that this machine is a node of, HOST:PORT names it.
         cores: A cluster started here says that it has so many at least.
 
     Raises:
@@ -44,26 +53,53 @@ def ray_session(address: str, *, cores: int) -> Iterator[None]:
             f"`ray` must be local, auto or HOST:PORT of a cluster that this machine is a node of, got {address}: "
             "start the command on the cluster, such as with ray job submit"
         )
-    with _as_it_was():
-        try:
-            _begin(address, cores)
-            yield
-        finally:
-            ray.shutdown()
+    with _as_it_was(), ExitStack() as undo:
+        here = {}
+        if address == "local":
+            here = {"num_cpus": max(cores, _own_cores()), **undo.enter_context(_out_of_reach())}
+        undo.callback(ray.shutdown)
+        _begin(address, here)
+        yield
 
 
-def _begin(address: str, cores: int) -> None:
+def whereabouts(actor: Any) -> str:
+    """The process of an actor and its node, for people, as far as Ray knows them."""
+    known = actors(actor._actor_id.hex())
+    return f"process {known['Pid']} on {known['Address']['IPAddress']}" if known.get("Pid") else "a process"
+
+
+@contextmanager
+def _out_of_reach() -> Iterator[dict[str, Any]]:
+    """Options of a cluster that is started here, such that nobody else can reach it.
+
+    Ray executes what whoever reaches it sends. By itself it listens on all interfaces, has sockets, logs and unpacked
+    code in folders that all users may write to, and leaves its token in the home folder, readable for all.
+    """
+    among_machines = ray_constants.ENABLE_RAY_CLUSTER
+    base = get_default_system_temp_dir()
+    fits = len(f"{base}/ray-12345678/0") <= _FOLDER_LETTERS
+    folder = tempfile.mkdtemp(prefix="ray-", dir=base if fits else "/tmp")  # noqa: S108
+    try:
+        ray_constants.ENABLE_RAY_CLUSTER = False  # it then listens on the loopback interface alone
+        os.environ |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+        _heed_environment()
+        # One within, since Ray lets everybody into the folder that it is given.
+        yield {"include_dashboard": False, "_temp_dir": f"{folder}/0"}
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = among_machines
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _begin(address: str, here: dict[str, Any]) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     driver._worker_logs_enabled = False  # else the deaths of workers are printed, whatever the next lines say
-    here: Any = {}
-    if address == "local":
-        here = {"num_cpus": max(cores, _own_cores()), "include_dashboard": False}
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             _knock(address)
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
-    except (OSError, RuntimeError, ValueError) as problem:
+            # Not even errors are logged: of what cannot be unpickled that would be a traceback.
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **here)
+    except (OSError, RuntimeError, ValueError, RayError) as problem:
         reason = str(problem).strip().splitlines()[0]
         raise RuntimeError(f"`ray` found no cluster at {address} that it can join: {reason}") from problem
 
@@ -104,8 +140,15 @@ def _as_it_was() -> Iterator[None]:
         for name in filter(_is_rays, set(os.environ) | set(environment)):
             os.environ.pop(name, None)
         os.environ.update({name: value for name, value in environment.items() if _is_rays(name)})
+        _heed_environment()
+
+
+def _heed_environment() -> None:
+    """Let Ray read its settings and its token anew: it reads them once."""
+    AuthenticationTokenLoader.instance().reset_cache()
+    Config.initialize("")
 
 
 def _is_rays(name: str) -> bool:
-    """Whether it is an environment variable that a session sets; one of them Ray has read for good."""
-    return (name.startswith("RAY_") and name != "RAY_AUTH_MODE") or name == "PYTHONBREAKPOINT"
+    """Whether it is an environment variable that a session sets."""
+    return name.startswith("RAY_") or name == "PYTHONBREAKPOINT"

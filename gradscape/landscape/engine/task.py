@@ -20,6 +20,7 @@ __all__ = [
     "Task",
     "call",
     "check_model",
+    "check_right",
     "gradients_explained",
     "judge",
     "judged_by_role",
@@ -153,7 +154,7 @@ def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str
     They get a copy of the output, which they may write into.
 
     Raises:
-        ValueError: One of them differentiates although gradients are off.
+        ValueError: One of them differentiates although gradients are off, or the metric is out of its range.
     """
     found = {}
     for role, function in (("loss", task.loss), ("metric", task.metric)):
@@ -161,7 +162,26 @@ def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str
             copied = map_tensors(lambda tensor: tensor.detach().clone(), output)
             with gradients_explained(role):
                 found[role] = _per_image(function(copied, labels), count, role).double()
+    if "metric" in found:
+        check_right(found["metric"])
     return found
+
+
+def check_right(right: Tensor) -> None:
+    """Refuse what is neither right nor wrong nor a share: sums of it count no answers.
+
+    Args:
+        right: What a metric gave, (N,).
+
+    Raises:
+        ValueError: A number is not from 0 to 1.
+    """
+    outside = right[~((right >= 0) & (right <= 1))]
+    if len(outside):
+        raise ValueError(
+            f"`metric` must give 1 (right), 0 (wrong) or a share between them for each image, got {outside[0]:g}: "
+            "compare with a threshold, or give metric=None and the number as `loss`"
+        )
 
 
 def _passed(model: nn.Module, images: Block, task: Task) -> tuple[Any, dict[str, Tensor]]:

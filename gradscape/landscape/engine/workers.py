@@ -13,7 +13,7 @@ from gradscape.landscape.engine.blocks import Batch
 from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.network import Network
 from gradscape.landscape.engine.plan import ExecutionPlan
-from gradscape.landscape.engine.task import Task, judge
+from gradscape.landscape.engine.task import Task, check_right, judge
 
 __all__ = ["Evaluator", "Job", "Workers"]
 
@@ -89,4 +89,8 @@ def _collected(judged: Sequence[tuple[Tensor, Tensor | None]]) -> Judgment:
     """Bring the results of all batches to the host at once: every copy waits for the device."""
     losses = torch.cat([losses for losses, _ in judged]).cpu().numpy()
     rights = [right for _, right in judged if right is not None]
-    return Judgment(losses, torch.cat(rights).cpu().numpy() if rights else None)
+    if not rights:
+        return Judgment(losses, None)
+    right = torch.cat(rights).cpu()
+    check_right(right)
+    return Judgment(losses, right.numpy())

@@ -3,7 +3,6 @@
 import importlib
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+import psutil
 import pytest
 import torch
 from hypothesis import given
@@ -25,7 +25,7 @@ from gradscape.landscape import Surface, random_directions  # noqa: E402
 from gradscape.landscape.cluster import pool, session  # noqa: E402
 from gradscape.landscape.cluster.leases import LeaseQueue  # noqa: E402
 from gradscape.landscape.cluster.pool import Cluster  # noqa: E402
-from gradscape.landscape.cluster.remote import Refusal, SharedBatches, check_machine  # noqa: E402
+from gradscape.landscape.cluster.remote import SharedBatches, check_machine  # noqa: E402
 from gradscape.landscape.engine.blocks import Batch, cut_blocks  # noqa: E402
 from gradscape.landscape.engine.ledger import Judgment  # noqa: E402
 from gradscape.landscape.engine.logits import cross_entropy  # noqa: E402
@@ -119,47 +119,58 @@ class SlowLoss:
         return [(int(pid), node) for pid, node in names]
 
 
-def descendants() -> set[int]:
-    """All processes that this one started, directly or not."""
-    listed = subprocess.run(["ps", "-e", "-o", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = [(int(pid), int(parent)) for pid, parent in map(str.split, listed.splitlines())]
-    found = {os.getpid()}
-    while more := {pid for pid, parent in parents if parent in found} - found:
-        found |= more
-    return found - {os.getpid()}
+def descendants() -> set[psutil.Process]:
+    """All processes that this one started, directly or not; told apart from later ones of the same number."""
+    return set(psutil.Process().children(recursive=True))
+
+
+def listened_on(processes: Iterable[psutil.Process]) -> set[str]:
+    """Addresses on which processes wait for connections."""
+    found = [one for process in processes for one in process.net_connections("inet") if one.status == "LISTEN"]
+    return {one.laddr.ip.removeprefix("::ffff:") for one in found}
 
 
 @pytest.mark.slow
-def test_this_machines_cores_give_the_same_bits_silently_and_nothing_stays(
-    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+def test_this_machines_cores_give_the_same_bits_silently_out_of_others_reach_and_nothing_stays(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     net = small_net()
     work = make_work(net)
     plan = make_plan(net, traced=True, memory_format="channels_last")
     reference = evaluate_here(work, plan)
-    before, handler, environment = descendants(), signal.getsignal(signal.SIGTERM), dict(os.environ)
-    running: set[int] = set()
+    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(session, "_own_cores", lambda: 1)
+    before, handler, environment = descendants(), signal.getsignal(signal.SIGTERM), dict(os.environ)
     put, sent = ray.put, []
+    running: set[psutil.Process] = set()
+    seen: dict[str, Any] = {}
 
     def counted_put(value: object) -> Any:
         sent.append(type(value).__name__)
         return put(value)
 
+    def look() -> None:
+        running.update(descendants() - before)
+        seen["listening"] = listened_on([*running, psutil.Process()])
+        seen["folder"] = Path(ray._private.worker._global_node.get_session_dir_path()).parents[1]
+        seen["rights"] = seen["folder"].stat().st_mode & 0o777
+        seen["mode"] = os.environ["RAY_AUTH_MODE"]
+
     monkeypatch.setattr(ray, "put", counted_put)
     with Cluster("local", work, plan) as workers:
-        surface = evaluate(work, plan, Watched(workers, {30: lambda: running.update(descendants() - before)}))
+        surface = evaluate(work, plan, Watched(workers, {30: look}))
     assert_equal_to_the_bit(surface, reference)
     assert sent == ["Parcel", *["SharedBatches"] * 4]  # 16, 16, 32 and 4 images
     assert capfd.readouterr() == ("", "")
+    assert seen["listening"] == {"127.0.0.1"}
+    assert (seen["rights"], seen["mode"]) == (0o700, "token")
+    assert not seen["folder"].exists()
+    assert not (tmp_path / ".ray").exists()
     assert not ray.is_initialized()
-    assert {**os.environ, "RAY_AUTH_MODE": ""} == {**environment, "RAY_AUTH_MODE": ""}
+    assert dict(os.environ) == environment
     assert signal.getsignal(signal.SIGTERM) == handler
-    deadline = time.monotonic() + 10
-    while running & descendants() and time.monotonic() < deadline:
-        time.sleep(0.1)
     assert len(running) > 2
-    assert not running & {pid for pid in running if Path(f"/proc/{pid}").exists()}
+    assert not psutil.wait_procs(list(running), timeout=10)[1]
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +196,17 @@ def _end_the_process_at_the_last_images(output: Tensor, labels: Tensor) -> Tenso
     return cross_entropy(output, labels)
 
 
+@final
+class _Damaging:
+    """A worker that is ready for what it was sent, and then makes nothing of it."""
+
+    def prepare(self, parcel: Any) -> str:
+        return ray.get(parcel[0]).sent
+
+    def measure(self, *_: Any) -> tuple[()]:
+        return ()
+
+
 def evaluate_on(nodes: Any, loss: LossFunction, **changes: Any) -> Surface:
     net = small_net()
     work, plan = make_work(net, loss), make_plan(net, **changes)
@@ -200,19 +222,23 @@ def test_an_exception_of_the_users_code_reaches_the_caller_as_it_is(nodes: Any) 
     assert type(caught.value) is ValueError
 
 
-def test_an_exception_that_cannot_be_sent_keeps_its_name_and_message() -> None:
-    class TwoArgumentsError(Exception):
-        def __init__(self, first: str, second: str) -> None:
-            super().__init__(f"{first} {second}")
-
-    found = Refusal.of(TwoArgumentsError("no", "luck")).problem()
-    assert (type(found), str(found)) == (RuntimeError, "TwoArgumentsError: no luck")
-
-
 @pytest.mark.slow
 def test_a_cluster_whose_nodes_are_too_small_is_refused(nodes: Any) -> None:
     with pytest.raises(RuntimeError, match=r"^`ray` must give a cluster that has a node with 2 CPU for a worker"):
         evaluate_on(nodes, cross_entropy, threads=2)
+
+
+@pytest.mark.slow
+def test_a_worker_whose_results_are_damaged_is_named_by_process_and_node(
+    nodes: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "RemoteEvaluator", _Damaging)
+    message = (
+        r"^`ray` gave no worker whose results can be used: process \d+ on [\d.]+ was dropped because it gave an object "
+        r"of the type tuple, which is no result\."
+    )
+    with pytest.raises(RuntimeError, match=message):
+        evaluate_on(nodes, cross_entropy)
 
 
 @pytest.mark.slow

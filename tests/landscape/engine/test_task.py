@@ -96,3 +96,29 @@ def test_a_list_with_what_was_found_in_each_image_is_an_output_image_by_image() 
 def test_a_list_whose_elements_depend_on_one_another_is_refused() -> None:
     with pytest.raises(ValueError, match="`model` must judge each image by itself"):
         _line(_Finding(compares=True).eval(), loss=_found, metric=None)
+
+
+@pytest.mark.parametrize(("outside", "told"), [(1.5, "got 1.5"), (-1.0, "got -1"), (float("nan"), "got nan")])
+def test_a_metric_that_is_neither_right_nor_wrong_is_refused(outside: float, told: str) -> None:
+    """Sums of it would be no counts: errors above 1 or below 0."""
+
+    def metric(output: Tensor, labels: Tensor) -> Tensor:
+        return torch.full((len(labels),), outside)
+
+    with pytest.raises(
+        ValueError, match=rf"^`metric` must give 1 \(right\), 0 \(wrong\) or a share .* {told}: compare"
+    ):
+        _line(small_net(), metric=metric)
+
+
+def test_a_metric_that_leaves_its_range_far_from_the_origin_is_refused_there() -> None:
+    net = small_net()
+    with torch.no_grad():
+        there = net(IMAGES)
+    with pytest.raises(ValueError, match=r"^`metric` must give 1 \(right\), 0"):
+        _line(net, metric=lambda output, labels: 9 * (output - there[: len(output)]).abs().amax(dim=1))
+
+
+def test_a_metric_may_give_shares() -> None:
+    line = _line(small_net(), metric=lambda output, labels: torch.full((len(labels),), 0.25))
+    assert line.error.tolist() == [0.75, 0.75]
