@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from gradscape import __version__
 from gradscape._files import replacing
 from gradscape.figures.web.packed_maps import color_tables
 from gradscape.figures.web.pages import render_page
@@ -19,6 +18,8 @@ from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.summary import network_table
 
 __all__ = ["write_report"]
+
+_SCRIPTS = ("report/page.js", "report/downloads.js", "report/maps.js")
 
 _log = logging.getLogger(__name__)
 
@@ -77,12 +78,12 @@ def _render(findings: Findings, command: str) -> str:
     scripted = {part.name: part.shown.content for part in parts if part.shown.content is not None}
     return render_page(
         "report/report.html",
+        styles=["report/style.css"],
+        scripts=[*_SCRIPTS, *(f"report/sections/{name}.js" for name in scripted)],
+        libraries=list(dict.fromkeys(library for part in parts for library in part.shown.libraries)),
+        content={"colors": color_tables(), **scripted},
         title=_title(networks),
         sections=list(sections.items()),
-        content={"colors": color_tables(), **scripted},
-        scripts=list(scripted),
-        libraries=list(dict.fromkeys(library for part in parts for library in part.shown.libraries)),
-        version=__version__,
     )
 
 
