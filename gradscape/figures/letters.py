@@ -10,6 +10,8 @@ from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
+from gradscape._names import visible
+
 __all__ = ["FONT", "make_legible", "text_size"]
 
 FONT = "DejaVu Sans"
@@ -23,11 +25,15 @@ _log = logging.getLogger(__name__)
 def make_legible(drawn: Artist) -> None:
     """Give every text in a figure or axes fonts that have its letters; a letter that none has becomes a white square.
 
+    What cannot be seen is spelled out: a control character would make an SVG file that no program reads.
+
     Args:
         drawn: What texts are looked for in.
     """
     for text in drawn.findobj(Text):
         assert isinstance(text, Text)
+        if (spelled := visible(text.get_text())) != text.get_text():
+            text.set_text(spelled)
         own = text.get_fontfamily()
         lacking = {letter for letter in text.get_text() if letter.isprintable()}.difference(*map(_letters, own))
         if not lacking:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from gradscape._files import replacing
 from gradscape._names import one_line
+from gradscape._utf8 import replacing_text
 from gradscape.figures.letters import FONT, make_legible
 from gradscape.figures.look import WIDTHS, current_look
 from gradscape.figures.margins import add_title
@@ -229,8 +230,8 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
         figure.set_layout_engine(layout)
     if caption := one_line(figure.get_supxlabel()):
         path = Path(f"{os.fspath(stem)}.txt")
-        with replacing(path) as partial:
-            partial.write_text(f"{caption}\n", encoding="utf-8")
+        with replacing_text(path) as file:
+            file.write(f"{caption}\n")
         paths.append(path)
     return paths
 

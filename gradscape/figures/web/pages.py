@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from gradscape import __version__
-from gradscape._files import replacing
 from gradscape._names import visible
+from gradscape._utf8 import replacing_text
 from gradscape.figures.web.policy import page_policy
 
 __all__ = ["WebPage", "render_page", "render_piece"]
@@ -48,8 +48,8 @@ class WebPage(str):
         Args:
             path: The `.html` file to create or replace.
         """
-        with replacing(path) as partial:
-            partial.write_text(self, encoding="utf-8")
+        with replacing_text(path) as file:
+            file.write(self)
 
     def _repr_html_(self) -> str:
         # In a frame of its own, which sees nothing of the notebook.

@@ -13,8 +13,8 @@ def page_policy(style: str, scripts: Sequence[str], *, library: bool) -> str:
     Args:
         style: The page's style sheet.
         scripts: What runs, each as it stands between its tags.
-        library: Whether somebody else's script is among them. plotly empties style attributes, adds an empty style sheet
-            that it fills afterwards, and makes pictures by addresses of the page's own.
+        library: Whether somebody else's script is among them. plotly empties style attributes, adds an empty style
+            sheet that it fills afterwards, and makes pictures by addresses of the page's own.
 
     Returns:
         A policy as `Content-Security-Policy` takes it.

@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gradscape._files import replacing
 from gradscape._names import unknown_name
+from gradscape._utf8 import replacing_text
 from gradscape.studies.papers.paper_table import PaperTable, find_table
 from gradscape.studies.papers.table_lines import TableLine, gather_lines
 from gradscape.studies.papers.table_page import TablePage, lay_out
@@ -260,5 +260,5 @@ def write_table(
     if form not in FORMATS:
         raise ValueError(f"`--output` must end in .{', .'.join(FORMATS)}, or `--format` say which, got {path}")
     text = set_table(name, paths, form=form)
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    with replacing_text(path) as file:
+        file.write(text)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from gradscape._files import replacing
+from gradscape._utf8 import replacing_text
 from gradscape.figures.web.packed_maps import color_tables
 from gradscape.figures.web.pages import render_page
 from gradscape.studies.report import provenance
@@ -64,8 +64,8 @@ def write_report(folders: Sequence[Path], output: Path, *, command: str = "") ->
     for path, reason in findings.unread:
         _log.warning("%s is left out: %s", path, reason)
     text = _render(findings, command)
-    with replacing(output) as partial:
-        partial.write_text(text, encoding="utf-8")
+    with replacing_text(output) as file:
+        file.write(text)
     return output
 
 
