@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from matplotlib.artist import Artist
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
@@ -12,7 +13,7 @@ from matplotlib.textpath import text_to_path
 
 from gradscape._names import visible
 
-__all__ = ["FONT", "make_legible", "text_size"]
+__all__ = ["FONT", "make_legible", "place_everything", "text_size"]
 
 FONT = "DejaVu Sans"
 
@@ -43,6 +44,16 @@ def make_legible(drawn: Artist) -> None:
         if missing:
             _say_missing(missing)
             text.set_text("".join(_NO_LETTER if letter in missing else letter for letter in text.get_text()))
+
+
+def place_everything(figure: Figure) -> None:
+    """Lay a figure out, with the letters that it will have, so that its places can be asked for.
+
+    Args:
+        figure: What is not drawn yet.
+    """
+    make_legible(figure)
+    figure.draw_without_rendering()
 
 
 def text_size(text: str, size: float, *, bold: bool = False) -> tuple[float, float]:
