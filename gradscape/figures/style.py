@@ -103,8 +103,8 @@ _RC: dict[Any, Any] = {
     "pdf.compression": 9,
     "svg.hashsalt": "gradscape",
 }
-# Whatever a style file says: a page is as wide as was asked for.
-_FIXED: dict[Any, Any] = {"savefig.bbox": "standard"}
+# Whatever a style file says: a page is as wide as was asked for, names are no programs of TeX, and a file is one file.
+_FIXED: dict[Any, Any] = {"savefig.bbox": "standard", "text.usetex": False, "svg.image_inline": True}
 # Neither file holds a date, so that the same numbers give the same bytes, and none says who made it where.
 _METADATA = {
     "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},

@@ -32,6 +32,9 @@ _LATEX = str.maketrans(
         "_": r"\_",
         "{": r"\{",
         "}": r"\}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "≠": r"$\neq$",
@@ -43,6 +46,7 @@ _LATEX = str.maketrans(
         _INDENT: r"\quad ",
     }
 )
+_MARKDOWN = str.maketrans({"&": "&amp;", "<": "&lt;", **{sign: f"\\{sign}" for sign in "\\|*_[]"}})
 
 
 def set_markdown(table: PaperTable, lines: Sequence[TableLine]) -> str:
@@ -204,8 +208,8 @@ def _piped(row: Sequence[str]) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """Without a meaning in Markdown."""
-    return text.replace("|", r"\|").replace("*", r"\*").replace("_", r"\_")
+    """Without a meaning in Markdown or in HTML; what stands between backticks is code for both."""
+    return text.translate(_MARKDOWN)
 
 
 def _escaped(text: str) -> str:

@@ -15,7 +15,7 @@ TEMPLATES = Path(gradscape.figures.web.__file__).with_name("templates")
 PAGES = ("embedding.html", "live.html", "surface.html", "report/report.html")
 
 
-@pytest.mark.parametrize("path", TEMPLATES.rglob("*.html"), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.html")), ids=lambda path: path.name)
 def test_only_the_frame_of_all_pages_holds_scripts_styles_and_what_is_not_escaped(path: Path) -> None:
     text, frame = path.read_text(), path.name == "page.html"
     assert ("<head>" in text) == frame
@@ -26,7 +26,7 @@ def test_only_the_frame_of_all_pages_holds_scripts_styles_and_what_is_not_escape
         assert not re.search(r"\s(style|on\w+)=", text)
 
 
-@pytest.mark.parametrize("path", [*TEMPLATES.rglob("*.js")], ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.js")), ids=lambda path: path.name)
 def test_scripts_make_no_markup_of_texts_and_run_none(path: Path) -> None:
     text = path.read_text()
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|new Function|fetch\(", text)
