@@ -82,7 +82,7 @@ def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Itera
     Raises:
         OSError: As `replacing`.
     """
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, headings)
         writer.writeheader()
         writer.writerows(rows)

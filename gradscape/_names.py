@@ -26,6 +26,7 @@ __all__ = [
     "tell_apart",
     "telling_parts",
     "unknown_name",
+    "visible",
     "working_directory_importable",
 ]
 
@@ -37,6 +38,11 @@ _MOST_NEAR = 4
 _MOST_LISTED = 25
 _LONGEST_PARTS = 32
 _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")  # torch writes some of its messages in bold
+_UNSEEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"  # control characters
+    r"\u2028-\u202e\u2066-\u2069"  # line breaks of other kinds, turns of direction
+    r"\ud800-\udfff\ufdd0-\ufdef\ufff9-\ufffb\ufffe\uffff]"  # halves of pairs, no letters
+)
 _LYING = ("folder", "npz", "coco", "voc")  # kinds of data sets that are named by a path
 _FUNCTION = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 
@@ -98,9 +104,22 @@ def parse_options(text: str) -> dict[str, Option]:
     return options
 
 
+def visible(text: str) -> str:
+    r"""Return text in which everything can be seen: what a terminal obeys or a page hides is spelled as Python would.
+
+    Spelled out are control characters but for line breaks and tabs, marks that turn the direction of what follows,
+    halves of surrogate pairs, which stand for bytes of file names that are no text, and what is no letter at all.
+
+    Example:
+        >>> print(visible("red \x1b[31m or \u202etxt.exe"))
+        red \x1b[31m or \u202etxt.exe
+    """
+    return _UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 def one_line(text: object) -> str:
-    """Return text without line breaks or other runs of white space."""
-    return " ".join(str(text).split())
+    """Return text without line breaks or other runs of white space, everything in it to be seen (`visible`)."""
+    return visible(" ".join(str(text).split()))
 
 
 def data_name(name: object) -> str:

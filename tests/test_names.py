@@ -16,6 +16,7 @@ from gradscape._names import (
     tell_apart,
     telling_parts,
     unknown_name,
+    visible,
 )
 
 
@@ -93,6 +94,21 @@ def test_text_loses_its_line_breaks_and_keeps_its_length() -> None:
     assert one_line("two\n  lines\tor more ") == "two lines or more"
     assert one_line("x" * 500) == "x" * 500
     assert one_line(3) == "3"
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("\x1b[31mred\x07 a\x00b\x9b", r"\x1b[31mred\x07 a\x00b\x9b"),
+        ("\u202egpj.exe \u2066x", r"\u202egpj.exe \u2066x"),
+        ("byte \udcff, half \ud83d", r"byte \udcff, half \ud83d"),
+        ("собака 猫 é \U0001f408 שלום نص a\u200db\u00a0c", "собака 猫 é \U0001f408 שלום نص a\u200db\u00a0c"),
+        ("two\nlines\tand more", "two\nlines\tand more"),
+    ],
+)
+def test_what_a_terminal_obeys_or_a_page_hides_is_spelled_out_and_letters_stay(text: str, seen: str) -> None:
+    assert visible(text) == seen
+    assert one_line(text) == " ".join(seen.split())
 
 
 NAMES = st.text("ab1-/", max_size=3)

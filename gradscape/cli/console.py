@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from gradscape._names import visible
+
 if TYPE_CHECKING:
     from gradscape.landscape import Progress
     from gradscape.landscape.measured import Measured
@@ -33,8 +35,8 @@ __all__ = [
 
 _STARTED = time.monotonic()
 
-errors = Console(stderr=True)
-_output = Console()
+errors = Console(stderr=True, emoji=False)
+_output = Console(emoji=False)
 
 
 def say(text: str, *, cut: bool = False) -> None:
@@ -163,7 +165,7 @@ def progress_bar(*, quiet: bool) -> Iterator["Callable[[str, Progress], None]"]:
     from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         TextColumn("{task.completed:.0f}/{task.total} points"),
         TextColumn("{task.fields[rate]:.1f}/s"),
@@ -176,7 +178,7 @@ def progress_bar(*, quiet: bool) -> Iterator["Callable[[str, Progress], None]"]:
     def report(job: str, progress: "Progress") -> None:
         bar.start()  # at the first report: a bar without jobs would leave an empty line
         if job not in tasks:
-            tasks[job] = bar.add_task(job, total=progress.total, rate=0.0, sureness="")
+            tasks[job] = bar.add_task(visible(job), total=progress.total, rate=0.0, sureness="")
         error = progress.median_stderr
         bar.update(
             tasks[job],

@@ -5,12 +5,15 @@ from collections.abc import Iterable
 from functools import cache
 
 from matplotlib.artist import Artist
+from matplotlib.figure import Figure
 from matplotlib.font_manager import FontProperties, findfont, fontManager
 from matplotlib.ft2font import FT2Font
 from matplotlib.text import Text
 from matplotlib.textpath import text_to_path
 
-__all__ = ["FONT", "make_legible", "text_size"]
+from gradscape._names import visible
+
+__all__ = ["FONT", "make_legible", "place_everything", "text_size"]
 
 FONT = "DejaVu Sans"
 
@@ -23,11 +26,15 @@ _log = logging.getLogger(__name__)
 def make_legible(drawn: Artist) -> None:
     """Give every text in a figure or axes fonts that have its letters; a letter that none has becomes a white square.
 
+    What cannot be seen is spelled out: a control character would make an SVG file that no program reads.
+
     Args:
         drawn: What texts are looked for in.
     """
     for text in drawn.findobj(Text):
         assert isinstance(text, Text)
+        if (spelled := visible(text.get_text())) != text.get_text():
+            text.set_text(spelled)
         own = text.get_fontfamily()
         lacking = {letter for letter in text.get_text() if letter.isprintable()}.difference(*map(_letters, own))
         if not lacking:
@@ -37,6 +44,16 @@ def make_legible(drawn: Artist) -> None:
         if missing:
             _say_missing(missing)
             text.set_text("".join(_NO_LETTER if letter in missing else letter for letter in text.get_text()))
+
+
+def place_everything(figure: Figure) -> None:
+    """Lay a figure out, with the letters that it will have, so that its places can be asked for.
+
+    Args:
+        figure: What is not drawn yet.
+    """
+    make_legible(figure)
+    figure.draw_without_rendering()
 
 
 def text_size(text: str, size: float, *, bold: bool = False) -> tuple[float, float]:

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from gradscape._files import replacing
 from gradscape._names import one_line
+from gradscape._utf8 import replacing_text
 from gradscape.figures.letters import FONT, make_legible
 from gradscape.figures.look import WIDTHS, current_look
 from gradscape.figures.margins import add_title
@@ -102,8 +103,8 @@ _RC: dict[Any, Any] = {
     "pdf.compression": 9,
     "svg.hashsalt": "gradscape",
 }
-# Whatever a style file says: a page is as wide as was asked for.
-_FIXED: dict[Any, Any] = {"savefig.bbox": "standard"}
+# Whatever a style file says: a page is as wide as was asked for, names are no programs of TeX, and a file is one file.
+_FIXED: dict[Any, Any] = {"savefig.bbox": "standard", "text.usetex": False, "svg.image_inline": True}
 # Neither file holds a date, so that the same numbers give the same bytes, and none says who made it where.
 _METADATA = {
     "pdf": {"Creator": "gradscape", "Producer": None, "CreationDate": None},
@@ -229,8 +230,8 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
         figure.set_layout_engine(layout)
     if caption := one_line(figure.get_supxlabel()):
         path = Path(f"{os.fspath(stem)}.txt")
-        with replacing(path) as partial:
-            partial.write_text(f"{caption}\n", encoding="utf-8")
+        with replacing_text(path) as file:
+            file.write(f"{caption}\n")
         paths.append(path)
     return paths
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gradscape._arrays import save_arrays
-from gradscape._files import replacing
 from gradscape._hdf5 import save_hdf5
+from gradscape._utf8 import replacing_text
 from gradscape.landscape.field import Field
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
@@ -28,7 +28,7 @@ def save_csv(result: Surface | Line | Field, path: Path) -> None:
     """
     values = _field_values(result) if isinstance(result, Field) else {name: getattr(result, name) for name in _VALUES}
     columns = {**_coordinates(result), **{name: array.ravel() for name, array in values.items()}}
-    with replacing(path) as partial, partial.open("w", newline="") as file:
+    with replacing_text(path) as file:
         writer = csv.writer(file)
         writer.writerow(columns)
         writer.writerows(zip(*(column.tolist() for column in columns.values()), strict=True))
@@ -57,8 +57,8 @@ def save_vtp(result: Surface, path: Path) -> None:
         "quads": "\n".join(" ".join(map(str, quad)) for quad in quads.tolist()),
         "offsets": " ".join(map(str, range(4, 4 * len(quads) + 1, 4))),
     }
-    with replacing(path) as partial:
-        partial.write_text(_VTP.format(point_count=heights.size, quad_count=len(quads), **arrays))
+    with replacing_text(path) as file:
+        file.write(_VTP.format(point_count=heights.size, quad_count=len(quads), **arrays))
 
 
 def save_goldstein(result: Surface, path: Path) -> None:

@@ -8,8 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
-from gradscape._files import replacing
 from gradscape._names import class_label
+from gradscape._utf8 import replacing_text
 from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
@@ -79,7 +79,7 @@ class Explanations:
             for method, maps in methods.items():
                 written.append(folder / file_name(name) / f"{file_name(method)}.npz")
                 maps.save(written[-1])
-        with replacing(folder / "cam.csv") as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        with replacing_text(folder / "cam.csv") as file:
             table = csv.writer(file)
             rows = list(_rows(self))
             table.writerow(rows[0])

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gradscape._files import replacing, save_rows
+from gradscape._files import save_rows
 from gradscape._intervals import ConfidenceInterval
+from gradscape._utf8 import replacing_text
 from gradscape.figures.charts.confusion import figure_confusion
 from gradscape.figures.style import save_figure
 from gradscape.studies.answer_scores import SCORES, AnswerDifference
@@ -162,8 +163,8 @@ def _save_json(path: Path, evaluation: Evaluation) -> Path:
         "differences": [_difference_row(one) for one in evaluation.differences],
         "remarks": evaluation.remarks,
     }
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(_without_nan(everything), indent=1, ensure_ascii=False), encoding="utf-8")
+    with replacing_text(path) as file:
+        file.write(json.dumps(_without_nan(everything), indent=1, ensure_ascii=False))
     return path
 
 
@@ -180,7 +181,7 @@ def _save_confusions(name: str, answers: ImageAnswers, *, about: str, folder: Pa
     counts = count_confusions(answers)
     table = folder / "confusion.csv"
     headings = [*answers.classes, *(["other"] if counts.shape[1] > len(counts) else [])]
-    with replacing(table) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing_text(table) as file:
         writer = csv.writer(file)
         writer.writerow(["class", *headings])
         writer.writerows([called, *row] for called, row in zip(answers.classes, counts.tolist(), strict=True))

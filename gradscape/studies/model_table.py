@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradscape._files import replacing
+from gradscape._utf8 import replacing_text
 from gradscape.models import ModelDescription, PrintedCell
 from gradscape.studies.papers.published import PAPERS
 
@@ -164,8 +164,8 @@ def write_model_table(described: Sequence[ModelDescription], path: str | os.Path
         for row in model.printed
         if row.reason
     ]
-    with replacing(Path(path)) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with replacing_text(path) as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def _spelled(row: PrintedCell) -> str:

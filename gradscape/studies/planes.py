@@ -13,11 +13,11 @@ import numpy as np
 
 from gradscape import __version__
 from gradscape._digest import digest_model, digest_tensors
-from gradscape._files import replacing
 from gradscape._provenance import CHANCE
 from gradscape._recipe_record import RECIPE, describe_trained_loss, recorded_recipe
 from gradscape._schema import check_record
 from gradscape._text_files import read_json
+from gradscape._utf8 import replacing_text
 from gradscape.data import Split
 from gradscape.figures.surfaces.scales import WIDE
 from gradscape.landscape import (
@@ -176,8 +176,8 @@ def search_span(
         return found
     looked_at = [(subject.model, subject.directions) for subject in subjects]
     search = find_span(looked_at, split, loss=chosen.loss, forward=chosen.forward, report=report)
-    with replacing(Path(memory)) as unfinished:
-        unfinished.write_text(json.dumps({"subjects": key, **asdict(search)}, indent=1))
+    with replacing_text(memory) as file:
+        file.write(json.dumps({"subjects": key, **asdict(search)}, indent=1))
     return search
 
 

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradscape._digest import digest_model
-from gradscape._files import replacing
 from gradscape._names import unknown_name
 from gradscape._provenance import CHANCE, Provenance
+from gradscape._utf8 import replacing_text
 from gradscape.data import Split, load_split
 from gradscape.explain.embedding import Embedding, embed
 from gradscape.explain.procrustes import align_embeddings
@@ -186,11 +186,8 @@ def draw_embeddings(embedded: Sequence[EmbeddedImages], folder: Path) -> list[Pa
     titles, several = [one.name for one in embedded], [one.embedding for one in embedded]
     written = save_figure(figure_embeddings(several, titles), folder / "tsne")
     page, table = folder / "tsne.html", folder / "tsne.csv"
-    with replacing(page) as partial:
-        thumbnails = make_thumbnails(embedded[0].images)
-        partial.write_text(interactive_embedding(several, thumbnails=thumbnails, titles=titles), encoding="utf-8")
-    with replacing(table) as partial:
-        _write_table(embedded, partial)
+    interactive_embedding(several, thumbnails=make_thumbnails(embedded[0].images), titles=titles).save(page)
+    _write_table(embedded, table)
     return [*written, page, table]
 
 
@@ -222,7 +219,7 @@ def _class_numbers(text: str, known: Sequence[str]) -> list[int]:
 
 
 def _write_table(embedded: Sequence[EmbeddedImages], path: Path) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
+    with replacing_text(path) as file:
         table = csv.writer(file)
         table.writerow(("model", "image", "label", "class", "x", "y"))
         for one in embedded:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from gradscape._files import replacing
 from gradscape._names import error_line
 from gradscape._text_files import read_table
+from gradscape._utf8 import replacing_text
 
 __all__ = ["EpochRow", "EpochRows", "column_names", "load_metrics", "save_metrics"]
 
@@ -26,7 +26,7 @@ def save_metrics(path: str | os.PathLike[str], rows: EpochRows) -> None:
         path: The csv file to create or replace.
         rows: Per epoch, a number for every column; one that an older version did not write yet is NaN there.
     """
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+    with replacing_text(path) as file:
         writer = csv.DictWriter(file, fieldnames=column_names(rows), restval=math.nan, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

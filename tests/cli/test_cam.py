@@ -1,4 +1,6 @@
 import csv
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -193,3 +195,18 @@ def test_real_birds_are_named_rightly_and_explained(gradscape: Command, test_dat
     assert maps.class_index.tolist() == [209, 171, 894]
     assert maps.faults == {}
     assert "Scarlet Tanager" in (tmp_path / "cam.csv").read_text()
+
+
+def test_a_picture_whose_name_is_no_text_costs_nothing_of_what_was_computed(
+    gradscape: Command, checkpoint: Path, album: Path, tmp_path: Path
+) -> None:
+    odd = tmp_path / os.fsdecode(b"caf\xe9 $\\frac$ \x1b[1m.png")
+    shutil.copy(album / "b.png", odd)
+    done = gradscape("cam", checkpoint, "--images", odd, "--method", "gradcam", "--device", "cpu", "-q", "-o", tmp_path)
+    assert (done.code, done.err) == (0, "")
+    names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")} - {odd.name}
+    assert {"cam.csv", "cam.pdf", "cam.png", "cam.txt", "pictures.npz", "resnet20/gradcam.npz"} == names
+    with (tmp_path / "cam.csv").open(newline="", encoding="utf-8") as file:
+        (row,) = csv.DictReader(file)
+    assert row["image"] == "caf\\udce9 $\\frac$ \x1b[1m.png"
+    assert Heatmaps.load(tmp_path / "resnet20" / "gradcam.npz").meta["image_names"]

@@ -14,6 +14,7 @@ from matplotlib.text import Text
 
 from gradscape.figures.caption import add_caption, caption_height
 from gradscape.figures.charts.label_places import box_distances, place_labels
+from gradscape.figures.letters import place_everything
 from gradscape.figures.style import CYCLE, SMALL, new_figure, page_width, styled
 
 __all__ = ["Bubble", "figure_bubbles", "plot_bubbles"]
@@ -172,7 +173,7 @@ def _add_labels(ax: Axes, bubbles: Sequence[Bubble], joined: Float[np.ndarray, "
         )
         for bubble in bubbles
     ]
-    figure.draw_without_rendering()
+    place_everything(figure)
     points = 72 / float(figure.dpi)
     anchors = points * ax.transData.transform([(bubble.efficiency, bubble.accuracy) for bubble in bubbles])
     sizes = points * np.array([Text.get_window_extent(text).size for text in texts])  # without the line

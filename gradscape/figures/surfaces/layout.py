@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradscape.figures.caption import add_caption, caption_height
+from gradscape.figures.letters import place_everything
 from gradscape.figures.look import current_look
 from gradscape.figures.style import check_choice, new_figure, page_width
 from gradscape.figures.surfaces.maps import proportion
@@ -94,7 +95,7 @@ def fit_reliefs(page: Page) -> None:
     width = float(page.figure.get_figwidth())
     cell, zooms = width / columns, [_zoom(width, columns)] * len(page.panels)
     for _ in range(_FITTING_TRIES):
-        page.figure.draw_without_rendering()
+        place_everything(page.figure)
         fitting = True
         for number, panel in enumerate(page.panels):
             boxes: list[Any] = [axis.get_tightbbox() for axis in (panel.xaxis, panel.yaxis, panel.zaxis)]  # type: ignore[attr-defined]

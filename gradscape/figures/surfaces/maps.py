@@ -12,6 +12,7 @@ from matplotlib.contour import ContourSet
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
+from gradscape.figures.letters import place_everything
 from gradscape.figures.style import GAP_COLOR, GAP_HATCH_COLOR, SMALL, new_axes, short_number, styled
 from gradscape.figures.surfaces.color_bars import LINE_WIDTH, add_colorbar
 from gradscape.figures.surfaces.contour_labels import label_contours
@@ -125,7 +126,7 @@ def line_levels(panels: Sequence[Axes]) -> list[float]:
 
 def label_lines(panels: Sequence[Axes]) -> None:
     """Write levels into the contour lines of panels, once everything on their page has its place."""
-    panels[0].get_figure(root=True).draw_without_rendering()  # type: ignore[union-attr]
+    place_everything(panels[0].get_figure(root=True))  # type: ignore[arg-type]
     for lines in _line_sets(panels):
         label_contours(lines)
 

@@ -80,11 +80,13 @@ def interactive_embedding(
     figures, rows = quality_table(embeddings)
     text = render_page(
         "embedding.html",
+        styles=["embedding.css"],
+        scripts=["report/downloads.js", "embedding.js"],
+        content=content,
         title=title,
         caption=describe_embeddings(embeddings, in_brackets=False),
         figures=figures,
         rows=list(zip(headings, rows, strict=True)),
-        content=content,
     )
     return WebPage(text, title)
 

@@ -25,6 +25,7 @@ def live_page(surface: Surface, picture: bytes, *, title: str, running: bool) ->
     complete = bool((surface.count > 0).all())
     return render_page(
         "live.html",
+        styles=["live.css"],
         title=title,
         state="running" if running else "complete" if complete else "stopped",
         progress=describe_progress(surface),

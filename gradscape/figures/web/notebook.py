@@ -5,7 +5,7 @@ import base64
 from gradscape.figures.style import picture_bytes
 from gradscape.figures.surfaces.lines import figure_line
 from gradscape.figures.surfaces.pages import figure_landscape
-from gradscape.figures.web.pages import render_page
+from gradscape.figures.web.pages import render_piece
 from gradscape.landscape import Line, Surface
 
 __all__ = ["notebook_html"]
@@ -28,4 +28,4 @@ def notebook_html(result: Surface | Line) -> str:
     else:
         figure = figure_landscape(result, kind="filled" if min(result.loss.shape) > 1 else "heat")
     picture = base64.b64encode(picture_bytes(figure, dots=_DOTS)).decode("ascii")
-    return render_page("notebook.html", picture=picture, said=repr(result), width=_WIDTH)
+    return render_piece("notebook.html", picture=picture, said=repr(result), width=_WIDTH)

@@ -1,17 +1,26 @@
 """Html pages from templates: one text each that needs no network, in which whatever is not ours stays text."""
 
 import html
+import math
 import os
+import re
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
+from markupsafe import Markup
 
-from gradscape._files import replacing
+from gradscape import __version__
+from gradscape._names import visible
+from gradscape._utf8 import replacing_text
+from gradscape.figures.web.policy import page_policy
 
-__all__ = ["WebPage", "render_page"]
+__all__ = ["WebPage", "render_page", "render_piece"]
 
 _NOTEBOOK_HEIGHT = 640  # pixels
+# plotly adds the style sheet of its maps of the earth where no element has this name; no page has such maps.
+_LEFT_OUT = re.compile(r'document\.getElementById\("([0-9a-f]{64})"\)')
 
 
 @final
@@ -39,8 +48,8 @@ class WebPage(str):
         Args:
             path: The `.html` file to create or replace.
         """
-        with replacing(path) as partial:
-            partial.write_text(self, encoding="utf-8")
+        with replacing_text(path) as file:
+            file.write(self)
 
     def _repr_html_(self) -> str:
         # In a frame of its own, which sees nothing of the notebook.
@@ -50,17 +59,56 @@ class WebPage(str):
         )
 
 
-def render_page(template: str, **content: Any) -> str:
-    """Fill in a template of this folder.
+def render_page(
+    template: str,
+    *,
+    styles: Sequence[str],
+    scripts: Sequence[str] = (),
+    libraries: Sequence[str] = (),
+    content: object = None,
+    **shown: Any,
+) -> str:
+    """Fill in a template of this folder that extends `page.html`.
+
+    What the page shows can be anybody's text: it is escaped, letters that cannot be seen are spelled out, and nothing
+    in it runs or is asked for (`page_policy`).
 
     Args:
         template: Its file below `templates`.
-        **content: What it shows, by the names that it uses; all of them must be given. It is escaped.
+        styles: Style sheets below `templates`, in their order.
+        scripts: JavaScript below `templates`, which runs as one, in this order.
+        libraries: JavaScript as text that runs before.
+        content: What the scripts draw, as JSON can hold it, but for numbers that are not finite: they become None.
+        **shown: What the template shows, by the names that it uses; all of them must be given.
 
     Returns:
         The text of an HTML file.
     """
-    return _environment().get_template(template).render(**content)
+    style = _files_text(styles)
+    ran = [*libraries, *(['"use strict";\n' + _files_text(scripts)] if scripts else [])]
+    return (
+        _environment()
+        .get_template(template)
+        .render(
+            policy=page_policy(style, ran, library=bool(libraries)),
+            style=style,
+            scripts=ran,
+            content=_visible_content(content),
+            foreign_styles=sorted({name for library in libraries for name in _LEFT_OUT.findall(library)}),
+            version=__version__,
+            **shown,
+        )
+    )
+
+
+def render_piece(template: str, **shown: Any) -> str:
+    """Fill in a template of this folder that is a piece of a page, for a notebook.
+
+    Args:
+        template: Its file below `templates`.
+        **shown: As for `render_page`.
+    """
+    return _environment().get_template(template).render(**shown)
 
 
 @cache
@@ -71,4 +119,28 @@ def _environment() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        finalize=_visible,
     )
+
+
+def _files_text(names: Sequence[str]) -> str:
+    """Files below `templates` as they are, one after the other."""
+    environment = _environment()
+    assert environment.loader is not None
+    return "".join(environment.loader.get_source(environment, name)[0] for name in names)
+
+
+def _visible(value: object) -> object:
+    """What a template shows, with everything in it to be seen; what is ours already stays as it is."""
+    return value if isinstance(value, Markup | Undefined | int | float) else visible(str(value))
+
+
+def _visible_content(value: object) -> object:
+    """The same for what scripts show."""
+    if isinstance(value, Mapping):
+        return {visible(str(key)): _visible_content(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_visible_content(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return visible(value) if isinstance(value, str) else value

@@ -1,5 +1,6 @@
 """Fields as a browser draws them: heights by view, shared ranges, and what is read off at a point."""
 
+import html
 from collections.abc import Sequence
 from itertools import product
 
@@ -151,4 +152,9 @@ def _unreliable(field: Field) -> Bool[np.ndarray, "betas alphas"]:
 def _said(field: Field, place: int) -> str:
     _, unit = drawn_unit(field.unit)
     digits = ".2~f" if unit == "%" else ".4~g"
-    return f"{field.short} %{{customdata[{place}]:{digits}}}" + (f" {unit}" if unit else "")
+    return f"{_as_text(field.short)} %{{customdata[{place}]:{digits}}}" + (f" {_as_text(unit)}" if unit else "")
+
+
+def _as_text(name: str) -> str:
+    """A name without a meaning in plotly's templates, which know a few tags, entities and `%{…}`."""
+    return html.escape(name, quote=False).replace("%", "&#37;")

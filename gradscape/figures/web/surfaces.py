@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from gradscape import __version__
 from gradscape.figures.look import current_look
 from gradscape.figures.surfaces.fields import several, to_fields
 from gradscape.figures.surfaces.scales import Scale
@@ -64,10 +63,11 @@ def interactive_surface(
     title = current_look().heading or ", ".join(names)
     text = render_page(
         "surface.html",
+        styles=["report/style.css", "surface.css"],
+        scripts=["report/page.js", "report/downloads.js", "report/sections/landscapes.js"],
+        libraries=[plotly_script()],
+        content={"landscapes": content},
         title=title,
         surfaces=content,
-        content={"landscapes": content},
-        plotly=plotly_script(),
-        version=__version__,
     )
     return WebPage(text, title)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from gradscape._files import replacing
+from gradscape._utf8 import replacing_text
 from gradscape.models.printed import PrintedCell, Verdict
 from gradscape.studies.papers.paper_table import TABLES, WITHOUT_NUMBERS, PaperTable
 from gradscape.studies.papers.published import PAPERS
@@ -68,8 +68,8 @@ def write_published_cells(path: str | os.PathLike[str]) -> None:
         "",
         *(f"- {name}: {what}" for name, what in WITHOUT_NUMBERS.items()),
     ]
-    with replacing(Path(path)) as partial:
-        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    with replacing_text(path) as file:
+        file.write("\n".join(lines) + "\n")
 
 
 def _counted(tables: Sequence[PaperTable]) -> list[int]:

@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from gradscape._intervals import ConfidenceInterval
+from gradscape._names import one_line
 from gradscape.models.printed import SIZES, PrintedCell
 from gradscape.studies.papers.paper_table import PaperTable
 from gradscape.studies.papers.table_lines import TableLine
@@ -230,8 +231,9 @@ def _measurements(lines: Sequence[TableLine]) -> Iterable[str]:
             for quantity, cell in line.cells.items()
             if quantity in found
         )
+        titles = ", ".join(map(one_line, line.measured.titles))
         several = f"{line.measured.trainings} trainings" if line.measured.trainings > 1 else "one training"
         methods = dict.fromkeys(interval.method for interval in found.values() if not np.isnan(interval.low))
         where = "" if line.measured.data == line.data else f", * on {line.measured.data} and not the paper's data"
         said = f"; 95 % intervals, {' and '.join(methods)}" if methods else ""
-        yield f"measured, {line.row}: {values or 'nothing'}; {several} ({', '.join(line.measured.titles)}){where}{said}"
+        yield f"measured, {line.row}: {values or 'nothing'}; {several} ({titles}){where}{said}"

@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from gradscape._files import replacing
 from gradscape._names import unknown_name
+from gradscape._utf8 import replacing_text
 from gradscape.studies.papers.paper_table import PaperTable, find_table
 from gradscape.studies.papers.table_lines import TableLine, gather_lines
 from gradscape.studies.papers.table_page import TablePage, lay_out
@@ -32,6 +32,9 @@ _LATEX = str.maketrans(
         "_": r"\_",
         "{": r"\{",
         "}": r"\}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
         "~": r"\textasciitilde{}",
         "^": r"\textasciicircum{}",
         "≠": r"$\neq$",
@@ -43,6 +46,7 @@ _LATEX = str.maketrans(
         _INDENT: r"\quad ",
     }
 )
+_MARKDOWN = str.maketrans({"&": "&amp;", "<": "&lt;", **{sign: f"\\{sign}" for sign in "\\|*_[]"}})
 
 
 def set_markdown(table: PaperTable, lines: Sequence[TableLine]) -> str:
@@ -204,8 +208,8 @@ def _piped(row: Sequence[str]) -> str:
 
 
 def _unmarked(text: str) -> str:
-    """Without a meaning in Markdown."""
-    return text.replace("|", r"\|").replace("*", r"\*").replace("_", r"\_")
+    """Without a meaning in Markdown or in HTML; what stands between backticks is code for both."""
+    return text.translate(_MARKDOWN)
 
 
 def _escaped(text: str) -> str:
@@ -260,5 +264,5 @@ def write_table(
     if form not in FORMATS:
         raise ValueError(f"`--output` must end in .{', .'.join(FORMATS)}, or `--format` say which, got {path}")
     text = set_table(name, paths, form=form)
-    with replacing(path) as partial:
-        partial.write_text(text, encoding="utf-8")
+    with replacing_text(path) as file:
+        file.write(text)

@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
-from gradscape import __version__
-from gradscape._files import replacing
+from gradscape._utf8 import replacing_text
 from gradscape.figures.web.packed_maps import color_tables
 from gradscape.figures.web.pages import render_page
 from gradscape.studies.report import provenance
@@ -19,6 +18,8 @@ from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.summary import network_table
 
 __all__ = ["write_report"]
+
+_SCRIPTS = ("report/page.js", "report/downloads.js", "report/maps.js")
 
 _log = logging.getLogger(__name__)
 
@@ -63,9 +64,8 @@ def write_report(folders: Sequence[Path], output: Path, *, command: str = "") ->
     for path, reason in findings.unread:
         _log.warning("%s is left out: %s", path, reason)
     text = _render(findings, command)
-    with replacing(output) as partial:
-        # Names of files may hold bytes that are no text.
-        partial.write_text(text, encoding="utf-8", errors="backslashreplace")
+    with replacing_text(output) as file:
+        file.write(text)
     return output
 
 
@@ -78,12 +78,12 @@ def _render(findings: Findings, command: str) -> str:
     scripted = {part.name: part.shown.content for part in parts if part.shown.content is not None}
     return render_page(
         "report/report.html",
+        styles=["report/style.css"],
+        scripts=[*_SCRIPTS, *(f"report/sections/{name}.js" for name in scripted)],
+        libraries=list(dict.fromkeys(library for part in parts for library in part.shown.libraries)),
+        content={"colors": color_tables(), **scripted},
         title=_title(networks),
         sections=list(sections.items()),
-        content={"colors": color_tables(), **scripted},
-        scripts=list(scripted),
-        libraries=list(dict.fromkeys(library for part in parts for library in part.shown.libraries)),
-        version=__version__,
     )
 
 

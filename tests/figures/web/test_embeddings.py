@@ -51,7 +51,7 @@ def tinted(height: int = 16, width: int = 16) -> np.ndarray:
 
 
 def content_of(page: str) -> dict[str, Any]:
-    (found,) = re.findall(r'<script id="content" type="application/json">(.*?)</script>', page, re.DOTALL)
+    (found,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
     content: dict[str, Any] = json.loads(found)
     return content
 

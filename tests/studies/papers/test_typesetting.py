@@ -1,5 +1,6 @@
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,20 @@ def test_numbers_measured_on_other_data_are_marked() -> None:
     text = set_text(table, gather_lines(table, [log_of("upanet16", 0.9, data="digits")]))
     assert "  90.00 *  " in text
     assert "* on digits and not the paper's data" in " ".join(text.split())
+
+
+def test_names_from_files_have_no_meaning_in_latex_or_markdown() -> None:
+    table = find_table("upanets:4")
+    evil = "$(</td> [a](javascript:b) `\\input{/etc/passwd}`\n\n&copy; \x1b[1m ^^5cinput |"
+    lines = gather_lines(table, [replace(log_of("upanet16", 0.9, data=evil), title=evil)])
+    latex, markdown = set_latex(table, lines), set_markdown(table, lines)
+    assert r"\input" not in latex.replace(r"\textbackslash{}", "")
+    assert "^^" not in latex
+    assert latex.count(r"\$(\textless{}/td\textgreater{}") == latex.count("/etc/passwd") == 2
+    assert len(latex.splitlines()) == len(set_latex(table, gather_lines(table, [log_of("upanet16", 0.9)])).splitlines())
+    (note,) = [line for line in markdown.splitlines() if line.startswith("- measured, UPANets16")]
+    assert note.count("$(&lt;/td>") == note.count(r"\[a\](javascript:b)") == note.count("&amp;copy;") == 2
+    assert not re.search("<|\x1b", markdown)
 
 
 def test_a_file_has_the_format_of_its_ending(tmp_path: Path) -> None:

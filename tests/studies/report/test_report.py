@@ -6,7 +6,6 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,9 +17,7 @@ import torch
 from gradscape._checkpoint import amend_checkpoint
 from gradscape._digest import digest_tensors
 from gradscape.data.pictures import Pictures, load_shown_pictures, save_shown_pictures
-from gradscape.explain.attention_map import AttentionMap, save_attention_maps
 from gradscape.explain.faithfulness import MEASURES
-from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.landscape import Surface
 from gradscape.models import count_macs, count_parameters, load_checkpoint, save_checkpoint
@@ -36,7 +33,6 @@ from gradscape.studies.report.provenance import describe_network, rebuild_comman
 from gradscape.studies.report.summary import network_table
 from gradscape.studies.report.tables import Table
 from gradscape.training.history import save_metrics
-from tests.chromium import chromium
 from tests.figures.charts.test_embedding import make_embedding
 from tests.figures.results import bowl, make_line, make_surface
 from tests.studies.networks import save_network
@@ -428,67 +424,3 @@ def test_only_sections_with_something_in_them_are_there(tmp_path: Path) -> None:
     text = write_report([tmp_path], tmp_path / "report.html").read_text()
     assert re.findall(r'<section id="(\w+)"', text) == ["summary", "heatmaps", "provenance", "appendix"]
     assert len(text) < 300_000  # plotly is for landscapes
-
-
-@pytest.fixture(scope="module")
-def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A report of results whose every name is an attack."""
-    folder = tmp_path_factory.mktemp("hostile")
-    about: dict[str, Any] = {"model": EVIL, "weights": EVIL, "data": EVIL, "split": EVIL, "image_names": [EVIL, EVIL]}
-    make_surface(**about).save(folder / "surface.h5")
-    make_line(bowl()[2], bowl()[2] / 100, np.linspace(-1, 1, 7), **about).save(folder / "line.h5")
-    save_heatmaps(folder / "cam", method=EVIL, **about)
-    values = np.random.default_rng(0).random((2, 3, 4, 5), dtype=np.float32)
-    maps = {
-        "one": AttentionMap(EVIL, EVIL, "mask", values),
-        "two": AttentionMap(EVIL, EVIL, "channel", values[:, :, 0, 0]),
-        "three": AttentionMap(EVIL, EVIL, "scale weights", values[0, 0, 0, :3]),
-        "four": AttentionMap(EVIL, EVIL, "batch weights", values[:, 0, 0, 0]),
-    }
-    save_attention_maps(folder / "attention.npz", maps, about)
-    FusionMaps(values, values, values, EVIL, (EVIL, EVIL, EVIL), {**about, "formula": EVIL}).save(folder / "fusion.npz")
-    classes = tuple(f"{EVIL}{number}" for number in range(14))
-    replace(make_embedding(classes=14), classes=classes, meta=about).save(folder / "embedding.npz")
-    save_metrics(folder / "metrics.csv", [{"epoch": 0, "test_accuracy": 0.5, "train_loss": 1.0}])
-    (folder / f"{EVIL.replace('/', '')}.npz").write_bytes(b"nonsense")
-    return write_report([folder], folder / "report.html", command=EVIL)
-
-
-def test_names_are_never_markup(hostile: Path) -> None:
-    text = hostile.read_text()
-    assert "<img src=x" not in text
-    assert text.count("<script") == text.count("</script>")
-    assert "&lt;img src=x" in text
-    content = content_of(hostile)
-    assert content["landscapes"]["panels"][0]["title"] == EVIL
-    assert content["heatmaps"][0]["panels"][0]["method"] == EVIL
-
-
-@pytest.fixture(scope="module")
-def opened(hostile: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    """Chromium with the hostile report, drawn."""
-    with chromium(tmp_path_factory.mktemp("profile"), window=(1000, 800)) as driver:
-        from selenium.webdriver.support.wait import WebDriverWait
-
-        driver.get(hostile.as_uri())
-        ready = "return document.querySelectorAll('.plot canvas').length && document.querySelectorAll('.card').length"
-        WebDriverWait(driver, 30, 0.1).until(lambda browser: browser.execute_script(ready))
-        yield driver
-
-
-def test_in_a_browser_names_stay_text(opened: Any) -> None:
-    for box in opened.find_elements("css selector", "input[type=radio]"):
-        opened.execute_script("arguments[0].click()", box)
-    assert opened.title.startswith(EVIL)
-    assert opened.find_elements("css selector", "img[src=x], [onerror]") == []
-    assert EVIL in opened.find_element("tag name", "h1").text
-    for section in ("landscapes", "heatmaps", "attention", "fusion", "embeddings"):
-        assert EVIL in opened.find_element("id", section).text
-    assert [entry for entry in opened.get_log("browser") if entry["level"] == "SEVERE"] == []
-
-
-def test_without_pictures_maps_are_drawn_alone(opened: Any) -> None:
-    styles = [box.get_attribute("value") for box in opened.find_elements("css selector", "[name='heatmaps0-style']")]
-    assert styles == ["heatmap"]
-    assert "drawn alone" in opened.find_element("id", "heatmaps").text
-    assert len(opened.find_elements("css selector", ".cards canvas")) == 2

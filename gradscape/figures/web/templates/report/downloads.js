@@ -1,7 +1,7 @@
 // What a reader takes along: tables and curves as csv, drawings as svg, everything as png. All in light colors, for paper.
 const DRAWN = ["display", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
   "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "text-anchor"];
-const DENSER = 3 /* dots of a png for one of the page */, PLACE = "http://www.w3.org/2000/svg";
+const DENSER = 3 /* dots of a png for one of the page */, PLACE = "http://www.w3.org/2000/svg", LONGEST_NAME = 120;
 
 function saveAs(name, content, kind) {
   const link = element("a", undefined, {href: URL.createObjectURL(new Blob([content], {type: kind})), download: name});
@@ -9,9 +9,9 @@ function saveAs(name, content, kind) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-const fileName = (...parts) => parts.join(" ").normalize("NFKD").replace(/[^A-Za-z0-9+]+/g, "_").replace(/^_+|_+$/g, "") || "gradscape";
+const fileName = (...parts) => parts.join(" ").normalize("NFKD").replace(/[^A-Za-z0-9+]+/g, "_").replace(/^_+|_+$/g, "").slice(0, LONGEST_NAME) || "gradscape";
 
-const csvCell = cell => cell === null || cell === undefined ? "" : /[",\n]/.test(cell) ? `"${String(cell).replace(/"/g, '""')}"` : String(cell);
+const csvCell = cell => cell === null || cell === undefined ? "" : /[",\r\n]/.test(cell) ? `"${String(cell).replace(/"/g, '""')}"` : String(cell);
 const csvOf = rows => rows.map(row => row.map(csvCell).join(",") + "\n").join("");
 
 function inLight(act) {
@@ -28,7 +28,7 @@ function standalone(svg) {
   const copy = svg.cloneNode(true), originals = [svg, ...svg.querySelectorAll("*")];
   inLight(() => [copy, ...copy.querySelectorAll("*")].forEach((one, at) => {
     const look = getComputedStyle(originals[at]);
-    one.setAttribute("style", DRAWN.map(name => `${name}: ${look.getPropertyValue(name)}`).join("; "));
+    DRAWN.forEach(name => one.setAttribute(name, look.getPropertyValue(name)));
     one.removeAttribute("class");
   }));
   const {width, height} = svg.viewBox.baseVal, ground = document.createElementNS(PLACE, "rect");

@@ -3,7 +3,7 @@ savers.scatter = (area, name, format) => {
   if (format !== "csv") {
     const classes = [...gallery.querySelectorAll(".classes label")].filter(one => one.control.checked).map(one => {
       const path = one.querySelector("path");
-      return {name: one.textContent, color: path.style.getPropertyValue("--mark").trim(), outline: path.getAttribute("d"), filled: path.matches(".area")};
+      return {name: one.textContent, color: path.getAttribute("color"), outline: path.getAttribute("d"), filled: path.matches(".area")};
     });
     saveDrawing(`embedding_${name}`, format, withClasses(standalone(area.querySelector("svg")), classes));
     return;
