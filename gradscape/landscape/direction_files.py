@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gradscape._files import replacing
-from gradscape._hdf5 import open_hdf5
+from gradscape._hdf5 import open_hdf5, replacing_hdf5
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.movable import is_movable
 
@@ -74,7 +73,7 @@ def save_directions(path: str | os.PathLike[str], directions: Sequence[Direction
     states = any(name not in parameters for direction in directions for name in direction)
     order = model.state_dict(keep_vars=True) if states else parameters
     canonical = _canonical_names(model)
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+    with replacing_hdf5(path) as file:
         for axis, direction in zip(_AXES, directions, strict=False):
             for index, tensor in enumerate(order.values()):
                 values = direction.get(canonical[id(tensor)], torch.zeros(tensor.shape))

@@ -5,11 +5,11 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import h5py
 import numpy as np
 
 from gradscape._arrays import save_arrays
 from gradscape._files import replacing
+from gradscape._hdf5 import replacing_hdf5
 from gradscape.landscape.field import Field
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
@@ -65,7 +65,7 @@ def save_goldstein(result: Surface, path: Path) -> None:
     """Only what the original tool writes itself: coordinates, loss, accuracy in percent; −1 where not evaluated."""
     split = "test" if result.meta.get("split") in ("test", "val") else "train"
     filled = result.count > 0
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+    with replacing_hdf5(path) as file:
         file["dir_file"] = ""
         file["xcoordinates"], file["ycoordinates"] = result.alphas, result.betas
         file[f"{split}_loss"] = np.where(filled, result.loss, -1.0)

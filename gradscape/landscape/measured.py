@@ -9,8 +9,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from gradscape._files import replacing
-from gradscape._hdf5 import open_hdf5
+from gradscape._hdf5 import open_hdf5, replacing_hdf5
 from gradscape._provenance import Provenance
 from gradscape.landscape.rounding import Rounding
 from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
@@ -101,7 +100,7 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
     """
     split = "test" if measured.meta.get("split") in ("test", "val") else "train"
     filled = measured.count > 0
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+    with replacing_hdf5(path) as file:
         for name, values in axes.items():
             file[name] = values
         file[f"{split}_loss"] = np.where(filled, measured.loss, _UNFILLED)
