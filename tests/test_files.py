@@ -1,4 +1,5 @@
 import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -64,3 +65,21 @@ def test_a_file_that_may_not_be_read_is_not_said_to_be_damaged(tmp_path: Path, m
     monkeypatch.setattr(Path, "open", refuse)
     with pytest.raises(PermissionError, match=r"d.npz"):
         load_split(f"npz:{tmp_path / 'd.npz'}", "train")
+
+
+def test_a_name_that_fills_the_folder_entry_is_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'é' * 125}.txt"  # 254 bytes
+    with replacing(path) as partial:
+        assert partial.suffix == ".txt"
+        partial.write_text("one")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_pipe_or_a_device_does_not_become_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/full")
+    for name, said in (("pipe", "a pipe"), ("link", "a device")):
+        with pytest.raises(OSError, match=f"{name} is {said}: name a file"), replacing(tmp_path / name):
+            pytest.fail("nothing is to be computed for it")
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()

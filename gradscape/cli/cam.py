@@ -82,9 +82,12 @@ def cam(
             layout=layout,
             measured=faithfulness,
         )
-        look = {"style": style, "background": background, "scale": scale}
         written = save_or_keep(
-            lambda folder: [*explained.save(folder), *study.draw_explanations(explained, folder, **look)], output
+            lambda folder: [
+                *explained.save(folder),
+                *study.draw_explanations(explained, folder, style=style, background=background, scale=scale),
+            ],
+            output,
         )
     if not quiet:
         say_table(study.CLASS_HEADINGS, study.tabulate_classes(explained))

@@ -74,16 +74,13 @@ class _Outlet(io.FileIO):
 @contextmanager
 def _safe_streams() -> Iterator[list[_Outlet]]:
     _open_missing()
-    before = sys.stdout, sys.stderr
     outlets: list[_Outlet] = []
-    sys.stdout, sys.stderr = _safe(sys.stdout, outlets, told=True), _safe(sys.stderr, outlets, told=False)
-    try:
-        yield outlets
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with suppress(OSError, ValueError):
-                stream.flush()
-        sys.stdout, sys.stderr = before
+    with _safe(sys.stdout, outlets, told=True) as output, _safe(sys.stderr, outlets, told=False) as errors:
+        before, (sys.stdout, sys.stderr) = (sys.stdout, sys.stderr), (output, errors)
+        try:
+            yield outlets
+        finally:
+            sys.stdout, sys.stderr = before
 
 
 def _open_missing() -> None:
@@ -95,17 +92,27 @@ def _open_missing() -> None:
             os.open(os.devnull, os.O_RDWR)
 
 
-def _safe(stream: TextIO | None, outlets: list[_Outlet], *, told: bool) -> TextIO:
+@contextmanager
+def _safe(stream: Any, outlets: list[_Outlet], *, told: bool) -> Iterator[TextIO]:
     if stream is None:
-        return open(os.devnull, "w", encoding="utf-8")
+        with open(os.devnull, "w", encoding="utf-8") as nowhere:
+            yield nowhere
+        return
     try:
         descriptor = stream.fileno()
     except (OSError, ValueError):  # a notebook's, or a test's, has none
-        return stream
+        yield stream
+        return
     stream.flush()
-    outlets.append(_Outlet(descriptor, told=told))
-    written = io.BufferedWriter(outlets[-1])
-    return io.TextIOWrapper(written, encoding=stream.encoding, errors=_READABLE, line_buffering=True)
+    with _Outlet(descriptor, told=told) as outlet:
+        outlets.append(outlet)
+        buffer = io.BufferedWriter(outlet)
+        text = io.TextIOWrapper(buffer, encoding=stream.encoding, errors=_READABLE, line_buffering=True)
+        try:
+            yield text
+        finally:
+            with suppress(OSError):  # which has been told
+                text.close()
 
 
 def _spell(problem: UnicodeError) -> tuple[str, int]:
