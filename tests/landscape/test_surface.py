@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import resource
 from pathlib import Path
 
 import h5py
@@ -266,3 +267,22 @@ def test_what_hinders_reading_has_its_own_name(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-500])
     with pytest.raises(ValueError, match=r"s.h5 is a damaged or cut off HDF5 file: "):
         Surface.load(path)
+
+
+def test_a_surface_that_does_not_fit_is_the_systems_own_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """HDF5 itself says so over and over, at the end of the program too."""
+    surface = surface_of(np.ones((40, 50)))
+    surface.save(tmp_path / "a.h5")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            surface.save(tmp_path / "a.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path / "a.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+    assert np.array_equal(Surface.load(tmp_path / "a.h5").count, surface.count)  # the old one
+    assert capfd.readouterr().err == ""
