@@ -53,7 +53,7 @@ class _Outlet(io.FileIO):
         self.unheard = self._silent = False
         self._told = told
 
-    def write(self, content: Any, /) -> int | None:
+    def write(self, content: Any, /) -> int:
         """Write what can be written.
 
         Raises:
