@@ -31,7 +31,7 @@ from gradscape.cli import (
 )
 from gradscape.cli.console import errors, say, widen_narrow
 from gradscape.cli.examples import EXAMPLES
-from gradscape.cli.messages import Lines, readable
+from gradscape.cli.messages import Lines, readable, shorten_cache_warning
 from gradscape.cli.mistakes import Command
 from gradscape.cli.streams import with_safe_streams
 
@@ -123,6 +123,7 @@ def _log_readably() -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(Lines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("matplotlib").addFilter(shorten_cache_warning)
 
 
 def _tell(mistake: str) -> int:

@@ -4,7 +4,7 @@ import logging
 import re
 from typing import final
 
-__all__ = ["Lines", "readable", "spelled"]
+__all__ = ["Lines", "readable", "shorten_cache_warning", "spelled"]
 
 _LONGEST_WORD = 200
 _LONGEST = 900
@@ -44,6 +44,22 @@ class Lines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Put a warning on one line."""
         return readable(record.getMessage())
+
+
+def shorten_cache_warning(record: logging.LogRecord) -> bool:
+    """A filter for Matplotlib, which says in three sentences and twice that it has no folder for what it remembers.
+
+    Args:
+        record: A warning of its logger; it is changed.
+
+    Returns:
+        Whether it is to be told.
+    """
+    text = record.getMessage()
+    if text.startswith("Matplotlib created a temporary cache"):
+        record.msg = "Matplotlib has no folder for its cache: MPLCONFIGDIR can name one, and pictures come sooner"
+        record.args = ()
+    return not text.startswith("mkdir -p failed")
 
 
 def _shortened(text: str, ending: int) -> str:

@@ -2,7 +2,7 @@ import logging
 
 import pytest
 
-from gradscape.cli.messages import Lines, readable
+from gradscape.cli.messages import Lines, readable, shorten_cache_warning
 from tests.cli.conftest import Command
 
 
@@ -29,6 +29,17 @@ def test_warnings_are_as_short() -> None:
     record = logging.LogRecord("a", logging.WARNING, "a.py", 1, "%s is\nleft out", ("y" * 9000,), None)
     assert len(Lines().format(record)) < 1000
     assert Lines().format(record).endswith(" is left out")
+
+
+def test_a_home_that_cannot_be_written_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    log = logging.getLogger("matplotlib.of_a_test")
+    log.addFilter(shorten_cache_warning)
+    log.warning("mkdir -p failed for path %s: %s", "/home/x", "Read-only file system")
+    log.warning("Matplotlib created a temporary cache directory at %s because there was an issue", "/tmp/matplotlib-x")
+    log.warning("findfont: Font family 'x' not found")
+    cache, font = caplog.messages
+    assert "MPLCONFIGDIR" in cache
+    assert font.startswith("findfont")
 
 
 @pytest.mark.parametrize(
