@@ -1,6 +1,7 @@
 """Files that are either the old version or the new one, never half of either; and whether one can be read."""
 
 import csv
+import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_readable", "replacing", "save_rows"]
+__all__ = ["check_readable", "check_replaceable", "replacing", "save_rows"]
+
+_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
+_LONGEST_NAME = 255  # bytes, of all usual file systems
 
 _NO_CONTENTS = {
     stat.S_IFIFO: "a pipe",
@@ -39,6 +43,23 @@ def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
         raise FileNotFoundError(f"there is no {what} {os.fspath(path)}") from None
 
 
+def check_replaceable(path: str | os.PathLike[str]) -> None:
+    """Refuse what is there and is neither a file nor a folder.
+
+    Args:
+        path: A path, at which nothing need be.
+
+    Raises:
+        OSError: It is a device, a pipe or a socket.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise OSError(f"{os.fspath(path)} is {_KINDS.get(stat.S_IFMT(mode), 'a device')}: name a file")
+
+
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Write to a neighbor of `path` that takes its place, all at once, when the block ends.
@@ -54,11 +75,13 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         The neighbor's path, in the same folder and with the same suffix.
 
     Raises:
-        OSError: The file cannot be written (no space left, say); the error names `path`.
+        OSError: The file cannot be written (no space left, say), or is a device or a pipe, which would no longer be one
+            afterwards; the error names `path`.
     """
     path = Path(path)
+    check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
+    partial = _partial(path)
     try:
         yield partial
         _flush(partial)
@@ -86,6 +109,15 @@ def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Itera
         writer = csv.DictWriter(file, headings)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _partial(path: Path) -> Path:
+    """The neighbor, by a short name where its own would be too long."""
+    name = f".partial-{path.name}"
+    if len(os.fsencode(name)) > _LONGEST_NAME:
+        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
+        name = f".partial-{digest}{path.suffix}"
+    return path.with_name(name)
 
 
 def _flush(path: Path) -> None:

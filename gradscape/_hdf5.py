@@ -29,6 +29,7 @@ CHECKSUMS = "gradscape_crc32"
 """Attribute of the root: CRC-32 of everything that `save_hdf5` wrote, as JSON, by path. Files of others, and those of
 0.1.0, have none."""
 
+_GROWTH = 2**22  # bytes that a file in memory grows by
 _LOCKED = (errno.EAGAIN, errno.EACCES)  # what systems say of a lock; that the file may be read is known by then
 _REMEDY = "bring a whole copy of the file, or make it again"
 _LEAST_ROOM, _ROOM = 2**27, 4  # bytes that any file's numbers may take, and as many times its own size
@@ -263,7 +264,10 @@ def save_hdf5(
     *,
     checksums: bool = True,
 ) -> None:
-    """Write a file, atomically.
+    """Make a file in memory, then write it, atomically.
+
+    The library itself must not write to disks: where one is full it fails again at every later object, at the end of
+    the program too, and says so at length.
 
     Args:
         path: The file.
@@ -272,7 +276,7 @@ def save_hdf5(
         checksums: Whether to store by what the contents can be checked; other programs' files have nothing of the kind.
     """
     found = {}
-    with replacing(path) as partial, h5py.File(partial, "w") as file:
+    with h5py.File.in_memory(block_size=_GROWTH) as file:
         for item, values in arrays.items():
             for number, part in enumerate(values if isinstance(values, list) else [values]):
                 file[f"{item}/{number}" if isinstance(values, list) else item] = part
@@ -285,6 +289,10 @@ def save_hdf5(
             found[item] = _checksum(item, str(value))
         if checksums:
             file.attrs[CHECKSUMS] = np.bytes_(json.dumps(found))
+        file.flush()
+        image = file.id.get_file_image()
+    with replacing(path) as partial:
+        partial.write_bytes(image)
 
 
 def _opened_file(path: str | os.PathLike[str]) -> h5py.File:

@@ -5,6 +5,7 @@ import importlib
 import os
 import re
 import sys
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -148,10 +149,11 @@ def tell_apart(candidates: Sequence[Sequence[str]]) -> list[str]:
         candidates: Lists of names, each with one for every thing, best list first; at least one list.
 
     Returns:
-        The first list in which no name comes twice; where there is none, the last one, numbered.
+        The first list in which no name comes twice; where there is none, the last one, numbered. Names that differ in
+        capitals alone, or in how accents are encoded, count as one: on many disks their folders are.
     """
     for names in candidates:
-        if len(set(names)) == len(names):
+        if len({unicodedata.normalize("NFC", name).casefold() for name in names}) == len(names):
             return list(names)
     return numbered(candidates[-1])
 

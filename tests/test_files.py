@@ -88,3 +88,21 @@ def test_a_circle_of_links_is_told_by_its_name(tmp_path: Path) -> None:
     (tmp_path / "b.npz").symlink_to(tmp_path / "a.npz")
     with pytest.raises(OSError, match=r"a\.npz"):
         check_readable(tmp_path / "a.npz")
+
+
+def test_a_name_that_fills_the_folder_entry_is_written(tmp_path: Path) -> None:
+    path = tmp_path / f"{'é' * 125}.txt"  # 254 bytes
+    with replacing(path) as partial:
+        assert partial.suffix == ".txt"
+        partial.write_text("one")
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
+
+
+def test_a_pipe_or_a_device_does_not_become_a_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("/dev/full")
+    for name, said in (("pipe", "a pipe"), ("link", "a device")):
+        with pytest.raises(OSError, match=f"{name} is {said}: name a file"), replacing(tmp_path / name):
+            pytest.fail("nothing is to be computed for it")
+    assert (tmp_path / "pipe").is_fifo()
+    assert (tmp_path / "link").is_symlink()

@@ -144,6 +144,11 @@ def test_what_tells_runs_apart_is_kept_before_a_number() -> None:
     assert tell_apart([networks]) == ["1-resnet20", "2-resnet20", "3-resnet20"]
 
 
+def test_names_that_a_disk_may_take_for_one_do_not_tell_apart() -> None:
+    assert tell_apart([["Net", "net"], ["runs-a", "runs-b"]]) == ["runs-a", "runs-b"]
+    assert tell_apart([["café", "cafe\u0301"]]) == ["1-café", "2-cafe\u0301"]
+
+
 @given(st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=4).map(lambda parts: Path(*parts)), unique=True))
 def test_the_ends_of_paths_tell_them_apart_and_are_as_short_as_that_allows(paths: list[Path]) -> None:
     tails = path_tails(paths)

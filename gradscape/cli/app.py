@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from gradscape._idle_threads import let_idle_threads_sleep
+from gradscape._os_errors import describe_os_error
 from gradscape.cli import (
     attention,
     cam,
@@ -28,9 +29,11 @@ from gradscape.cli import (
     train,
     tsne,
 )
-from gradscape.cli.console import errors, say
+from gradscape.cli.console import errors, say, widen_narrow
 from gradscape.cli.examples import EXAMPLES
+from gradscape.cli.messages import Lines, readable, shorten_cache_warning
 from gradscape.cli.mistakes import Command
+from gradscape.cli.streams import with_safe_streams
 
 __all__ = ["INTERRUPTED", "USER_MISTAKE", "app", "main", "root"]
 
@@ -89,17 +92,26 @@ def root(
     """The terrain a trained image classifier lies in, and what it looks at."""
 
 
+@with_safe_streams
 def main() -> None:
     """Run a command. A user's mistake is one line on stderr and exit code 2; Ctrl-C is exit code 130."""
     let_idle_threads_sleep()  # before any command loads torch
-    logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+    _log_readably()
+    widen_narrow()
+    try:
+        os.getcwd()  # of a folder that was removed libraries say other things, or crash
+    except FileNotFoundError:
+        sys.exit(_tell("the current folder was removed: change to one that is there"))
     try:
         code = app(standalone_mode=False)  # Ctrl-C comes back as 130
     except typer.TyperException as mistake:
         code = _tell(mistake.format_message())
     except OSError as mistake:
-        parts = (mistake.filename, os.strerror(mistake.errno)) if mistake.errno else (mistake,)
-        code = _tell(": ".join(str(part) for part in parts if part))
+        code = _tell(describe_os_error(mistake))
+    except MemoryError:
+        code = _tell(
+            "the memory does not suffice: take fewer images or points, smaller batches or images, or `ulimit -v`"
+        )
     if code == INTERRUPTED:
         goes_on = not _GO_ON.isdisjoint(sys.argv[1:])
         saved = "; what was computed is saved, the same command goes on from there" if goes_on else ""
@@ -107,7 +119,14 @@ def main() -> None:
     sys.exit(code or 0)
 
 
+def _log_readably() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(Lines())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler])
+    logging.getLogger("matplotlib").addFilter(shorten_cache_warning)
+
+
 def _tell(mistake: str) -> int:
-    errors.print(f"gradscape: {' '.join(mistake.split())}", markup=False, highlight=False, soft_wrap=True)
+    errors.print(f"gradscape: {readable(mistake)}", markup=False, highlight=False, soft_wrap=True)
     logging.getLogger(__name__).debug("traceback", exc_info=True)
     return USER_MISTAKE

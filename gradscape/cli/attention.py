@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from gradscape._refuge import save_or_keep
 from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import say_table, say_written, tuned_process, waiting
 
@@ -37,8 +38,9 @@ def attention(
     shown = load_pictures(images, model.image_size)
     with waiting("looking at the attention", quiet=quiet):
         seen = study.attend_pictures(name, model, shown, blocks=block or ())
-        numbers, _ = seen.save(output)
-        written = study.draw_attention(seen, output, blocks=block or ())
+        written = save_or_keep(
+            lambda folder: [seen.save(folder)[0], *study.draw_attention(seen, folder, blocks=block or ())], output
+        )
     if not quiet:
         say_table(study.HEADINGS, study.tabulate_attention(seen))
-        say_written([numbers, *written])
+        say_written(written)

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from gradscape._refuge import save_or_keep
 from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import say, say_table, say_written, tuned_process, waiting
 
@@ -81,8 +82,13 @@ def cam(
             layout=layout,
             measured=faithfulness,
         )
-        written = explained.save(output)
-        written += study.draw_explanations(explained, output, style=style, background=background, scale=scale)
+        written = save_or_keep(
+            lambda folder: [
+                *explained.save(folder),
+                *study.draw_explanations(explained, folder, style=style, background=background, scale=scale),
+            ],
+            output,
+        )
     if not quiet:
         say_table(study.CLASS_HEADINGS, study.tabulate_classes(explained))
         say_table(study.METHOD_HEADINGS, study.tabulate_methods(explained))

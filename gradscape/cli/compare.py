@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from gradscape._refuge import save_or_keep
 from gradscape.cli import look_options, options
 from gradscape.cli.console import say, say_table, say_written, waiting
+from gradscape.cli.numbers import share
 
 __all__ = ["compare"]
 
@@ -29,7 +31,9 @@ def compare(
             "best_accuracy, test_loss, train_loss, train_accuracy, validation_loss, validation_accuracy."
         ),
     ] = None,
-    confidence: Annotated[float, typer.Option(help="Coverage of the intervals.")] = 0.95,
+    confidence: Annotated[
+        float, typer.Option(help="Coverage of the intervals.", callback=share("--confidence"))
+    ] = 0.95,
     seed: options.Seed = 0,
     output: options.Output = Path("compare"),
     quiet: options.Quiet = False,
@@ -40,7 +44,7 @@ def compare(
 
     with waiting("measuring", quiet=quiet):
         comparison = compare_found(paths, metrics=metric or None, confidence=confidence, seed=seed)
-        written = study.save_comparison(comparison, output)
+        written = save_or_keep(lambda folder: study.save_comparison(comparison, folder), output)
     if not quiet:
         say_table(study.HEADINGS, study.tabulate_means(comparison))
         if comparison.differences:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from gradscape._names import visible
+from gradscape.cli.messages import spelled
 
 if TYPE_CHECKING:
     from gradscape.landscape import Progress
@@ -31,12 +32,25 @@ __all__ = [
     "seconds_since_start",
     "tuned_process",
     "waiting",
+    "widen_narrow",
 ]
+
+_NARROWEST = 40  # columns
+_LEAST_FOLDED = 12  # columns of a table's text
+_WIDEST = 10_000  # columns: more than any table needs
 
 _STARTED = time.monotonic()
 
 errors = Console(stderr=True, emoji=False)
 _output = Console(emoji=False)
+
+
+def widen_narrow() -> None:
+    """Print as for 40 columns where a terminal has fewer, or `COLUMNS` says so: for a few nothing can be laid out."""
+    for console in (errors, _output):
+        if console.width < _NARROWEST:
+            console.width = _NARROWEST
+            os.environ["COLUMNS"] = str(_NARROWEST)  # of which `--help` is made
 
 
 def say(text: str, *, cut: bool = False) -> None:
@@ -46,6 +60,7 @@ def say(text: str, *, cut: bool = False) -> None:
         text: One or more lines.
         cut: Whether a terminal is to end lines where it ends; otherwise, and in files, they stay whole.
     """
+    text = "\n".join(map(spelled, text.split("\n")))
     if cut and _output.is_terminal:
         _output.print(text, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     else:
@@ -100,6 +115,7 @@ def _words_without(options: Sequence[str], words: Sequence[str]) -> list[str]:
 
 def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table; headings that end in a space belong to columns of numbers, and the first names the row."""
+    from rich.measure import Measurement
     from rich.table import Table
     from rich.text import Text
 
@@ -108,10 +124,13 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         if heading.endswith(" "):
             table.add_column(heading.strip(), justify="right", no_wrap=True, min_width=len(heading.strip()))
         else:
-            table.add_column(heading.strip(), overflow="fold", no_wrap=number == 0)
+            table.add_column(heading.strip(), overflow="fold", no_wrap=number == 0, min_width=_LEAST_FOLDED)
     for row in rows:
-        table.add_row(*map(Text, row))
-    _output.print(table)
+        table.add_row(*(Text(spelled(cell)) for cell in row))
+    least = Measurement.get(_output, _output.options.update(max_width=_WIDEST), table).minimum
+    if least > _output.width:  # else names and numbers would be cut
+        table.width = least
+    _output.print(table, crop=False)
 
 
 def tuned_process(device: str, *, many: bool = False) -> str:

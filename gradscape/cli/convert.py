@@ -7,6 +7,7 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say_written
+from gradscape.cli.output_paths import check_file
 
 __all__ = ["convert"]
 
@@ -16,7 +17,8 @@ def convert(
     *,
     to: Annotated[str, typer.Option(help="vtp (ParaView), csv, npz or goldstein.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file; beside the surface by default.")
+        Path | None,
+        typer.Option("-o", "--output", help="The file; beside the surface by default.", callback=check_file),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:

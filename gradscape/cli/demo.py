@@ -1,9 +1,6 @@
 """gradscape demo."""
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say, tuned_process
@@ -14,7 +11,7 @@ __all__ = ["demo"]
 
 def demo(
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Where to write.")] = Path("gradscape-demo"),
+    output: options.Output = Path("gradscape-demo"),
     seed: options.Seed = 0,
     device: options.Device = "auto",
     quiet: options.Quiet = False,

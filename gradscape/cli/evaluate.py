@@ -5,8 +5,10 @@ from typing import Annotated
 
 import typer
 
+from gradscape._refuge import save_or_keep
 from gradscape.cli import look_options, options
 from gradscape.cli.console import image_bar, say, say_table, say_written, tuned_process
+from gradscape.cli.numbers import MOST_BATCH
 
 __all__ = ["evaluate"]
 
@@ -24,7 +26,10 @@ def evaluate(
         typer.Option("--store", help="Write the scores into the checkpoints too, from where figures take them."),
     ] = False,
     batch_size: Annotated[
-        int, typer.Option(min=1, help="Images in a forward pass; counts for networks with evaluation=batch alone.")
+        int,
+        typer.Option(
+            min=1, max=MOST_BATCH, help="Images in a forward pass; counts for networks with evaluation=batch alone."
+        ),
     ] = 64,
     data_root: options.DataRoot = None,
     download: options.Download = False,
@@ -55,7 +60,7 @@ def evaluate(
         check_storable(models, images)
     with image_bar(quiet=quiet) as report:
         found = evaluate_networks(models, images, seed=seed, report=report)
-    written = files.save_evaluation(found, output)
+    written = save_or_keep(lambda folder: files.save_evaluation(found, folder), output)
     stored = store_scores(models, found) if store else []
     if not quiet:
         say_table(files.SCORE_HEADINGS, files.tabulate_scores(found))

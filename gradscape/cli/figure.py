@@ -7,6 +7,7 @@ import typer
 
 from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import progress_bar, say_table, say_written, tuned_process, waiting
+from gradscape.cli.numbers import MOST_STEPS
 
 __all__ = ["figure"]
 
@@ -32,7 +33,10 @@ def figure(
     limit: options.Limit = None,
     classes: Annotated[str | None, typer.Option(metavar="a,b,…", help="Only these, by name or number.")] = None,
     steps: Annotated[
-        int | None, typer.Option(min=2, help="Points on a side of landscapes that are evaluated; else the paper's.")
+        int | None,
+        typer.Option(
+            min=2, max=MOST_STEPS, help="Points on a side of landscapes that are evaluated; else the paper's."
+        ),
     ] = None,
     scale: Annotated[
         str | None, typer.Option(help="Of landscapes: raw, minmax or minmax-column; else as --list has it.")

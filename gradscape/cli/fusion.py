@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gradscape._refuge import save_or_keep
 from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import say, say_written, tuned_process, waiting
 
@@ -41,8 +42,7 @@ def fusion(
     shown = study.noise_pictures(size, seed=seed) if noise else load_pictures(files, size)
     with waiting("fusing", quiet=quiet):
         fused = study.fuse_pictures(name, model, shown, block=block, noise=noise)
-        numbers, *_ = fused.save(output)
-        written = study.draw_fusion(fused, output)
+        written = save_or_keep(lambda folder: [fused.save(folder)[0], *study.draw_fusion(fused, folder)], output)
     if not quiet:
         say(f"block {fused.maps.block}: {', '.join(fused.maps.names)}; {fused.maps.meta['formula']}")
-        say_written([numbers, *written])
+        say_written(written)

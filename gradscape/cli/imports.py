@@ -1,5 +1,6 @@
 """gradscape import."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
@@ -8,8 +9,12 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say_written
+from gradscape.cli.numbers import MOST_CLASSES, MOST_SIDE
+from gradscape.cli.output_paths import check_file
 
 __all__ = ["import_", "parse_channels"]
+
+_DECIMAL = re.compile(r"[+-]?(\d{1,30}\.?\d{0,30}|\.\d{1,30})(e[+-]?\d{1,2})?", re.ASCII | re.IGNORECASE)
 
 
 def import_(
@@ -21,9 +26,13 @@ def import_(
         typer.Option(metavar="a,b,c", help="Mean of each channel, one for gray; fractions such as 125.3/255 will do."),
     ],
     std: Annotated[str, typer.Option(metavar="a,b,c", help="Standard deviation of each channel.")],
-    output: options.Output,
-    num_classes: Annotated[int | None, typer.Option(min=1, help="From the file if it can be told.")] = None,
-    image_size: Annotated[int, typer.Option(min=1, help="Side in pixels.")] = 32,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="The .safetensors file to write.", callback=check_file)
+    ],
+    num_classes: Annotated[
+        int | None, typer.Option(min=1, max=MOST_CLASSES, help="From the file if it can be told.")
+    ] = None,
+    image_size: Annotated[int, typer.Option(min=1, max=MOST_SIDE, help="Side in pixels.")] = 32,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Class names, one a line.")] = None,
     weights: Annotated[
         str | None,
@@ -65,5 +74,8 @@ def parse_channels(text: str, option: str) -> list[float]:
 
 
 def _number(text: str) -> float:
-    numerator, _, denominator = text.partition("/")
-    return float(Fraction(numerator.strip()) / Fraction(denominator.strip() or "1"))
+    numerator, _, denominator = (part.strip() for part in text.partition("/"))
+    for part in (numerator, denominator or "1"):
+        if not _DECIMAL.fullmatch(part):  # a fraction of 1e999999999 would be computed to the last digit
+            raise ValueError(f"{part!r} is no number")
+    return float(Fraction(numerator) / Fraction(denominator or "1"))

@@ -20,7 +20,8 @@ from gradscape.cli.console import (
     tuned_process,
     waiting,
 )
-from gradscape.cli.grids import MOST_STEPS, parse_grid, parse_span
+from gradscape.cli.grids import parse_grid, parse_span
+from gradscape.cli.numbers import MOST_RUNS, MOST_STEPS
 
 if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
@@ -57,7 +58,9 @@ def landscape(
     everything: Annotated[
         bool, typer.Option("--all", help="Draw loss and error in every kind, not only what people use most.")
     ] = False,
-    repeats: Annotated[int, typer.Option(min=1, help="Random direction pairs; their seeds follow each other.")] = 1,
+    repeats: Annotated[
+        int, typer.Option(min=1, max=MOST_RUNS, help="Random direction pairs; their seeds follow each other.")
+    ] = 1,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Tell what would be done and how long it takes.")] = False,
     ray: options.Ray = None,
     allow_plan_change: options.AllowPlanChange = False,
@@ -68,7 +71,7 @@ def landscape(
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate the loss and error around trained networks, on one scale, and draw them."""
-    axes = parse_grid(grid) if grid else None
+    axes = None if grid is None else parse_grid(grid)
     width = None if span == "auto" else parse_span(span)
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)

@@ -9,6 +9,7 @@ import typer
 from gradscape.cli import look_options, options
 from gradscape.cli.console import progress_bar, say, say_precision, say_stopped, say_written, tuned_process
 from gradscape.cli.grids import parse_line_grid
+from gradscape.cli.numbers import MOST_POINTS, positive
 
 if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
@@ -27,9 +28,12 @@ def line(
     output: options.Output,
     split: options.SplitName = "train",
     limit: options.Limit = None,
-    span: Annotated[float | None, typer.Option(help="Half-width along a random direction; 1 by default.")] = None,
+    span: Annotated[
+        float | None,
+        typer.Option(help="Half-width along a random direction; 1 by default.", callback=positive("--span")),
+    ] = None,
     steps: Annotated[
-        int, typer.Option(min=2, help="Points of the line; the networks themselves always are some.")
+        int, typer.Option(min=2, max=MOST_POINTS, help="Points of the line; the networks themselves always are some.")
     ] = 51,
     grid: Annotated[
         str | None, typer.Option(metavar="a0:a1:A", help="Any points instead, and the networks themselves.")
@@ -59,7 +63,7 @@ def line(
         raise ValueError(
             "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
         )
-    alphas = parse_line_grid(grid) if grid else None
+    alphas = None if grid is None else parse_line_grid(grid)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
     from gradscape.figures.surfaces.line_wording import describe_findings

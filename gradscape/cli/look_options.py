@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gradscape.cli.numbers import finite
+
 if TYPE_CHECKING:
     from gradscape.figures.look import Look
 
@@ -39,8 +41,10 @@ _OPTIONS: dict[str, Any] = {
         str | None,
         _option(metavar="AZ,EL", help="Where a relief is seen from: azimuth and elevation in degrees, such as -55,32."),
     ],
-    "zmin": Annotated[float | None, _option(help="Lowest drawn value, in the unit of the color bar.")],
-    "zmax": Annotated[float | None, _option(help="Highest drawn value.")],
+    "zmin": Annotated[
+        float | None, _option(help="Lowest drawn value, in the unit of the color bar.", callback=finite("--zmin"))
+    ],
+    "zmax": Annotated[float | None, _option(help="Highest drawn value.", callback=finite("--zmax"))],
     "levels": Annotated[
         str | None, _option(metavar="N|a,b,…", help="How many contours, or at which values: 12, or 0.1,0.5,1,5.")
     ],

@@ -7,6 +7,7 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say, say_written
+from gradscape.cli.output_paths import check_file
 
 __all__ = ["models"]
 
@@ -21,7 +22,10 @@ def models(
         ),
     ] = None,
     *,
-    output: Annotated[Path | None, typer.Option("-o", "--output", help="Write the table as Markdown too.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="Write the table as Markdown too.", callback=check_file),
+    ] = None,
     quiet: options.Quiet = False,
 ) -> None:
     """List models: size, and how many of the numbers that papers print they have; many share lines by backbone."""

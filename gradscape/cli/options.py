@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gradscape.cli.numbers import MOST_BATCH, MOST_IMAGES, MOST_SEED, positive
 from gradscape.cli.output_paths import check_output
 
 __all__ = [
@@ -48,8 +49,11 @@ Download = Annotated[bool, typer.Option("--download", help="Fetch a published da
 SplitName = Annotated[
     str, typer.Option("--split", help="train or test; data without a split of their own are taken whole.")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, help="Take a class-balanced, seeded subset of so many images.")]
-Seed = Annotated[int, typer.Option(help="Seed of everything random.")]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, max=MOST_IMAGES, help="Take a class-balanced, seeded subset of so many images."),
+]
+Seed = Annotated[int, typer.Option(min=0, max=MOST_SEED, help="Seed of everything random.")]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, or one of several: cuda:1.")]
 Output = Annotated[Path, typer.Option("-o", "--output", help="Where to write.", callback=check_output)]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print nothing but mistakes.")]
@@ -72,12 +76,24 @@ Space = Annotated[
 Parameters = Annotated[
     str, typer.Option(help="Names that move, as patterns: 'layer4*', all but the head '!head*', or trainable.")
 ]
-BatchSize = Annotated[int | None, typer.Option(min=1, help="Images in a forward pass; else the best is found.")]
+BatchSize = Annotated[
+    int | None, typer.Option(min=1, max=MOST_BATCH, help="Images in a forward pass; else the best is found.")
+]
 Tolerance = Annotated[
-    float | None, typer.Option(help="Stop at this median standard error, as a share of the range of the loss.")
+    float | None,
+    typer.Option(
+        help="Stop at this median standard error, as a share of the range of the loss.",
+        callback=positive("--tolerance"),
+    ),
 ]
 Time = Annotated[
-    float | None, typer.Option("--time", metavar="SECONDS", help="Stop evaluating so many seconds after the start.")
+    float | None,
+    typer.Option(
+        "--time",
+        metavar="SECONDS",
+        help="Stop evaluating so many seconds after the start.",
+        callback=positive("--time"),
+    ),
 ]
 Ray = Annotated[
     str | None, typer.Option(help="Evaluate in processes of Ray: local, auto (the cluster of this node) or HOST:PORT.")

@@ -7,6 +7,7 @@ import typer
 
 from gradscape.cli import look_options, options
 from gradscape.cli.console import say_written
+from gradscape.cli.output_paths import check_picture
 
 __all__ = ["plot"]
 
@@ -40,7 +41,10 @@ def plot(
     output: Annotated[
         Path | None,
         typer.Option(
-            "-o", "--output", help="The picture: x.pdf, x.png, x.svg or x.html; x is written as x.pdf and x.png."
+            "-o",
+            "--output",
+            help="The picture: x.pdf, x.png, x.svg or x.html; x is written as x.pdf and x.png.",
+            callback=check_picture,
         ),
     ] = None,
     quiet: options.Quiet = False,

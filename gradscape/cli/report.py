@@ -7,6 +7,7 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say_written, waiting
+from gradscape.cli.output_paths import check_file
 
 __all__ = ["report"]
 
@@ -16,7 +17,9 @@ def report(
         list[Path], typer.Argument(metavar="RUN_DIR...", help="Folders that other commands wrote, with all in them.")
     ],
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="The page.")] = Path("report.html"),
+    output: Annotated[Path, typer.Option("-o", "--output", help="The page.", callback=check_file)] = Path(
+        "report.html"
+    ),
     quiet: options.Quiet = False,
 ) -> None:
     """Put everything in folders on one page that needs no network: tables, landscapes, heatmaps, provenance."""

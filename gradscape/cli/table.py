@@ -7,6 +7,7 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say, say_written
+from gradscape.cli.output_paths import check_file
 
 __all__ = ["table"]
 
@@ -25,7 +26,8 @@ def table(
         str | None, typer.Option("--format", help="md, csv or tex; else by the ending of --output.")
     ] = None,
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="The file to write; else it is printed.")
+        Path | None,
+        typer.Option("-o", "--output", help="The file to write; else it is printed.", callback=check_file),
     ] = None,
     quiet: options.Quiet = False,
 ) -> None:

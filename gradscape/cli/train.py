@@ -6,6 +6,7 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say, say_written, tuned_process
+from gradscape.cli.numbers import MOST_BATCH, MOST_EPOCHS, MOST_RUNS, MOST_SIDE, MOST_WORKERS, positive
 
 __all__ = ["train"]
 
@@ -31,24 +32,31 @@ def train(
     recipe: Annotated[
         str | None, typer.Option(help="Recipe of a paper for all; else that of the paper which the models share.")
     ] = None,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Instead of the recipe's.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Instead of the recipe's.")] = None,
-    batch_size: Annotated[int | None, typer.Option(min=2, help="Instead of the recipe's.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, max=MOST_EPOCHS, help="Instead of the recipe's.")] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="Instead of the recipe's.", callback=positive("--learning-rate"))
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=2, max=MOST_BATCH, help="Instead of the recipe's.")] = None,
     loss: Annotated[
         str | None,
         typer.Option(help="cross_entropy, focal, or ohem: the hardest half of each step; else the recipe's."),
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(min=1, help="Train so many times, with seeds that follow each other; else the recipe's."),
+        typer.Option(
+            min=1, max=MOST_RUNS, help="Train so many times, with seeds that follow each other; else the recipe's."
+        ),
     ] = None,
-    image_size: Annotated[int | None, typer.Option(min=1, help="Side in pixels; the data set's by default.")] = None,
+    image_size: Annotated[
+        int | None, typer.Option(min=1, max=MOST_SIDE, help="Side in pixels; the data set's by default.")
+    ] = None,
     limit: options.Limit = None,
     early_stopping: Annotated[
-        int | None, typer.Option(min=1, help="Epochs without progress before the end; else the recipe's.")
+        int | None,
+        typer.Option(min=1, max=MOST_EPOCHS, help="Epochs without progress before the end; else the recipe's."),
     ] = None,
     precision: Annotated[str, typer.Option(help="Lightning's: 32-true, bf16-mixed, 16-mixed or 64-true.")] = "32-true",
-    workers: Annotated[int, typer.Option(min=0, help="Processes that augment images.")] = 0,
+    workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that augment images.")] = 0,
     data_root: options.DataRoot = None,
     download: options.Download = False,
     seed: options.Seed = 0,

@@ -4,8 +4,10 @@ from typing import Annotated
 
 import typer
 
+from gradscape._refuge import save_or_keep
 from gradscape.cli import look_options, options
 from gradscape.cli.console import say, say_written, tuned_process, waiting
+from gradscape.cli.numbers import positive
 
 __all__ = ["tsne"]
 
@@ -23,7 +25,9 @@ def tsne(
         str | None, typer.Option(help="Module whose output is embedded; else what the last linear layer takes in.")
     ] = None,
     backend: Annotated[str, typer.Option(help="sklearn, opentsne or umap.")] = "sklearn",
-    perplexity: Annotated[float, typer.Option(help="About how many neighbors of each image count.")] = 30,
+    perplexity: Annotated[
+        float, typer.Option(help="About how many neighbors of each image count.", callback=positive("--perplexity"))
+    ] = 30,
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
     download: options.Download = False,
@@ -52,10 +56,10 @@ def tsne(
     with waiting("embedding", quiet=quiet):
         embedded, written = [], []
         for one in study.embed_models(models, images, **making):
-            written += one.save(output)
+            written += save_or_keep(one.save, output)
             embedded.append(one)
             if not quiet:
                 say(one.remark)
-        written += study.draw_embeddings(embedded, output)
+        written += save_or_keep(lambda folder: study.draw_embeddings(embedded, folder), output)
     if not quiet:
         say_written(written)

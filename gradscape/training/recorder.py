@@ -1,8 +1,10 @@
 """What an epoch leaves on disk: weights, metrics, and the state to go on from."""
 
+import io
 import logging
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
 from gradscape._files import replacing
+from gradscape._refuge import save_or_keep
 from gradscape.training.classification import Classification
 from gradscape.training.history import EpochRow, EpochRows, save_metrics
 
@@ -20,6 +23,7 @@ __all__ = ["BEST", "LAST", "METRICS", "STATE", "AtomicFiles", "Recorder", "Save"
 Save = Callable[[Path, nn.Module, EpochRow], object]
 LAST, BEST, METRICS, STATE = "model.safetensors", "best.safetensors", "metrics.csv", "state.ckpt"
 
+_GO_ON = "what it holds belongs into {}, and the same training then goes on from there"
 _log = logging.getLogger(__name__)
 
 
@@ -28,8 +32,10 @@ class AtomicFiles(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
         """Write a state file."""
+        content = io.BytesIO()  # torch's own writer calls a full disk by another name
+        torch.save(checkpoint, content)
         with replacing(path) as partial:
-            torch.save(checkpoint, partial)
+            partial.write_bytes(content.getbuffer())
 
 
 class Recorder(Callback):
@@ -69,15 +75,20 @@ class Recorder(Callback):
             "seconds": round(time.perf_counter() - self.started, 3),
         }
         self.rows.append(row)
-        for name in [LAST, BEST] if best_epoch(self.rows) == len(self.rows) - 1 else [LAST]:
-            with replacing(self.folder / name) as partial:
-                self.save(partial, self.module.network, {**row, "seed": self.plan["seed"]})
-        save_metrics(self.folder / METRICS, self.rows)
-        # Lightning means by it that the optimizer shall be left out.
-        trainer.save_checkpoint(self.folder / STATE, weights_only=False)
+        save_or_keep(partial(self._write, trainer), self.folder, go_on=_GO_ON.format(self.folder))
         _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
         patience, metric = self.plan["early_stopping_patience"], self.plan["early_stopping_metric"]
         trainer.should_stop = gave_up(self.rows, patience, metric)
+
+    def _write(self, trainer: Trainer, folder: Path) -> None:
+        """Write the files of the epoch that has just ended."""
+        row = self.rows[-1]
+        for name in [LAST, BEST] if best_epoch(self.rows) == len(self.rows) - 1 else [LAST]:
+            with replacing(folder / name) as unfinished:
+                self.save(unfinished, self.module.network, {**row, "seed": self.plan["seed"]})
+        save_metrics(folder / METRICS, self.rows)
+        # Lightning means by it that the optimizer shall be left out.
+        trainer.save_checkpoint(folder / STATE, weights_only=False)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the run's definition and history to Lightning's state."""

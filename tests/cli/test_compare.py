@@ -1,7 +1,9 @@
+import errno
 from pathlib import Path
 
 import pytest
 
+from gradscape import _files
 from gradscape.landscape import Surface
 from tests.cli.conftest import Command
 from tests.studies.test_accuracies import save_runs
@@ -78,3 +80,25 @@ def test_trainings_are_compared_by_their_accuracies(gradscape: Command, tmp_path
     done = gradscape("compare", tmp_path / "plain", "--metric", "sharpness", "-o", tmp_path / "none")
     assert (done.code, done.err.count("\n")) == (2, 1)
     assert "unknown `--metric` 'sharpness'; known: test_accuracy" in done.err
+
+
+def test_a_comparison_whose_disk_is_full_is_kept_elsewhere(
+    gradscape: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last table does not fit; all is written again where there is room."""
+    monkeypatch.chdir(tmp_path)
+    for name, surface in zip("ab", network("plain", "bowl", 2), strict=True):
+        surface.save(tmp_path / "run" / name / "surface.h5")
+    flush = _files._flush
+
+    def full(path: Path) -> None:
+        if "disk" in path.parts and path.name.endswith("draws.csv"):
+            raise OSError(errno.ENOSPC, "full", str(path))
+        flush(path)
+
+    monkeypatch.setattr(_files, "_flush", full)
+    done = gradscape("compare", "run", "--metric", "curvature", "-o", "disk/out")
+    assert (done.code, done.out, done.err.count("\n")) == (2, "", 1), done.err
+    said = "gradscape: disk/out/draws.csv: No space left on device; make room, or choose another place. "
+    assert done.err == f"{said}What was computed is kept in {tmp_path}/kept-out\n"
+    assert {"metrics.csv", "draws.csv", "metrics.png"} <= {file.name for file in (tmp_path / "kept-out").iterdir()}

@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -397,3 +398,22 @@ def test_no_block_and_a_long_provenance_survive_the_file(tmp_path: Path) -> None
     dataclasses.replace(whole, blocks=empty, meta=names).save(tmp_path / "s.h5")
     loaded = Surface.load(tmp_path / "s.h5")
     assert (loaded.blocks.count.shape, loaded.meta) == ((0, 3, 4), names)
+
+
+def test_a_surface_that_does_not_fit_is_the_systems_own_error(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """HDF5 itself says so over and over, at the end of the program too."""
+    surface = surface_of(np.ones((40, 50)))
+    surface.save(tmp_path / "a.h5")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            surface.save(tmp_path / "a.h5")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path / "a.h5")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.h5"]
+    assert np.array_equal(Surface.load(tmp_path / "a.h5").count, surface.count)  # the old one
+    assert capfd.readouterr().err == ""

@@ -3,12 +3,14 @@
 import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._provenance import current_versions
+from gradscape._refuge import save_or_keep
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.identity import same_identity
 from gradscape.landscape.engine.ledger import Ledger
@@ -25,6 +27,8 @@ from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
 
 __all__ = ["Result", "Run"]
+
+_GO_ON = "move it to {} and start the same again, which goes on from there"
 
 Result = TypeVar("Result", Surface, Line)
 
@@ -53,6 +57,7 @@ class Run(Generic[Result]):
         self._ledger = Ledger(len(work.coordinates), work.population or work.images)
         self._provenance = {**meta, **_provenance(work, planned)}
         self._remeasurement: Remeasurement | None = None
+        self._kept_elsewhere = False
 
     def resume(self, stored: Result, *, allow_plan_change: bool) -> None:
         """Take over what a file holds, if it is of the same model, directions, grid, task and plan.
@@ -104,6 +109,7 @@ class Run(Generic[Result]):
 
         Raises:
             ValueError: What was taken over comes out otherwise today.
+            OSError: `path` cannot be written; the error says where the result is instead.
         """
         levels = [[1 + point for point in level] for level in coarse_to_fine(self._work.shape)]
         levels[0].insert(0, 0)
@@ -113,7 +119,7 @@ class Run(Generic[Result]):
             self._ledger,
             limits,
             pace=Pace(self._provenance["plan_notes"].get(RATE), self._plan.batch_size),
-            save=(lambda: self.result().save(path)) if path else None,
+            save=partial(self._save, path) if path else None,
             report=report,
             preview=(lambda complete: preview(self.result(complete))) if preview else None,
         )
@@ -127,6 +133,15 @@ class Run(Generic[Result]):
             limits=limits,
             remeasurement=self._remeasurement,
         )
+
+    def _save(self, path: str | os.PathLike[str]) -> None:
+        if self._kept_elsewhere:  # the run is ending, and nothing was added since
+            return
+        try:
+            save_or_keep(self.result().save, path, go_on=_GO_ON.format(os.fspath(path)))
+        except OSError:
+            self._kept_elsewhere = True
+            raise
 
     def result(self, blocks: int | None = None) -> Result:
         """What was evaluated so far, of the first `blocks` or all."""
