@@ -10,12 +10,15 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib as mpl
 import torch
 
+from tests.fuzz.attempt import Input
 from tests.fuzz.journal import Journal, write_page, write_table
+from tests.fuzz.kept_inputs import keep_input, kept_input, kept_rows
 from tests.fuzz.kinds import KINDS, Kinds
 from tests.fuzz.originals import KEPT
 from tests.fuzz.workers import Tried, try_inputs
@@ -28,48 +31,69 @@ _TOLD_EVERY = 30  # seconds
 
 def main() -> None:
     """Read the command line, and run."""
-    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--inputs", type=int, default=2000, help="numbers 0 … N−1")
-    parser.add_argument("--only", type=int, nargs="+", help="numbers of inputs to try, whatever the journal says")
-    parser.add_argument("--kind", choices=sorted(KINDS), help="all inputs of one kind, without a journal")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--unkept", action="store_true", help="neither journal nor table")
-    parser.add_argument("--page", action="store_true", help="only write docs/robustness.md of the table")
-    asked = parser.parse_args()
+    asked = _parser().parse_args()
     if asked.page:
         write_page()
         return
     _warm()
     with tempfile.TemporaryDirectory(prefix="gradscape-fuzz-") as folder:
-        sys.exit(_run(asked, Kinds(Path(folder))))
+        kinds = Kinds(Path(folder))
+        if asked.keep:
+            for number in asked.only:
+                place = Path(folder) / f"kept-{number}"
+                place.mkdir()
+                print(keep_input(kinds, asked.seed, number, finding=asked.keep, place=place))  # noqa: T201
+            return
+        sys.exit(_run(asked, kinds))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--inputs", type=int, default=2000, help="numbers 0 … N−1")
+    parser.add_argument("--only", type=int, nargs="+", help="numbers of inputs to try, whatever the journal says")
+    parser.add_argument("--kind", choices=sorted(KINDS), help="all inputs of one kind")
+    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--journal", type=Path, help="write here what was tried, and do not touch the table")
+    parser.add_argument("--kept", action="store_true", help="try what was found once, too")
+    parser.add_argument("--keep", metavar="FINDING", help="keep the files of the inputs of `--only`")
+    parser.add_argument("--page", action="store_true", help="only write docs/robustness.md of the table")
+    return parser
 
 
 def _run(asked: argparse.Namespace, kinds: Kinds) -> int:
-    """Try what is asked for; the number of findings, at most 1, is the exit code."""
-    kept = not (asked.unkept or asked.only or asked.kind)
-    journal = Journal(_JOURNALS / f"seed-{asked.seed}.jsonl") if kept else None
-    done = {one.number for one in journal.tried} if journal else set()
-    numbers = [number for number in asked.only or range(asked.inputs) if number not in done]
-    tried = list(journal.tried) if journal else []
-    told = time.monotonic()
-    for one in try_inputs(
-        lambda number, place: kinds.make(asked.seed, number, place, kind=asked.kind), numbers, jobs=asked.jobs
-    ):
-        tried.append(one)
-        if journal:
-            journal.add(one)
+    """Try what is asked for; the exit code says whether there was a finding."""
+    counted = not (asked.journal or asked.only or asked.kind)  # else the table would mix
+    journal = Journal(asked.journal or (_JOURNALS / f"seed-{asked.seed}.jsonl" if counted else None))
+    for one in _tried(asked, kinds, {one.number for one in journal.tried}):
+        journal.add(one)
         if asked.only or one.verdict.word == "finding":
             print(_line(one), flush=True)  # noqa: T201
-        if time.monotonic() - told > _TOLD_EVERY:
-            told = time.monotonic()
-            print(f"{len(tried)} of {len(done) + len(numbers)}", file=sys.stderr, flush=True)  # noqa: T201
-    if journal:
+    if counted:
         write_table(asked.seed, journal.tried)
         write_page()
-    words = Counter(one.verdict.word for one in tried)
+    words = Counter(one.verdict.word for one in journal.tried)
     print(", ".join(f"{count} {word}" for word, count in sorted(words.items())))  # noqa: T201
     return int(words["finding"] > 0)
+
+
+def _tried(asked: argparse.Namespace, kinds: Kinds, done: set[int]) -> Iterator[Tried]:
+    """Every input that is asked for and not done; kept ones have numbers below 0."""
+    rows = kept_rows() if asked.kept else []
+
+    def make(number: int, place: Path) -> tuple[str, Input]:
+        if number < 0:
+            return rows[-1 - number].kind, kept_input(kinds, rows[-1 - number], place)
+        return kinds.make(asked.seed, number, place, kind=asked.kind)
+
+    numbers = [*(-1 - index for index in range(len(rows))), *(asked.only or range(asked.inputs))]
+    left = [number for number in numbers if number not in done]
+    told = time.monotonic()
+    for index, one in enumerate(try_inputs(make, left, jobs=asked.jobs)):
+        yield one
+        if time.monotonic() - told > _TOLD_EVERY:
+            told = time.monotonic()
+            print(f"{index + 1} of {len(left)}", file=sys.stderr, flush=True)  # noqa: T201
 
 
 def _line(one: Tried) -> str:

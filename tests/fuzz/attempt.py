@@ -30,6 +30,8 @@ _UNFORESEEN = re.compile(
     r"|unexpected keyword|missing \d+ required|cannot reshape|index out of range|out of bounds|<class '|object at 0x"
     r"|indices must be|positional argument"
 )
+# What a report tells of files that it does not show, a line each.
+_LEFT_OUT = re.compile(r"^.+ is left out: .+\n", re.MULTILINE)
 _MEMORY = re.compile(r"[Uu]nable to allocate|not enough memory|bad_alloc|MemoryError|can't allocate")
 
 
@@ -79,13 +81,15 @@ class Streams:
         self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC)
         for stream in (1, 2):
             os.dup2(self._file, stream)
+        # Whoever started this process may have put something else there.
+        sys.stdout, sys.stderr = (open(stream, "w", closefd=False, encoding="utf-8") for stream in (1, 2))  # noqa: SIM115
 
     def taken(self) -> str:
         """What was written since the last call."""
         sys.stdout.flush()
         sys.stderr.flush()
         size = os.lseek(self._file, 0, os.SEEK_CUR)
-        told = os.pread(self._file, size, 0).decode(errors="replace")
+        told = _LEFT_OUT.sub("", os.pread(self._file, size, 0).decode(errors="replace"))
         os.ftruncate(self._file, 0)
         os.lseek(self._file, 0, os.SEEK_SET)
         return told
@@ -164,7 +168,10 @@ def _raised_at(said: str) -> str:
 
 def _run(run: Callable[[], object], streams: Streams) -> _Outcome:
     code = 0
-    with warnings.catch_warnings():  # so that each input has its own
+    with warnings.catch_warnings():  # each input has its own, of those that users see
+        warnings.resetwarnings()
+        for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
+            warnings.simplefilter("ignore", unseen)
         streams.taken()
         try:
             run()

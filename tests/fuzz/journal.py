@@ -33,7 +33,7 @@ declared larger than they are, pickles that would run code). It is read by the c
 - **other**: read, and the damage made another valid file: a simple reader, of the libraries alone, finds the same
   numbers in it. A file with a checksum (arrays, checkpoints, PNG) must not come to this by changed bytes;
 - **findings**: anything else: a traceback, a warning of a library, a hang, too much memory, other numbers, code that
-  was run. Each is kept in `tests/fuzz/kept.csv`, and tried again with the other tests.
+  was run. Each is kept in `tests/fuzz/kept/`, and tried again with the other tests.
 
 """
 
@@ -43,17 +43,24 @@ class Journal:
     """The inputs of one seed that were tried, one a line.
 
     Args:
-        path: The file, which may be there.
+        path: The file, which may be there; None keeps it in memory alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         self._path = path
-        self.tried = [_tried(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.exists() else []
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self.tried: list[Tried] = []
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            *lines, _ = path.read_text(encoding="utf-8").split("\n")  # the last one may be half of one
+            self.tried = [_tried(line) for line in lines]
+            path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
     def add(self, one: Tried) -> None:
         """Note an input."""
         self.tried.append(one)
+        if self._path is None:
+            return
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(one)) + "\n")
 

@@ -29,22 +29,22 @@ class _Kind(NamedTuple):
 
 
 KINDS: dict[str, _Kind] = {
-    "surfaces": _Kind(20, surface_files),
-    "lines": _Kind(8, line_files),
-    "directions": _Kind(6, direction_files),
-    "checkpoints": _Kind(10, checkpoint_files),
-    "foreign checkpoints": _Kind(10, foreign_files),
-    "results": _Kind(14, result_files),
-    "data": _Kind(6, data_files),
-    "tables": _Kind(5, table_files),
-    "searches": _Kind(4, search_files),
-    "images": _Kind(8, image_files),
-    "labels": _Kind(2, make=damaged_labels),
-    "model names": _Kind(5, make=typed.damaged_model_name),
-    "data names": _Kind(4, make=typed.damaged_data_name),
-    "grids": _Kind(4, make=typed.damaged_grid),
-    "numbers": _Kind(3, make=typed.damaged_number),
-    "options": _Kind(2, make=typed.damaged_option),
+    "surfaces": _Kind(40, surface_files),
+    "lines": _Kind(16, line_files),
+    "directions": _Kind(12, direction_files),
+    "checkpoints": _Kind(20, checkpoint_files),
+    "foreign checkpoints": _Kind(20, foreign_files),
+    "results": _Kind(28, result_files),
+    "data": _Kind(12, data_files),
+    "tables": _Kind(10, table_files),
+    "searches": _Kind(8, search_files),
+    "images": _Kind(16, image_files),
+    "labels": _Kind(3, make=damaged_labels),
+    "model names": _Kind(8, make=typed.damaged_model_name),
+    "data names": _Kind(8, make=typed.damaged_data_name),
+    "grids": _Kind(8, make=typed.damaged_grid),
+    "numbers": _Kind(6, make=typed.damaged_number),
+    "options": _Kind(1, make=typed.damaged_option),
     "folders": _Kind(2),
 }
 
@@ -85,6 +85,10 @@ class Kinds:
         drawn = random.choices(list(KINDS), [one.weight for one in KINDS.values()])[0]
         name = kind or drawn
         return name, self._maker(name)(random, place)
+
+    def original(self, kind: str, name: str) -> Original:
+        """A valid file by its kind and name."""
+        return next(one for one in self._files[kind] if one.path.name == name)
 
     def _maker(self, name: str) -> Make:
         if name in self._files:

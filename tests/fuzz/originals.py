@@ -42,7 +42,7 @@ class Original:
     damage: Damage
     sealed: bool = False
     commands: tuple[tuple[str, ...], ...] = ()
-    commanded: float = 0.1
+    commanded: float = 0.05
 
     @cached_property
     def numbers(self) -> Numbers:

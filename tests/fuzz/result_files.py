@@ -202,9 +202,10 @@ def _search(path: Path) -> Numbers:
 
 def _plain_search(path: Path) -> Numbers:
     stored = json.loads(path.read_text(encoding="utf-8"))
-    if stored.pop("subjects") != json.loads((KEPT / "span.json").read_text(encoding="utf-8"))["subjects"]:
+    if stored.pop("subjects", None) != json.loads((KEPT / "span.json").read_text(encoding="utf-8"))["subjects"]:
         return {"again": True}
-    return stored
+    usual = {"decades": 0.0}  # which 0.1.0 did not write
+    return {**stored, "trials": [{**usual, **trial} for trial in stored["trials"]]}
 
 
 def _damage_search(path: Path, random: Random, canary: Path) -> str:

@@ -150,14 +150,20 @@ class _Grid:
 
 def _plain_axis(text: str) -> np.ndarray:
     first, last, count = text.split(":")
-    if not 1 <= int(count) <= 2000 or not all(math.isfinite(float(end)) for end in (first, last)):
+    if int(count) < 1 or not all(math.isfinite(float(end)) for end in (first, last)):
         raise ValueError(text)
     return np.linspace(float(first), float(last), int(count))
 
 
+_MOST_STEPS = 2000
+
+
 def _plain_axes(text: str) -> tuple[np.ndarray, ...]:
     first, second = text.split(",")
-    return _plain_axis(first), _plain_axis(second)
+    axes = _plain_axis(first), _plain_axis(second)
+    if max(map(len, axes)) > _MOST_STEPS:
+        raise ValueError(text)
+    return axes
 
 
 _GRIDS = (
