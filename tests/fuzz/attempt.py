@@ -27,7 +27,7 @@ _NOISE = re.compile(r"Traceback|Warning|HDF5-DIAG|\.py:\d|Error\b.*\n")
 # What Python and libraries say where they ran into something that nobody had looked at.
 _UNFORESEEN = re.compile(
     r"object has no attribute|object is not (iterable|subscriptable|callable)|not supported between|unsupported operand"
-    r"|unexpected keyword|missing \d+ required|cannot reshape|index out of range|out of bounds|<class '|object at 0x"
+    r"|unexpected keyword|missing \d+ required|cannot reshape|index out of range|<class '|object at 0x"
     r"|indices must be|positional argument"
 )
 # What a report tells of files that it does not show, a line each.
