@@ -44,3 +44,8 @@ clean:
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
+
+# N damaged inputs of a seed; a campaign that was stopped goes on: make fuzz N=100000 SEED=1
+.PHONY: fuzz
+fuzz: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(or $(N),2000) --seed $(or $(SEED),1)

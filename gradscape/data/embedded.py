@@ -12,6 +12,9 @@ from gradscape.data.source import Source
 
 __all__ = ["digits", "noise"]
 
+_MOST_NOISE = 10_000_000  # each has a label in memory
+_LONGEST_COUNT = 40
+
 
 def digits(split: str) -> Source:
     """The 8 x 8 handwritten digits of scikit-learn; every fifth image of a class is in the test split."""
@@ -30,8 +33,11 @@ def digits(split: str) -> Source:
 
 def noise(count: str, *, split: str, image_size: int, seed: int) -> Source:
     """`count` images of standard normal noise, not in [0, 1], all with label 0; each has a seed of its own."""
-    if not count.isdecimal() or int(count) < 1:
-        raise ValueError(f"`noise:N` needs the number of images, such as noise:64, but came as noise:{count}")
+    if not count.isdecimal() or len(count) > len(str(_MOST_NOISE)) or not 1 <= int(count) <= _MOST_NOISE:
+        raise ValueError(
+            f"`noise:N` needs the number of images, at most {_MOST_NOISE:,}, such as noise:64, but came as "
+            f"noise:{count[:_LONGEST_COUNT]}"
+        )
     read = partial(_noise_image, (seed, int(split == "test")), image_size)
     ones, zeros = (1.0, 1.0, 1.0), (0.0, 0.0, 0.0)
     return Source(read, np.zeros(int(count), dtype=np.int64), ("noise",), statistics=(zeros, ones))

@@ -24,6 +24,8 @@ from gradscape.data import load_split
         ({"seed": -1}, "`seed` must not be negative, but came as -1"),
         ({"name": "noise:many"}, "noise:64, but came as noise:many"),
         ({"name": "noise:0"}, "noise:64, but came as noise:0"),
+        ({"name": "noise:700000000000"}, "at most 10,000,000, such as noise:64, but came as noise:700000000000"),
+        ({"name": "noise:" + 9000 * "8"}, f"but came as noise:{40 * '8'}"),
         ({"name": "noise"}, "noise:64, but came as noise:"),
     ],
 )
