@@ -1,13 +1,26 @@
 """Files that are either the old version or the new one, never half of either; and whether one can be read."""
 
 import csv
+import functools
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import platform
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_readable", "replacing", "save_rows"]
+__all__ = ["check_readable", "remove_unfinished", "replacing", "save_rows"]
+
+_UNFINISHED = re.compile(r"\.partial-(\d+)-([0-9a-f]{8})-")
+_STRANGE = (
+    86_400.0  # s after which what a process of another machine, or an older version, has not finished is left over
+)
+_KEPT = 40  # letters of a name, of at most four bytes each: the neighbor's must not be too long where its own is not
+
+_written: set[Path] = set()  # folders that this process has written to
 
 
 def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
@@ -33,7 +46,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The neighbor is flushed to disk before the rename and the folder after it, so that a crash or a
     `kill -9` at any moment leaves the old file or the new one. An exception leaves the old one and
-    removes the neighbor; what a killed process left behind is overwritten by the next.
+    removes the neighbor; those that killed processes left in the folder are removed by the next that writes to it.
+    The neighbor's name tells its process, so that no two of them ever write into one.
 
     Args:
         path: The file to create or replace; missing folders are made.
@@ -46,7 +60,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{path.name}")
+    if (folder := path.parent.absolute()) not in _written:
+        _written.add(folder)
+        _remove(folder, _is_left_over)
+    partial = path.with_name(f".partial-{os.getpid()}-{_machine()}-{path.name[-_KEPT:]}")
     try:
         yield partial
         _flush(partial)
@@ -57,6 +74,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(problem, OSError) and problem.errno:
             raise OSError(problem.errno, os.strerror(problem.errno), str(path)) from problem
         raise
+
+
+def remove_unfinished() -> None:
+    """Remove what this process has begun to write: for one that a signal ends, wherever it was."""
+    for folder in _written:
+        _remove(folder, lambda _, number, machine: (number, machine) == (os.getpid(), _machine()))
 
 
 def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -74,6 +97,42 @@ def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Itera
         writer = csv.DictWriter(file, headings)
         writer.writeheader()
         writer.writerows(rows)
+
+
+def _remove(folder: Path, chosen: Callable[[Path, int, str], bool]) -> None:
+    with suppress(OSError):  # a folder that may not be listed
+        for name in [name for name in os.listdir(folder) if name.startswith(".partial-")]:
+            path, found = folder / name, _UNFINISHED.match(name)
+            number, machine = found.groups() if found else (0, "")
+            with suppress(OSError):  # a file that another process has just removed, or of another user
+                if path.is_file() and chosen(path, int(number), machine):
+                    path.unlink()
+
+
+def _is_left_over(path: Path, number: int, machine: str) -> bool:
+    """Whether nobody writes to it any more."""
+    if machine != _machine() or os.name != "posix":  # elsewhere looking at a process could end it
+        return time.time() - path.stat().st_mtime > _STRANGE
+    return not _is_running(number)
+
+
+def _is_running(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """Where the numbers of processes mean the same: machine, since its start, and container."""
+    told = [platform.node()]
+    with suppress(OSError):  # elsewhere than on Linux
+        told += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
+    return f"{zlib.crc32(' '.join(told).encode()):08x}"
 
 
 def _flush(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The program: commands, and how mistakes and Ctrl-C end."""
+"""The commands, and how mistakes end."""
 
 import logging
 import os
@@ -31,12 +31,11 @@ from gradscape.cli import (
 from gradscape.cli.console import errors, say
 from gradscape.cli.examples import EXAMPLES
 from gradscape.cli.mistakes import Command
+from gradscape.cli.stops import STOPS
 
-__all__ = ["INTERRUPTED", "USER_MISTAKE", "app", "main", "root"]
+__all__ = ["USER_MISTAKE", "app", "main", "root"]
 
 USER_MISTAKE = 2
-INTERRUPTED = 130
-_GO_ON = {"demo", "train", "landscape", "line"}  # the commands that resume
 
 app = typer.Typer(
     name="gradscape",
@@ -90,7 +89,7 @@ def root(
 
 
 def main() -> None:
-    """Run a command. A user's mistake is one line on stderr and exit code 2; Ctrl-C is exit code 130."""
+    """Run a command; a user's mistake is one line on stderr and exit code 2. `gradscape.cli.program` says of Ctrl-C."""
     let_idle_threads_sleep()  # before any command loads torch
     logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
     try:
@@ -100,14 +99,12 @@ def main() -> None:
     except OSError as mistake:
         parts = (mistake.filename, os.strerror(mistake.errno)) if mistake.errno else (mistake,)
         code = _tell(": ".join(str(part) for part in parts if part))
-    if code == INTERRUPTED:
-        goes_on = not _GO_ON.isdisjoint(sys.argv[1:])
-        saved = "; what was computed is saved, the same command goes on from there" if goes_on else ""
-        errors.print(f"gradscape: stopped{saved}", soft_wrap=True)
     sys.exit(code or 0)
 
 
 def _tell(mistake: str) -> int:
+    if STOPS.received is not None:  # what a stop hits may call it anything, and its own line says enough
+        return USER_MISTAKE
     errors.print(f"gradscape: {' '.join(mistake.split())}", markup=False, highlight=False, soft_wrap=True)
     logging.getLogger(__name__).debug("traceback", exc_info=True)
     return USER_MISTAKE
