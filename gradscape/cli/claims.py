@@ -37,7 +37,7 @@ def claimed_place(command: str, options: Mapping[str, Any]) -> Path | None:
     if command == "figure":  # several of them write into one folder, each by its own name
         name = options.get("name")
         return output / f"{LOCK}-{_plain(name)}" if name else None
-    return output.with_name(f"{LOCK}-{_plain(output.name)}") if command in _FILES else output / LOCK
+    return output.parent / f"{LOCK}-{_plain(output.name)}" if command in _FILES else output / LOCK
 
 
 @contextmanager

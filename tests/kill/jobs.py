@@ -9,6 +9,7 @@ KEPT = Path(__file__).parents[1] / "kept"
 
 _NETWORK = str(KEPT / "model.safetensors")
 _IMAGES = ("--images", str(KEPT / "images"))
+_TRAINING = ("--data", "digits", "--recipe", "digits", "--epochs", "3", "--limit", "200", "--image-size", "16")
 _FEW = ("--data", "digits", "--limit", "64", "--batch-size", "32")
 
 
@@ -61,25 +62,7 @@ JOBS: dict[str, Job] = {
         settings={**_SAVE_OFTEN, **_COMPILE},
     ),
     "line": Job(("line", _NETWORK, *_FEW, "--steps", "5", "-q"), settings=_SAVE_OFTEN),
-    "train": Job(
-        tuple(
-            [
-                "train",
-                "kept_network:small_net",
-                "--data",
-                "digits",
-                "--recipe",
-                "digits",
-                "--epochs",
-                "3",
-                "--limit",
-                "200",
-                "--image-size",
-                "16",
-                "-q",
-            ]
-        )
-    ),
+    "train": Job(("train", "kept_network:small_net", *_TRAINING, "-q")),
     "cam": Job(("cam", _NETWORK, *_IMAGES, "--method", "gradcam", "--layer", "deep", "-q")),
     "tsne": Job(("tsne", _NETWORK, "--data", "digits", "--limit", "40", "--perplexity", "8", "-q")),
     "compare": Job(("compare", str(KEPT / "surface.h5"), "-q")),
