@@ -54,7 +54,7 @@ def claimed(place: Path) -> Iterator[None]:
         TyperException: Another process holds it.
     """
     made = [folder for folder in place.parents if not folder.exists()]
-    descriptor = _lock(place) if fcntl else None
+    descriptor = _lock(place) if fcntl is not None else None
     try:
         yield
     finally:

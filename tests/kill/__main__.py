@@ -23,7 +23,7 @@ def main() -> int:
     parser.add_argument("kills", type=int)
     parser.add_argument("--only", action="append", choices=list(JOBS), help="May be repeated; else every command.")
     asked = parser.parse_args()
-    table, wholes, done, wrong = Table.load(), dict[str, Whole](), 0, 0
+    wholes, done, wrong = dict[str, Whole](), 0, 0
     root = Path(tempfile.mkdtemp(prefix="gradscape-kill-"))
     with Processes() as processes:
         for name in cycle(asked.only or JOBS):
@@ -31,8 +31,9 @@ def main() -> int:
                 break
             if name not in wholes:
                 wholes[name] = run_whole(processes, name, root / name / "whole")
-            seed = f"{name} {table.kills(name)}"
+            seed = f"{name} {Table.load().kills(name)}"
             links = list(break_chain(processes, name, wholes[name], root / name / seed, seed=seed, kills=_CHAIN))
+            table = Table.load()  # anew: another campaign may have added to it
             table.add(name, links)
             table.save()
             done += sum(not link.late for link in links)

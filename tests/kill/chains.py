@@ -82,13 +82,14 @@ def break_chain(
     chance, job = random.Random(seed), JOBS[name]
     command = job.command(folder, whole.folder)
     links = []
-    for _ in range(kills):
+    for done in range(kills):
+        share = 0.5 if done else 1.0  # what goes on has less to do
         number = chance.choice(list(SIGNALS))
         place = chance.choices(["moment", "write", "loading"], [20, 19, 1])[0]
-        moment = chance.uniform(0, _COLD if place == "loading" else _MOST * whole.cpu)
+        moment = chance.uniform(0, _COLD if place == "loading" else _MOST * share * whole.cpu)
         kill = Kill(SIGNALS[number], cold=place == "loading", after=moment)
         if place == "write":
-            kill = Kill(SIGNALS[number], write=chance.randint(1, whole.steps))
+            kill = Kill(SIGNALS[number], write=chance.randint(1, max(1, int(share * whole.steps))))
         ended = processes.run(job, command, folder, kill=kill)
         late = ended.code == 0 or (ended.code == -kill.signal != -signal.SIGKILL)
         found = _wrong(ended, kill, whole, late=late, left=leftovers(folder / job.output))

@@ -87,8 +87,10 @@ class Processes:
             kill: What comes between.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        cold = kill is not None and kill.cold
-        code, cpu = self._cold(command, folder, kill) if cold else self._forked(job, command, folder, kill)
+        if kill and kill.cold:
+            code, cpu = self._cold(command, folder, kill), 0.0
+        else:
+            code, cpu = self._forked(job, command, folder, kill)
         return Ended(code, (folder / "stderr").read_text(errors="replace"), cpu, _orphans(self._session))
 
     def _forked(self, job: Job, command: Sequence[str], folder: Path, kill: Kill | None) -> tuple[int, float]:
@@ -113,7 +115,7 @@ class Processes:
         answer = self._answer()
         return answer["status"], answer["cpu"]
 
-    def _cold(self, command: Sequence[str], folder: Path, kill: Kill) -> tuple[int, float]:
+    def _cold(self, command: Sequence[str], folder: Path, kill: Kill) -> int:
         program = str(Path(sys.executable).with_name("gradscape"))
         with (folder / "stdout").open("w") as out, (folder / "stderr").open("w") as errors:
             process = subprocess.Popen(
@@ -131,7 +133,7 @@ class Processes:
                 time.sleep(0.002)
             _wait_for_cpu(process.pid, _cpu(process.pid) + (kill.after or 0))
             _send(process.pid, kill.signal)
-            return process.wait(_LONGEST), 0.0
+            return process.wait(_LONGEST)
 
     def _answer(self) -> Any:
         assert self._warm.stdout

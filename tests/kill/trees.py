@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,7 @@ def _contents(place: Path) -> dict[str, str]:
 
 
 def _digest(path: Path) -> str:
-    plain = {"metrics.csv": _without_clock, "state.ckpt": _state}.get(path.name)
-    if plain is None:
-        plain = _datasets if path.suffix == ".h5" else Path.read_bytes
+    plain = _PLAIN.get(path.name, _PLAIN.get(path.suffix, Path.read_bytes))
     return hashlib.sha256(plain(path)).hexdigest()
 
 
@@ -83,3 +82,7 @@ def _datasets(path: Path) -> bytes:
 
         file.visititems(add)
     return digest.digest()
+
+
+# By name or ending, what of a file is to be the same.
+_PLAIN: dict[str, Callable[[Path], bytes]] = {"metrics.csv": _without_clock, "state.ckpt": _state, ".h5": _datasets}

@@ -25,7 +25,7 @@ def ray_session(address: str, *, cores: int) -> Iterator[None]:
     """A session on a cluster; nothing is printed, and no usage statistics are sent.
 
     A session that is there already is used and stays. Else Ray's handler of SIGTERM, which lets `finally`
-    clauses run, is there for as long as the session.
+    clauses run, is there for as long as the session, unless the program has one of its own.
 
     Args:
         address: "local" starts a cluster here, "auto" finds the one that this machine is a node of,
@@ -54,6 +54,7 @@ def ray_session(address: str, *, cores: int) -> Iterator[None]:
 
 def _begin(address: str, cores: int) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    handler = signal.getsignal(signal.SIGTERM)
     driver._worker_logs_enabled = False  # else the deaths of workers are printed, whatever the next lines say
     here: Any = {}
     if address == "local":
@@ -63,6 +64,8 @@ def _begin(address: str, cores: int) -> None:
             warnings.simplefilter("ignore")
             _knock(address)
             ray.init(address, log_to_driver=False, logging_level=logging.ERROR, **here)
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # the program's own, which lets `finally` clauses run, too
     except (OSError, RuntimeError, ValueError) as problem:
         reason = str(problem).strip().splitlines()[0]
         raise RuntimeError(f"`ray` found no cluster at {address} that it can join: {reason}") from problem
