@@ -54,13 +54,15 @@ def claimed(place: Path) -> Iterator[None]:
         TyperException: Another process holds it.
     """
     made = [folder for folder in place.parents if not folder.exists()]
-    descriptor = _lock(place) if fcntl is not None else None
+    descriptor = None
     try:
+        if fcntl is not None:
+            descriptor = _lock(place)
         yield
     finally:
+        if fcntl is not None:
+            _remove(place)
         if descriptor is not None:
-            with suppress(OSError):
-                place.unlink()  # while it is held, so that nobody else's goes
             os.close(descriptor)
         for folder in made:
             with suppress(OSError):  # something is in it
@@ -74,19 +76,39 @@ def _lock(place: Path) -> int | None:
             descriptor = os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         except OSError:
             return None
-        try:
-            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_nlink:  # else its last holder has just removed it
-                os.truncate(descriptor, 0)
-                os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
-                return descriptor
-        except (BlockingIOError, PermissionError):
+        if not _is_held(descriptor):
             holder = os.read(descriptor, 200).decode(errors="replace")
             os.close(descriptor)
-            raise typer.TyperException(_told(place, holder)) from None
-        except OSError:  # a file system without locks, or a full one: written or not, what there is of a lock is held
+            raise typer.TyperException(_told(place, holder))
+        if os.fstat(descriptor).st_nlink:  # else its last holder has just removed it
+            with suppress(OSError):  # a full disk: then the second is told without a name
+                os.truncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {platform.node()}".encode())
             return descriptor
         os.close(descriptor)
+
+
+def _remove(place: Path) -> None:
+    """Remove a lock file, also one that a signal kept from being held; that of another process stays."""
+    try:
+        descriptor = os.open(place, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return
+    with suppress(OSError):
+        if _is_held(descriptor) and os.path.samestat(os.fstat(descriptor), place.stat()):
+            place.unlink()  # while it is held, so that nobody else's goes
+    os.close(descriptor)
+
+
+def _is_held(descriptor: int) -> bool:
+    """Take the lock; whether this process has it now, as every one has where there are no locks."""
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def _told(place: Path, holder: str) -> str:

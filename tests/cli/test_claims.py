@@ -1,5 +1,6 @@
 """Two processes on one output: the second is told, and the lock dies with the first."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,19 @@ def test_a_place_that_cannot_hold_a_lock_is_left_to_whoever_writes_there(tmp_pat
 def test_what_a_command_writes_decides_where_its_lock_lies(command: str, options: dict, lock: str | None) -> None:
     place = claimed_place(command, options)
     assert (place and str(place)) == lock
+
+
+def test_a_signal_amid_the_claim_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, opened = tmp_path / "out" / LOCK, os.open
+
+    def interrupted(path: Path, flags: int, *mode: int) -> int:
+        descriptor = opened(path, flags, *mode)
+        if flags & os.O_CREAT:
+            os.close(descriptor)
+            raise KeyboardInterrupt
+        return descriptor
+
+    monkeypatch.setattr(os, "open", interrupted)
+    with pytest.raises(KeyboardInterrupt), claimed(place):
+        pass
+    assert list(tmp_path.iterdir()) == []

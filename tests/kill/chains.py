@@ -90,9 +90,11 @@ def break_chain(
         kill = Kill(SIGNALS[number], cold=place == "loading", after=moment)
         if place == "write":
             kill = Kill(SIGNALS[number], write=chance.randint(1, max(1, int(share * whole.steps))))
+        before = leftovers(folder / job.output)  # of kills that cannot be caught
         ended = processes.run(job, command, folder, kill=kill)
+        left = [file for file in leftovers(folder / job.output) if file not in before]
         late = ended.code == 0 or (ended.code == -kill.signal != -signal.SIGKILL)
-        found = _wrong(ended, kill, whole, late=late, left=leftovers(folder / job.output))
+        found = _wrong(ended, kill, whole, late=late, left=left)
         if late and ended.code:  # silently, when all was written
             found += differences(whole.folder / job.output, folder / job.output)
         links.append(Link(number, place, late, [f"{kill}: {one}" for one in found]))
