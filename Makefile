@@ -4,7 +4,7 @@ BIN := .venv/bin
 # left for the end.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth check clean
+.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth kill check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
@@ -26,6 +26,11 @@ test-wild: .venv/.installed-dev
 
 test-wild-tenth: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m tenth tests/wild
+
+N ?= 100
+
+kill: .venv/.installed-dev
+	$(BIN)/python -m tests.kill $(N)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check

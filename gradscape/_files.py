@@ -1,25 +1,32 @@
 """Files that are either the old version or the new one, never half of either; and whether one can be read."""
 
 import csv
-import hashlib
+import functools
 import os
+import platform
+import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+import time
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["check_readable", "check_replaceable", "replacing", "save_rows"]
+__all__ = ["check_readable", "check_replaceable", "remove_unfinished", "replacing", "save_rows"]
 
-_KINDS = {stat.S_IFIFO: "a pipe", stat.S_IFSOCK: "a socket"}
-_LONGEST_NAME = 255  # bytes, of all usual file systems
-
-_NO_CONTENTS = {
+_NO_FILES = {
     stat.S_IFIFO: "a pipe",
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
+
+_UNFINISHED = re.compile(r"\.partial-(\d+)-([0-9a-f]{8})-")
+_STRANGE = 86_400.0  # s after which what a process of another machine, or an older version, began is left over
+_KEPT = 40  # letters of a name, of at most four bytes each: the neighbor's must not be too long where its own is not
+
+_written: set[Path] = set()  # folders that this process has written to
 
 
 def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
@@ -36,8 +43,8 @@ def check_readable(path: str | os.PathLike[str], what: str = "file") -> None:
     """
     try:
         kind = stat.S_IFMT(Path(path).stat().st_mode)
-        if kind in _NO_CONTENTS:
-            raise ValueError(f"{os.fspath(path)} is {_NO_CONTENTS[kind]} and no {what}: give a file")
+        if kind in _NO_FILES:
+            raise ValueError(f"{os.fspath(path)} is {_NO_FILES[kind]} and no {what}: give a file")
         Path(path).open("rb").close()
     except FileNotFoundError:
         raise FileNotFoundError(f"there is no {what} {os.fspath(path)}") from None
@@ -53,11 +60,11 @@ def check_replaceable(path: str | os.PathLike[str]) -> None:
         OSError: It is a device, a pipe or a socket.
     """
     try:
-        mode = os.stat(path).st_mode
+        kind = stat.S_IFMT(os.stat(path).st_mode)
     except (FileNotFoundError, NotADirectoryError):
         return
-    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
-        raise OSError(f"{os.fspath(path)} is {_KINDS.get(stat.S_IFMT(mode), 'a device')}: name a file")
+    if kind in _NO_FILES:
+        raise OSError(f"{os.fspath(path)} is {_NO_FILES[kind]}: name a file")
 
 
 @contextmanager
@@ -66,7 +73,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The neighbor is flushed to disk before the rename and the folder after it, so that a crash or a
     `kill -9` at any moment leaves the old file or the new one. An exception leaves the old one and
-    removes the neighbor; what a killed process left behind is overwritten by the next.
+    removes the neighbor; those that killed processes left in the folder are removed by the next that writes to it.
+    The neighbor's name tells its process, so that no two of them ever write into one.
 
     Args:
         path: The file to create or replace; missing folders are made.
@@ -81,7 +89,10 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path = Path(path)
     check_replaceable(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = _partial(path)
+    if (folder := path.parent.absolute()) not in _written:
+        _written.add(folder)
+        _remove(folder, _is_left_over)
+    partial = path.with_name(f".partial-{os.getpid()}-{_machine()}-{path.name[-_KEPT:]}")
     try:
         yield partial
         _flush(partial)
@@ -92,6 +103,12 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         if isinstance(problem, OSError) and problem.errno:
             raise OSError(problem.errno, os.strerror(problem.errno), str(path)) from problem
         raise
+
+
+def remove_unfinished() -> None:
+    """Remove what this process has begun to write: for one that a signal ends, wherever it was."""
+    for folder in _written:
+        _remove(folder, lambda _, number, machine: (number, machine) == (os.getpid(), _machine()))
 
 
 def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
@@ -111,13 +128,40 @@ def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Itera
         writer.writerows(rows)
 
 
-def _partial(path: Path) -> Path:
-    """The neighbor, by a short name where its own would be too long."""
-    name = f".partial-{path.name}"
-    if len(os.fsencode(name)) > _LONGEST_NAME:
-        digest = hashlib.sha256(os.fsencode(path.name)).hexdigest()[:16]
-        name = f".partial-{digest}{path.suffix}"
-    return path.with_name(name)
+def _remove(folder: Path, chosen: Callable[[Path, int, str], bool]) -> None:
+    with suppress(OSError):  # a folder that may not be listed
+        for name in [name for name in os.listdir(folder) if name.startswith(".partial-")]:
+            path, found = folder / name, _UNFINISHED.match(name)
+            number, machine = found.groups() if found else (0, "")
+            with suppress(OSError):  # a file that another process has just removed, or of another user
+                if path.is_file() and chosen(path, int(number), machine):
+                    path.unlink()
+
+
+def _is_left_over(path: Path, number: int, machine: str) -> bool:
+    """Whether nobody writes to it any more."""
+    if machine != _machine() or os.name != "posix":  # elsewhere looking at a process could end it
+        return time.time() - path.stat().st_mtime > _STRANGE
+    return not _is_running(number)
+
+
+def _is_running(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # another user's
+        return True
+    return True
+
+
+@functools.cache
+def _machine() -> str:
+    """Where the numbers of processes mean the same: machine, since its start, and container."""
+    told = [platform.node()]
+    with suppress(OSError):  # elsewhere than on Linux
+        told += [Path("/proc/sys/kernel/random/boot_id").read_text(), os.readlink("/proc/self/ns/pid")]
+    return f"{zlib.crc32(' '.join(told).encode()):08x}"
 
 
 def _flush(path: Path) -> None:

@@ -1,4 +1,5 @@
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +15,15 @@ def _process_as_commands_have_it() -> None:
     """One thread for each worker, and memory that is not given back after every operator."""
     torch.set_num_threads(1)
     keep_freed_memory()
+
+
+@pytest.fixture(autouse=True)
+def _signals_as_before() -> Iterator[None]:
+    """The program, which tests run in this process, leaves no handler of Ctrl-C: nothing is to come after it."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(scope="session")

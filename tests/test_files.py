@@ -1,6 +1,9 @@
 import errno
 import os
 import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +39,29 @@ def test_an_exception_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> No
         interrupted()
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["a.txt"]
+
+
+def test_what_killed_processes_left_is_removed_by_the_next_that_writes_to_the_folder(tmp_path: Path) -> None:
+    """All of it, not only files of the same name; never that of a running process, or of an unknown machine."""
+    code = "import os\nfrom gradscape._files import replacing\nwith replacing('x.h5') as f:\n f.touch(); os._exit(1)"
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=False)
+    (left,) = tmp_path.iterdir()
+    running = left.with_name(f".partial-{os.getppid()}-{left.name.split('-')[2]}-x.h5")
+    strange, old = left.with_name(".partial-1-00000000-x.h5"), left.with_name(".partial-model.safetensors")
+    for path in (running, strange, old):
+        path.touch()
+    os.utime(old, (time.time() - 2 * 86_400,) * 2)
+    with replacing(tmp_path / "a.txt") as partial:
+        partial.touch()
+        assert {path.name for path in tmp_path.iterdir()} == {running.name, strange.name, partial.name}
+
+
+def test_a_name_may_be_as_long_as_the_file_system_takes_it(tmp_path: Path) -> None:
+    path = tmp_path / f"{'é' * 125}.txt"
+    with replacing(path) as partial:
+        partial.touch()
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
 def test_an_error_of_the_system_names_the_file(tmp_path: Path) -> None:

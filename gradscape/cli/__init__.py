@@ -1,5 +1,5 @@
 """The command line: one file a command, thin; heavy imports inside the commands."""
 
-from gradscape.cli.app import main
+from gradscape.cli.program import main
 
 __all__ = ["main"]

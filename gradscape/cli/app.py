@@ -1,4 +1,4 @@
-"""The program: commands, and how mistakes and Ctrl-C end."""
+"""The commands, and how mistakes end."""
 
 import logging
 import os
@@ -33,13 +33,12 @@ from gradscape.cli.console import errors, say, widen_narrow
 from gradscape.cli.examples import EXAMPLES
 from gradscape.cli.messages import Lines, readable, shorten_cache_warning
 from gradscape.cli.mistakes import Command
+from gradscape.cli.stops import STOPS
 from gradscape.cli.streams import with_safe_streams
 
-__all__ = ["INTERRUPTED", "USER_MISTAKE", "app", "main", "root"]
+__all__ = ["USER_MISTAKE", "app", "main", "root"]
 
 USER_MISTAKE = 2
-INTERRUPTED = 130
-_GO_ON = {"demo", "train", "landscape", "line"}  # the commands that resume
 
 app = typer.Typer(
     name="gradscape",
@@ -94,7 +93,7 @@ def root(
 
 @with_safe_streams
 def main() -> None:
-    """Run a command. A user's mistake is one line on stderr and exit code 2; Ctrl-C is exit code 130."""
+    """Run a command; a user's mistake is one line on stderr and exit code 2. `gradscape.cli.program` says of Ctrl-C."""
     let_idle_threads_sleep()  # before any command loads torch
     _log_readably()
     widen_narrow()
@@ -112,10 +111,6 @@ def main() -> None:
         code = _tell(
             "the memory does not suffice: take fewer images or points, smaller batches or images, or `ulimit -v`"
         )
-    if code == INTERRUPTED:
-        goes_on = not _GO_ON.isdisjoint(sys.argv[1:])
-        saved = "; what was computed is saved, the same command goes on from there" if goes_on else ""
-        errors.print(f"gradscape: stopped{saved}", soft_wrap=True)
     sys.exit(code or 0)
 
 
@@ -127,6 +122,8 @@ def _log_readably() -> None:
 
 
 def _tell(mistake: str) -> int:
+    if STOPS.received is not None:  # what a stop hits may call it anything, and its own line says enough
+        return USER_MISTAKE
     errors.print(f"gradscape: {readable(mistake)}", markup=False, highlight=False, soft_wrap=True)
     logging.getLogger(__name__).debug("traceback", exc_info=True)
     return USER_MISTAKE

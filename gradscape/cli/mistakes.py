@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any, final
 
 import typer
 from typer.core import TyperArgument, TyperCommand
+
+from gradscape.cli.claims import claimed, claimed_place
 
 __all__ = ["Command", "name_options"]
 
@@ -27,16 +30,18 @@ class Command(TyperCommand):
     """A command whose mistakes are told by the names of its options."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command.
+        """Run the command, which alone writes to its output.
 
         Args:
             ctx: What Typer has read.
 
         Raises:
-            TyperException: What the library refused, in this command's words.
+            TyperException: What the library refused, in this command's words; or another process writes to the output.
         """
+        place = claimed_place(self.name or "", ctx.params)
         try:
-            return super().invoke(ctx)
+            with claimed(place) if place else nullcontext():
+                return super().invoke(ctx)
         except (typer.Exit, typer.Abort):  # which are RuntimeErrors
             raise
         except (ValueError, TypeError, RuntimeError, ImportError) as mistake:

@@ -137,7 +137,8 @@ def train_networks(
             recipe={"name": recipe_name, **asdict(recipe)},
             data={"name": train.name, "images": train.num_images},
             test=record_test(test),
-            scores=scores,
+            # A clock's number would make files differ whose weights are the same.
+            scores={column: score for column, score in scores.items() if column != "seconds"},
         )
 
     settings = {"recipe": recipe, "mean": mean, "std": std, "save": save, **options}

@@ -68,6 +68,15 @@ def test_the_page_refreshes_until_it_is_finished(tmp_path: Path) -> None:
     assert "complete" in file.read_text()
 
 
+def test_only_a_page_that_still_changes_tells_when_it_was_drawn(tmp_path: Path) -> None:
+    """Pages of equal surfaces are equal once they are finished."""
+    page, file = LivePage(tmp_path, "net"), tmp_path / "live.html"
+    page.show(partial())
+    assert "<time" in file.read_text()
+    page.finish(make_surface())
+    assert "<time" not in file.read_text()
+
+
 @pytest.mark.parametrize("evaluated", [slice(None, None, 5), slice(None)])
 def test_a_picture_takes_less_than_a_second(tmp_path: Path, evaluated: slice) -> None:
     page, seconds = LivePage(tmp_path, "net"), []

@@ -120,7 +120,7 @@ def test_the_best_checkpoint_is_the_first_with_the_highest_test_accuracy(tmp_pat
     accuracies: list[float] = []
 
     def save(path: Path, network: nn.Module, scores: dict[str, float]) -> None:
-        saved.append((path.name.removeprefix(".partial-"), scores["epoch"]))
+        saved.append((path.name.rpartition("-")[2], scores["epoch"]))
         path.write_bytes(b"weights")
         accuracies[len(accuracies) : int(scores["epoch"])] = [scores["test_accuracy"]]
 

@@ -96,7 +96,7 @@ def figure_training(metrics: Metrics | Sequence[Metrics], *, about: str = "") ->
     """A double-column page: loss, accuracy and learning rate, as far as they were recorded, and a caption.
 
     Args:
-        metrics: As for `plot_training`; the column "seconds" goes into the caption.
+        metrics: As for `plot_training`; nothing that a clock measured is shown.
         about: More for the caption, such as which images the network was tested on.
 
     Returns:
@@ -204,8 +204,6 @@ def _describe(runs: Sequence[Metrics]) -> str:
             spread = f" {spread_of(last)}" if len(runs) > 1 else ""
             parts.append(f"{split} accuracy after the last {last.mean():.2f}{spread} %")
             break
-    if all("seconds" in run for run in runs):
-        parts.append(f"{np.median(np.stack([run['seconds'] for run in runs])):.3g} s an epoch")
     if len(runs) > 1:
         parts.append(f"median of {len(runs)} runs, band from lowest to highest")
     return " · ".join(parts)

@@ -29,6 +29,6 @@ def live_page(surface: Surface, picture: bytes, *, title: str, running: bool) ->
         title=title,
         state="running" if running else "complete" if complete else "stopped",
         progress=describe_progress(surface),
-        drawn=datetime.now().astimezone(),
+        drawn=datetime.now().astimezone() if running else None,  # the last page of equal runs is the same to the bit
         picture=base64.b64encode(picture).decode("ascii"),
     )

@@ -34,7 +34,7 @@ def ray_session(address: str, *, cores: int) -> Iterator[None]:
     """A session on a cluster; nothing is printed, and no usage statistics are sent.
 
     A session that is there already is used and stays. Else Ray's handler of SIGTERM, which lets `finally`
-    clauses run, is there for as long as the session.
+    clauses run, is there for as long as the session, unless the program has one of its own.
 
     Args:
         address: "local" starts a cluster here, which no other machine and no other user can reach, "auto" finds the
@@ -92,6 +92,7 @@ def _out_of_reach() -> Iterator[dict[str, Any]]:
 
 def _begin(address: str, here: dict[str, Any]) -> None:
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    handler = signal.getsignal(signal.SIGTERM)
     driver._worker_logs_enabled = False  # else the deaths of workers are printed, whatever the next lines say
     try:
         with warnings.catch_warnings():
@@ -99,6 +100,8 @@ def _begin(address: str, here: dict[str, Any]) -> None:
             _knock(address)
             # Not even errors are logged: of what cannot be unpickled that would be a traceback.
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **here)
+        if callable(handler) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, handler)  # the program's own, which lets `finally` clauses run, too
     except (OSError, RuntimeError, ValueError, RayError) as problem:
         reason = str(problem).strip().splitlines()[0]
         raise RuntimeError(f"`ray` found no cluster at {address} that it can join: {reason}") from problem

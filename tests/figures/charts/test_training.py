@@ -69,7 +69,7 @@ def test_the_page_shows_what_was_recorded_and_says_how_it_ended() -> None:
     assert figure.axes[2].get_yscale() == "log"
     assert " ".join(figure.get_supxlabel().split()) == (
         "5 epochs · test accuracy after the last 56.00 ± 1.00 (std), median 56.00 (55.00 to 57.00) % · "
-        "2.5 s an epoch · median of 3 runs, band from lowest to highest"
+        "median of 3 runs, band from lowest to highest"
     )
 
 
