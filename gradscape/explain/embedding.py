@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape._left_as_before import left_as_before
 from gradscape._notebook import html_table
 from gradscape._provenance import current_versions
 from gradscape.explain.embedding_backends import find_backend
@@ -115,6 +116,7 @@ class Embedding:
         )
 
 
+@left_as_before
 def embed(
     model: nn.Module,
     batches: Iterable[tuple[Inputs, Tensor]],

@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
+from gradscape._left_as_before import left_as_before
 from gradscape._notebook import html_table
 from gradscape._taps import check_images_apart
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for, uncompiled
@@ -119,6 +120,7 @@ class Faithfulness:
         return cls(**arrays, faults={int(number): reason for number, reason in named["faults"].items()}, meta=meta)
 
 
+@left_as_before
 def measure_faithfulness(
     model: nn.Module,
     images: Shaped[Tensor, "batch channels height width"],

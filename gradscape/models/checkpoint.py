@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier, read_checkpoint, save_checkpoint
+from gradscape._left_as_before import process_left_as_before
 from gradscape._names import error_line
 from gradscape.models.fit import load_fitting
 from gradscape.models.foreign_state import foreign_state, tell_classes
@@ -48,6 +49,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
     return model
 
 
+@process_left_as_before
 def import_checkpoint(
     file: str | os.PathLike[str],
     output: str | os.PathLike[str],
