@@ -17,6 +17,7 @@ from gradscape._process_state import RandomStates
 __all__ = [
     "Wiring",
     "changes_with_mode",
+    "check_made",
     "has_memory",
     "kept_values",
     "model_device",
@@ -34,6 +35,21 @@ def model_device(model: nn.Module) -> torch.device:
     """Where the model's first tensor is."""
     tensors = (*model.parameters(), *model.buffers())
     return tensors[0].device if tensors else torch.device("cpu")
+
+
+def check_made(model: nn.Module, *, argument: str = "model") -> None:
+    """Refuse a model that is not all there yet.
+
+    Args:
+        model: Any module.
+        argument: What the caller calls it.
+
+    Raises:
+        ValueError: A tensor of a lazy module has no shape.
+    """
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if is_lazy(tensor):
+            raise ValueError(f"`{argument}` must have run once before: {name} takes its shape from the first images")
 
 
 def changes_with_mode(model: nn.Module) -> bool:
@@ -65,6 +81,8 @@ def plain_tensors(module: nn.Module) -> dict[str, Tensor]:
 def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
     """Afterwards modes, buffers, derived tensors, gradients, `requires_grad` and global random states are as before.
 
+    A model of lazy layers has to have run once before.
+
     Derived tensors are plain attributes, such as the weight that `weight_norm` computes from its parameters. Where a
     class has a `train()` of its own, which may merge weights or cache them, modes are restored by it, and parameters,
     children and attributes are then put back to the bit.
@@ -75,6 +93,7 @@ def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
 
     Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
     """
+    check_made(model)
     gradients = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
     random_states = RandomStates(model_device(model))
     state = _State(model, parameters=parameters, additions=not parameters)
@@ -85,8 +104,7 @@ def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
             state.restore()
         finally:
             for parameter, required, gradient in gradients:
-                parameter.requires_grad_(required)
-                parameter.grad = gradient
+                _restore_gradient(parameter, required, gradient)
 
     with undone(put_back), _exact_products():
         for parameter, _, _ in gradients:
@@ -131,10 +149,7 @@ class Wiring:
         for tensor, storage in self._storages:
             _restore_storage(tensor, storage)
         for parameter, required, gradient in self._gradients:
-            if parameter.requires_grad != required:
-                parameter.requires_grad_(required)
-            if parameter.grad is not gradient:
-                parameter.grad = gradient
+            _restore_gradient(parameter, required, gradient)
 
 
 @final
@@ -259,6 +274,14 @@ def _equal(one: Tensor, other: Tensor) -> bool:
 def _restore_storage(tensor: Tensor, storage: Tensor) -> None:
     if tensor.data_ptr() != storage.data_ptr() or tensor.stride() != storage.stride():
         tensor.data = storage
+
+
+def _restore_gradient(parameter: nn.Parameter, required: bool, gradient: Tensor | None) -> None:  # noqa: FBT001
+    # What has not changed is not set: of what was made under inference_mode it must not be.
+    if parameter.requires_grad != required:
+        parameter.requires_grad_(required)
+    if parameter.grad is not gradient:
+        parameter.grad = gradient
 
 
 def _restore_values(tensor: Tensor, value: Tensor) -> None:

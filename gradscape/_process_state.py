@@ -76,6 +76,7 @@ def _settings(devices: set[torch.device]) -> list[_Setting]:
     """All of them; first those that would watch the others being read."""
     found = [
         _Setting(torch._C._len_torch_function_stack, _leave_modes),
+        _Setting(_saving_hooks, _leave_saving_hooks),
         _Setting(torch.is_grad_enabled, torch.set_grad_enabled),
         _Setting(torch.get_default_dtype, torch.set_default_dtype),
         _Setting(torch.get_num_threads, torch.set_num_threads),
@@ -104,6 +105,16 @@ def _leave_modes(depth: int) -> None:
         torch._C._pop_torch_function_stack()
 
 
+def _saving_hooks() -> Any:
+    """What autograd does with the tensors that it saves: two functions, if there are any."""
+    return torch._C._autograd._top_saved_tensors_default_hooks(True)  # noqa: FBT003
+
+
+def _leave_saving_hooks(before: Any) -> None:
+    while _saving_hooks() not in (None, before):
+        torch._C._autograd._pop_saved_tensors_default_hooks()
+
+
 def _determinism() -> tuple[bool, ...]:
     return (
         torch.are_deterministic_algorithms_enabled(),
@@ -114,7 +125,8 @@ def _determinism() -> tuple[bool, ...]:
 
 
 def _set_determinism(before: tuple[bool, ...]) -> None:
-    torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+    if _determinism()[:2] != before[:2]:  # which takes seconds where it has to import torch's compiler
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
     deterministic.fill_uninitialized_memory = before[2]  # type: ignore[attr-defined]
     torch.backends.cudnn.benchmark = before[3]
 

@@ -13,7 +13,7 @@ from torch.func import functional_call
 
 from gradscape._checkpoint import Classifier
 from gradscape._journal import undone
-from gradscape._model_state import model_device, unchanged
+from gradscape._model_state import check_made, model_device, unchanged
 
 __all__ = [
     "ForwardFunction",
@@ -51,7 +51,7 @@ def called_by(model: nn.Module, forward: ForwardFunction | None) -> nn.Module:
         forward: From the model and images to its output; None where it takes images.
 
     Raises:
-        ValueError: If part of the model is TorchScript, which takes no hooks.
+        ValueError: If part of the model is TorchScript, which takes no hooks, or a lazy layer has no shape yet.
     """
     _check_open(model)
     return model if forward is None else _Called(model, forward)
@@ -121,7 +121,8 @@ def title_of(model: nn.Module) -> str:
 
 
 def _check_open(model: nn.Module) -> None:
-    """Refuse what calls no hooks."""
+    """Refuse what calls no hooks, and what is not all there yet."""
+    check_made(model)
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             part = name or "all of it"

@@ -13,7 +13,7 @@ from tests.aborts.trip import Trip
 
 __all__ = ["CLASSES", "IMAGE", "NETWORKS", "make_network"]
 
-CLASSES, IMAGE = 5, (3, 8, 6)
+CLASSES, IMAGE = 10, (3, 8, 6)
 
 
 class _Breaking(torch.autograd.Function):

@@ -12,12 +12,12 @@ from typing import Any
 
 import gradscape
 
-__all__ = ["Place", "Stopped", "Trip", "interrupted", "watched"]
+__all__ = ["Place", "StoppedError", "Trip", "interrupted", "watched"]
 
 _OWN = str(Path(gradscape.__file__).parent)
 
 
-class Stopped(Exception):
+class StoppedError(Exception):
     """Raised by what the user gave: a loss, a layer, the data."""
 
 
@@ -39,7 +39,7 @@ class Trip:
         """Note an event; raise where it is the one that stops."""
         self.seen[kind] += 1
         if kind == self.kind and self.seen[kind] == self.count:
-            raise Stopped(kind)
+            raise StoppedError(kind)
 
 
 @dataclass(frozen=True)
