@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._files import check_readable, replacing
+from gradscape._model_state import check_made
 from gradscape._names import error_line
 from gradscape._provenance import current_versions
 from gradscape._safetensors import read_safetensors
@@ -135,6 +136,7 @@ def save_checkpoint(
     if path.suffix != ".safetensors":
         raise ValueError(f"`path` must end in .safetensors, got {path.name}")
     network = model.network if isinstance(model, Classifier) else model
+    check_made(network)
     described = {
         "name": name,
         "num_classes": num_classes,

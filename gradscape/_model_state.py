@@ -1,18 +1,23 @@
 """The one promise of all computing: a model and the process are left as they were."""
 
-import random
+import operator
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import chain
 from typing import Any, final
 
-import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
+from gradscape._journal import undone
+from gradscape._process_state import RandomStates
+
 __all__ = [
+    "Wiring",
     "changes_with_mode",
+    "check_made",
     "has_memory",
     "kept_values",
     "model_device",
@@ -23,11 +28,28 @@ __all__ = [
 
 _INTERNALS = frozenset(vars(nn.Module()))  # `training`, parameters, buffers, children and hooks
 
+_Container = dict[Any, Any] | list[Any] | set[Any]
+
 
 def model_device(model: nn.Module) -> torch.device:
     """Where the model's first tensor is."""
     tensors = (*model.parameters(), *model.buffers())
     return tensors[0].device if tensors else torch.device("cpu")
+
+
+def check_made(model: nn.Module, *, argument: str = "model") -> None:
+    """Refuse a model that is not all there yet.
+
+    Args:
+        model: Any module.
+        argument: What the caller calls it.
+
+    Raises:
+        ValueError: A tensor of a lazy module has no shape.
+    """
+    for name, tensor in chain(model.named_parameters(), model.named_buffers()):
+        if is_lazy(tensor):
+            raise ValueError(f"`{argument}` must have run once before: {name} takes its shape from the first images")
 
 
 def changes_with_mode(model: nn.Module) -> bool:
@@ -59,6 +81,8 @@ def plain_tensors(module: nn.Module) -> dict[str, Tensor]:
 def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
     """Afterwards modes, buffers, derived tensors, gradients, `requires_grad` and global random states are as before.
 
+    A model of lazy layers has to have run once before.
+
     Derived tensors are plain attributes, such as the weight that `weight_norm` computes from its parameters. Where a
     class has a `train()` of its own, which may merge weights or cache them, modes are restored by it, and parameters,
     children and attributes are then put back to the bit.
@@ -69,34 +93,63 @@ def unchanged(model: nn.Module, *, parameters: bool = False) -> Iterator[None]:
 
     Meanwhile fp32 products are fp32's own: TF32 on NVIDIA cards, for one, keeps 10 of its 23 bits.
     """
+    check_made(model)
     gradients = [(parameter, parameter.requires_grad, parameter.grad) for parameter in model.parameters()]
-    python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    device = model_device(model)
+    random_states = RandomStates(model_device(model))
     state = _State(model, parameters=parameters, additions=not parameters)
-    try:
-        for parameter, _, _ in gradients:
-            parameter.grad = None  # a backward pass would add to it in place
-        with _exact_products(), torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-            yield
-    finally:
-        random.setstate(python)
-        np.random.set_state(numpy)  # noqa: NPY002
+
+    def put_back() -> None:
+        random_states.restore()
         try:
             state.restore()
         finally:
             for parameter, required, gradient in gradients:
-                parameter.requires_grad_(required)
-                parameter.grad = gradient
+                _restore_gradient(parameter, required, gradient)
+
+    with undone(put_back), _exact_products():
+        for parameter, _, _ in gradients:
+            parameter.grad = None  # a backward pass would add to it in place
+        yield
 
 
 @contextmanager
 def kept_values(model: nn.Module) -> Iterator[None]:
     """Afterwards what a model may change by itself has the same bits: buffers, attributes, what `train()` merges."""
-    state = _State(model)
-    try:
+    with undone(_State(model).restore):
         yield
-    finally:
-        state.restore()
+
+
+@final
+class Wiring:
+    """How a model hangs together now, to be put back: what each module holds, its hooks, and where tensors lie.
+
+    Values are no part of it, so that it costs no copy: `unchanged` keeps those that may change.
+
+    Args:
+        model: Any module.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        # A scripted module holds all of this in C++.
+        modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
+        held = [(vars(module), name) for module in modules for name in sorted(_INTERNALS & vars(module).keys())]
+        self._attributes = [(attributes, name, attributes[name]) for attributes, name in held]
+        self._containers = [(one, _copied(one)) for _, _, one in self._attributes if isinstance(one, dict | set)]
+        # Lazy layers have tensors without a memory until their first forward pass.
+        tensors = [one for one in chain(model.parameters(), model.buffers()) if not is_lazy(one) and has_memory(one)]
+        self._storages = [(tensor, tensor.data) for tensor in tensors]
+        self._gradients = [(one, one.requires_grad, one.grad) for one in model.parameters()]
+
+    def restore(self) -> None:
+        """Put back what has changed."""
+        for attributes, name, value in self._attributes:
+            attributes[name] = value
+        for container, content in self._containers:
+            _refill(container, content)
+        for tensor, storage in self._storages:
+            _restore_storage(tensor, storage)
+        for parameter, required, gradient in self._gradients:
+            _restore_gradient(parameter, required, gradient)
 
 
 @final
@@ -134,11 +187,9 @@ class _State:
         for attributes in self._attributes:
             attributes.restore()
         for held, before in self._dicts:
-            held.clear()
-            held.update(before)
+            _refill(held, before)
         for tensor, storage, value in self._values:
-            if tensor.data_ptr() != storage.data_ptr():
-                tensor.data = storage
+            _restore_storage(tensor, storage)
             _restore_values(tensor, value)
 
 
@@ -151,23 +202,25 @@ class _Attributes:
     """
 
     def __init__(self, module: nn.Module, *, always: bool, additions: bool) -> None:
-        self._module, self._always, self._additions = module, always, additions
+        self._module, self._additions = module, additions
         self._attributes = _plain_attributes(module)
         self._contents = [
             (value, _copied(value)) for value in self._attributes.values() if isinstance(value, (dict, list))
         ]
         self._tensors = {name: (one, one.detach().clone()) for name, one in self._present().items()}
+        self._settling = always
 
     def restore(self) -> None:
-        if not self._always and self._same():
+        # What was cut off half-way would no longer be told by its tensors.
+        self._settling = self._settling or not self._same()
+        if not self._settling:
             return
         held = vars(self._module)
         for name in _plain_attributes(self._module).keys() - self._attributes.keys():
             del held[name]
         held.update(self._attributes)
         for container, content in self._contents:
-            container.clear()
-            container.update(content) if isinstance(container, dict) else container.extend(content)
+            _refill(container, content)
         for one, value in self._tensors.values():
             _restore_values(one, value)
 
@@ -194,12 +247,41 @@ def has_memory(tensor: Tensor) -> bool:
     return tensor.layout == torch.strided and not is_traceable_wrapper_subclass(tensor)
 
 
-def _copied(container: dict[Any, Any] | list[Any]) -> dict[Any, Any] | list[Any]:
-    return dict(container) if isinstance(container, dict) else list(container)
+def _copied(container: _Container) -> _Container:
+    return dict(container) if isinstance(container, dict) else type(container)(container)
+
+
+def _refill(container: Any, content: Any) -> None:
+    """Give a container its content back; one that has it is not emptied first, where it might be left so."""
+    pairs = [one.items() if isinstance(one, dict) else one for one in (container, content)]
+    if not _same_objects(*pairs):
+        container.clear()
+        container.extend(content) if isinstance(container, list) else container.update(content)
+
+
+def _same_objects(one: Any, other: Any) -> bool:
+    """Whether two hold the same, in this order; pairs are compared by what stands in them."""
+    return len(one) == len(other) and all(
+        all(map(operator.is_, first, second)) if isinstance(first, tuple) else first is second
+        for first, second in zip(one, other, strict=True)
+    )
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+
+
+def _restore_storage(tensor: Tensor, storage: Tensor) -> None:
+    if tensor.data_ptr() != storage.data_ptr() or tensor.stride() != storage.stride():
+        tensor.data = storage
+
+
+def _restore_gradient(parameter: nn.Parameter, required: bool, gradient: Tensor | None) -> None:  # noqa: FBT001
+    # What has not changed is not set: of what was made under inference_mode it must not be.
+    if parameter.requires_grad != required:
+        parameter.requires_grad_(required)
+    if parameter.grad is not gradient:
+        parameter.grad = gradient
 
 
 def _restore_values(tensor: Tensor, value: Tensor) -> None:
@@ -219,13 +301,15 @@ def _exact_products() -> Iterator[None]:
         allowed = cudnn.allow_tf32
     except RuntimeError:  # the user's own settings disagree: so they may again afterwards
         allowed = None
-    try:
-        for backend in backends:
-            backend.fp32_precision = "ieee"
-        cudnn.allow_tf32 = False  # else torch.export refuses to work
-        yield
-    finally:
+
+    def put_back() -> None:
         if allowed is not None:
             cudnn.allow_tf32 = allowed
         for backend, precision in precisions:
             backend.fp32_precision = precision
+
+    with undone(put_back):
+        for backend in backends:
+            backend.fp32_precision = "ieee"
+        cudnn.allow_tf32 = False  # else torch.export refuses to work
+        yield

@@ -1,7 +1,7 @@
 """Taps: named places in a network where an attention block shows what it attends to, its attention, and its result."""
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Literal
 
 from torch import Tensor, nn
@@ -92,12 +92,10 @@ def collected_taps(model: nn.Module, kinds: Collection[Kind] | None = None) -> I
 
         return listen
 
-    hooks = [tap.register_forward_hook(listener(name)) for name, tap in taps.items()]
-    try:
+    with ExitStack() as hooks:
+        for name, tap in taps.items():
+            hooks.callback(tap.register_forward_hook(listener(name)).remove)
         yield collected
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def binds_images(model: nn.Module) -> bool:

@@ -10,6 +10,7 @@ from typing import get_args
 import numpy as np
 from torch import Tensor, nn
 
+from gradscape._left_as_before import left_as_before
 from gradscape._names import error_line, unknown_name
 from gradscape._taps import Kind, Tap
 from gradscape.explain.attention_map import AttentionMap, MapCollector
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 ATTENTION_KINDS: tuple[Kind, ...] = tuple(kind for kind in get_args(Kind) if kind not in ("before", "result"))
 
 
+@left_as_before
 def attention_maps(
     model: nn.Module,
     images: Inputs,

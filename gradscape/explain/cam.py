@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier
+from gradscape._left_as_before import left_as_before
 from gradscape._names import unknown_name
 from gradscape._provenance import Provenance, current_versions
 from gradscape._taps import check_images_apart
@@ -82,6 +83,7 @@ def heatmaps(
     layout: MapLayout | None = ...,
     forward: ForwardFunction | None = ...,
 ) -> dict[str, Heatmaps]: ...
+@left_as_before
 def heatmaps(
     model: nn.Module,
     images: Inputs,

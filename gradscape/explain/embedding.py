@@ -13,6 +13,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape._left_as_before import left_as_before
 from gradscape._notebook import html_table
 from gradscape._provenance import Provenance, current_versions
 from gradscape._schema import check_record
@@ -140,6 +141,7 @@ def _quality(told: Mapping[str, Any]) -> EmbeddingQuality:
     return EmbeddingQuality(**known, intervals={name: (low, high) for name, (low, high) in ends.items()})
 
 
+@left_as_before
 def embed(
     model: nn.Module,
     batches: Iterable[tuple[Inputs, Tensor]],

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor, nn
 
+from gradscape._left_as_before import left_as_before
 from gradscape._taps import check_images_apart
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable
 from gradscape.explain.features import copied, listening
@@ -40,6 +41,7 @@ class Features:
     layer: str
 
 
+@left_as_before
 def extract_features(
     model: nn.Module,
     batches: Iterable[tuple[Inputs, Tensor]],

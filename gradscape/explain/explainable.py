@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gradscape._checkpoint import Classifier
-from gradscape._model_state import model_device, unchanged
+from gradscape._journal import undone
+from gradscape._model_state import check_made, model_device, unchanged
 
 __all__ = [
     "ForwardFunction",
@@ -20,6 +21,7 @@ __all__ = [
     "called_by",
     "explainable",
     "images_for",
+    "inferring",
     "inner_model",
     "title_of",
     "uncompiled",
@@ -49,7 +51,7 @@ def called_by(model: nn.Module, forward: ForwardFunction | None) -> nn.Module:
         forward: From the model and images to its output; None where it takes images.
 
     Raises:
-        ValueError: If part of the model is TorchScript, which takes no hooks.
+        ValueError: If part of the model is TorchScript, which takes no hooks, or a lazy layer has no shape yet.
     """
     _check_open(model)
     return model if forward is None else _Called(model, forward)
@@ -69,9 +71,9 @@ def explainable(model: nn.Module) -> Iterator[None]:
     _check_open(model)
     with ExitStack() as stack:
         # What was made under inference_mode can be put back under it alone.
-        stack.enter_context(torch.inference_mode(any(parameter.is_inference() for parameter in model.parameters())))
+        stack.enter_context(inferring(any(parameter.is_inference() for parameter in model.parameters())))
         stack.enter_context(unchanged(model))
-        stack.enter_context(torch.inference_mode(False))
+        stack.enter_context(inferring(False))
         stack.enter_context(torch.enable_grad())
         if "torch._dynamo" in sys.modules:  # importing it takes seconds, and without it nothing is compiled
             stack.enter_context(torch.compiler.set_stance("force_eager"))
@@ -79,6 +81,24 @@ def explainable(model: nn.Module) -> Iterator[None]:
         for parameter in model.parameters():
             if not parameter.is_inference():
                 parameter.requires_grad_(False)
+        yield
+
+
+@contextmanager
+def inferring(mode: bool) -> Iterator[None]:  # noqa: FBT001  as torch's own
+    """Inside, torch's inference mode is on or off; afterwards it is as before, also where this is cut off.
+
+    Args:
+        mode: Whether it is on.
+    """
+    context = torch.inference_mode(mode)
+
+    def leave() -> None:
+        if hasattr(context, "_inference_mode_context"):  # it was entered; torch's own may be left twice
+            context.__exit__(None, None, None)
+
+    with undone(leave):
+        context.__enter__()
         yield
 
 
@@ -101,7 +121,8 @@ def title_of(model: nn.Module) -> str:
 
 
 def _check_open(model: nn.Module) -> None:
-    """Refuse what calls no hooks."""
+    """Refuse what calls no hooks, and what is not all there yet."""
+    check_made(model)
     for name, module in model.named_modules():
         if isinstance(module, torch.jit.ScriptModule):
             part = name or "all of it"

@@ -21,6 +21,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape._left_as_before import left_as_before
 from gradscape._provenance import Provenance, current_versions
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.features import copied, listening
@@ -103,6 +104,7 @@ class FeatureFactors:
         return load_result(path, "factors", made, called=called, entry=_FactorEntry, arrays=_ARRAYS, optional=_OPTIONAL)
 
 
+@left_as_before
 def factorize_features(
     model: nn.Module,
     images: Float[Tensor, "batch channels height width"],

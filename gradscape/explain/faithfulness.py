@@ -15,6 +15,7 @@ from torch.nn import functional as F
 from gradscape._arrays import load_result, save_arrays
 from gradscape._checkpoint import Classifier
 from gradscape._digest import digest_tensors
+from gradscape._left_as_before import left_as_before
 from gradscape._notebook import html_table
 from gradscape._provenance import Provenance
 from gradscape._taps import check_images_apart
@@ -129,6 +130,7 @@ class Faithfulness:
         return load_result(path, "faithfulness", made, called=called, entry=entry, arrays=_ARRAYS)
 
 
+@left_as_before
 def measure_faithfulness(
     model: nn.Module,
     images: Shaped[Tensor, "batch channels height width"],

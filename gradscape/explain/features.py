@@ -10,6 +10,7 @@ from jaxtyping import Shaped
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from gradscape._left_as_before import left_as_before
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.inputs import Inputs, inputs_for
 from gradscape.explain.layer_layouts import settle_layout
@@ -19,6 +20,7 @@ from gradscape.explain.target_layer import layer_names, named_layer
 __all__ = ["as_array", "copied", "feature_maps", "listening", "run_listened", "run_without_memory"]
 
 
+@left_as_before
 def feature_maps(
     model: nn.Module,
     images: Shaped[Tensor, "batch channels *size"],

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape._left_as_before import left_as_before
 from gradscape._names import unknown_name
 from gradscape._provenance import current_versions
 from gradscape._taps import Kind, Tap
@@ -24,6 +25,7 @@ _PARTS: tuple[Kind, ...] = ("part", "batch weights", "mask", "subspace", "channe
 _ROUNDING = 0.03  # of bfloat16, with 8 bits, after a few operations
 
 
+@left_as_before
 def fusion_maps(
     model: nn.Module,
     images: Inputs,
@@ -92,6 +94,7 @@ def fusion_maps(
     )
 
 
+@left_as_before
 def list_blocks(model: nn.Module) -> list[str]:
     """Return the names of a model's blocks that `fusion_maps` may show, in the order of its modules.
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.overrides import TorchFunctionMode
 
+from gradscape._left_as_before import left_as_before
 from gradscape._taps import check_images_apart
 from gradscape.explain.blindness import raise_why_blind
 from gradscape.explain.cam import heatmaps
@@ -74,6 +75,7 @@ def _is_relu6(func: Any, options: Mapping[str, Any]) -> bool:
     return func is F.hardtanh and options.get("min_val") == 0
 
 
+@left_as_before
 def guided_backprop(
     model: nn.Module,
     images: Float[Tensor, "batch channels *size"],
@@ -131,6 +133,7 @@ def guided_backprop(
     return gradient.float().cpu().numpy()
 
 
+@left_as_before
 def guided_gradcam(
     model: nn.Module,
     images: Float[Tensor, "batch channels *size"],

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any, Final
-from unittest import mock
 
 import numpy as np
 import torch
@@ -20,6 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
+from gradscape._journal import undone
 from gradscape._model_state import model_device
 from gradscape.explain.explainable import call_model, explainable, images_for
 from gradscape.explain.explained import Score, pick_scores
@@ -341,7 +341,15 @@ def _silent() -> Iterator[None]:
     from pytorch_grad_cam import ablation_cam, score_cam
 
     mute = SimpleNamespace(tqdm=lambda steps: steps)
-    with mock.patch.object(score_cam, "tqdm", mute), mock.patch.object(ablation_cam, "tqdm", mute):
+    bars = [(module, module.tqdm) for module in (score_cam, ablation_cam)]
+
+    def put_back() -> None:
+        for module, bar in bars:
+            module.tqdm = bar
+
+    with undone(put_back):
+        for module, _ in bars:
+            module.tqdm = mute
         yield
 
 

@@ -14,10 +14,11 @@ from scipy.stats import rankdata
 from torch import Tensor, nn
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape._left_as_before import left_as_before
 from gradscape._model_state import unchanged
 from gradscape._provenance import Provenance
 from gradscape.explain.cam import heatmaps
-from gradscape.explain.explainable import ForwardFunction, called_by, explainable, images_for
+from gradscape.explain.explainable import ForwardFunction, called_by, explainable, images_for, inferring
 from gradscape.explain.explained import ClassIndex, Score
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.target_layer import layer_names
@@ -87,6 +88,7 @@ class Randomization:
         return load_result(path, "randomization", made, called=called, entry=entry, arrays=_ARRAYS)
 
 
+@left_as_before
 def randomize_parameters(
     model: nn.Module,
     images: Shaped[Tensor, "batch channels height width"],
@@ -155,16 +157,10 @@ def _heatmaps(model: nn.Module, images: Tensor, **options: Any) -> Heatmaps:
 @contextmanager
 def _parameters_kept(model: nn.Module) -> Iterator[None]:
     """Afterwards the values of the parameters, and all that `unchanged` keeps, are as before."""
-    values = [(parameter, parameter.detach().clone()) for parameter in model.parameters()]
-    if any(parameter.is_inference() for parameter, _ in values):
+    if any(parameter.is_inference() for parameter in model.parameters()):
         raise ValueError("`model` must not be made under inference_mode, which forbids to change its parameters")
-    with unchanged(model), torch.inference_mode(False):
-        try:
-            yield
-        finally:
-            with torch.no_grad():
-                for parameter, value in values:
-                    parameter.copy_(value)
+    with inferring(False), unchanged(model, parameters=True):
+        yield
 
 
 def _groups(model: nn.Module, images: Tensor) -> dict[str, list[nn.Parameter]]:

@@ -6,6 +6,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier
+from gradscape._left_as_before import left_as_before
 from gradscape._names import unknown_name
 from gradscape.explain.blindness import raise_why_blind
 from gradscape.explain.explainable import ForwardFunction, called_by, uncompiled
@@ -88,6 +89,7 @@ def named_layer(model: nn.Module, asked: str | nn.Module, *, argument: str = "ta
     return asked, layer
 
 
+@left_as_before
 def find_target_layer(
     model: nn.Module,
     images: Tensor,

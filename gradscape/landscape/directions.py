@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from gradscape._model_state import check_made
 from gradscape.landscape.alike import check_alike, differing_constants
 from gradscape.landscape.movable import Space, bare_name, chosen_names, differing_unmovable, is_movable, moving_tensors
 
@@ -130,6 +131,8 @@ def difference_direction(model: nn.Module, other: nn.Module, *, space: Space = "
         >>> torch.allclose(first.weight + direction["weight"], second.weight)
         True
     """
+    check_made(model)
+    check_made(other, argument="other")
     if stuck := differing_unmovable(model, other):
         raise ValueError(
             f"`model` and `other` must hold their weights in parameters that can move, but these would stay those of "

@@ -12,6 +12,7 @@ from typing import Any, final
 import numpy as np
 from torch import nn
 
+from gradscape._left_as_before import left_as_before
 from gradscape._model_state import model_device
 from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.directions import Direction
@@ -182,6 +183,7 @@ def estimate_seconds(
     return found.seconds, found.plan
 
 
+@left_as_before
 def evaluate_grid(
     kind: type[Result],
     model: nn.Module,
@@ -224,6 +226,7 @@ def evaluate_grid(
     return run.result()
 
 
+@left_as_before
 def estimate_grid(
     model: nn.Module, batches: Iterable[Any], directions: Sequence[Direction], *, axes: PointsByAxis, options: Options
 ) -> GridEstimate:

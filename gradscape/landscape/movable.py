@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import is_traceable_wrapper_subclass
 
-from gradscape._model_state import has_memory, plain_items
+from gradscape._model_state import check_made, has_memory, plain_items
 
 __all__ = [
     "Space",
@@ -35,9 +35,8 @@ def moving_tensors(model: nn.Module, space: Space) -> Iterator[tuple[str, Tensor
     Raises:
         ValueError: A parameter of a lazy module has no shape yet.
     """
+    check_made(model)
     for name, parameter in model.named_parameters():
-        if isinstance(parameter, UninitializedParameter):
-            raise ValueError(f"`model` must have run once before: {name} takes its shape from the first images")
         yield name, parameter.detach()
     if space == "states":
         stored = model.state_dict(keep_vars=True)

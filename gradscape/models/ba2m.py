@@ -34,6 +34,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from gradscape._journal import undone
 from gradscape._taps import Tap
 from gradscape.models.sites import Host, attend_branches, attend_stages, sites_of_stages
 
@@ -262,10 +263,12 @@ def acting_in_evaluation(network: nn.Module) -> Iterator[None]:
     if not modules:
         raise ValueError(f"`network` must have BA²M in it, but this {type(network).__name__} has none; add `+ba2m`")
     before = [module.evaluation for module in modules]
-    try:
+
+    def put_back() -> None:
+        for module, evaluation in zip(modules, before, strict=True):
+            module.evaluation = evaluation
+
+    with undone(put_back):
         for module in modules:
             module.evaluation = "batch"
         yield
-    finally:
-        for module, evaluation in zip(modules, before, strict=True):
-            module.evaluation = evaluation

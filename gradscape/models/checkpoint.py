@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape._checkpoint import Classifier, check_weights, open_checkpoint, save_checkpoint
+from gradscape._left_as_before import process_left_as_before
 from gradscape._names import error_line
 from gradscape._text_files import read_text
 from gradscape.models.fit import load_fitting
@@ -56,6 +57,7 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
     return model
 
 
+@process_left_as_before
 def import_checkpoint(
     file: str | os.PathLike[str],
     output: str | os.PathLike[str],

@@ -1,11 +1,14 @@
 """Sizes of networks: parameters, and multiply-adds of one image."""
 
 import math
+from contextlib import ExitStack
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from gradscape._left_as_before import left_as_before
+from gradscape._model_state import unchanged
 from gradscape._taps import collected_taps
 
 __all__ = ["count_macs", "count_parameters"]
@@ -29,6 +32,7 @@ def count_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+@left_as_before
 def count_macs(model: nn.Module, image_size: int) -> int:
     """Return the multiply-adds of one image in convolution and linear layers.
 
@@ -46,22 +50,17 @@ def count_macs(model: nn.Module, image_size: int) -> int:
         40551040
     """
     counts: list[int] = []
-    modes = [(module, module.training) for module in model.modules()]
 
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
         counts.append(_multiply_adds(module, inputs[0], output))
 
-    hooks = [module.register_forward_hook(add) for module in model.modules() if isinstance(module, _COUNTED)]
     example = next(model.parameters(), torch.empty(0))
-    try:
+    with unchanged(model), ExitStack() as hooks, torch.no_grad(), collected_taps(model, {"batch weights"}):
+        for module in model.modules():
+            if isinstance(module, _COUNTED):
+                hooks.callback(module.register_forward_hook(add).remove)
         model.eval()
-        with torch.no_grad(), collected_taps(model, {"batch weights"}):
-            model(torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype))
-    finally:
-        for hook in hooks:
-            hook.remove()
-        for module, training in modes:
-            module.training = training
+        model(torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype))
     return sum(counts)
 
 

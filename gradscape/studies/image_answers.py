@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradscape._arrays import load_result, save_arrays
+from gradscape._left_as_before import left_as_before
 from gradscape._provenance import Provenance
 from gradscape.landscape.engine import Task, check_labels, cut_blocks, evaluable
 from gradscape.landscape.engine.logits import bce_with_logits, binary, is_single, logits_of
@@ -113,6 +114,7 @@ class ImageAnswers:
         return {name: array for name in names if (array := getattr(self, name)) is not None}
 
 
+@left_as_before
 def answer_images(
     models: Mapping[str, Classifier],
     batches: Batches,

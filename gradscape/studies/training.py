@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from gradscape._intervals import accuracy_over_images, mean_of, spread_of
+from gradscape._left_as_before import process_left_as_before
 from gradscape._names import parse_options, tell_apart
 from gradscape._recipe_record import RECIPE, describe_trained_loss
 from gradscape.data import Split
@@ -37,6 +38,7 @@ __all__ = [
 _ABLATED = {"attention", "groups", "pooling", "shuffle", "width"}
 
 
+@process_left_as_before
 def train_alike(
     names: Sequence[str],
     train: Split,
@@ -91,6 +93,7 @@ def train_alike(
     return trained
 
 
+@process_left_as_before
 def train_networks(
     name: str,
     train: Split,

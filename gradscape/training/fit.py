@@ -13,6 +13,8 @@ from lightning.pytorch import Callback, Trainer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
+from gradscape._left_as_before import process_left_as_before
+from gradscape._model_state import check_made
 from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
 from gradscape.training.classification import Classification, TrainingBatch
 from gradscape.training.epoch_bar import EpochBar
@@ -56,6 +58,7 @@ class TrainingRun:
         return float(self.metrics["test_accuracy"].max())
 
 
+@process_left_as_before
 def train_model(
     network: nn.Module,
     train: Dataset[Item],
@@ -125,6 +128,7 @@ def train_model(
         ('model.safetensors', True)
     """
     _check_options(test, seed=seed)
+    check_made(network, argument="network")
     plan = {
         **asdict(replace(recipe, seeds=1)),
         "seed": seed,

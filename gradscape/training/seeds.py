@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.utils.data import Dataset
 
+from gradscape._left_as_before import process_left_as_before
 from gradscape.training.augmentation import Item
 from gradscape.training.classification import TrainingBatch
 from gradscape.training.fit import TrainingRun, train_model
@@ -48,6 +49,7 @@ class SeedRuns:
     summary: dict[str, np.ndarray]
 
 
+@process_left_as_before
 def train_seeds(
     make_network: Callable[[], nn.Module],
     train: Dataset[Item],

@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from functools import partial
 from typing import Any, final
 
 import torch
 from torch import Tensor, nn
 
+from gradscape._journal import undone
 from gradscape._model_state import changes_with_mode, kept_values, plain_tensors
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.blocks import Block, map_tensors, tensors_in
@@ -120,11 +122,9 @@ class _Displaced:
     def at(self, coordinate: float, names: Iterable[str]) -> Iterator[None]:
         """Inside, some tensors are elsewhere, and what the model's own `train()` derives from them is made anew."""
         storages = {name: self.tensors[name].data for name in names}
-        try:
+        with undone(partial(self._put, storages)):
             self._put({name: self._value(name, coordinate) for name in storages})
             yield
-        finally:
-            self._put(storages)
 
     def _put(self, values: Mapping[str, Tensor]) -> None:
         if self._by_mode:

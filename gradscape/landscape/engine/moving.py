@@ -7,6 +7,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
+from gradscape._journal import undone
 from gradscape._model_state import changes_with_mode, kept_values
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.movable import is_movable
@@ -107,13 +108,14 @@ def moving(
             moved.move_to([coordinates])
             model.eval()
 
-        try:
+        def put_back() -> None:
+            for name, storage in storages.items():
+                tensors[name].data = storage
+
+        with undone(put_back):
             for name, view in moved.tensors.items():
                 tensors[name].data = view
             yield move_to
-        finally:
-            for name, storage in storages.items():
-                tensors[name].data = storage
 
 
 class _FlatBuffer:

@@ -3,11 +3,13 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import autocast, nn
 
+from gradscape._journal import undone
 from gradscape._model_state import model_device
 
 __all__ = [
@@ -71,12 +73,9 @@ class ExecutionPlan:
     @contextmanager
     def own_threads(self) -> Iterator[None]:
         """Inside, torch's operators have the plan's threads; afterwards as many as before."""
-        before = torch.get_num_threads()
-        torch.set_num_threads(self.threads)
-        try:
+        with undone(partial(torch.set_num_threads, torch.get_num_threads())):
+            torch.set_num_threads(self.threads)
             yield
-        finally:
-            torch.set_num_threads(before)
 
 
 def block_images(batch_size: int | None) -> int:

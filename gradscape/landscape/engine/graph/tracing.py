@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from gradscape._journal import undone
 from gradscape.landscape.engine.blocks import map_tensors
 from gradscape.landscape.engine.moving import named_tensors
 
@@ -91,15 +92,17 @@ def silenced() -> Iterator[None]:
     """No word from torch's compilers: no warnings, no graphs printed, and no trace, which costs more than the work."""
     loggers = [logging.getLogger(name) for name in _TALKATIVE]
     states = [(logger, logger.disabled) for logger in loggers]
-    try:
+
+    def put_back() -> None:
+        for logger, disabled in states:
+            logger.disabled = disabled
+
+    with undone(put_back):
         for logger in loggers:
             logger.disabled = True
         with warnings.catch_warnings(), redirect_stderr(io.StringIO()), redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             yield
-    finally:
-        for logger, disabled in states:
-            logger.disabled = disabled
 
 
 def _attribute(module: nn.Module, path: str) -> Any:

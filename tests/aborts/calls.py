@@ -1,0 +1,350 @@
+"""Every public function that takes a model, called with what may fail."""
+
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from gradscape import explain, landscape, models, training
+from gradscape.landscape.engine import trials
+from tests.aborts.networks import CLASSES, IMAGE
+from tests.aborts.study_calls import STUDIES
+from tests.aborts.trip import Trip
+from tests.landscape.forms import FORMS
+
+__all__ = ["CALLS", "READERS", "Call", "functions_of_models"]
+
+_COUNT = 24
+_WORDS = ("Module", "Classifier", "Subject")
+
+READERS = {
+    "landscape.summarize_direction": "reads tensors",
+    "models.count_parameters": "reads sizes",
+    "models.create_model": "gives a model",
+    "models.describe_models": "makes models of its own",
+    "models.load_checkpoint": "gives a model",
+    "studies.common_image_size": "reads a number",
+    "studies.describe_directions": "reads names",
+    "studies.describe_search": "reads names",
+    "studies.draw_subjects": "reads titles",
+    "studies.load_finite_models": "gives models",
+    "studies.load_models": "gives models",
+    "studies.store_scores": "writes into files of checkpoints",
+    "studies.tabulate_models": "reads descriptions",
+    "studies.write_model_table": "reads descriptions",
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """A way to call a public function.
+
+    Attributes:
+        function: Its room and name.
+        run: Takes a model and what may fail.
+        trains: Whether weights, modes and gradients are the function's to change.
+        share: How often it is tried, since some take long.
+    """
+
+    function: str
+    run: Callable[[nn.Module, Trip], object]
+    trains: bool = False
+    share: float = 1.0
+
+
+def functions_of_models() -> Iterator[str]:
+    """Room and name of every function in a public list that takes a model."""
+    for room in ("landscape", "explain", "models", "training", "studies"):
+        package = importlib.import_module(f"gradscape.{room}")
+        for name in package.__all__:
+            function = getattr(package, name)
+            if inspect.isfunction(function) and any(
+                word in str(parameter)
+                for parameter in inspect.signature(function).parameters.values()
+                for word in _WORDS
+                if parameter.name not in ("forward", "save")
+            ):
+                yield f"{room}.{name}"
+
+
+def _images(model: nn.Module, count: int = _COUNT) -> Tensor:
+    dtype = next(model.parameters()).dtype
+    return torch.rand(count, *IMAGE, generator=torch.Generator().manual_seed(1)).to(dtype)
+
+
+def _batches(model: nn.Module, trip: Trip) -> Any:
+    class Batches:
+        num_images = _COUNT  # else an evaluation may be long enough to compile for
+
+        def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+            for images in _images(model).split(8):
+                trip.met("data")
+                yield images, torch.arange(len(images)) % CLASSES
+
+    return Batches()
+
+
+def _loss(trip: Trip) -> Callable[[Any, Tensor], Tensor]:
+    def loss(output: Any, labels: Tensor) -> Tensor:
+        trip.met("loss")
+        return F.cross_entropy(output.float(), labels, reduction="none")
+
+    return loss
+
+
+def _metric(trip: Trip) -> Callable[[Any, Tensor], Tensor]:
+    def metric(output: Any, labels: Tensor) -> Tensor:
+        trip.met("metric")
+        return output.argmax(1) == labels
+
+    return metric
+
+
+def _forward(trip: Trip) -> Callable[[nn.Module, Any], Any]:
+    def forward(model: nn.Module, inputs: Any) -> Any:
+        trip.met("forward")
+        return model(inputs)
+
+    return forward
+
+
+def _score(trip: Trip) -> Callable[[Any], Tensor]:
+    def score(output: Any) -> Tensor:
+        trip.met("score")
+        return output[:, 0]
+
+    return score
+
+
+def _surface(model: nn.Module, trip: Trip, *, form: str = "module", **options: Any) -> object:
+    before = {name: getattr(trials, name) for name in FORMS[form]}
+    try:
+        for name, value in FORMS[form].items():
+            setattr(trials, name, value)
+        directions = landscape.random_directions(model, seed=0)
+        return landscape.evaluate_surface(
+            model,
+            _batches(model, trip),
+            directions,
+            [-0.5, 0.0],
+            [0.0, 0.25, 1.0],
+            loss=_loss(trip),
+            metric=_metric(trip),
+            report=lambda _: trip.met("report"),
+            preview=lambda _: trip.met("preview"),
+            **options,
+        )
+    finally:
+        for name, value in before.items():
+            setattr(trials, name, value)
+
+
+def _surface_in_file(model: nn.Module, trip: Trip) -> object:
+    with TemporaryDirectory() as folder:
+        return _surface(model, trip, path=Path(folder) / "surface.h5", forward=_forward(trip))
+
+
+def _line(model: nn.Module, trip: Trip) -> object:
+    (direction, _) = landscape.random_directions(model, seed=0, space="states", ignore="none")
+    return landscape.evaluate_line(
+        model, _batches(model, trip), direction, [0.0, 1.0], loss=_loss(trip), metric=None, precision="bf16"
+    )
+
+
+def _seconds(model: nn.Module, trip: Trip) -> object:
+    directions = landscape.random_directions(model, seed=0)
+    return landscape.estimate_seconds(model, _batches(model, trip), directions, [0.0], [0.0, 1.0], loss=_loss(trip))
+
+
+def _span(model: nn.Module, trip: Trip) -> object:
+    directions = landscape.random_directions(model, seed=0)
+    return landscape.find_span(
+        [(model, directions)], _batches(model, trip), loss=_loss(trip), report=lambda _: trip.met("report")
+    )
+
+
+def _random(model: nn.Module, trip: Trip) -> object:
+    return landscape.random_directions(model, seed=0, normalize="dfilter", ignore="none", space="states")
+
+
+def _difference(model: nn.Module, trip: Trip) -> object:
+    return landscape.difference_direction(model, model)
+
+
+def _directions_file(model: nn.Module, trip: Trip) -> object:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "directions.h5"
+        landscape.save_directions(path, landscape.random_directions(model, seed=0), model)
+        return landscape.load_directions(path, model)
+
+
+def _heatmaps(method: str | list[str], **options: Any) -> Callable[[nn.Module, Trip], object]:
+    def run(model: nn.Module, trip: Trip) -> object:
+        return explain.heatmaps(
+            model, _images(model, 3), method=method, score=_score(trip), forward=_forward(trip), **options
+        )
+
+    return run
+
+
+def _attention(model: nn.Module, trip: Trip) -> object:
+    return explain.attention_maps(model, _images(model, 3), forward=_forward(trip))
+
+
+def _embed(model: nn.Module, trip: Trip) -> object:
+    return explain.embed(model, _batches(model, trip), perplexity=3, layer="attended", forward=_forward(trip))
+
+
+def _features(model: nn.Module, trip: Trip) -> object:
+    return explain.extract_features(model, _batches(model, trip))
+
+
+def _factors(model: nn.Module, trip: Trip) -> object:
+    return explain.factorize_features(
+        model, _images(model, 3), components=2, target_layer="attended", layout="channels_first"
+    )
+
+
+def _maps(model: nn.Module, trip: Trip) -> object:
+    return explain.feature_maps(model, _images(model, 3), layer="mixed", forward=_forward(trip))
+
+
+def _layer(model: nn.Module, trip: Trip) -> object:
+    return explain.find_target_layer(model, _images(model, 3), score=_score(trip))
+
+
+def _fusion(model: nn.Module, trip: Trip) -> object:
+    return explain.fusion_maps(model, _images(model, 3), forward=_forward(trip))
+
+
+def _guided(model: nn.Module, trip: Trip) -> object:
+    return explain.guided_backprop(model, _images(model, 3), score=_score(trip))
+
+
+def _guided_cam(model: nn.Module, trip: Trip) -> object:
+    return explain.guided_gradcam(model, _images(model, 3), score=_score(trip), target_layer="mixed")
+
+
+@cache
+def _explained() -> Any:
+    net = nn.Sequential(nn.Conv2d(3, 6, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(6, CLASSES))
+    return explain.heatmaps(net, _images(net, 2), target_layer="0", layout="channels_first")
+
+
+def _faithfulness(model: nn.Module, trip: Trip) -> object:
+    return explain.measure_faithfulness(model, _images(model, 2), _explained(), forward=_forward(trip), steps=3)
+
+
+def _randomization(model: nn.Module, trip: Trip) -> object:
+    return explain.randomize_parameters(
+        model, _images(model, 2), method="gradcam", target_layer="mixed", score=_score(trip)
+    )
+
+
+def _macs(model: nn.Module, trip: Trip) -> object:
+    return models.count_macs(model, 8)
+
+
+_SHAPE: dict[str, Any] = {"name": "net", "num_classes": CLASSES, "image_size": 8, "mean": [0.5] * 3, "std": [0.2] * 3}
+
+
+def _checkpoint(model: nn.Module, trip: Trip) -> object:
+    with TemporaryDirectory() as folder:
+        return models.save_checkpoint(Path(folder) / "net.safetensors", model, **_SHAPE)
+
+
+class _Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):
+    def __init__(self, trip: Trip) -> None:
+        self._images = torch.rand(12, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+        self._trip = trip
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        self._trip.met("data")
+        return self._images[index], index % CLASSES
+
+
+def _training(model: nn.Module, trip: Trip) -> Iterator[dict[str, Any]]:
+    pictures = _Pictures(trip)
+    tested = [(pictures._images[:6], torch.arange(6) % CLASSES)]
+
+    def save(path: Path, network: nn.Module, scores: Any) -> None:
+        trip.met("save")
+        path.write_bytes(b"")
+
+    with TemporaryDirectory() as folder:
+        yield {
+            "train": pictures,
+            "test": tested,
+            "recipe": training.create_recipe("digits", epochs=1),
+            "mean": [0.5] * 3,
+            "std": [0.2] * 3,
+            "output": Path(folder),
+            "save": save,
+            "progress": False,
+        }
+
+
+def _train(model: nn.Module, trip: Trip) -> object:
+    for options in _training(model, trip):
+        training.train_model(model, **options)
+    return None
+
+
+def _train_seeds(model: nn.Module, trip: Trip) -> object:
+    for options in _training(model, trip):
+        training.train_seeds(lambda: model, seeds=1, **options)
+    return None
+
+
+CALLS: dict[str, Call] = {
+    "surface": Call("landscape.evaluate_surface", _surface, share=3),
+    "surface in a file": Call("landscape.evaluate_surface", _surface_in_file),
+    "surface, traced": Call("landscape.evaluate_surface", lambda *given: _surface(*given, form="graph"), share=0.02),
+    "surface, side by side": Call(
+        "landscape.evaluate_surface", lambda *given: _surface(*given, form="side by side"), share=0.02
+    ),
+    "line in bf16": Call("landscape.evaluate_line", _line, share=0.5),
+    "seconds": Call("landscape.estimate_seconds", _seconds, share=0.1),
+    "span": Call("landscape.find_span", _span, share=0.05),
+    "random directions": Call("landscape.random_directions", _random, share=0.5),
+    "difference": Call("landscape.difference_direction", _difference, share=0.5),
+    "directions written": Call("landscape.save_directions", _directions_file, share=0.2),
+    "directions read": Call("landscape.load_directions", _directions_file, share=0.2),
+    "heatmaps": Call(
+        "explain.heatmaps", _heatmaps(["gradcam", "gradcam++", "eigencam"], target_layer="mixed"), share=3
+    ),
+    "heatmaps, layer found": Call("explain.heatmaps", _heatmaps("layercam")),
+    "heatmaps of the package": Call(
+        "explain.heatmaps",
+        _heatmaps(["scorecam", "ablationcam", "shapleycam", "kpcacam", "fullgrad"], target_layer="mixed"),
+        share=0.1,
+    ),
+    "attention": Call("explain.attention_maps", _attention),
+    "embedding": Call("explain.embed", _embed, share=0.2),
+    "features": Call("explain.extract_features", _features),
+    "factors": Call("explain.factorize_features", _factors),
+    "feature maps": Call("explain.feature_maps", _maps),
+    "layer": Call("explain.find_target_layer", _layer),
+    "fusion": Call("explain.fusion_maps", _fusion),
+    "blocks": Call("explain.list_blocks", lambda model, _: explain.list_blocks(model), share=0.2),
+    "guided": Call("explain.guided_backprop", _guided),
+    "guided gradcam": Call("explain.guided_gradcam", _guided_cam),
+    "faithfulness": Call("explain.measure_faithfulness", _faithfulness),
+    "randomization": Call("explain.randomize_parameters", _randomization, share=2),
+    "macs": Call("models.count_macs", _macs),
+    "checkpoint": Call("models.save_checkpoint", _checkpoint, share=0.5),
+    **{name: Call(function, run, share=share) for name, (function, run, share) in STUDIES.items()},
+    "trainings of seeds": Call("training.train_seeds", _train_seeds, trains=True, share=0.1),
+    "training": Call("training.train_model", _train, trains=True, share=0.2),
+}

@@ -1,0 +1,174 @@
+"""Aborts calls at random moments, compares everything before and after, and keeps count in `table.csv`.
+
+Run as `python -m tests.aborts.campaign 10000`: it goes on where the table ends.
+"""
+
+import csv
+import gc
+import logging
+import random
+import sys
+import time
+import traceback
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn.parameter import is_lazy
+
+from tests.aborts.calls import CALLS, Call
+from tests.aborts.networks import NETWORKS, make_network
+from tests.aborts.snapshot import differences, model_state, process_state
+from tests.aborts.trip import Place, Trip, interrupted, watched
+
+__all__ = ["Case", "Outcome", "abort", "cases"]
+
+TABLE = Path(__file__).with_name("table.csv")
+_KINDS = ("step", "signal", "entry", "event")
+_RARE = {"compiled": 0.05, "lazy": 0.2}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call to be aborted.
+
+    Attributes:
+        call: Its name in `CALLS`.
+        network: Its name in `NETWORKS`.
+        kind: "event", where the user's own code raises; "step", KeyboardInterrupt at any instruction of gradscape's;
+            "signal", SIGINT there; "entry", SIGINT as any function is entered, torch's and Python's own too.
+        seed: Draws the moment.
+    """
+
+    call: str
+    network: str
+    kind: str
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an aborted call did.
+
+    Attributes:
+        ended: How: the exception, or "ran".
+        where: The moment.
+        changed: What was not as before, at once or once the exception is forgotten.
+    """
+
+    ended: str
+    where: str
+    changed: tuple[str, ...]
+
+
+def cases(first: int, count: int) -> Iterator[Case]:
+    """The cases from a number on."""
+    for number in range(first, first + count):
+        draw = random.Random(number)
+        (call,) = draw.choices(list(CALLS), [one.share for one in CALLS.values()])
+        (network,) = draw.choices(list(NETWORKS), [_RARE.get(name, 1.0) for name in NETWORKS])
+        yield Case(call, network, draw.choice(_KINDS), number)
+
+
+@cache
+def _moments(call: str) -> tuple[dict[Any, int], int, dict[str, int]]:
+    """What can be met on the way: steps, entries into functions, and events of the user's code."""
+    trip = Trip()
+    model = make_network("plain", trip)
+    CALLS[call].run(model, trip)  # what is imported, and what is remembered of a model, is so the first time
+    gc.collect()
+    gc.freeze()  # what has been imported by now need not be looked at again
+    trip.seen.clear()
+    with watched() as (steps, entries):
+        CALLS[call].run(model, trip)
+    return dict(steps), entries[None], dict(trip.seen)
+
+
+def abort(case: Case) -> Outcome:
+    """Run a case, and say what was not as before."""
+    steps, entries, seen = _moments(case.call)
+    draw, call = random.Random(case.seed), CALLS[case.call]
+    trip, place = Trip(), None
+    model = make_network(case.network, trip)
+    trip.seen.clear()
+    if case.kind == "event" and seen:
+        trip.kind = draw.choice(sorted(seen))
+        trip.count = draw.randint(1, seen[trip.kind])
+    elif case.kind in ("entry", "event"):
+        place = Place(None, 0, draw.randint(1, max(entries, 1)))
+    elif steps:
+        code, offset = draw.choice(list(steps))
+        place = Place(code, offset, draw.randint(1, steps[code, offset]))
+    before = _state(model, call)
+    ended, where, kept = "ran", f"{trip.kind} {trip.count}", None
+    try:
+        if place is None:
+            call.run(model, trip)
+        else:
+            with interrupted(place, by_signal=case.kind != "step") as places:
+                call.run(model, trip)
+    except (Exception, KeyboardInterrupt) as problem:
+        ended, kept = type(problem).__name__, problem
+    if place is not None:
+        where = places[0] if places else "not met"
+    changed = differences(before, _state(model, call))
+    # An exception that is kept, as notebooks do, must hold nothing that acts later, over what was done since.
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if not is_lazy(parameter) and not parameter.is_inference():
+                parameter.add_(1)
+    torch.rand(1), random.random()
+    before = _state(model, call)
+    tail = "".join(traceback.format_exception(kept)[-3:]) if kept is not None and changed else ""
+    kept = None
+    gc.collect()
+    changed += [f"later {name}" for name in differences(before, _state(model, call))]
+    return Outcome(ended, where + tail, tuple(changed))
+
+
+def _state(model: nn.Module, call: Call) -> dict[str, Any]:
+    return process_state() if call.trains else {**process_state(), **model_state(model)}
+
+
+def _main(until: int) -> int:
+    rows: Counter[tuple[str, str, str]] = Counter()
+    if TABLE.exists():
+        with TABLE.open(newline="", encoding="utf-8") as file:
+            rows.update({(row["call"], row["kind"], row["ended"]): int(row["count"]) for row in csv.DictReader(file)})
+    began, bad = time.monotonic(), 0
+    for number, case in enumerate(cases(rows.total(), max(0, until - rows.total())), 1):
+        outcome = abort(case)
+        rows[case.call, case.kind, "CHANGED" if outcome.changed else outcome.ended] += 1
+        if outcome.changed:
+            bad += 1
+            _say(f"{case} {outcome}")
+        if number % 50 == 0:
+            _write(rows)
+            _say(f"{rows.total()} calls, {bad} not as before, {time.monotonic() - began:.0f} s")
+    _write(rows)
+    return bad
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _write(rows: Counter[tuple[str, str, str]]) -> None:
+    with TABLE.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(("call", "kind", "ended", "count"))
+        writer.writerows((*key, count) for key, count in sorted(rows.items()))
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)
+    warnings.simplefilter("ignore")
+    sys.exit(min(_main(int(sys.argv[1])), 1))
