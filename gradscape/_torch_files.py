@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from gradscape._files import check_readable
-from gradscape._zip_files import check_contents, opened_zip
+from gradscape._zip_files import check_contents, opened_zip, within_file
 
 __all__ = ["is_script", "read_torch"]
 
@@ -29,7 +29,7 @@ def read_torch(path: Path, known: Iterable[tuple[type, str]] = ()) -> Any:
     if zipfile.is_zipfile(path):
         with opened_zip(path) as (archive, _):
             check_contents(archive)  # torch is built without
-    with torch.serialization.safe_globals(list(known)):
+    with within_file(), torch.serialization.safe_globals(list(known)):
         return torch.load(path, weights_only=True, map_location="cpu")
 
 

@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["MOST_INFLATED", "check_contents", "opened_zip"]
+__all__ = ["MOST_INFLATED", "check_contents", "opened_zip", "within_file"]
 
 MOST_INFLATED = 2**30
 """How many bytes a file may hold however small it is; more only if they are at most a hundred times its size."""
@@ -36,9 +36,19 @@ def opened_zip(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, 
         BadZipFile: It is no zip file, or a damaged one.
         OSError: The system cannot read it.
     """
+    with within_file(), zipfile.ZipFile(path) as archive:
+        yield archive, _checked_members(archive, os.stat(path).st_size)
+
+
+@contextmanager
+def within_file() -> Iterator[None]:
+    """Tell what the system says of a place before the file's beginning as the file's own fault.
+
+    Raises:
+        ValueError: Such a place was asked for.
+    """
     try:
-        with zipfile.ZipFile(path) as archive:
-            yield archive, _checked_members(archive, os.stat(path).st_size)
+        yield
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):
             raise

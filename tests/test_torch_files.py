@@ -48,6 +48,14 @@ def test_a_tensor_that_inflates_is_refused(tmp_path: Path) -> None:
         read_foreign_states(path)
 
 
+def test_a_place_before_the_files_beginning_is_the_files_fault(tmp_path: Path) -> None:
+    content = saved(tmp_path / "model.pt", {"weight": torch.arange(1000)})
+    end = content.rindex(b"PK\x05\x06")
+    (tmp_path / "model.pt").write_bytes(content[: end + 16] + b"\xff\xff\xff\x7f" + content[end + 20 :])
+    with pytest.raises(ValueError, match=r"model\.pt must be a state dict saved by torch, and is not: "):
+        read_foreign_states(tmp_path / "model.pt")
+
+
 def test_a_dict_that_lies_in_a_million_places_is_searched_once(tmp_path: Path) -> None:
     barren: Any = {"epoch": 3}
     for _ in range(4):
