@@ -56,6 +56,18 @@ def test_a_place_before_the_files_beginning_is_the_files_fault(tmp_path: Path) -
         read_foreign_states(tmp_path / "model.pt")
 
 
+@pytest.mark.parametrize("kind", ["expanded", "sparse", "without data"])
+def test_a_tensor_that_claims_more_numbers_than_the_file_has_is_refused(tmp_path: Path, kind: str) -> None:
+    tensors = {
+        "expanded": torch.zeros(1).expand(10**6, 10**6),
+        "sparse": torch.sparse_coo_tensor(torch.tensor([[0]]), torch.tensor([1.0]), (10**9,)),
+        "without data": torch.empty(10**12, device="meta"),
+    }
+    saved(tmp_path / "model.pt", {"linear.weight": tensors[kind]})
+    with pytest.raises(ValueError, match=r"model\.pt must hold plain tensors, but linear\.weight has no numbers"):
+        read_foreign_states(tmp_path / "model.pt")
+
+
 def test_a_dict_that_lies_in_a_million_places_is_searched_once(tmp_path: Path) -> None:
     barren: Any = {"epoch": 3}
     for _ in range(4):
