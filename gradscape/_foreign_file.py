@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from gradscape._files import check_readable
@@ -51,12 +52,24 @@ def read_foreign_states(path: str | os.PathLike[str]) -> dict[str, dict[str, Ten
                 f"{path} must hold plain tensors, but holds {', '.join(unread[:_SHOWN])}"
                 f"{f' in {place}' if place else ''}: save plain tensors where it was made"
             )
+        if strange := [key for key, value in state.items() if not _is_whole(value, os.stat(path).st_size)]:
+            raise ValueError(
+                f"{path} must hold plain tensors, but {', '.join(strange[:_SHOWN])} has no numbers of its own for each "
+                "place (sparse, expanded or without data): save plain tensors where it was made"
+            )
     if not states:
         raise ValueError(
             f"{path} must hold a state dict (tensors by name), got {_described(content)}; nothing in it was executed; "
             "save `model.state_dict()` where it was made"
         )
     return states
+
+
+def _is_whole(tensor: Tensor, file_size: int) -> bool:
+    """Whether every number is in the file: one can be declared to stand for millions."""
+    if tensor.layout != torch.strided or tensor.device.type != "cpu":
+        return False
+    return tensor.numel() * tensor.element_size() <= max(tensor.untyped_storage().nbytes(), file_size)
 
 
 class _Unread:
