@@ -36,9 +36,9 @@ def check_stored_plan(plan: Any, role: str) -> None:
             or (name == "points_per_forward" and value > _MOST_POINTS)
         ):
             raise _damaged(role, f"`{name}` of its plan is {value!r:.60}")
-    sizes = [plan.get(name) for name in ("batch_size", "block_size")]
-    if None not in sizes and sizes[0] % sizes[1]:
-        raise _damaged(role, f"its plan has batches of {sizes[0]} images in blocks of {sizes[1]}")
+    batch, block = plan.get("batch_size"), plan.get("block_size")
+    if batch is not None and block is not None and batch % block:
+        raise _damaged(role, f"its plan has batches of {batch} images in blocks of {block}")
 
 
 def check_stored_run(stored: Measured, role: str) -> None:

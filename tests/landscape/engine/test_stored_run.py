@@ -47,7 +47,9 @@ def _counts(where: Any, count: int) -> Change:
 
 
 def _longer_origin(run: Surface) -> Surface:
-    arrays = {name: np.repeat(getattr(run.origin, name), 2, axis=0) for name in BlockStatistics.arrays()}
+    arrays: dict[str, Any] = {
+        name: np.repeat(getattr(run.origin, name), 2, axis=0) for name in BlockStatistics.arrays()
+    }
     return replace(run, origin=replace(run.origin, **arrays))
 
 
