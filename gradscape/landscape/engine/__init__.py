@@ -27,6 +27,7 @@ from gradscape.landscape.engine.plan_trial import seconds_an_image
 from gradscape.landscape.engine.premade import check_premade
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
+from gradscape.landscape.engine.stored_run import check_stored_plan, check_stored_run
 from gradscape.landscape.engine.task import (
     ForwardFunction,
     LossFunction,
@@ -71,6 +72,8 @@ __all__ = [
     "check_model",
     "check_premade",
     "check_same_plan",
+    "check_stored_plan",
+    "check_stored_run",
     "choose_plan",
     "count_images",
     "cross_entropy",
