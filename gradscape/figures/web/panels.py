@@ -157,4 +157,4 @@ def _said(field: Field, place: int) -> str:
 
 def _as_text(name: str) -> str:
     """A name without a meaning in plotly's templates, which know a few tags, entities and `%{…}`."""
-    return html.escape(name, quote=False).replace("%", "&#37;")
+    return html.escape(name, quote=False).replace("%{", "&#37;{")

@@ -93,6 +93,7 @@ def test_a_field_is_the_only_value_of_its_page() -> None:
     field = Field(name="sharpness", alphas=ALPHAS, betas=BETAS, values=bowl(), label="sharpness of <b>", short="<b>")
     page = interactive_surface(field)
     assert decoded(page)["values"] == [["sharpness", "<b>"]]
+    assert "&lt;b&gt; %{customdata[0]:" in decoded(page)["panels"][0]["template"]  # which plotly reads as <b>
     assert 'value="sharpness" checked' in page
     assert "<b>" not in page
 

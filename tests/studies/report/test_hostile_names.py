@@ -65,6 +65,11 @@ while (walker.nextNode()) {
 }
 return found.join("").replace(/\\u200b/g, "");
 """
+HOVER = """
+const map = document.querySelector(".map");
+if (!map.querySelector(".hovertext")) Plotly.Fx.hover(map, {xval: 0, yval: 0});
+return (map.querySelector(".hovertext") || {}).textContent;
+"""
 DRAWN = """
 const plots = [...document.querySelectorAll(".plot")];
 return document.readyState == "complete" && plots.every(one => one.data || !one.clientWidth);
@@ -224,6 +229,9 @@ def test_in_a_browser_nothing_runs_nothing_is_asked_for_and_names_stay_text(
     text = without_breaks(opened.execute_script(TEXT))
     for name in SEEN if kind != "notebook" else ():
         assert name in text
+    if kind == "surfaces":
+        hovered = WebDriverWait(opened, 30, 0.2).until(lambda browser: browser.execute_script(HOVER))
+        assert without_breaks(hovered) == f"alpha 0beta 0{one_line(EVIL)} 0.25 {one_line(EVIL)}"
     place, count = DRAWINGS[kind]
     assert len(opened.find_elements("css selector", place)) == count
     assert requests(opened) <= {pages[kind].as_uri()}

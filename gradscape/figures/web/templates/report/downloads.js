@@ -1,7 +1,7 @@
 // What a reader takes along: tables and curves as csv, drawings as svg, everything as png. All in light colors, for paper.
 const DRAWN = ["display", "fill", "fill-opacity", "stroke", "stroke-width", "stroke-opacity", "stroke-dasharray", "stroke-linecap",
   "stroke-linejoin", "opacity", "font-family", "font-size", "font-weight", "text-anchor"];
-const DENSER = 3 /* dots of a png for one of the page */, PLACE = "http://www.w3.org/2000/svg", LONGEST_NAME = 120;
+const DENSER = 3 /* dots of a png for one of the page */, PLACE = "http://www.w3.org/2000/svg", LONGEST_PART = 80;
 
 function saveAs(name, content, kind) {
   const link = element("a", undefined, {href: URL.createObjectURL(new Blob([content], {type: kind})), download: name});
@@ -9,7 +9,8 @@ function saveAs(name, content, kind) {
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
-const fileName = (...parts) => parts.join(" ").normalize("NFKD").replace(/[^A-Za-z0-9+]+/g, "_").replace(/^_+|_+$/g, "").slice(0, LONGEST_NAME) || "gradscape";
+const fileName = (...parts) => parts.map(part => part.normalize("NFKD").replace(/[^A-Za-z0-9+]+/g, "_").slice(0, LONGEST_PART))
+  .join("_").replace(/_+/g, "_").replace(/^_|_$/g, "") || "gradscape";
 
 const csvCell = cell => cell === null || cell === undefined ? "" : /[",\r\n]/.test(cell) ? `"${String(cell).replace(/"/g, '""')}"` : String(cell);
 const csvOf = rows => rows.map(row => row.map(csvCell).join(",") + "\n").join("");
