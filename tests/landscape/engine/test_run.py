@@ -4,6 +4,7 @@ import errno
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from gradscape import _files
 from gradscape.landscape import Surface, evaluate_surface, random_directions
 from tests.landscape.networks import images_and_labels, small_net
 
-AXES = {"alphas": np.linspace(-1, 1, 4), "betas": np.linspace(-1, 1, 3)}
+AXES: dict[str, Any] = {"alphas": np.linspace(-1, 1, 4), "betas": np.linspace(-1, 1, 3)}
 
 
 def test_a_surface_whose_disk_is_full_is_kept_elsewhere_and_goes_on_from_there(
