@@ -44,3 +44,8 @@ clean:
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
+
+# Aborted calls of every public function that takes a model, until the table holds N of them.
+.PHONY: aborts
+aborts: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.aborts.campaign $(or $(N),10000)

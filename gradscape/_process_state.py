@@ -107,7 +107,7 @@ def _leave_modes(depth: int) -> None:
 
 def _saving_hooks() -> Any:
     """What autograd does with the tensors that it saves: two functions, if there are any."""
-    return torch._C._autograd._top_saved_tensors_default_hooks(True)  # noqa: FBT003
+    return torch._C._autograd._top_saved_tensors_default_hooks(True)
 
 
 def _leave_saving_hooks(before: Any) -> None:
