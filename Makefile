@@ -54,3 +54,7 @@ clean:
 .PHONY: fuzz
 fuzz: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(or $(N),2000) --seed $(or $(SEED),1)
+# Aborted calls of every public function that takes a model, until the table holds N of them.
+.PHONY: aborts
+aborts: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.aborts.campaign $(or $(N),10000)

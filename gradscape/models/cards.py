@@ -8,6 +8,7 @@ import torch
 from torch import nn
 from torch.overrides import TorchFunctionMode
 
+from gradscape._left_as_before import process_left_as_before
 from gradscape.models.counting import count_macs, count_parameters
 from gradscape.models.create import create_model, list_models
 from gradscape.models.options import list_options
@@ -58,6 +59,7 @@ class _WithoutMemory(TorchFunctionMode):
         return func(*args, **({**kwargs, "device": "meta"} if func is torch.empty else kwargs))
 
 
+@process_left_as_before
 def describe_models(pattern: str | None = None) -> list[ModelDescription]:
     """Measure models: as their papers' tables have them, else for 10 classes at 32 pixels or 1000 classes at 224.
 

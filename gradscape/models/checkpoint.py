@@ -18,6 +18,7 @@ __all__ = ["Classifier", "import_checkpoint", "load_checkpoint", "save_checkpoin
 _CHANNELS = (1, 3, 4, 2)  # the usual numbers, for the message
 
 
+@process_left_as_before
 def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Classifier:
     """Load a model that takes float32 images in [0, 1], in `eval()` mode.
 

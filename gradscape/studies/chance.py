@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from scipy import stats
 from torch import Tensor
 
+from gradscape._left_as_before import left_as_before
 from gradscape.landscape import binary, top1
 from gradscape.landscape.engine import MetricFunction, evaluable
 from gradscape.models import Classifier
@@ -19,6 +20,7 @@ _DOUBT = 0.01  # how often one that guesses gets as many right, at most, where i
 _log = logging.getLogger(__name__)
 
 
+@left_as_before
 def models_at_chance(
     models: Mapping[str, Classifier],
     batches: Iterable[tuple[Tensor, Tensor]],

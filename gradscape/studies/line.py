@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from gradscape._digest import digest_model
+from gradscape._left_as_before import left_as_before
 from gradscape._provenance import CHANCE
 from gradscape._recipe_record import OTHER_RECIPE, RECIPE, recorded_recipe
 from gradscape.data import Split
@@ -72,6 +73,7 @@ class LinePath:
         return line
 
 
+@left_as_before
 def make_path(
     models: Mapping[str, Classifier],
     split: Split,

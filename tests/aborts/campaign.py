@@ -13,6 +13,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -27,7 +28,7 @@ from tests.aborts.networks import NETWORKS, make_network
 from tests.aborts.snapshot import differences, model_state, process_state
 from tests.aborts.trip import Place, Trip, interrupted, watched
 
-__all__ = ["Case", "Outcome", "abort", "cases"]
+__all__ = ["Case", "Outcome", "abort", "cases", "stop"]
 
 TABLE = Path(__file__).with_name("table.csv")
 _KINDS = ("step", "signal", "entry", "event")
@@ -77,13 +78,18 @@ def cases(first: int, count: int) -> Iterator[Case]:
 
 
 @cache
+def _warm(call: str) -> None:
+    """Run a call once: what it imports changes the process, and what is remembered of a model is so from then on."""
+    trip = Trip()
+    CALLS[call].run(make_network("plain", trip), trip)
+
+
+@cache
 def _moments(call: str) -> tuple[dict[Any, int], int, dict[str, int]]:
     """What can be met on the way: steps, entries into functions, and events of the user's code."""
+    _warm(call)
     trip = Trip()
     model = make_network("plain", trip)
-    CALLS[call].run(model, trip)  # what is imported, and what is remembered of a model, is so the first time
-    gc.collect()
-    gc.freeze()  # what has been imported by now need not be looked at again
     trip.seen.clear()
     with watched() as (steps, entries):
         CALLS[call].run(model, trip)
@@ -93,43 +99,67 @@ def _moments(call: str) -> tuple[dict[Any, int], int, dict[str, int]]:
 def abort(case: Case) -> Outcome:
     """Run a case, and say what was not as before."""
     steps, entries, seen = _moments(case.call)
-    draw, call = random.Random(case.seed), CALLS[case.call]
-    trip, place = Trip(), None
-    model = make_network(case.network, trip)
-    trip.seen.clear()
+    draw = random.Random(case.seed)
     if case.kind == "event" and seen:
-        trip.kind = draw.choice(sorted(seen))
-        trip.count = draw.randint(1, seen[trip.kind])
-    elif case.kind in ("entry", "event"):
-        place = Place(None, 0, draw.randint(1, max(entries, 1)))
-    elif steps:
-        code, offset = draw.choice(list(steps))
-        place = Place(code, offset, draw.randint(1, steps[code, offset]))
-    before = _state(model, call)
-    ended, where, kept = "ran", f"{trip.kind} {trip.count}", None
+        event = draw.choice(sorted(seen))
+        return stop(case.call, case.network, event=(event, draw.randint(1, seen[event])))
+    if case.kind in ("entry", "event"):
+        return stop(case.call, case.network, place=Place(None, 0, draw.randint(1, max(entries, 1))))
+    code, offset = draw.choice(list(steps))
+    place = Place(code, offset, draw.randint(1, steps[code, offset]))
+    return stop(case.call, case.network, place=place, by_signal=case.kind == "signal")
+
+
+def stop(
+    call: str,
+    network: str,
+    *,
+    event: tuple[str, int] | None = None,
+    place: Place | None = None,
+    by_signal: bool = True,
+) -> Outcome:
+    """Stop a call at an event of the user's code or at a place, and say what was not as before.
+
+    Args:
+        call: Its name in `CALLS`.
+        network: Its name in `NETWORKS`.
+        event: Which, and at which time.
+        place: Where it is interrupted.
+        by_signal: Whether by a signal.
+    """
+    _warm(call)
+    trip, called = Trip(), CALLS[call]
+    model = make_network(network, trip)
+    trip.seen.clear()
+    trip.kind, trip.count = event or ("", 0)
+    before, places = _state(model, called), []
+    ended, kept = "ran", None
     try:
-        if place is None:
-            call.run(model, trip)
-        else:
-            with interrupted(place, by_signal=case.kind != "step") as places:
-                call.run(model, trip)
+        with nullcontext([]) if place is None else interrupted(place, by_signal=by_signal) as places:
+            called.run(model, trip)
     except (Exception, KeyboardInterrupt) as problem:
         ended, kept = type(problem).__name__, problem
-    if place is not None:
-        where = places[0] if places else "not met"
-    changed = differences(before, _state(model, call))
+    where = str(event) if place is None else "".join(places) or "not met"
+    changed = differences(before, _state(model, called))
     # An exception that is kept, as notebooks do, must hold nothing that acts later, over what was done since.
+    _go_on(model)
+    before = _state(model, called)
+    if kept is not None and changed:
+        where += "".join(traceback.format_exception(kept))
+    kept = None
+    gc.collect(1)  # what is older than the call need not be looked at
+    changed += [f"later {name}" for name in differences(before, _state(model, called))]
+    return Outcome(ended, where, tuple(changed))
+
+
+def _go_on(model: nn.Module) -> None:
+    """What a user does next."""
     with torch.no_grad():
         for parameter in model.parameters():
             if not is_lazy(parameter) and not parameter.is_inference():
                 parameter.add_(1)
-    torch.rand(1), random.random()
-    before = _state(model, call)
-    tail = "".join(traceback.format_exception(kept)[-3:]) if kept is not None and changed else ""
-    kept = None
-    gc.collect()
-    changed += [f"later {name}" for name in differences(before, _state(model, call))]
-    return Outcome(ended, where + tail, tuple(changed))
+    torch.rand(1)
+    random.random()
 
 
 def _state(model: nn.Module, call: Call) -> dict[str, Any]:

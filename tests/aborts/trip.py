@@ -47,12 +47,13 @@ class Place:
     """A step of the interpreter.
 
     Attributes:
-        code: The function that runs; None for the entry into any function, which is where Python looks for signals.
+        code: The function that runs. A name for the entry into all functions that are called so, None for any: there is
+            where Python looks for signals.
         offset: Of the instruction.
         time: At which of the times that it comes by, from 1.
     """
 
-    code: CodeType | None
+    code: CodeType | str | None
     offset: int
     time: int
 
@@ -110,7 +111,7 @@ def interrupted(place: Place, *, by_signal: bool) -> Iterator[list[str]]:
         return step
 
     def enter(frame: FrameType, _event: str, _value: Any) -> Callable[..., Any] | None:
-        if place.code is None:
+        if place.code is None or place.code == frame.f_code.co_qualname:
             come(frame)
             return None
         if frame.f_code is not place.code:

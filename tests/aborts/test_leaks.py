@@ -1,0 +1,68 @@
+"""300 calls of each public function take no more memory, descriptors, threads or figures than a few."""
+
+import gc
+import logging
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.aborts.calls import CALLS
+from tests.aborts.networks import make_network
+from tests.aborts.trip import Trip
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mark.usefixtures("unchecked")]
+
+_CALLS, _WARM = 300, 20
+_MOST_BYTES = 24 * 2**20  # the allocator's own waste; a network and its activations, kept at every call, are 60 MiB
+_LONG = {"span": 30, "searched span": 5, "settled axes": 5, "surface, traced": 30, "surface, side by side": 30}
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+
+
+def _held() -> dict[str, int]:
+    gc.collect()
+    figures = sys.modules["matplotlib.pyplot"].get_fignums() if "matplotlib.pyplot" in sys.modules else []
+    return {
+        "bytes": int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1]) * _PAGE,
+        "tensors": sum(isinstance(one, torch.Tensor) for one in gc.get_objects()),
+        "descriptors": len(os.listdir("/proc/self/fd")),
+        "threads": threading.active_count(),
+        "figures": len(figures),
+    }
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_calls_leave_nothing_behind(call: str) -> None:
+    count = _LONG.get(call, _CALLS)
+    trip = Trip()
+    model = make_network("caching", trip)
+    for module in model.modules():
+        if "history" in vars(module):
+            module.history = _Nothing()  # else the network itself would keep what it gave
+    logging.disable(logging.WARNING)
+    try:
+        for _ in range(min(_WARM, count)):
+            CALLS[call].run(model, trip)
+        before = _held()
+        for _ in range(count):
+            CALLS[call].run(model, trip)
+        after = _held()
+    finally:
+        logging.disable(logging.NOTSET)
+    assert after["bytes"] - before["bytes"] < _MOST_BYTES
+    assert {name: after[name] - before[name] for name in ("tensors", "descriptors", "threads", "figures")} == {
+        "tensors": 0,
+        "descriptors": 0,
+        "threads": 0,
+        "figures": 0,
+    }
+
+
+class _Nothing(list[torch.Tensor]):
+    """Takes everything and keeps nothing."""
+
+    def append(self, _one: torch.Tensor) -> None:
+        return
