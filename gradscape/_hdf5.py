@@ -22,6 +22,7 @@ from gradscape._hdf5_storage import (
 )
 from gradscape._hdf5_texts import read_long_text
 from gradscape._names import error_line
+from gradscape._text_files import parse_json
 
 __all__ = ["CHECKSUMS", "Hdf5Group", "open_hdf5", "save_hdf5"]
 
@@ -38,7 +39,7 @@ _LONGEST_TEXT = 60_000
 
 
 @final
-class _Source:
+class _OpenFile:
     """An open file: its name, what may still be read from it, and what its contents must sum up to."""
 
     def __init__(self, path: str | os.PathLike[str], file: h5py.File) -> None:
@@ -85,7 +86,7 @@ class Hdf5Group:
     Whatever is wrong with the file is a ValueError that names the file, the item and what to do.
     """
 
-    def __init__(self, source: _Source, identifier: h5g.GroupID, place: str) -> None:
+    def __init__(self, source: _OpenFile, identifier: h5g.GroupID, place: str) -> None:
         self._source, self._id, self._place = source, identifier, place
 
     @property
@@ -254,7 +255,7 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> Iterator[Hdf5Group]:
     """
     check_readable(path, what)
     with _opened_file(path) as file:
-        yield _Source(path, file).root
+        yield _OpenFile(path, file).root
 
 
 def save_hdf5(
@@ -314,7 +315,7 @@ def _opened_file(path: str | os.PathLike[str]) -> h5py.File:
 
 
 def _parsed(text: str) -> Mapping[str, int]:
-    found = json.loads(text)
+    found = parse_json(text)
     if not isinstance(found, dict):
         raise DamageError("must be a record of checksums")
     return found

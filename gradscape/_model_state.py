@@ -268,7 +268,8 @@ def _same_objects(one: Any, other: Any) -> bool:
 
 
 def _equal(one: Tensor, other: Tensor) -> bool:
-    return one.shape == other.shape and one.dtype == other.dtype and torch.equal(one, other)
+    alike = one.shape == other.shape and one.dtype == other.dtype
+    return alike and (one.is_meta or torch.equal(one, other))  # on the meta device there are no values
 
 
 def _restore_storage(tensor: Tensor, storage: Tensor) -> None:
@@ -285,7 +286,7 @@ def _restore_gradient(parameter: nn.Parameter, required: bool, gradient: Tensor 
 
 
 def _restore_values(tensor: Tensor, value: Tensor) -> None:
-    if not torch.equal(tensor, value):
+    if not _equal(tensor, value):
         with torch.no_grad():
             tensor.detach().copy_(value)
 
