@@ -8,6 +8,7 @@ from typing import final
 
 from gradscape import __version__
 from gradscape._files import replacing
+from gradscape._names import one_line
 from gradscape.figures.web.packed_maps import color_tables
 from gradscape.figures.web.pages import render_page
 from gradscape.studies.report import provenance
@@ -61,7 +62,7 @@ def write_report(folders: Sequence[Path], output: Path, *, command: str = "") ->
     """
     findings = collect(folders)
     for path, reason in findings.unread:
-        _log.warning("%s is left out: %s", path, reason)
+        _log.warning("%s is left out: %s", one_line(path), reason)
     text = _render(findings, command)
     with replacing(output) as partial:
         # Names of files may hold bytes that are no text.
