@@ -2,6 +2,7 @@
 
 import reprlib
 from collections.abc import Mapping
+from functools import cache
 from types import UnionType
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -30,11 +31,16 @@ def fits(value: object, hint: Any) -> bool:
         hint: A type, a list or dict of types, a union of them, a Literal, or a TypedDict. An int has 64 bits, and is a
             float too; truth values are neither.
     """
-    origin, arguments = get_origin(hint), get_args(hint)
+    if hint is str or hint is bool:
+        return isinstance(value, hint)
     if hint is Any:
         return True
+    if hint is int or hint is float:
+        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_COUNT
+        return whole or (hint is float and isinstance(value, float))
     if hint is None:
         return value is None
+    origin, arguments = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
         return any(fits(value, one) for one in arguments)
     if origin is Literal:
@@ -45,9 +51,6 @@ def fits(value: object, hint: Any) -> bool:
         return isinstance(value, Mapping) and all(fits(one, arguments[1]) for one in value.values())
     if hasattr(hint, "__required_keys__"):
         return isinstance(value, Mapping) and not _wrong(value, hint)
-    if hint in (int, float):
-        whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST_COUNT
-        return whole or (hint is float and isinstance(value, float))
     return isinstance(value, hint)
 
 
@@ -75,10 +78,10 @@ def check_record(record: object, kind: type, *, closed: bool = True) -> None:
         ValueError: What is wrong with it.
     """
     if not isinstance(record, Mapping):
-        raise ValueError(f"it must be a record of {', '.join(get_type_hints(kind))}, got {shown(record)}")
+        raise ValueError(f"it must be a record of {', '.join(_hints(kind))}, got {shown(record)}")
     if wrong := _wrong(record, kind):
         raise ValueError(wrong)
-    if more := [name for name in record if closed and name not in get_type_hints(kind)]:
+    if more := [name for name in record if closed and name not in _hints(kind)]:
         raise ValueError(f"it holds {shown(more[0])}, which this version does not know")
 
 
@@ -109,9 +112,14 @@ def check_arrays(
                 raise ValueError(f"`{name}` is empty: {array.shape}")
 
 
+@cache
+def _hints(kind: Any) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
 def _wrong(record: Mapping[str, object], kind: Any) -> str:
     """What is wrong with the entries of a TypedDict; "" where nothing is."""
-    hints = get_type_hints(kind)
+    hints = _hints(kind)
     if missing := sorted(name for name in kind.__required_keys__ if name not in record):
         return f"it lacks {', '.join(missing)}"
     for name, hint in hints.items():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from gradscape._names import one_line
 from gradscape._utf8 import replacing_text
 from gradscape.figures.web.packed_maps import color_tables
 from gradscape.figures.web.pages import render_page
@@ -62,7 +63,7 @@ def write_report(folders: Sequence[Path], output: Path, *, command: str = "") ->
     """
     findings = collect(folders)
     for path, reason in findings.unread:
-        _log.warning("%s is left out: %s", path, reason)
+        _log.warning("%s is left out: %s", one_line(path), reason)
     text = _render(findings, command)
     with replacing_text(output) as file:
         file.write(text)

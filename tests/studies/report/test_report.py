@@ -145,7 +145,7 @@ def test_damaged_files_are_named_on_the_page_and_in_a_warning(tmp_path: Path, ca
     assert "partial-other" not in text
 
 
-def test_a_folder_of_traps_is_read_past_them(tmp_path: Path) -> None:
+def test_a_folder_of_traps_is_read_past_them(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Pipes wait for ever, links lead in circles, and names are no text."""
     folder = tmp_path / "runs"
     make_surface().save(folder / "surface.h5")
@@ -161,6 +161,7 @@ def test_a_folder_of_traps_is_read_past_them(tmp_path: Path) -> None:
     findings = collect([folder])
     assert [path.name for path, _ in findings.unread] == [os.fsdecode(b"\xff.npz"), "metrics.csv"]
     page = write_report([folder], tmp_path / "report.html").read_text()
+    assert not any("\n" in message for message in caplog.messages)
     assert r"\udcff.npz" in page
 
 
