@@ -37,7 +37,7 @@ _LONGEST_TEXT = 60_000
 
 
 @final
-class _Source:
+class _OpenFile:
     """An open file: its name, what may still be read from it, and what its contents must sum up to."""
 
     def __init__(self, path: str | os.PathLike[str], file: h5py.File) -> None:
@@ -88,7 +88,7 @@ class Hdf5Group:
     Whatever is wrong with the file is a ValueError that names the file, the item and what to do.
     """
 
-    def __init__(self, source: _Source, identifier: h5g.GroupID, place: str) -> None:
+    def __init__(self, source: _OpenFile, identifier: h5g.GroupID, place: str) -> None:
         self._source, self._id, self._place = source, identifier, place
 
     @property
@@ -259,7 +259,7 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> Iterator[Hdf5Group]:
     """
     check_readable(path, what)
     with _opened_file(path) as file:
-        yield _Source(path, file).root
+        yield _OpenFile(path, file).root
 
 
 def save_hdf5(
