@@ -119,7 +119,7 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
             for name in BlockStatistics.arrays()
         },
     }
-    attributes = {
+    attributes: dict[str, str | int] = {
         "format": _FORMAT,
         "population": int(measured.blocks.population),
         "meta": Provenance.of(measured.meta).to_json(),
