@@ -54,6 +54,10 @@ class _OpenFile:
             with self.reading(CHECKSUMS):
                 self.checksums = _parsed(text)
 
+    def promises(self, item: str) -> bool:
+        """Whether the checksums say that there is an item, or something within it."""
+        return any(written == item or written.startswith(f"{item}/") for written in self.checksums)
+
     def verify(self, item: str, checksum: Callable[[], int]) -> None:
         """Refuse an item that is not what was written."""
         if item in self.checksums and self.checksums[item] != checksum():
@@ -100,8 +104,10 @@ class Hdf5Group:
         return bool(self._source.checksums)
 
     def __contains__(self, name: str) -> bool:
-        with self._source.reading(self._spelled(name)):
-            return bool(self._id.links.exists(name.encode()))
+        """Whether something is there, or was when the file was written with checksums: opening it then says more."""
+        item = self._spelled(name)
+        with self._source.reading(item):
+            return self._source.promises(item) or bool(self._id.links.exists(name.encode()))
 
     def names(self) -> list[str]:
         """What lies in the group."""
@@ -308,7 +314,7 @@ def _opened_file(path: str | os.PathLike[str]) -> h5py.File:
         if problem.errno:
             raise OSError(problem.errno, os.strerror(problem.errno), name) from problem
         if h5py.is_hdf5(path):
-            raise ValueError(f"{name} is a damaged or cut off HDF5 file: {error_line(problem)}") from problem
+            raise ValueError(f"{name} is a damaged or cut off HDF5 file: {error_line(problem)}; {_REMEDY}") from problem
         checkpoint = "; it is a checkpoint: gradscape landscape makes surfaces of those"
         advice = checkpoint if name.endswith(".safetensors") else ""
         raise ValueError(f"{name} is not an HDF5 file{advice}") from problem
@@ -327,5 +333,5 @@ def _checksum(item: str, contents: str | Sequence[np.ndarray]) -> int:
     checksum = zlib.crc32(item.encode())
     for values in map(np.asarray, contents):
         checksum = zlib.crc32(f"\n{values.dtype.str} {values.shape}\n".encode(), checksum)
-        checksum = zlib.crc32(np.ascontiguousarray(values), checksum)
+        checksum = zlib.crc32(np.ascontiguousarray(values).data, checksum)
     return checksum

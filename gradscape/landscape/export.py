@@ -65,7 +65,7 @@ def save_goldstein(result: Surface, path: Path) -> None:
     """Only what the original tool writes itself: coordinates, loss, accuracy in percent; −1 where not evaluated."""
     split = "test" if result.meta.get("split") in ("test", "val") else "train"
     filled = result.count > 0
-    values = {
+    values: dict[str, np.ndarray | str] = {
         "dir_file": "",
         "xcoordinates": result.alphas,
         "ycoordinates": result.betas,

@@ -119,7 +119,7 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
             for name in BlockStatistics.arrays()
         },
     }
-    attributes = {
+    attributes: dict[str, str | int] = {
         "format": _FORMAT,
         "population": int(measured.blocks.population),
         "meta": Provenance.of(measured.meta).to_json(),
@@ -147,7 +147,7 @@ def read_measured(path: str | os.PathLike[str], axes: tuple[str, ...]) -> tuple[
             raise ValueError(f"{path} has the axes {present}, but {list(axes)} are needed: is it a line or a surface?")
         coordinates = [_read_axis(file, name) for name in axes]
         grid = tuple(len(axis) for axis in reversed(coordinates))
-        own = _GROUP in file or file.checked or _has_lost_its_name(file)
+        own = _GROUP in file or _has_lost_its_name(file)
         return coordinates, _own_fields(file, grid) if own else _foreign_fields(file, grid)
 
 

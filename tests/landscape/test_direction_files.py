@@ -81,6 +81,7 @@ def test_files_that_do_not_fit_are_refused(tmp_path: Path) -> None:
             lambda file: file.__delitem__("ydirection/1"),
             "7 tensors in /ydirection",
         ),
+        (lambda file: file.move("ydirection", "zdirection"), "`ydirection` is missing"),
         (lambda file: file.move("ydirection/1", "ydirection/01"), "`ydirection/1` is missing"),
         (lambda file: _put(file, "xdirection/3", "text"), "`xdirection/3` must be numbers"),
         (lambda file: _put(file, "ydirection", 1.0), "`ydirection` must be a group"),

@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from sklearn.preprocessing import MinMaxScaler
 
 from gradscape._hdf5 import CHECKSUMS
-from gradscape.landscape import FORMATS, Line, Surface, evaluate_line, evaluate_surface, random_directions
+from gradscape.landscape import (
+    FORMATS,
+    Line,
+    Surface,
+    evaluate_line,
+    evaluate_surface,
+    load_landscape,
+    random_directions,
+)
 from gradscape.landscape.statistics import BlockStatistics
 from tests.landscape.networks import images_and_labels, small_net
 
@@ -367,12 +375,13 @@ def test_the_smallest_change_of_a_number_is_told(tmp_path: Path, item: str) -> N
     assert Surface.load(path).loss.shape == (3, 4)
 
 
-def test_a_surface_that_lost_its_blocks_does_not_pass_for_the_original_tools(tmp_path: Path) -> None:
+@pytest.mark.parametrize("item", ["gradscape", "ycoordinates"])
+def test_a_surface_that_lost_a_part_does_not_pass_for_something_else(tmp_path: Path, item: str) -> None:
     measured().save(tmp_path / "s.h5")
     with h5py.File(tmp_path / "s.h5", "r+") as file:
-        del file["gradscape"]
-    with pytest.raises(ValueError, match="`gradscape` is missing"):
-        Surface.load(tmp_path / "s.h5")
+        del file[item]
+    with pytest.raises(ValueError, match=f"`{item}` is missing"):
+        load_landscape(tmp_path / "s.h5")
 
 
 def test_losses_near_the_largest_number_have_no_deviation_and_no_warning() -> None:
