@@ -99,7 +99,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         partial.replace(path)
         _flush(path.parent)
     except BaseException as problem:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # of a disk that is gone, or became read-only, it would be told instead
+            partial.unlink(missing_ok=True)
         if isinstance(problem, OSError) and problem.errno:
             raise OSError(problem.errno, os.strerror(problem.errno), str(path)) from problem
         raise

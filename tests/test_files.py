@@ -71,6 +71,20 @@ def test_an_error_of_the_system_names_the_file(tmp_path: Path) -> None:
     assert caught.value.filename == str(path)
 
 
+def test_a_disk_that_became_read_only_does_not_name_the_neighbor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There even a file that is missing cannot be removed."""
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with pytest.raises(OSError, match="Read-only file system") as caught, replacing(tmp_path / "a.txt") as partial:
+        raise OSError(errno.EROFS, "Read-only file system", str(partial))
+    assert caught.value.filename == str(tmp_path / "a.txt")
+
+
 def test_what_hinders_reading_has_its_own_name(tmp_path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         check_readable(tmp_path)

@@ -2,10 +2,12 @@
 
 import logging
 import re
+import unicodedata
 from typing import final
 
 __all__ = ["Lines", "readable", "shorten_cache_warning", "spelled"]
 
+_COMMANDS = {"Cc", "Cf", "Zl", "Zp"}  # control characters, those that turn the direction of letters, other line ends
 _LONGEST_WORD = 200
 _LONGEST = 900
 _ENDING = 300  # of which: what to do comes last
@@ -32,7 +34,7 @@ def spelled(line: str) -> str:
         line: Letters without line breaks; bytes of a file's name that are no letters stay.
     """
     return "".join(
-        sign if sign.isprintable() or "\udc80" <= sign <= "\udcff" else sign.encode("unicode_escape").decode()
+        sign.encode("unicode_escape").decode() if unicodedata.category(sign) in _COMMANDS and sign != "\t" else sign
         for sign in line
     )
 
