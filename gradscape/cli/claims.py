@@ -9,6 +9,8 @@ from typing import Any
 
 import typer
 
+from gradscape.cli.stops import STOPS
+
 __all__ = ["LOCK", "claimed", "claimed_place"]
 
 try:
@@ -60,6 +62,7 @@ def claimed(place: Path) -> Iterator[None]:
             descriptor = _lock(place)
         yield
     finally:
+        STOPS.rest()  # the command has ended: a signal that comes now waits until the lock is gone
         if fcntl is not None:
             _remove(place)
         if descriptor is not None:

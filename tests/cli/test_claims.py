@@ -1,6 +1,7 @@
 """Two processes on one output: the second is told, and the lock dies with the first."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from gradscape.cli.claims import LOCK, claimed, claimed_place
+from gradscape.cli.stops import STOPS
 from tests.cli.conftest import Command
 
 _KEPT = Path(__file__).parents[1] / "kept"
@@ -92,4 +94,25 @@ def test_a_signal_amid_the_claim_leaves_nothing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(os, "open", interrupted)
     with pytest.raises(KeyboardInterrupt), claimed(place):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_amid_the_release_waits_until_the_lock_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, opened = tmp_path / "out" / LOCK, os.open
+
+    def signaled(path: Path, flags: int, *mode: int) -> int:
+        if not flags & os.O_CREAT:
+            os.kill(os.getpid(), signal.SIGINT)
+        return opened(path, flags, *mode)
+
+    STOPS.watch()
+    try:
+        monkeypatch.setattr(os, "open", signaled)
+        with claimed(place):
+            pass
+        assert STOPS.received == signal.SIGINT
+    finally:
+        STOPS.leave()
     assert list(tmp_path.iterdir()) == []
