@@ -148,7 +148,7 @@ def stop(
     # An exception that is kept, as notebooks do, must hold nothing that acts later, over what was done since.
     _go_on(model)
     before = _state(model, called)
-    if kept is not None and changed:
+    if changed:
         where += "".join(traceback.format_exception(kept))
     kept = None
     gc.collect(1)  # what is older than the call need not be looked at

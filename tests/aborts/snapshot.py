@@ -91,10 +91,7 @@ def process_state() -> dict[str, Any]:
         "warnings": (list(warnings.filters), warnings.showwarning),
         "rc": dict(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else None,
         "figures": sys.modules["matplotlib.pyplot"].get_fignums() if "matplotlib.pyplot" in sys.modules else [],
-        "logging": {
-            name: (one.level, one.disabled)
-            for name, one in zip(_LOGGERS, map(logging.getLogger, _LOGGERS), strict=True)
-        },
+        "logging": [(one.level, one.disabled) for one in map(logging.getLogger, _LOGGERS)],
         "environment": dict(os.environ),
         "folder": os.getcwd(),
         "signals": [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
