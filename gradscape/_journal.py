@@ -128,7 +128,8 @@ def _undisturbed() -> Iterator[None]:
         yield
     finally:
         for number, one in waiting.items():
-            if signal.getsignal(number) is one:  # else the block has put another one back
+            now: Any = signal.getsignal(number)
+            if now is one:  # else the block has put another one back
                 signal.signal(number, one.earlier)
     for number, one in waiting.items():
         if one.came:

@@ -243,8 +243,8 @@ def _plain_attributes(module: nn.Module) -> dict[str, Any]:
 
 
 def has_memory(tensor: Tensor) -> bool:
-    """Whether a tensor holds its values by itself: subclasses and sparse ones hold other tensors that do."""
-    return tensor.layout == torch.strided and not is_traceable_wrapper_subclass(tensor)
+    """Whether a tensor holds its values by itself: subclasses and sparse ones hold others that do, meta ones none."""
+    return not tensor.is_meta and tensor.layout == torch.strided and not is_traceable_wrapper_subclass(tensor)
 
 
 def _copied(container: _Container) -> _Container:

@@ -74,6 +74,7 @@ def same_values(one: Any, other: Any) -> bool:
 
 def _settings(devices: set[torch.device]) -> list[_Setting]:
     """All of them; first those that would watch the others being read."""
+    kinds = {"cpu", *(device.type for device in devices)}
     found = [
         _Setting(torch._C._len_torch_function_stack, _leave_modes),
         _Setting(_saving_hooks, _leave_saving_hooks),
@@ -91,7 +92,7 @@ def _settings(devices: set[torch.device]) -> list[_Setting]:
         _Setting(lambda: dict(np.geterr()), lambda one: np.seterr(**one)),
         _Setting(_autocast_depth, _set_autocast_depth),
         _Setting(torch.is_autocast_cache_enabled, torch.set_autocast_cache_enabled),
-        *(_autocast_of(kind) for kind in sorted({"cpu", *(device.type for device in devices)}) if _casts(kind)),
+        *(_autocast_of(kind) for kind in sorted(kinds) if torch.amp.is_autocast_available(kind)),
     ]
     if (frames := sys.modules.get("torch._dynamo.eval_frame")) is not None:
         found.append(_Setting(lambda: frames._stance, frames._set_stance))
@@ -170,10 +171,6 @@ def _set_autocast_depth(before: int) -> None:
     while _autocast_depth() > before:
         torch.autocast_decrement_nesting()
     torch.clear_autocast_cache()  # which may hold weights that have moved
-
-
-def _casts(kind: str) -> bool:
-    return torch.amp.is_autocast_available(kind)  # on the meta device, where networks are counted, nothing is
 
 
 def _autocast_of(kind: str) -> _Setting:

@@ -30,11 +30,11 @@ class _Mode(TorchFunctionMode):
     pass
 
 
-def _net() -> nn.Sequential:
+def _net() -> Any:
     return nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
 
 
-_CHANGES: dict[str, Callable[[nn.Sequential], object]] = {
+_CHANGES: dict[str, Callable[[Any], object]] = {
     "mode": lambda net: net.eval(),
     "hook": lambda net: net[0].register_forward_hook(print),
     "child": lambda net: net.append(nn.ReLU()),
@@ -123,7 +123,7 @@ def test_what_training_changes_stays_and_the_process_is_as_before() -> None:
     net, threads = _net(), torch.get_num_threads()
 
     @process_left_as_before
-    def train(net: nn.Sequential) -> None:
+    def train(net: Any) -> None:
         net[0].weight.data = torch.zeros(4, 3)
         torch.set_num_threads(threads + 1)
         torch.set_default_dtype(torch.float64)

@@ -263,7 +263,8 @@ _SHAPE: dict[str, Any] = {"name": "net", "num_classes": CLASSES, "image_size": 8
 
 def _checkpoint(model: nn.Module, trip: Trip) -> object:
     with TemporaryDirectory() as folder:
-        return models.save_checkpoint(Path(folder) / "net.safetensors", model, **_SHAPE)
+        models.save_checkpoint(Path(folder) / "net.safetensors", model, **_SHAPE)
+    return None
 
 
 class _Pictures(torch.utils.data.Dataset[tuple[Tensor, int]]):

@@ -13,7 +13,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -132,10 +132,14 @@ def stop(
     model = make_network(network, trip)
     trip.seen.clear()
     trip.kind, trip.count = event or ("", 0)
-    before, places = _state(model, called), []
-    ended, kept = "ran", None
+    before, places = _state(model, called), list[str]()
+    ended = "ran"
+    kept: BaseException | None = None
+    stopping: AbstractContextManager[list[str]] = nullcontext(places)
+    if place is not None:
+        stopping = interrupted(place, by_signal=by_signal)
     try:
-        with nullcontext([]) if place is None else interrupted(place, by_signal=by_signal) as places:
+        with stopping as places:
             called.run(model, trip)
     except (Exception, KeyboardInterrupt) as problem:
         ended, kept = type(problem).__name__, problem
@@ -144,7 +148,7 @@ def stop(
     # An exception that is kept, as notebooks do, must hold nothing that acts later, over what was done since.
     _go_on(model)
     before = _state(model, called)
-    if kept is not None and changed:
+    if changed:
         where += "".join(traceback.format_exception(kept))
     kept = None
     gc.collect(1)  # what is older than the call need not be looked at

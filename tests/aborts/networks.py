@@ -25,7 +25,7 @@ class _Breaking(torch.autograd.Function):
         return inputs.clone()
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         ctx.trip.met("backward")
         return gradient, None
 
@@ -39,7 +39,7 @@ class _Gate(nn.Module):
 
     def forward(self, inputs: Tensor) -> Tensor:
         self.trips[0].met("layer")
-        return _Breaking.apply(inputs, self.trips[0]) if inputs.requires_grad else inputs  # type: ignore[no-untyped-call, no-any-return]
+        return _Breaking.apply(inputs, self.trips[0]) if inputs.requires_grad else inputs
 
 
 class _Attended(nn.Module):
@@ -183,7 +183,7 @@ def _coarse(trip: Trip) -> nn.Module:
 
 
 def _channels_last(trip: Trip) -> nn.Module:
-    return _Net(trip).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return _Net(trip).to(memory_format=torch.channels_last)
 
 
 def _inferring(trip: Trip) -> nn.Module:

@@ -51,7 +51,8 @@ def process_state() -> dict[str, Any]:
     """What is global, by name."""
     backends: Any = torch.backends
     precise = (backends.cuda.matmul, backends.cudnn.conv, backends.cudnn.rnn, backends.mkldnn.matmul)
-    cuda, autograd = backends.cuda, torch._C._autograd
+    cuda = backends.cuda
+    autograd: Any = torch._C._autograd
     return {
         "random": random.getstate(),
         "numpy": _seen(np.random.get_state()),  # noqa: NPY002
@@ -90,7 +91,7 @@ def process_state() -> dict[str, Any]:
         "warnings": (list(warnings.filters), warnings.showwarning),
         "rc": dict(sys.modules["matplotlib"].rcParams) if "matplotlib" in sys.modules else None,
         "figures": sys.modules["matplotlib.pyplot"].get_fignums() if "matplotlib.pyplot" in sys.modules else [],
-        "logging": {name: (one.level, one.disabled) for name in _LOGGERS if (one := logging.getLogger(name))},
+        "logging": [(one.level, one.disabled) for one in map(logging.getLogger, _LOGGERS)],
         "environment": dict(os.environ),
         "folder": os.getcwd(),
         "signals": [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)],
