@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from gradscape._names import visible
-from gradscape.cli.messages import spelled
 
 if TYPE_CHECKING:
     from gradscape.landscape import Progress
@@ -60,7 +59,7 @@ def say(text: str, *, cut: bool = False) -> None:
         text: One or more lines.
         cut: Whether a terminal is to end lines where it ends; otherwise, and in files, they stay whole.
     """
-    text = "\n".join(map(spelled, text.split("\n")))
+    text = visible(text)
     if cut and _output.is_terminal:
         _output.print(text, markup=False, highlight=False, no_wrap=True, overflow="ellipsis")
     else:
@@ -126,7 +125,7 @@ def say_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         else:
             table.add_column(heading.strip(), overflow="fold", no_wrap=number == 0, min_width=_LEAST_FOLDED)
     for row in rows:
-        table.add_row(*(Text(spelled(cell)) for cell in row))
+        table.add_row(*(Text(visible(cell)) for cell in row))
     least = Measurement.get(_output, _output.options.update(max_width=_WIDEST), table).minimum
     if least > _output.width:  # else names and numbers would be cut
         table.width = least

@@ -2,12 +2,12 @@
 
 import logging
 import re
-import unicodedata
 from typing import final
 
-__all__ = ["Lines", "readable", "shorten_cache_warning", "spelled"]
+from gradscape._names import one_line
 
-_COMMANDS = {"Cc", "Cf", "Zl", "Zp"}  # control characters, those that turn the direction of letters, other line ends
+__all__ = ["Lines", "readable", "shorten_cache_warning"]
+
 _LONGEST_WORD = 200
 _LONGEST = 900
 _ENDING = 300  # of which: what to do comes last
@@ -22,21 +22,9 @@ def readable(text: object) -> str:
     Returns:
         Less than 1,000 characters, of which a terminal takes none as a command.
     """
-    line = spelled(" ".join(str(text).split()))
+    line = one_line(text)
     line = re.sub(rf"\S{{{_LONGEST_WORD + 1},}}", lambda word: _shortened(word.group(), _LONGEST_WORD // 3), line)
     return line if len(line) <= _LONGEST else _shortened(line, _ENDING)
-
-
-def spelled(line: str) -> str:
-    """Spell control characters, so that a name cannot move a terminal's cursor or change its title.
-
-    Args:
-        line: Letters without line breaks; bytes of a file's name that are no letters stay.
-    """
-    return "".join(
-        sign.encode("unicode_escape").decode() if unicodedata.category(sign) in _COMMANDS and sign != "\t" else sign
-        for sign in line
-    )
 
 
 @final

@@ -22,7 +22,7 @@ def test_an_essay_keeps_its_beginning_and_its_end() -> None:
 
 def test_control_characters_are_spelled() -> None:
     assert readable("no file \x1b]0;title\x07\x9b2J\u202eb.h5") == r"no file \x1b]0;title\x07\x9b2J\u202eb.h5"
-    assert readable("· ± é \udcff") == "· ± é \udcff"
+    assert readable("· ± é \udcff") == r"· ± é \udcff"
 
 
 def test_warnings_are_as_short() -> None:
