@@ -236,7 +236,7 @@ class Cluster(Workers):
         if not self._workers and self._room() <= self._dropped:
             raise RuntimeError(
                 f"`ray` gave no worker whose results can be used: {self._trouble}. Do all nodes have the same "
-                "installation? What was computed before counts"
+                "installation? The same run goes on from what was saved"
             ) from problem
         _log.warning("ray: %s; others do its work", self._trouble)
 

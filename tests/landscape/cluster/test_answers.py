@@ -259,7 +259,7 @@ def test_when_all_are_dropped_what_was_computed_is_kept_and_the_run_goes_on_late
 
     message = (
         r"^`ray` gave no worker whose results can be used: process \d on the moon was dropped because its results were "
-        r"damaged on their way\. Do all nodes have the same installation\? What was computed before counts$"
+        r"damaged on their way\. Do all nodes have the same installation\? The same run goes on from what was saved$"
     )
     with pretended(_changed(tiring), _changed(tiring)), pytest.raises(RuntimeError, match=message):
         _surface(_work(), path)
