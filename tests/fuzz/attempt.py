@@ -32,7 +32,9 @@ _UNFORESEEN = re.compile(
 )
 # What a report tells of files that it does not show, a line each.
 _LEFT_OUT = re.compile(r"^.+ is left out: .+\n", re.MULTILINE)
-_MEMORY = re.compile(r"[Uu]nable to allocate|not enough memory|bad_alloc|MemoryError|can't allocate|memory does not suffice")
+_MEMORY = re.compile(
+    r"[Uu]nable to allocate|not enough memory|bad_alloc|MemoryError|can't allocate|memory does not suffice"
+)
 
 
 @final
