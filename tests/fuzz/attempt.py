@@ -32,7 +32,9 @@ _UNFORESEEN = re.compile(
 )
 # What a report tells of files that it does not show, a line each.
 _LEFT_OUT = re.compile(r"^.+ is left out: .+\n", re.MULTILINE)
-_MEMORY = re.compile(r"[Uu]nable to allocate|not enough memory|bad_alloc|MemoryError|can't allocate")
+_MEMORY = re.compile(
+    r"[Uu]nable to allocate|not enough memory|bad_alloc|MemoryError|can't allocate|memory does not suffice"
+)
 
 
 @final
@@ -82,7 +84,8 @@ class Streams:
         for stream in (1, 2):
             os.dup2(self._file, stream)
         # Whoever started this process may have put something else there.
-        sys.stdout, sys.stderr = (open(stream, "w", closefd=False, encoding="utf-8") for stream in (1, 2))  # noqa: SIM115
+        sys.stdout = open(1, "w", closefd=False, encoding="utf-8")  # noqa: SIM115
+        sys.stderr = open(2, "w", closefd=False, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115
 
     def taken(self) -> str:
         """What was written since the last call."""
