@@ -14,6 +14,10 @@ from gradscape.landscape.movable import is_movable
 __all__ = ["load_directions", "save_directions"]
 
 _AXES = ("xdirection", "ydirection")
+_NATIVE = {
+    **{letter: np.dtype(letter) for letter in "efdFD"},
+    "G": np.dtype("D"),
+}  # of this machine's byte order, as torch needs them
 
 
 def load_directions(path: str | os.PathLike[str], model: nn.Module) -> tuple[Direction, ...]:
@@ -99,7 +103,7 @@ def _read_direction(file: Hdf5Group, axis: str, model: nn.Module) -> Direction:
         )
     direction = {}
     for index, (stored, (name, tensor)) in enumerate(zip(file.arrays(axis), order.items(), strict=True)):
-        values = torch.from_numpy(stored)
+        values = torch.from_numpy(stored.astype(_NATIVE.get(stored.dtype.char, np.float64), copy=False))
         if values.shape != tensor.shape:
             raise ValueError(
                 f"{file.path} has the shape {tuple(values.shape)} for tensor {index}, "
@@ -107,6 +111,8 @@ def _read_direction(file: Hdf5Group, axis: str, model: nn.Module) -> Direction:
             )
         if not torch.isfinite(values).all():
             raise file.refusal(f"{axis}/{index}", "must be finite numbers")
+        if values.is_complex() and not tensor.is_complex():
+            raise file.refusal(f"{axis}/{index}", f"must be real numbers, as the model's {name} is")
         if is_movable(tensor):
             direction[canonical[id(tensor)]] = values.to(tensor)
     return direction

@@ -101,6 +101,22 @@ def test_damaged_direction_files_are_refused(tmp_path: Path, change: Callable[[h
     assert str(caught.value).startswith(str(path))
 
 
+@pytest.mark.parametrize("dtype", [">f4", "<f8", "f2", "g"])
+def test_directions_of_any_float_are_read(tmp_path: Path, dtype: str) -> None:
+    net, path, values = torch.nn.Linear(2, 2), tmp_path / "d.h5", np.array([[1.0, -2.0], [0.5, 3.0]])
+    with h5py.File(path, "w") as file:
+        file["xdirection/0"], file["xdirection/1"] = values.astype(dtype), np.zeros(2, dtype)
+    np.testing.assert_array_equal(load_directions(path, net)[0]["weight"].numpy(), values)
+
+
+def test_complex_directions_of_a_real_network_are_refused(tmp_path: Path) -> None:
+    net, path = torch.nn.Linear(2, 2), tmp_path / "d.h5"
+    with h5py.File(path, "w") as file:
+        file["xdirection/0"], file["xdirection/1"] = np.ones((2, 2), "F"), np.zeros(2, "f4")
+    with pytest.raises(ValueError, match=r"`xdirection/0` must be real numbers, as the model's weight is"):
+        load_directions(path, net)
+
+
 def test_a_direction_that_is_not_finite_leads_nowhere(tmp_path: Path) -> None:
     net, path = torch.nn.Linear(2, 2), tmp_path / "d.h5"
     with h5py.File(path, "w") as file:
