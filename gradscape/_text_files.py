@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 from gradscape._files import check_readable
 
-__all__ = ["Table", "begins_with", "parse_json", "read_json", "read_table", "read_text"]
+__all__ = ["CsvTable", "begins_with", "parse_json", "read_json", "read_table", "read_text"]
 
 _MOST = 32 * 2**20  # bytes; thirty times what any of ours has, and as objects still within a GiB
 _DEEPEST = 100  # Python's own limit is the stack, on which the caller stands too
 _LOW_SURROGATE, _SURROGATE = "\\ud", range(0xD800, 0xE000)
 
 
-class Table(NamedTuple):
+class CsvTable(NamedTuple):
     """A csv file.
 
     Attributes:
@@ -105,7 +105,7 @@ def read_json(path: str | os.PathLike[str], what: str = "JSON file") -> dict[str
     return found
 
 
-def read_table(path: str | os.PathLike[str], what: str = "table", *, needed: Sequence[str] = ()) -> Table:
+def read_table(path: str | os.PathLike[str], what: str = "table", *, needed: Sequence[str] = ()) -> CsvTable:
     """Read a csv file with names of columns in its first line.
 
     Args:
@@ -136,7 +136,7 @@ def read_table(path: str | os.PathLike[str], what: str = "table", *, needed: Seq
                 f"{name} must be a {what}, but row {number} has {len(row)} cells in place of {len(names)}: is it cut "
                 "off?"
             )
-    return Table(tuple(names), rows)
+    return CsvTable(tuple(names), rows)
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
