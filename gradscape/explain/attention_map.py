@@ -22,7 +22,7 @@ __all__ = ["AttentionMap", "MapCollector", "load_attention_maps", "save_attentio
 _MOST_AFFINITY = 4 * 2**30  # bytes
 
 
-class _MapsEntry(TypedDict):
+class _AttentionMapEntry(TypedDict):
     name: str
     block: str
     kind: Kind
@@ -91,7 +91,7 @@ def load_attention_maps(path: str | os.PathLike[str]) -> tuple[dict[str, Attenti
         kind: Any = Float[np.ndarray, "..."]
         check_arrays(arrays, dict.fromkeys(named, kind))
         for entry in named.values():
-            check_record(entry, _MapsEntry)
+            check_record(entry, _AttentionMapEntry)
             if entry["grid"] is not None and (len(entry["grid"]) != 2 or min(entry["grid"]) < 1):
                 raise ValueError(f"`grid` must be (h, w), got {shown(entry['grid'])}")
         return {key: AttentionMap(values=arrays[key], **_as_tuples(entry)) for key, entry in named.items()}, meta
