@@ -4,14 +4,12 @@ import reprlib
 from collections.abc import Mapping
 from functools import cache
 from types import UnionType
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from jaxtyping import jaxtyped
 
 __all__ = ["check_arrays", "check_record", "fits", "fitting", "shown"]
-
-T = TypeVar("T")
 
 _LARGEST_COUNT = 2**63  # NumPy and torch count with 64 bits
 _SHOWN = reprlib.Repr()
@@ -54,7 +52,7 @@ def fits(value: object, hint: Any) -> bool:
     return isinstance(value, hint)
 
 
-def fitting(record: object, name: str, hint: type[T]) -> T | None:
+def fitting(record: object, name: str, hint: Any) -> Any:
     """Return an entry if it is of a type, else None: a user's own may have the same name.
 
     Args:

@@ -43,7 +43,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             nonfinite=np.zeros((16, 5, 7), np.int64),
             population=1000,
         )
-        meta = {"model": name, "weights": name, "directions": ["d0", "d1"], "blocks": "b0", "data": "digits"}
+        meta = {"model": name, "weights": name, "directions": ["d0", "d1"], "blocks": ["b0"], "data": "digits"}
         surface = Surface(alphas=alphas, betas=betas, blocks=blocks, origin=blocks.points(2).points(3), meta=meta)
         (folder / name).mkdir()
         surface.save(folder / name / "surface.h5")

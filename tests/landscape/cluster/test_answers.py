@@ -2,13 +2,14 @@
 
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 pytest.importorskip("ray")
 
@@ -28,6 +29,13 @@ from tests.landscape.networks import images_and_labels, small_net
 
 AXES = {"alphas": np.linspace(-1, 1, 4), "betas": np.linspace(-1, 1, 3)}
 IMAGES, BATCH_SIZE = 20, 8
+
+
+@pytest.fixture(autouse=True)
+def _restored_modes() -> Iterator[None]:
+    """A pretended worker is this process, whose modes a real one sets for as long as it lives."""
+    with torch.enable_grad():
+        yield
 
 
 def _work() -> Work:

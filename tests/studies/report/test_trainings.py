@@ -71,7 +71,7 @@ def test_landscapes_of_seeds_are_one_network(tmp_path: Path) -> None:
         name = "flat" if seed < 2 else "steep"
         training = {"alike": name, "seed": seed % 2, "epoch": 2}
         surface = make_surface(
-            bowl(steepness), model=name, weights=f"{name}{seed}", directions=[seed], training=training
+            bowl(steepness), model=name, weights=f"{name}{seed}", directions=[str(seed)], training=training
         )
         surface.save(tmp_path / f"{name}{seed}" / "surface.h5")
     (means,) = metric_tables(networks_in(tmp_path))  # of one block of images there are no intervals
