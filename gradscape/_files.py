@@ -11,9 +11,9 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
-__all__ = ["check_readable", "check_replaceable", "remove_unfinished", "replacing", "save_rows"]
+__all__ = ["check_readable", "check_replaceable", "remove_unfinished", "replacing", "replacing_text", "save_rows"]
 
 _NO_FILES = {
     stat.S_IFIFO: "a pipe",
@@ -106,6 +106,23 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    r"""Write a text that takes the place of `path`, all at once, as `replacing`: in UTF-8, line breaks as they are.
+
+    A name of bytes that are no text (Python's `\udcff` for the byte 255) is spelled out; everything else stays as it
+    is, so that programs that read the file find the names that were given.
+
+    Args:
+        path: The file to create or replace; missing folders are made.
+
+    Raises:
+        OSError: As `replacing`.
+    """
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+        yield file
+
+
 def remove_unfinished() -> None:
     """Remove what this process has begun to write: for one that a signal ends, wherever it was."""
     for folder in _written:
@@ -123,7 +140,7 @@ def save_rows(path: str | os.PathLike[str], headings: Sequence[str], rows: Itera
     Raises:
         OSError: As `replacing`.
     """
-    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
+    with replacing_text(path) as file:
         writer = csv.DictWriter(file, headings)
         writer.writeheader()
         writer.writerows(rows)

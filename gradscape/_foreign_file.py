@@ -20,6 +20,7 @@ __all__ = ["read_foreign_states"]
 _DEEPEST = 4  # how far within each other dicts are searched
 _MOST_STATES = 10_000
 _SHOWN = 5
+_UNFORESEEN = (AttributeError, LookupError, TypeError, AssertionError)  # which speak of torch's own code
 _UNKNOWN_TYPE = re.compile(r"GLOBAL (\S+) was not an allowed global")
 
 
@@ -72,6 +73,10 @@ def _is_whole(tensor: Tensor, file_size: int) -> bool:
     return tensor.numel() * tensor.element_size() <= max(tensor.untyped_storage().nbytes(), file_size)
 
 
+class _MisplacedError(AttributeError):
+    pass
+
+
 class _Unread:
     """Stands for an object of a type that torch does not know to be safe: takes what the file gives, does nothing."""
 
@@ -85,6 +90,9 @@ class _Unread:
 
     def __setstate__(self, state: object) -> None:
         pass
+
+    def __getattr__(self, attribute: str) -> Any:
+        raise _MisplacedError(f"it has {self.name} where a part of a tensor must be")
 
 
 def _read_pickle(path: Path) -> Any:
@@ -150,5 +158,8 @@ def _items(content: Any) -> list[tuple[Any, Any]]:
 
 def _reason(error: Exception) -> str:
     """The sentence that says what is wrong; torch puts advice to load without any check around it."""
-    told = str(error).rpartition("WeightsUnpickler error: ")[2].partition("\n")[0].strip()
-    return error_line(ValueError(told)) if "WeightsUnpickler error: " in str(error) else error_line(error)
+    _, advice, told = str(error).rpartition("WeightsUnpickler error: ")
+    told = told.partition("\n")[0].strip() if advice else told
+    if not told or (isinstance(error, _UNFORESEEN) and not isinstance(error, _MisplacedError)):
+        return "its parts do not fit together"
+    return error_line(ValueError(told))

@@ -14,6 +14,8 @@ _PACKING = (h5z.FILTER_DEFLATE, h5z.FILTER_LZF)
 _MOST_PACKED = 1032  # numbers that deflate can make of one: 258 bytes from two bits
 _USUAL = ((h5t.IEEE_F64LE, np.dtype("<f8")), (h5t.IEEE_F32LE, np.dtype("<f4")), (h5t.STD_I64LE, np.dtype("<i8")))
 
+_LARGEST_UNDOUBTED, _DISK_PACKS = 2**30, 100  # bytes; how many of a file a disk keeps in one
+
 _MOST_STEPS = 64  # from link to link, before an object is there
 
 
@@ -23,10 +25,14 @@ class DamageError(ValueError):
 
 
 def held_bytes(path: str | os.PathLike[str]) -> int:
-    """How many bytes a file really has on its disk: what was never written is not among them."""
+    """How many bytes a file has; of a huge one, of those that its disk keeps: the rest was never written.
+
+    Of others the disk's own count says nothing: it may pack what it keeps, or not have counted yet.
+    """
     told = os.stat(path)
     on_disk = 512 * getattr(told, "st_blocks", 0)  # 0 where a file system does not tell
-    return min(told.st_size, on_disk) if on_disk else told.st_size
+    doubted = on_disk and told.st_size > max(_LARGEST_UNDOUBTED, _DISK_PACKS * on_disk)
+    return on_disk if doubted else told.st_size
 
 
 def open_object(group: h5g.GroupID, path: str) -> h5g.GroupID | h5d.DatasetID | h5t.TypeID:

@@ -94,7 +94,7 @@ def _read_header(stream: zipfile.ZipExtFile, name: str) -> tuple[tuple[int, ...]
     try:
         shape, turned, dtype = parse(stream)
     except Exception as error:  # Python's parser, on any text
-        raise ValueError(f"`{name}` has a header that cannot be read: {error_line(error)}") from error
+        raise ValueError(f"`{name}` has a header that cannot be read") from error
     if dtype.hasobject:
         raise ValueError(f"`{name}` holds objects of Python, which are not read, since they can run code")
     if dtype.kind not in _KINDS or dtype.fields or dtype.subdtype or any(side < 0 for side in shape):

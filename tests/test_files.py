@@ -1,3 +1,4 @@
+import csv
 import errno
 import os
 import socket
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 
 from gradscape._arrays import load_arrays
-from gradscape._files import check_readable, replacing
+from gradscape._files import check_readable, replacing, replacing_text, save_rows
 from gradscape.data import load_split
 from gradscape.data.pixels import decode_file
 
@@ -146,3 +147,24 @@ def test_a_pipe_or_a_device_does_not_become_a_file(tmp_path: Path) -> None:
             pytest.fail("nothing is to be computed for it")
     assert (tmp_path / "pipe").is_fifo()
     assert (tmp_path / "link").is_symlink()
+
+
+def test_bytes_of_a_name_that_are_no_text_are_spelled_out_and_all_else_stays(tmp_path: Path) -> None:
+    with replacing_text(tmp_path / "new" / "a.csv") as file:
+        csv.writer(file).writerow(("\udcff猫.png", "=cmd()", "a\x1b[1m,\r\nb"))
+    assert (tmp_path / "new" / "a.csv").read_bytes() == '\\udcff猫.png,=cmd(),"a\x1b[1m,\r\nb"\r\n'.encode()
+    save_rows(tmp_path / "b.csv", ["a"], [{"a": "half \ud83d"}])
+    assert (tmp_path / "b.csv").read_text() == "a\nhalf \\ud83d\n"
+
+
+def test_an_exception_leaves_the_old_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+
+    def interrupted() -> None:
+        with replacing_text(tmp_path / "a.txt") as file:
+            file.write("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.txt", "old")]

@@ -13,6 +13,7 @@ import pytest
 from h5py import h5d, h5p, h5s, h5t
 
 from gradscape._hdf5 import CHECKSUMS, Hdf5Group, open_hdf5, save_hdf5
+from gradscape._hdf5_storage import held_bytes
 
 VALUES = np.arange(6.0).reshape(2, 3)
 EVERY_KIND = {"old": {}, "new": {"libver": "latest"}, "behind a block": {"userblock_size": 512}}
@@ -273,6 +274,16 @@ def test_a_file_that_was_never_filled_is_refused(path: Path) -> None:
         "`x` must have 1,099,511,627,776 bytes, but the file holds [0-9,]{5,7} of it",
         lambda file: file.array("x"),
     )
+
+
+def test_a_disk_that_packs_or_has_not_counted_yet_is_no_reason_to_refuse_a_file(path: Path) -> None:
+    with path.open("wb") as file:
+        file.write(b"1")
+        file.truncate(2**26)  # as a disk tells it of 64 MiB that are nearly all zeros
+    assert held_bytes(path) == 2**26
+    with path.open("r+b") as file:
+        file.truncate(2**41)
+    assert held_bytes(path) < 2**20
 
 
 def test_what_was_written_is_read_and_a_changed_bit_is_told(path: Path) -> None:

@@ -123,3 +123,14 @@ def test_files_are_read_by_the_one_reader_of_their_kind() -> None:
                     found["json.load"] |= {where} - {"_text_files.py"}
     assert found == READERS
     assert texts <= TEXTS
+
+
+def test_text_is_written_in_one_place() -> None:
+    writers = set()
+    for path in MODULES:
+        for node in ast.walk(tree_of(path)):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+                mode = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else ""
+                if node.func.attr == "write_text" or (node.func.attr == "open" and mode in ("w", "a", "x")):
+                    writers.add(str(path.relative_to(ROOT)))
+    assert writers == {"_files.py"}

@@ -1,8 +1,10 @@
 """Files of torch.save, whose reader believes their sizes and does not look at their checksums."""
 
+import pickle
 import struct
 import time
 import zipfile
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +83,37 @@ def test_a_dict_that_lies_in_a_million_places_is_searched_once(tmp_path: Path) -
     saved(tmp_path / "model.pt", full)
     with pytest.raises(ValueError, match=r"model\.pt must hold a state dict, but holds more than 10,000"):
         read_foreign_states(tmp_path / "model.pt")
+
+
+def test_an_old_file_that_claims_a_huge_tensor_is_refused_before_room_is_made(tmp_path: Path) -> None:
+    path, content = tmp_path / "model.pth", {"seed": 2**62, "weight": torch.arange(1011.0)}
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    assert read_torch(path)["seed"] == 2**62
+    whole = path.read_bytes()
+    count = b"M" + struct.pack("<H", 1011) + b"N"  # of the storage's numbers, which are no view
+    assert whole.count(count) == 1
+    path.write_bytes(whole.replace(count, b"\x8a\x06" + (2**40).to_bytes(6, "little") + b"N"))
+    with pytest.raises(ValueError, match=r"bytes and claims a tensor of 1,099,511,627,776 numbers"):
+        read_foreign_states(path)
+
+
+class _OfNoStorage:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return torch._utils._rebuild_tensor_v2, (_Foreign(), 0, (3,), (1,), False, OrderedDict())
+
+
+class _Foreign:
+    pass
+
+
+def test_a_tensor_of_something_else_than_numbers_is_told(tmp_path: Path) -> None:
+    torch.save({"weight": _OfNoStorage()}, tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"is not: it has .*_Foreign where a part of a tensor must be; nothing in it"):
+        read_foreign_states(tmp_path / "model.pt")
+
+
+def test_another_protocol_is_read_or_refused_without_a_warning(tmp_path: Path) -> None:
+    path = tmp_path / "model.pth"
+    path.write_bytes(pickle.dumps({"weight": 3}, protocol=4))
+    with pytest.raises(ValueError, match=r"is not: its parts do not fit together; nothing in it was executed"):
+        read_foreign_states(path)

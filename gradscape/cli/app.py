@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable
 from typing import Annotated
 
@@ -96,6 +97,7 @@ def main() -> None:
     """Run a command; a user's mistake is one line on stderr and exit code 2. `gradscape.cli.program` says of Ctrl-C."""
     let_idle_threads_sleep()  # before any command loads torch
     _log_readably()
+    warnings.filterwarnings("ignore", module=r"PIL\.")  # of a picture's size and remarks; what cannot be read is told
     widen_narrow()
     try:
         os.getcwd()  # of a folder that was removed libraries say other things, or crash

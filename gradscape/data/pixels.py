@@ -1,5 +1,6 @@
 """Single images: decoding a file, resizing, and the way to float32 in [0, 1]."""
 
+import os
 from functools import cache
 
 import numpy as np
@@ -21,6 +22,7 @@ _DECODED = (
 )
 _LONGEST = 1000  # times the shorter side, which becomes as many pixels as a network takes
 _STRIP = 2**24  # pixels
+_MANY, _EMPTIEST = 2**26, 100  # pixels; how many of so many may be of one byte: photographs have at most twenty
 
 # Pillow clips these modes to 8 bits when it makes them RGB: the picture would come out white or black.
 _DEEP_MODES = ("I", "F", "I;16", "I;16B", "I;16L", "I;16N")
@@ -50,8 +52,10 @@ def decode_file(
     try:
         with Image.open(path, formats=_formats()) as image:
             mode = image.mode
-            if max(image.size) > _LONGEST * min(image.size):
-                raise ValueError(f"{image.width} × {image.height} pixels are more than {_LONGEST:,} to 1")
+            _check_size(image, os.stat(path).st_size)
+            if image.format == "PNG":  # whose checksums Pillow passes over where it decodes
+                with Image.open(path, formats=("PNG",)) as again:
+                    again.verify()
             turned = _turned(image) if upright else image
             # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
             transparent = "transparency" in image.info or (on_white and turned.has_transparency_data)
@@ -73,11 +77,19 @@ def _formats() -> tuple[str, ...]:
     return tuple(name for name in _DECODED if name in Image.OPEN)
 
 
+def _check_size(image: Image.Image, file_size: int) -> None:
+    width, height = image.size
+    if max(image.size) > _LONGEST * min(image.size):
+        raise ValueError(f"{width} × {height} pixels are more than {_LONGEST:,} to 1")
+    if width * height > max(_MANY, _EMPTIEST * file_size):
+        raise ValueError(f"it claims {width} × {height} pixels and has {file_size:,} bytes")
+
+
 def _turned(image: Image.Image) -> Image.Image:
+    image.load()  # damaged pixels are told once: where this has failed, what is left passes for the whole picture
     try:
         return ImageOps.exif_transpose(image)
     except Exception:  # what a camera is said to have written can be anything, and says then nothing of the pixels
-        image.load()  # if it is these that are damaged, that is told
         return image
 
 

@@ -15,9 +15,8 @@ from matplotlib.axes import Axes
 from matplotlib.colors import Colormap, ListedColormap
 from matplotlib.figure import Figure
 
-from gradscape._files import replacing
+from gradscape._files import replacing, replacing_text
 from gradscape._names import one_line
-from gradscape._utf8 import replacing_text
 from gradscape.figures.letters import FONT, make_legible
 from gradscape.figures.look import WIDTHS, current_look
 from gradscape.figures.margins import add_title

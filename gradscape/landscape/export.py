@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from gradscape._arrays import save_arrays
+from gradscape._files import replacing_text
 from gradscape._hdf5 import save_hdf5
-from gradscape._utf8 import replacing_text
 from gradscape.landscape.field import Field
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface

@@ -8,8 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
+from gradscape._files import replacing_text
 from gradscape._names import class_label
-from gradscape._utf8 import replacing_text
 from gradscape.data.pictures import Pictures, save_shown_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness

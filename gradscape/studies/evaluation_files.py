@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from gradscape._files import save_rows
+from gradscape._files import replacing_text, save_rows
 from gradscape._intervals import ConfidenceInterval
-from gradscape._utf8 import replacing_text
 from gradscape.figures.charts.confusion import figure_confusion
 from gradscape.figures.style import save_figure
 from gradscape.studies.answer_scores import SCORES, AnswerDifference

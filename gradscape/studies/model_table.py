@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from gradscape._utf8 import replacing_text
+from gradscape._files import replacing_text
 from gradscape.models import ModelDescription, PrintedCell
 from gradscape.studies.papers.published import PAPERS
 

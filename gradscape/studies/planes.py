@@ -13,11 +13,11 @@ import numpy as np
 
 from gradscape import __version__
 from gradscape._digest import digest_model, digest_tensors
+from gradscape._files import replacing_text
 from gradscape._provenance import CHANCE
 from gradscape._recipe_record import RECIPE, describe_trained_loss, recorded_recipe
 from gradscape._schema import check_record
 from gradscape._text_files import read_json
-from gradscape._utf8 import replacing_text
 from gradscape.data import Split
 from gradscape.figures.surfaces.scales import WIDE
 from gradscape.landscape import (

@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from gradscape._digest import digest_model
+from gradscape._files import replacing_text
 from gradscape._names import unknown_name
 from gradscape._provenance import CHANCE, Provenance
-from gradscape._utf8 import replacing_text
 from gradscape.data import Split, load_split
 from gradscape.explain.embedding import Embedding, embed
 from gradscape.explain.procrustes import align_embeddings

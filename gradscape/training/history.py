@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from gradscape._files import replacing_text
 from gradscape._names import error_line
 from gradscape._text_files import read_table
-from gradscape._utf8 import replacing_text
 
 __all__ = ["EpochRow", "EpochRows", "column_names", "load_metrics", "save_metrics"]
 

@@ -1,4 +1,6 @@
 import re
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +131,36 @@ def _drawn(path: Path, mode: str, **options: Any) -> Path:
         ("a.png", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n", "cannot identify"),
         ("a.ppm", b"P6 200000 200000 255\n", "exceeds limit"),
         ("a.pgm", b"P5 3 9000 255\n" + bytes(27_000), "more than 1,000 to 1"),
+        ("a.ppm", b"P6 9000 9000 255\n" + bytes(1_000), "claims 9000 × 9000 pixels and has 1,017 bytes"),
     ],
-    ids=("empty", "svg", "html", "eps", "bomb", "strip"),
+    ids=("empty", "svg", "html", "eps", "bomb", "strip", "hollow"),
 )
 def test_what_is_no_picture_is_refused_in_a_line(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(ValueError, match=rf"{name}` cannot be decoded as an image: .*{reason}.*; replace or remove"):
         load_pictures([tmp_path / name], 4)
+
+
+def test_a_png_with_other_pixels_than_its_checksum_says_is_refused(tmp_path: Path) -> None:
+    path = _drawn(tmp_path / "a.png", "L")
+    content = path.read_bytes()
+    (length,), place = struct.unpack(">I", content[37 - 4 : 37]), 41
+    rows = zlib.decompress(content[place : place + length])
+    other = zlib.compress(rows.replace(bytes([40]), bytes([41])))
+    path.write_bytes(content[: place - 8] + struct.pack(">I", len(other)) + b"IDAT" + other + content[place + length :])
+    with Image.open(path) as image:
+        assert image.getpixel((1, 0)) == 41  # which Pillow takes
+    with pytest.raises(ValueError, match=r"a\.png` cannot be decoded as an image: .*checksum in b'IDAT'"):
+        load_pictures([path], 5)
+
+
+def test_half_a_picture_does_not_pass_for_a_whole_one(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(ValueError, match=r"a\.jpg` cannot be decoded as an image: image file is truncated"):
+        load_pictures([tmp_path / "a.jpg"], 5)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])

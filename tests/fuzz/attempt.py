@@ -1,6 +1,7 @@
 """What came of an input: refused in a line, accepted with the numbers that it holds, or a finding."""
 
 import importlib
+import logging
 import os
 import re
 import sys
@@ -176,6 +177,7 @@ def _run(run: Callable[[], object], streams: Streams) -> _Outcome:
         for unseen in (DeprecationWarning, PendingDeprecationWarning, ImportWarning, ResourceWarning):
             warnings.simplefilter("ignore", unseen)
         streams.taken()
+        logging.getLogger().handlers.clear()  # which the program fills once, and hold the streams of its first run
         try:
             run()
         except SystemExit as ended:

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Undefined
 from markupsafe import Markup
 
 from gradscape import __version__
+from gradscape._files import replacing_text
 from gradscape._names import visible
-from gradscape._utf8 import replacing_text
 from gradscape.figures.web.policy import page_policy
 
 __all__ = ["WebPage", "render_page", "render_piece"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import get_args
 
-from gradscape._utf8 import replacing_text
+from gradscape._files import replacing_text
 from gradscape.models.printed import PrintedCell, Verdict
 from gradscape.studies.papers.paper_table import TABLES, WITHOUT_NUMBERS, PaperTable
 from gradscape.studies.papers.published import PAPERS

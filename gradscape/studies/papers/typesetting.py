@@ -9,8 +9,8 @@ import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from gradscape._files import replacing_text
 from gradscape._names import unknown_name
-from gradscape._utf8 import replacing_text
 from gradscape.studies.papers.paper_table import PaperTable, find_table
 from gradscape.studies.papers.table_lines import TableLine, gather_lines
 from gradscape.studies.papers.table_page import TablePage, lay_out

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import final
 
+from gradscape._files import replacing_text
 from gradscape._names import one_line
-from gradscape._utf8 import replacing_text
 from gradscape.figures.web.packed_maps import color_tables
 from gradscape.figures.web.pages import render_page
 from gradscape.studies.report import provenance
