@@ -4,7 +4,7 @@ BIN := .venv/bin
 # left for the end.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth kill check clean
+.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth aborts fuzz kill check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
@@ -27,10 +27,16 @@ test-wild: .venv/.installed-dev
 test-wild-tenth: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m tenth tests/wild
 
-N ?= 100
+# Campaigns, which go on where they stopped and add to docs/robustness.md: N aborted calls in all, N damaged inputs of a
+# seed (make fuzz N=100000 SEED=1), N kills more.
+aborts: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.aborts.campaign $(or $(N),10000)
+
+fuzz: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(or $(N),2000) --seed $(or $(SEED),1)
 
 kill: .venv/.installed-dev
-	$(BIN)/python -m tests.kill $(N)
+	$(BIN)/python -m tests.kill $(or $(N),100)
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check
@@ -49,12 +55,3 @@ clean:
 .venv/.installed-dev: .venv/.installed
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable ".[dev]"
 	touch $@
-
-# N damaged inputs of a seed; a campaign that was stopped goes on: make fuzz N=100000 SEED=1
-.PHONY: fuzz
-fuzz: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz --inputs $(or $(N),2000) --seed $(or $(SEED),1)
-# Aborted calls of every public function that takes a model, until the table holds N of them.
-.PHONY: aborts
-aborts: .venv/.installed-dev
-	OMP_NUM_THREADS=1 $(BIN)/python -m tests.aborts.campaign $(or $(N),10000)

@@ -1,4 +1,5 @@
-"""Aborts calls at random moments, compares everything before and after, and keeps count in `table.csv`.
+"""Aborts calls at random moments, compares everything before and after, and keeps count in `table.csv`, the sums in
+docs/robustness.md.
 
 Run as `python -m tests.aborts.campaign 10000`: it goes on where the table ends.
 """
@@ -27,6 +28,7 @@ from tests.aborts.calls import CALLS, Call
 from tests.aborts.networks import NETWORKS, make_network
 from tests.aborts.snapshot import differences, model_state, process_state
 from tests.aborts.trip import Place, Trip, interrupted, watched
+from tests.page_tables import ROBUSTNESS, put_table
 
 __all__ = ["Case", "Outcome", "abort", "cases", "stop"]
 
@@ -199,6 +201,21 @@ def _write(rows: Counter[tuple[str, str, str]]) -> None:
         writer = csv.writer(file)
         writer.writerow(("call", "kind", "ended", "count"))
         writer.writerows((*key, count) for key, count in sorted(rows.items()))
+    put_table(ROBUSTNESS, "python -m tests.aborts.campaign", _drawn(rows))
+
+
+def _drawn(rows: Counter[tuple[str, str, str]]) -> str:
+    """How many calls were stopped in which way, and of how many something was not as before."""
+    lines = ["| call | at an event | at a step | by a signal | at an entry | not as before |", f"|---{'|---:' * 5}|"]
+    for call in [*sorted({call for call, *_ in rows}), "**all**"]:
+        chosen = {key: count for key, count in rows.items() if call in (key[0], "**all**")}
+        kinds = [
+            sum(count for (_, one, _), count in chosen.items() if one == kind)
+            for kind in ("event", "step", "signal", "entry")
+        ]
+        changed = sum(count for (*_, ended), count in chosen.items() if ended == "CHANGED")
+        lines.append(f"| {call} | {' | '.join(map(str, [*kinds, changed]))} |")
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--journal", type=Path, help="write here what was tried, and do not touch the table")
     parser.add_argument("--kept", action="store_true", help="try what was found once, too")
     parser.add_argument("--keep", metavar="FINDING", help="keep the files of the inputs of `--only`")
-    parser.add_argument("--page", action="store_true", help="only write docs/robustness.md of the table")
+    parser.add_argument("--page", action="store_true", help="only put the table into docs/robustness.md")
     return parser
 
 

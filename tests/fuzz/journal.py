@@ -11,31 +11,12 @@ from typing import final, get_args
 from tests.fuzz.attempt import Verdict, Word
 from tests.fuzz.kinds import KINDS
 from tests.fuzz.workers import Tried
+from tests.page_tables import ROBUSTNESS, put_table
 
 __all__ = ["Journal", "write_page", "write_table"]
 
 TABLE = Path(__file__).with_name("table.csv")
-PAGE = Path(__file__).parents[2] / "docs" / "robustness.md"
 _WORDS: tuple[str, ...] = get_args(Word)
-
-_HEAD = """# Robustness
-
-Made by `python -m tests.fuzz --page`. `make fuzz N=100000 SEED=1` runs a campaign, and goes on with one that was
-stopped; 2,000 inputs run with the other tests.
-
-Every input is a valid file, name or number that was damaged: by its bytes (bits flipped, parts cut, repeated,
-exchanged, sizes made huge) or by its structure (objects and entries that are gone, of other types, linked elsewhere,
-declared larger than they are, pickles that would run code). It is read by the code that commands run, in a process with
-2 GiB of memory beyond what the program has, and 10 s of processor time. What may come of it:
-
-- **refused**: one line of at most 1,000 characters that names what is wrong, and exit code 2;
-- **equal**: read, with all numbers equal to those before the damage;
-- **other**: read, and the damage made another valid file: a simple reader, of the libraries alone, finds the same
-  numbers in it. A file with a checksum (arrays, checkpoints, PNG) must not come to this by changed bytes;
-- **findings**: anything else: a traceback, a warning of a library, a hang, too much memory, other numbers, code that
-  was run. Each is kept in `tests/fuzz/kept/`, and tried again with the other tests.
-
-"""
 
 
 @final
@@ -91,16 +72,17 @@ def write_table(seed: int, tried: Iterable[Tried], table: Path = TABLE) -> None:
         writer.writerows([*others, *rows])
 
 
-def write_page(table: Path = TABLE, page: Path = PAGE) -> None:
-    """Write the page of the table: every kind with its sums over all seeds."""
+def write_page(table: Path = TABLE, page: Path = ROBUSTNESS) -> None:
+    """Put the table into the page: every kind with its sums over all seeds."""
     rows = _rows(table)
     columns = ("inputs", *_WORDS)
     sums = {kind: [sum(int(row[name]) for row in rows if row["kind"] == kind) for name in columns] for kind in KINDS}
     sums["**all**"] = [sum(column) for column in zip(*sums.values(), strict=True)]
-    lines = ["| | inputs | refused | equal | other | findings |", "|---|---|---|---|---|---|"]
+    lines = ["| kind | inputs | refused | equal | other | findings |", "|---|---:|---:|---:|---:|---:|"]
     lines += [f"| {kind} | {' | '.join(f'{number:,}' for number in numbers)} |" for kind, numbers in sums.items()]
     seeds = sorted({int(row["seed"]) for row in rows})
-    page.write_text(f"{_HEAD}{chr(10).join(lines)}\n\nSeeds: {', '.join(map(str, seeds))}.\n", encoding="utf-8")
+    lines += ["", f"Seeds: {', '.join(map(str, seeds)) or 'none'}."]
+    put_table(page, "python -m tests.fuzz", "\n".join(lines))
 
 
 def _rows(table: Path) -> list[dict[str, str]]:

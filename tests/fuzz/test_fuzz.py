@@ -174,6 +174,7 @@ def test_the_table_adds_up_seeds_and_counts_none_twice(tmp_path: Path) -> None:
     some = [Tried(number, "lines", "", Verdict("refused" if number else "equal"), 0.1) for number in range(3)]
     for seed, part in ((1, some), (2, some), (1, [*some, *some])):
         write_table(seed, part, table)
+    page.write_text("<!-- table: python -m tests.fuzz -->\n<!-- end of the table -->\n", encoding="utf-8")
     write_page(table, page)
     assert "| lines | 9 | 6 | 3 | 0 | 0 |" in page.read_text(encoding="utf-8")
     assert "| **all** | 9 | 6 | 3 | 0 | 0 |" in page.read_text(encoding="utf-8")

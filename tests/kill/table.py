@@ -1,18 +1,17 @@
-"""The account of all kills so far: tests/kill/table.csv, and the table in docs/robustness_kills.md."""
+"""The account of all kills so far: tests/kill/table.csv, and the table in docs/robustness.md."""
 
 import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import final
 
-from gradscape._files import replacing, save_rows
+from gradscape._files import save_rows
 from tests.kill.chains import SIGNALS, Link
+from tests.page_tables import ROBUSTNESS, put_table
 
 __all__ = ["Table"]
 
 _FILE = Path(__file__).with_name("table.csv")
-_PAGE = Path(__file__).parents[2] / "docs" / "robustness_kills.md"
-_BEGIN, _END = "<!-- table: python -m tests.kill -->", "<!-- end of the table -->"
 _KEYS, _COUNTS = ("command", "signal", "place"), ("kills", "late", "equal", "findings")
 
 
@@ -57,17 +56,14 @@ class Table:
             dict(zip((*_KEYS, *_COUNTS), (*key, *counts), strict=True)) for key, counts in sorted(self._counts.items())
         ]
         save_rows(_FILE, (*_KEYS, *_COUNTS), rows)
-        before, _, rest = _PAGE.read_text(encoding="utf-8").partition(_BEGIN)
-        after = rest.partition(_END)[2]
-        with replacing(_PAGE) as partial:
-            partial.write_text(f"{before}{_BEGIN}\n{self._drawn()}{_END}{after}", encoding="utf-8")
+        put_table(ROBUSTNESS, "python -m tests.kill", self._drawn())
 
     def _drawn(self) -> str:
         lines = [f"| command | {' | '.join(SIGNALS)} | equal | findings |", f"|---{'|---:' * (len(SIGNALS) + 2)}|"]
         commands = sorted({command for command, *_ in self._counts})
         for command in commands:
             lines.append(self._line(command, [command]))
-        return "\n".join([*lines, self._line("**all**", commands), ""])
+        return "\n".join([*lines, self._line("**all**", commands)])
 
     def _line(self, title: str, commands: Iterable[str]) -> str:
         chosen = {key: counts for key, counts in self._counts.items() if key[0] in commands}
