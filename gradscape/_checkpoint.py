@@ -205,7 +205,10 @@ def check_weights(network: nn.Module, stored: StoredCheckpoint) -> None:
     found += [("mean", model.mean), ("std", model.std)]
     found += [("network." + name, stored.state[name]) for name, _ in network.named_buffers()]
     if digest_tensors(found) != stored.meta["weights"]:
-        raise ValueError("its numbers are not those whose digest it holds; make it or copy it again")
+        raise ValueError(
+            "its numbers are not those whose digest it holds; make it or copy it again; whoever changed it on purpose "
+            "removes `weights` from its description"
+        )
 
 
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -244,7 +247,10 @@ def open_checkpoint(path: str | os.PathLike[str]) -> StoredCheckpoint:
         if _SEAL in meta:
             del meta[_SEAL]
             if sealed is None or sealed.group() != _seal(text[: sealed.start()] + "}", state):
-                raise ValueError("its checksum says that numbers in it have changed; make it or copy it again")
+                raise ValueError(
+                    "its checksum says that it was changed; make it or copy it again; whoever changed it on purpose "
+                    f"removes `{_SEAL}` and `weights` from its description"
+                )
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is a damaged checkpoint: {error_line(error)}") from error
     return StoredCheckpoint(state, meta, sealed is not None)

@@ -78,5 +78,5 @@ def _largest_storage(file: BinaryIO) -> int:
     for code, value, _ in pickletools.genops(file):
         if code.name in _REFERENCES:
             largest = max(largest, *recent)
-        recent.append(int(value) if code.name in _NUMBERS else 0)
+        recent.append(int(value or 0) if code.name in _NUMBERS else 0)
     return largest

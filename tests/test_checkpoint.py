@@ -267,6 +267,20 @@ def test_an_older_file_is_held_against_the_digest_of_its_weights(tmp_path: Path)
             load_checkpoint(path)
 
 
+def test_who_changes_a_description_on_purpose_is_told_how(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, _network(), **META)
+    with safe_open(path, framework="pt") as file:
+        text = file.metadata()["gradscape"]
+    changed = {**json.loads(text), "seed": 1}
+    save_file(load_file(path), path, metadata={"gradscape": json.dumps(changed)})
+    with pytest.raises(ValueError, match=r"on purpose removes `checksum_of_file` and `weights` from its description$"):
+        read_checkpoint(path)
+    plain = {name: value for name, value in changed.items() if name not in ("checksum_of_file", "weights")}
+    save_file(load_file(path), path, metadata={"gradscape": json.dumps(plain)})
+    assert read_checkpoint(path)[1]["seed"] == 1
+
+
 def test_a_checksum_is_no_entry_and_is_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, _network(), **META, seed=1)

@@ -63,7 +63,11 @@ def array_images(
     if len(labels) != len(images):
         raise ValueError(f"`{name}` has {len(images)} images but {len(labels)} labels; there must be one for each")
     labels = labels.astype(np.int64)
-    return Source(partial(pick_image, images), labels, _class_names(name, labels, classes))
+    named = _class_names(name, labels, classes)
+    try:
+        return Source(partial(pick_image, images), labels, named)
+    except ValueError as problem:
+        raise ValueError(f"`{name}` cannot be used: {problem}") from None
 
 
 def _unit_range_floats(images: np.ndarray, name: str) -> np.ndarray:

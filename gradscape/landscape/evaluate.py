@@ -36,7 +36,6 @@ from gradscape.landscape.engine import (
     check_model,
     check_premade,
     check_same_plan,
-    check_stored_plan,
     check_stored_run,
     choose_plan,
     count_images,
@@ -291,7 +290,6 @@ def _followed_plan(options: Options) -> Mapping[str, Any] | None:
     plan = whole_plan(load_landscape(options.plan).meta, "plan")
     if plan is None:
         raise ValueError(f"`plan` must be a surface or a line that gradscape evaluated, but {options.plan} has no plan")
-    check_stored_plan(plan, "plan")
     for name, asked in (("precision", options.precision), ("batch_size", options.batch_size)):
         if asked not in (None, "auto", plan.get(name)):
             raise ValueError(f"`{name}` must be that of `plan`, {plan.get(name)}, got {asked}: leave one of them out")

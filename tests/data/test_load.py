@@ -228,6 +228,10 @@ IMAGES = np.zeros((4, 5, 6, 3), np.uint8)
         ({"images": IMAGES, "labels": np.arange(4) / 2}, "must be integers (N,), but came as float64 (4,)"),
         ({"images": IMAGES, "labels": np.arange(4) - 1}, "`labels` must be 0 to 2 for 3 classes, but span -1 to 2"),
         ({"images": IMAGES, "labels": np.arange(4), "classes": np.array(["a", "b"])}, "must be 0 to 1 for 2 classes"),
+        (
+            {"images": IMAGES, "labels": np.arange(4), "classes": np.array([], dtype=str)},
+            "data.npz` cannot be used: `labels`",
+        ),
         ({"images": IMAGES, "labels": np.arange(4), "classes": np.array("abcd")}, "one name for each class"),
         ({"images": np.array([object()]), "labels": np.arange(1)}, "cannot be read as an .npz file of plain arrays"),
     ],

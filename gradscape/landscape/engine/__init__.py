@@ -21,13 +21,12 @@ from gradscape.landscape.engine.plan import (
     block_images,
     check_same_plan,
     plain_plan,
-    whole_plan,
 )
 from gradscape.landscape.engine.plan_trial import seconds_an_image
 from gradscape.landscape.engine.premade import check_premade
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
-from gradscape.landscape.engine.stored_run import check_stored_plan, check_stored_run
+from gradscape.landscape.engine.stored_run import check_stored_run, whole_plan
 from gradscape.landscape.engine.task import (
     ForwardFunction,
     LossFunction,
@@ -72,7 +71,6 @@ __all__ = [
     "check_model",
     "check_premade",
     "check_same_plan",
-    "check_stored_plan",
     "check_stored_run",
     "choose_plan",
     "count_images",

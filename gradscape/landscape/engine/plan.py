@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
@@ -21,7 +21,6 @@ __all__ = [
     "check_same_plan",
     "plain_plan",
     "plan_changes",
-    "whole_plan",
 ]
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -105,26 +104,6 @@ def plain_plan(model: nn.Module, *, precision: Literal["fp32", "bf16"], batch_si
         torch=torch.__version__,
         instructions=torch.backends.cpu.get_cpu_capability(),
     )
-
-
-def whole_plan(meta: Mapping[str, Any], role: str) -> Mapping[str, Any] | None:
-    """The plan that a surface's or a line's provenance holds; None of what was evaluated elsewhere.
-
-    Args:
-        meta: The provenance.
-        role: What its file was given as.
-
-    Raises:
-        ValueError: It lacks an entry, or has one that no evaluation writes.
-    """
-    plan = meta.get("plan")
-    if plan is None:
-        return None
-    numbers = [plan.get(name, 0) for name in ("threads", "block_size", "batch_size", "points_per_forward")]
-    lacking = [one.name for one in fields(ExecutionPlan) if one.name not in plan]
-    if lacking or min(numbers) < 1 or plan["precision"] not in ("fp32", "bf16"):
-        raise ValueError(f"`{role}` holds a plan that no evaluation has, {dict(plan)!r:.200}: give another file")
-    return plan
 
 
 def plan_changes(then: Mapping[str, Any], now: ExecutionPlan) -> dict[str, str]:

@@ -1,13 +1,15 @@
 """Whether what a file says of its run can be said of one, before anything is made to measure by it."""
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
 
+from gradscape.landscape.engine.plan import ExecutionPlan
 from gradscape.landscape.measured import Measured
 
-__all__ = ["check_stored_plan", "check_stored_run"]
+__all__ = ["check_stored_plan", "check_stored_run", "whole_plan"]
 
 _WORDS = {"precision": ("fp32", "bf16"), "memory_format": ("channels_last", "contiguous")}
 _COUNTS = ("threads", "block_size", "batch_size", "points_per_forward")
@@ -39,6 +41,25 @@ def check_stored_plan(plan: Any, role: str) -> None:
     batch, block = plan.get("batch_size"), plan.get("block_size")
     if batch is not None and block is not None and batch % block:
         raise _damaged(role, f"its plan has batches of {batch} images in blocks of {block}")
+
+
+def whole_plan(meta: Mapping[str, Any], role: str) -> Mapping[str, Any] | None:
+    """The plan that a surface's or a line's provenance holds; None of what was evaluated elsewhere.
+
+    Args:
+        meta: The provenance.
+        role: What its file was given as.
+
+    Raises:
+        ValueError: It lacks an entry, or has one that no evaluation writes.
+    """
+    plan = meta.get("plan")
+    if plan is None:
+        return None
+    check_stored_plan(plan, role)
+    if lacking := [one.name for one in fields(ExecutionPlan) if one.name not in plan]:
+        raise _damaged(role, f"its plan lacks {', '.join(lacking)}")
+    return plan
 
 
 def check_stored_run(stored: Measured, role: str) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from gradscape.landscape import Surface, evaluate_surface, random_directions
-from gradscape.landscape.engine.stored_run import check_stored_plan, check_stored_run
+from gradscape.landscape.engine.stored_run import check_stored_plan, check_stored_run, whole_plan
 from gradscape.landscape.statistics import BlockStatistics
 from tests.landscape.networks import images_and_labels, small_net
 
@@ -86,6 +86,14 @@ def test_runs_whole_or_begun_and_files_of_other_tools_may_be_gone_on_with(stored
         check_stored_run(begun(stored), "path")
     check_stored_run(replace(stored, meta={"source": "goldstein"}), "path")
     check_stored_plan({"precision": "bf16", "points_per_forward": 16, "made by": None}, "plan")
+
+
+def test_a_plan_to_be_followed_has_every_entry(stored: Surface) -> None:
+    assert whole_plan(stored.meta, "plan") == stored.meta["plan"]
+    assert whole_plan({"source": "goldstein"}, "path") is None
+    part = {name: value for name, value in stored.meta["plan"].items() if name != "compiled"}
+    with pytest.raises(ValueError, match=r"^`plan` holds what no run can have \(its plan lacks compiled\): give"):
+        whole_plan({"plan": part}, "plan")
 
 
 def test_a_damaged_run_is_refused_before_anything_is_evaluated(stored: Surface, tmp_path: Path) -> None:
