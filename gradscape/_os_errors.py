@@ -12,7 +12,7 @@ _REMEDIES = {
     errno.EDQUOT: "remove something, or choose another place",
     errno.EFBIG: "raise `ulimit -f`, or choose a place that takes larger files",
     errno.EIO: _MOUNTED,
-    errno.EISDIR: "it is a folder; name a file",
+    errno.EISDIR: "name a file in it",
     errno.ELOOP: "its links lead in a circle; name the file itself",
     errno.EMFILE: "raise `ulimit -n`",
     errno.ENAMETOOLONG: "choose a shorter name",

@@ -49,6 +49,7 @@ def save_or_keep(save: Callable[[Path], _Saved], path: str | os.PathLike[str], *
 
 def _places(name: str) -> Iterator[Path]:
     """Names that are still free, in folders that are there."""
+    name = "results" if name in ("", "..") else name  # of `.` and `..`
     for find in (Path.cwd, lambda: Path(tempfile.gettempdir())):
         with contextlib.suppress(OSError):  # a folder that is gone
             folder = find()

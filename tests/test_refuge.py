@@ -52,6 +52,16 @@ def test_a_result_whose_disk_is_full_is_kept_in_the_current_folder(places: tuple
     assert not list((here / "kept-out").iterdir())
 
 
+@pytest.mark.parametrize("output", [Path(), Path("..")])
+def test_what_belongs_into_a_folder_without_a_name_is_kept_as_results(places: tuple[Path, Path], output: Path) -> None:
+    def save(folder: Path) -> None:
+        if folder == output:
+            raise OSError(errno.ENOSPC, "full")
+
+    with pytest.raises(OSError, match=r"is kept in .*here/kept-results$"):
+        save_or_keep(save, output)
+
+
 def test_where_the_current_folder_is_full_too_the_temporary_one_takes_it(places: tuple[Path, Path]) -> None:
     here, temporary = places
     with pytest.raises(OSError, match=r"is kept in .*temporary/kept-out"):

@@ -20,7 +20,7 @@ except ImportError:  # Windows, where nobody is told
 
 LOCK = ".gradscape-lock"
 
-_FILES = {"convert", "import", "plot", "report", "table"}  # the commands whose `--output` is one file
+_FILES = {"convert", "import", "models", "plot", "report", "table"}  # the commands whose `--output` is one file
 
 
 def claimed_place(command: str, options: Mapping[str, Any]) -> Path | None:

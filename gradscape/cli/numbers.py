@@ -19,6 +19,7 @@ __all__ = [
     "finite",
     "positive",
     "share",
+    "unsigned",
 ]
 
 MOST_BATCH = 1_000_000  # images
@@ -43,6 +44,11 @@ def finite(option: str) -> _Check:
 def positive(option: str) -> _Check:
     """Refuse what is not above 0 and finite."""
     return _check(option, "positive and finite", lambda value: 0 < value < math.inf)
+
+
+def unsigned(option: str) -> _Check:
+    """Refuse what is below 0 or not finite."""
+    return _check(option, "0 or more, and finite", lambda value: 0 <= value < math.inf)
 
 
 def share(option: str) -> _Check:

@@ -6,7 +6,7 @@ import typer
 
 from gradscape.cli import options
 from gradscape.cli.console import say, say_written, tuned_process
-from gradscape.cli.numbers import MOST_BATCH, MOST_EPOCHS, MOST_RUNS, MOST_SIDE, MOST_WORKERS, positive
+from gradscape.cli.numbers import MOST_BATCH, MOST_EPOCHS, MOST_RUNS, MOST_SIDE, MOST_WORKERS, unsigned
 
 __all__ = ["train"]
 
@@ -34,7 +34,7 @@ def train(
     ] = None,
     epochs: Annotated[int | None, typer.Option(min=1, max=MOST_EPOCHS, help="Instead of the recipe's.")] = None,
     learning_rate: Annotated[
-        float | None, typer.Option(help="Instead of the recipe's.", callback=positive("--learning-rate"))
+        float | None, typer.Option(help="Instead of the recipe's.", callback=unsigned("--learning-rate"))
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=2, max=MOST_BATCH, help="Instead of the recipe's.")] = None,
     loss: Annotated[

@@ -5,9 +5,13 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_type_hints
 
 import pytest
+import typer
 
+from gradscape.cli import options
+from gradscape.cli.app import app
 from gradscape.cli.claims import LOCK, claimed, claimed_place
 from gradscape.cli.stops import STOPS
 from tests.cli.conftest import Command
@@ -49,6 +53,14 @@ def test_the_second_command_on_an_output_is_told_until_the_first_is_gone(gradsca
     (tmp_path / "none.h5").touch()
     assert "none.h5" in gradscape("compare", tmp_path / "none.h5", "-o", out).err  # nobody holds it any more
     assert list(out.iterdir()) == []
+
+
+def test_the_lock_of_a_file_lies_beside_it_and_makes_no_folder_of_its_name() -> None:
+    for name, command in typer.main.get_command(app).commands.items():  # type: ignore[attr-defined]
+        kind = get_type_hints(command.callback, include_extras=True)["output"]
+        place = claimed_place(name, {"output": Path("out"), "name": "upanets:8"})
+        assert place is not None
+        assert (Path("out").absolute() in place.parents) == (kind == options.Output), name
 
 
 def test_a_lock_leaves_neither_itself_nor_the_folders_that_it_made(tmp_path: Path) -> None:

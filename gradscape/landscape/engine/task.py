@@ -20,7 +20,7 @@ __all__ = [
     "Task",
     "call",
     "check_model",
-    "check_right",
+    "checked_right",
     "gradients_explained",
     "judge",
     "judged_by_role",
@@ -33,6 +33,7 @@ ForwardFunction = Callable[[nn.Module, Any], Any]
 
 
 _CHECKED_IMAGES = 16
+_ROUNDING = 1e-5  # by which a share of sums in fp32 may miss 1
 # Shares of the largest output: kernels may sum in another order, at another batch size more so.
 _REPEATED = 1e-5
 _COMPANIONS = 1e-4
@@ -163,25 +164,29 @@ def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str
             with gradients_explained(role):
                 found[role] = _per_image(function(copied, labels), count, role).double()
     if "metric" in found:
-        check_right(found["metric"])
+        found["metric"] = checked_right(found["metric"])
     return found
 
 
-def check_right(right: Tensor) -> None:
+def checked_right(right: Tensor) -> Tensor:
     """Refuse what is neither right nor wrong nor a share: sums of it count no answers.
 
     Args:
         right: What a metric gave, (N,).
 
+    Returns:
+        The same, without what rounding puts beyond 0 or 1.
+
     Raises:
         ValueError: A number is not from 0 to 1.
     """
-    outside = right[~((right >= 0) & (right <= 1))]
+    outside = right[~((right >= -_ROUNDING) & (right <= 1 + _ROUNDING))]
     if len(outside):
         raise ValueError(
             f"`metric` must give 1 (right), 0 (wrong) or a share between them for each image, got {outside[0]:g}: "
             "compare with a threshold, or give metric=None and the number as `loss`"
         )
+    return right.clamp(0, 1)
 
 
 def _passed(model: nn.Module, images: Block, task: Task) -> tuple[Any, dict[str, Tensor]]:

@@ -13,7 +13,7 @@ from gradscape.landscape.engine.blocks import Batch
 from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.network import Network
 from gradscape.landscape.engine.plan import ExecutionPlan
-from gradscape.landscape.engine.task import Task, check_right, judge
+from gradscape.landscape.engine.task import Task, checked_right, judge
 
 __all__ = ["Evaluator", "Job", "Workers"]
 
@@ -92,5 +92,4 @@ def _collected(judged: Sequence[tuple[Tensor, Tensor | None]]) -> Judgment:
     if not rights:
         return Judgment(losses, None)
     right = torch.cat(rights).cpu()
-    check_right(right)
-    return Judgment(losses, right.numpy())
+    return Judgment(losses, checked_right(right).numpy())

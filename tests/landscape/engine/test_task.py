@@ -119,6 +119,12 @@ def test_a_metric_that_leaves_its_range_far_from_the_origin_is_refused_there() -
         _line(net, metric=lambda output, labels: 9 * (output - there[: len(output)]).abs().amax(dim=1))
 
 
+def test_a_share_that_rounding_puts_beyond_its_range_is_taken_as_its_end() -> None:
+    for share, error in ((1 + 1e-7, 0.0), (-1e-7, 1.0)):  # as the ratio of two sums may come out
+        line = _line(small_net(), metric=lambda output, labels, share=share: torch.full((len(labels),), share))
+        assert line.error.tolist() == [error, error]
+
+
 def test_a_metric_may_give_shares() -> None:
     line = _line(small_net(), metric=lambda output, labels: torch.full((len(labels),), 0.25))
     assert line.error.tolist() == [0.75, 0.75]
