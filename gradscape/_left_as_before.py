@@ -68,7 +68,7 @@ class _Before:
         found = {id(one): one for one in _modules_in(given)}
         process = ProcessState(map(model_device, found.values()))
         wirings = [Wiring(one) for one in found.values()] if models else []
-        self.undoings = [one.restore for one in (process, *wirings)]
+        self.undoings = [process.restore, *(one.restore for one in wirings)]
 
 
 def _modules_in(given: Any, depth: int = _DEEPEST) -> Iterator[nn.Module]:
