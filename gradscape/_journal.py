@@ -6,7 +6,7 @@ code that puts things back never runs, or only when the traceback is forgotten, 
 
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final, final
@@ -49,15 +49,15 @@ class Journal:
     def __init__(self) -> None:
         self.entries: list[_Entry] = []
 
-    def roll_back(self, problem: BaseException, *, last: Callable[[], None]) -> None:
+    def roll_back(self, problem: BaseException, *, last: Iterable[Callable[[], None]]) -> None:
         """Undo what is left, newest first, and then what the call as a whole has to.
 
         Args:
             problem: What cut the call off; it is told what cannot be undone.
-            last: Undoes the rest; may be called again.
+            last: Undo the rest, in this order; may be called again.
         """
         _end_contexts(problem)
-        for undo in (*(entry.settle for entry in reversed(self.entries)), last):
+        for undo in (*(entry.settle for entry in reversed(self.entries)), *last):
             try:
                 with _undisturbed():
                     undo()

@@ -51,9 +51,10 @@ def _guarded(function: Callable[Given, Returned], *, models: bool) -> Callable[G
                 return function(*args, **kwargs)
         except BaseException as problem:
             try:
-                journal.roll_back(problem, last=before.restore)
-            finally:  # once more, where the first was cut off itself
-                journal.roll_back(problem, last=before.restore)
+                journal.roll_back(problem, last=before.undoings)
+            except BaseException:  # once more, where the first was cut off itself
+                journal.roll_back(problem, last=before.undoings)
+                raise
             raise
 
     return guarded
@@ -65,13 +66,9 @@ class _Before:
 
     def __init__(self, given: Any, *, models: bool) -> None:
         found = {id(one): one for one in _modules_in(given)}
-        self._process = ProcessState(map(model_device, found.values()))
-        self._wirings = [Wiring(one) for one in found.values()] if models else []
-
-    def restore(self) -> None:
-        self._process.restore()
-        for one in self._wirings:
-            one.restore()
+        process = ProcessState(map(model_device, found.values()))
+        wirings = [Wiring(one) for one in found.values()] if models else []
+        self.undoings = [process.restore, *(one.restore for one in wirings)]
 
 
 def _modules_in(given: Any, depth: int = _DEEPEST) -> Iterator[nn.Module]:

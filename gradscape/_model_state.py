@@ -132,8 +132,8 @@ class Wiring:
     def __init__(self, model: nn.Module) -> None:
         # A scripted module holds all of this in C++.
         modules = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
-        held = [(vars(module), name) for module in modules for name in sorted(_INTERNALS & vars(module).keys())]
-        self._attributes = [(attributes, name, attributes[name]) for attributes, name in held]
+        held = [vars(module) for module in modules]
+        self._attributes = [(one, name, one[name]) for one in held for name in _INTERNALS if name in one]
         self._containers = [(one, _copied(one)) for _, _, one in self._attributes if isinstance(one, dict | set)]
         # Lazy layers have tensors without a memory until their first forward pass.
         tensors = [one for one in chain(model.parameters(), model.buffers()) if not is_lazy(one) and has_memory(one)]

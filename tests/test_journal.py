@@ -21,7 +21,7 @@ def test_what_is_cut_off_is_undone_by_the_call_and_not_again_with_the_traceback(
     with journaling(journal):
         block = undone(lambda: done.append("block"))
         block.__enter__()  # and its end is never reached
-    journal.roll_back(KeyboardInterrupt(), last=lambda: done.append("call"))
+    journal.roll_back(KeyboardInterrupt(), last=[lambda: done.append("call")])
     assert done == ["block", "call"]
     del block
     gc.collect()
@@ -37,7 +37,7 @@ def test_the_newest_is_undone_first_and_a_failure_stops_no_other() -> None:
         blocks = [undone(lambda: done.append("old")), undone(fail), undone(lambda: done.append("new"))]
         for block in blocks:
             block.__enter__()
-    journal.roll_back(problem, last=lambda: None)
+    journal.roll_back(problem, last=[])
     assert done == ["new", "old"]
     assert problem.__notes__ == ["not everything could be put back: RuntimeError: merged for good"]
 
@@ -66,5 +66,5 @@ def test_undoing_that_was_cut_off_is_done_again() -> None:
 
     with pytest.raises(KeyboardInterrupt) as cut, journaling(journal), undone(undo):
         pass
-    journal.roll_back(cut.value, last=lambda: None)
+    journal.roll_back(cut.value, last=[])
     assert len(tries) == 2

@@ -134,3 +134,25 @@ def test_what_training_changes_stays_and_the_process_is_as_before() -> None:
     assert not net[0].weight.any()
     assert torch.get_num_threads() == threads
     assert torch.get_default_dtype() == torch.float32
+
+
+def test_a_setting_that_cannot_be_put_back_is_told_once_and_the_model_is_put_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    net, threads, set_threads = _net(), torch.get_num_threads(), torch.set_num_threads
+
+    def refuse(_threads: int) -> None:
+        raise RuntimeError("not now")
+
+    @left_as_before
+    def change(net: Any) -> None:
+        set_threads(threads + 1)
+        net[0].weight.requires_grad_(False)
+        raise ValueError("no such layer")
+
+    monkeypatch.setattr(torch, "set_num_threads", refuse)
+    with pytest.raises(ValueError, match="no such layer") as problem:
+        change(net)
+    set_threads(threads)
+    assert net[0].weight.requires_grad
+    assert problem.value.__notes__ == ["not everything could be put back: RuntimeError: not now"]

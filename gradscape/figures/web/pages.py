@@ -127,7 +127,8 @@ def _files_text(names: Sequence[str]) -> str:
     """Files below `templates` as they are, one after the other."""
     environment = _environment()
     assert environment.loader is not None
-    return "".join(environment.loader.get_source(environment, name)[0] for name in names)
+    text = "".join(environment.loader.get_source(environment, name)[0] for name in names)
+    return text.replace("\r\n", "\n")  # as a browser reads it before it takes the digest
 
 
 def _visible(value: object) -> object:
@@ -137,10 +138,12 @@ def _visible(value: object) -> object:
 
 def _visible_content(value: object) -> object:
     """The same for what scripts show."""
-    if isinstance(value, Mapping):
-        return {visible(str(key)): _visible_content(part) for key, part in value.items()}
+    if isinstance(value, float):  # first, since most are
+        return value if math.isfinite(value) else None
+    if isinstance(value, str):
+        return visible(value)
     if isinstance(value, list | tuple):
         return [_visible_content(part) for part in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    return visible(value) if isinstance(value, str) else value
+    if isinstance(value, Mapping):
+        return {visible(str(key)): _visible_content(part) for key, part in value.items()}
+    return value

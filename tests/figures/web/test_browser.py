@@ -264,3 +264,19 @@ def test_several_surfaces_are_all_drawn_at_first_each_value_on_its_own_scale(bro
     browser.find_element(By.CSS_SELECTOR, "input[value=minmax]").click()
     browser.find_element(By.CSS_SELECTOR, "input[value=loss]").click()
     assert browser.execute_script(scale) == "minmax"
+
+
+def test_surfaces_are_taken_away_and_shown_again_also_while_they_are_drawn(browser: Any, tmp_path: Path) -> None:
+    titles = ["one", "two", "three"]
+    page = tmp_path / "several.html"
+    page.write_text(interactive_surface([make_surface(bowl(), bowl_error())] * 3, titles=titles), encoding="utf-8")
+    browser.get(page.as_uri())
+    drawn = "[...document.querySelectorAll('.plot, .map')].filter(one => one.data)"
+    until(browser, f"return {drawn}.length == 6")
+    switch = "[...document.querySelectorAll('input[name=shown]')].slice(1).forEach(input => input.click())"
+    browser.get_log("browser")
+    browser.execute_script(switch)
+    until(browser, f"return {drawn}.length == 2")
+    browser.execute_script(f"{switch}; {switch}; {switch}")
+    until(browser, f"return {drawn}.length == 6 && {drawn}.every(one => one.clientWidth)")
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []

@@ -14,7 +14,7 @@ function startSurfaces({panels, views, config, start, eye}) {
   const shown = [...document.querySelectorAll("input[name=shown]")];
   let camera = structuredClone(home), leader = null;
   // How many turns of each surface are not done yet. It tells of each afterwards, when the camera may be elsewhere already.
-  const following = new Map();
+  const following = new Map(), begun = new Map() /* what draws each plot, or has */;
   const key = () => choices.map(choice => choice()).join(" "), view = () => views[key()];
   const inks = () => Object.fromEntries(Object.keys(PAPER).map(name => [name, pageColor("--" + name)]));
   const family = () => getComputedStyle(document.querySelector("button")).fontFamily;
@@ -90,10 +90,10 @@ function startSurfaces({panels, views, config, start, eye}) {
     plot.setAttribute("aria-label", `${look.label} of ${panel.title} over alpha and beta, a surface to turn`);
     maps[number].setAttribute("aria-label", `${look.label} of ${panel.title} over alpha and beta, a map`);
     const seen = map(panel, look, colors);
-    Plotly.react(maps[number], seen.data, seen.layout, config);
+    begun.set(maps[number], Plotly.react(maps[number], seen.data, seen.layout, config));
     if (!RELIEFS) return;
     const fresh = !plot.data, {data, layout} = relief(panel, look, colors);
-    Plotly.react(plot, data, layout, config);
+    begun.set(plot, Plotly.react(plot, data, layout, config));
     if (fresh) {
       plot.on("plotly_relayouting", event => follow(plot, event));
       plot.on("plotly_relayout", event => follow(plot, event));
@@ -166,8 +166,13 @@ function startSurfaces({panels, views, config, start, eye}) {
     wanted.forEach((here, number) => { figures[number].hidden = !here; });
     wanted.forEach((here, number) => {
       if (here) draw(number);
-      else [plots[number], maps[number]].filter(one => one.data).forEach(one => Plotly.purge(one));
+      else [plots[number], maps[number]].filter(one => one.data).forEach(clear);
     });
+  }
+
+  // plotly finishes later what it has begun, which it cannot of what is cleared by then.
+  function clear(plot) {
+    begun.get(plot).finally(() => { if (plot.data && plot.closest("[data-surface]").hidden) Plotly.purge(plot); });
   }
 
   const turns = {
