@@ -65,13 +65,17 @@ def _told(tree: Any) -> str:
     return f"[{','.join(map(_told, tree))}]" if isinstance(tree, list | tuple) else repr(tree)
 
 
+def _text(value: Any) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
 def _datasets(path: Path) -> bytes:
     """All of an HDF5 file but the notes of how its plan was found."""
     digest = hashlib.sha256()
     with h5py.File(path) as file:
 
         def add(name: str, thing: h5py.Group | h5py.Dataset) -> None:
-            attributes = {key: str(value) for key, value in thing.attrs.items()}
+            attributes = {key: _text(value) for key, value in thing.attrs.items()}
             if "meta" in attributes:
                 meta = json.loads(attributes["meta"])
                 meta.pop("plan_notes", None)
