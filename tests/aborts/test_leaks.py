@@ -66,7 +66,9 @@ def test_calls_leave_nothing_behind(call: str) -> None:
 
 
 def _run(call: str, model: nn.Module, trip: Trip) -> None:
-    with suppress(ValueError):  # a call that is refused, since a counter of this network moves nothing, leaves nothing too
+    with suppress(
+        ValueError
+    ):  # a call that is refused, since a counter of this network moves nothing, leaves nothing too
         CALLS[call].run(model, trip)
 
 
