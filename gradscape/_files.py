@@ -5,6 +5,7 @@ import functools
 import os
 import platform
 import re
+import shutil
 import stat
 import time
 import zlib
@@ -13,7 +14,16 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
-__all__ = ["check_readable", "check_replaceable", "remove_unfinished", "replacing", "replacing_text", "save_rows"]
+__all__ = [
+    "check_readable",
+    "check_replaceable",
+    "remove_left_over",
+    "remove_unfinished",
+    "replacing",
+    "replacing_text",
+    "save_rows",
+    "unfinished_prefix",
+]
 
 _NO_FILES = {
     stat.S_IFIFO: "a pipe",
@@ -91,8 +101,8 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     if (folder := path.parent.absolute()) not in _written:
         _written.add(folder)
-        _remove(folder, _is_left_over)
-    partial = path.with_name(f".partial-{os.getpid()}-{_machine()}-{path.name[-_KEPT:]}")
+        remove_left_over(folder)
+    partial = path.with_name(f"{unfinished_prefix()}{path.name[-_KEPT:]}")
     try:
         yield partial
         _flush(partial)
@@ -121,6 +131,16 @@ def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
     """
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         yield file
+
+
+def unfinished_prefix() -> str:
+    """How the names of all begin that this process has not finished."""
+    return f".partial-{os.getpid()}-{_machine()}-"
+
+
+def remove_left_over(folder: Path) -> None:
+    """Remove what processes that have ended did not finish in a folder; what hinders it is nobody's concern."""
+    _remove(folder, _is_left_over)
 
 
 def remove_unfinished() -> None:
@@ -152,7 +172,11 @@ def _remove(folder: Path, chosen: Callable[[Path, int, str], bool]) -> None:
             path, found = folder / name, _UNFINISHED.match(name)
             number, machine = found.groups() if found else (0, "")
             with suppress(OSError):  # a file that another process has just removed, or of another user
-                if path.is_file() and chosen(path, int(number), machine):
+                if not chosen(path, int(number), machine):
+                    continue
+                if path.is_dir() and not path.is_symlink():
+                    shutil.rmtree(path)
+                else:
                     path.unlink()
 
 

@@ -36,7 +36,7 @@ def read_npz(
         OSError: It cannot be opened.
         ValueError: It is no such file, damaged, declares more than it can hold, or holds more than there is memory for.
     """
-    with _opened(path, refusal) as (archive, members):
+    with _opened(path, refusal, whole=wanted is None) as (archive, members):
         return {
             name: _read(archive, member, name) for name, member in members.items() if wanted is None or wanted(name)
         }
@@ -49,11 +49,16 @@ def list_npz(path: str | os.PathLike[str]) -> list[str]:
 
 
 @contextmanager
-def _opened(path: str | os.PathLike[str], refusal: str) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
+def _opened(
+    path: str | os.PathLike[str], refusal: str, *, whole: bool = False
+) -> Iterator[tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]]:
     check_readable(path, ".npz file")
     refusal = refusal or f"`{os.fspath(path)}` must be a .npz file of plain arrays"
     try:
         with opened_zip(path) as (archive, members):
+            strange = [name for name in members if not name.endswith(_SUFFIX)]
+            if whole and strange:
+                raise ValueError(f"`{strange[0]}` in it is no array")
             yield archive, {name.removesuffix(_SUFFIX): one for name, one in members.items() if name.endswith(_SUFFIX)}
     except MemoryError:
         raise ValueError(f"{refusal}: it holds more than there is memory for") from None

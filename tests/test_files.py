@@ -53,6 +53,8 @@ def test_what_killed_processes_left_is_removed_by_the_next_that_writes_to_the_fo
     for path in (running, strange, old):
         path.touch()
     os.utime(old, (time.time() - 2 * 86_400,) * 2)
+    left.with_suffix(".folder").mkdir()  # as a place is tried
+    left.with_suffix(".folder").joinpath("inside").touch()
     with replacing(tmp_path / "a.txt") as partial:
         partial.touch()
         assert {path.name for path in tmp_path.iterdir()} == {running.name, strange.name, partial.name}

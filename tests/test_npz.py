@@ -151,3 +151,16 @@ def test_what_is_written_is_read_also_where_it_looks_like_a_bomb(
     save_arrays(tmp_path / "a.npz", {"zeros": np.zeros(200_000)}, {"model": "toy"})
     assert not load_arrays(tmp_path / "a.npz")[0]["zeros"].any()
     assert load_provenance(tmp_path / "a.npz")["model"] == "toy"
+
+
+def test_what_is_no_array_by_its_name_is_not_passed_over(tmp_path: Path) -> None:
+    """A flipped bit of the ending would take an array away, and a result may do without it."""
+    path = tmp_path / "a.npz"
+    np.savez(path, first=np.ones(2), second=np.ones(2))
+    with zipfile.ZipFile(path) as archive:
+        first = archive.read("first.npy")
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("first.npy", first)
+        archive.writestr("second.npq", first)
+    with pytest.raises(ValueError, match=r"`second.npq` in it is no array"):
+        read_npz(path)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from gradscape._files import check_replaceable
+from gradscape._files import check_replaceable, remove_left_over, unfinished_prefix
 from gradscape._os_errors import describe_os_error
 
 __all__ = ["check_file", "check_output", "check_picture"]
@@ -69,7 +69,8 @@ def _try_writing(folder: Path, *, beside: Path | None = None) -> None:
         for name in [*missing, *([] if beside is None else [beside.name])]:
             _look(place / name)
         _look(place.joinpath(*missing, _INSIDE))
-        with tempfile.TemporaryDirectory(dir=place, prefix=".partial-") as tried:
+        remove_left_over(place)
+        with tempfile.TemporaryDirectory(dir=place, prefix=unfinished_prefix()) as tried:
             file = Path(tried, _INSIDE)
             file.write_bytes(bytes(_TRIED))
             file.read_bytes()  # which a umask may forbid

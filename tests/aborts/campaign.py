@@ -162,7 +162,7 @@ def _go_on(model: nn.Module) -> None:
     """What a user does next."""
     with torch.no_grad():
         for parameter in model.parameters():
-            if not is_lazy(parameter) and not parameter.is_inference():
+            if not (is_lazy(parameter) or parameter.is_inference()):
                 parameter.add_(1)
     torch.rand(1)
     random.random()

@@ -165,6 +165,10 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
     usable = pooled[pooled > 0] if scale == "log" else pooled
     if scale == "log" and len(pooled) and not len(usable):
         raise ValueError(f'`scale` "log" needs a positive {first.short}, got at most {pooled.max():g}: use "raw"')
+    with np.errstate(over="ignore"):
+        apart = len(pooled) and not np.isfinite(np.ptp(pooled))
+    if apart:
+        raise ValueError(f"the {first.short} goes from {pooled.min():g} to {pooled.max():g}, too far apart to be drawn")
     if limits is None:
         low, high = _chosen(first.short, asked, _range(usable, scale, signed=signed), scale, signed=signed)
     else:

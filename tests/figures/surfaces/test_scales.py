@@ -1,6 +1,7 @@
 """Which scale surfaces choose by themselves, alone and side by side, and what is said of it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -202,3 +203,10 @@ def test_contours_of_a_log_scale_lie_at_decades_and_their_halves_and_fifths(low:
     assert levels[-1] >= high
     decades = {float(round(np.log10(level))) for level in levels if np.isclose(np.log10(level) % 1, (0, 1)).any()}
     assert decades >= set(np.arange(np.ceil(np.log10(low)), np.floor(np.log10(high)) + 1))
+
+
+def test_values_too_far_apart_for_a_number_are_refused() -> None:
+    values = bowl()
+    values[0, 0], values[1, 1] = 1.5e308, -1.5e308
+    with pytest.raises(ValueError, match=r"the loss goes from -1.5e\+308 to 1.5e\+308, too far apart to be drawn"):
+        figure_landscape(replace(make_surface().field(), values=values))
