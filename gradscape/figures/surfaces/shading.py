@@ -156,6 +156,7 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
             log scale can show.
     """
     first = _checked_alike(fields)
+    _check_apart(fields)
     asked = current_look().limits_of(first.name) if limits is None else limits
     scale = chosen_scale(fields, scale, asked)
     signed = first.signed and scale not in SCALED
@@ -165,10 +166,6 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
     usable = pooled[pooled > 0] if scale == "log" else pooled
     if scale == "log" and len(pooled) and not len(usable):
         raise ValueError(f'`scale` "log" needs a positive {first.short}, got at most {pooled.max():g}: use "raw"')
-    with np.errstate(over="ignore"):
-        apart = len(pooled) and not np.isfinite(np.ptp(pooled))
-    if apart:
-        raise ValueError(f"the {first.short} goes from {pooled.min():g} to {pooled.max():g}, too far apart to be drawn")
     if limits is None:
         low, high = _chosen(first.short, asked, _range(usable, scale, signed=signed), scale, signed=signed)
     else:
@@ -195,6 +192,16 @@ def shade(fields: Sequence[Field], scale: Scale, limits: DrawnRange | None = Non
 
 def _with_unit(text: str, unit: str) -> str:
     return f"{text} ({unit})" if unit else text
+
+
+def _check_apart(fields: Sequence[Field]) -> None:
+    """Refuse values whose difference is no number any more."""
+    values = np.concatenate([field.values[np.isfinite(field.values)] for field in fields])
+    with np.errstate(over="ignore"):
+        apart = len(values) and not np.isfinite(np.ptp(values))
+    if apart:
+        said = f"from {values.min():g} to {values.max():g}"
+        raise ValueError(f"the {fields[0].short} goes {said}, too far apart to be drawn")
 
 
 def _checked_alike(fields: Sequence[Field]) -> Field:
