@@ -89,10 +89,9 @@ def _plain(path: Path) -> Numbers:
     if any(name.startswith(_OWN) for name in file):
         for place in ("blocks", "origin"):
             found |= {f"{place}/{name}": file[f"{_OWN}/{place}/{name}"] for name in BlockStatistics.arrays()}
-        return found | {
-            "population": file[f"{_OWN}.population"],
-            "meta": dict(Provenance.from_json(file[f"{_OWN}.meta"])),
-        }
+        text = file[f"{_OWN}.meta"]
+        meta = dict(Provenance.from_json(text.decode() if isinstance(text, bytes) else text))
+        return found | {"population": file[f"{_OWN}.population"], "meta": meta}
     split = "train" if "train_loss" in file else "test"
     loss = np.asarray(file[f"{split}_loss"], float)
     right = np.asarray(file.get(f"{split}_acc", np.full_like(loss, np.nan)), float)

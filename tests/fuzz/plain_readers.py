@@ -35,13 +35,15 @@ def plain_hdf5(path: Path) -> Numbers:
     return found
 
 
-def plain_npz(path: Path) -> Numbers:
-    """Every array of an archive by its name; text as it is, the provenance as JSON."""
+def plain_npz(path: Path, *wanted: str) -> Numbers:
+    """Every array of an archive by its name, or those that are wanted; text as it is, the provenance as JSON."""
     found: Numbers = {}
     with zipfile.ZipFile(path) as archive:
         if len(set(archive.namelist())) != len(archive.namelist()):
             raise ValueError("two members have one name")
         for name in archive.namelist():
+            if wanted and name.removesuffix(".npy") not in wanted:
+                continue
             found[name.removesuffix(".npy")] = np.lib.format.read_array(
                 io.BytesIO(archive.read(name)), allow_pickle=False
             )

@@ -157,7 +157,7 @@ def _data(path: Path) -> Numbers:
 
 
 def _plain_data(path: Path) -> Numbers:
-    found = plain_npz(path)
+    found = plain_npz(path, "images", "labels", "classes")
     images, labels = found["images"], found["labels"]
     scaled = images.astype(np.float32) / np.float32(255) if images.dtype == np.uint8 else images.astype(np.float32)
     channels = scaled if scaled.ndim == 4 else scaled[..., None]

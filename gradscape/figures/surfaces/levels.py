@@ -56,7 +56,8 @@ def end_ticks(low: float, high: float, *, logarithmic: bool) -> tuple[float, flo
         unit = 10.0 ** np.floor(np.log10((high - low) / 50))
         return float(np.ceil(low / unit - 1e-6) * unit), float(np.floor(high / unit + 1e-6) * unit)
     # A digit less would move an end of one decade by a tenth of it.
-    digits = 1 + max(0, int(np.ceil(-np.log10(np.log10(high / low)))))
+    decades = np.log10(high) - np.log10(low)  # of which the quotient may be no number
+    digits = 1 + max(0, int(np.ceil(-np.log10(decades)))) if decades > 0 else 1
     units = [10.0 ** (np.floor(np.log10(end)) - digits) for end in (low, high)]
     return float(np.ceil(low / units[0] - 1e-6) * units[0]), float(np.floor(high / units[1] + 1e-6) * units[1])
 

@@ -17,6 +17,7 @@ from gradscape.figures import (
     figure_scaled,
     interactive_surface,
 )
+from gradscape.figures.surfaces.levels import end_ticks
 from gradscape.figures.surfaces.shading import shade, shade_panels
 from gradscape.landscape import Field
 from tests.figures.results import ALPHAS, BETAS, bowl, bowl_error, make_surface
@@ -210,3 +211,8 @@ def test_values_too_far_apart_for_a_number_are_refused() -> None:
     values[0, 0], values[1, 1] = 1.5e308, -1.5e308
     with pytest.raises(ValueError, match=r"the loss goes from -1.5e\+308 to 1.5e\+308, too far apart to be drawn"):
         figure_landscape(replace(make_surface().field(), values=values))
+
+
+def test_a_log_scale_goes_over_more_decades_than_a_quotient_can() -> None:
+    assert end_ticks(1e-200, 1e200, logarithmic=True) == pytest.approx((1e-200, 1e200))
+    assert end_ticks(2.0, 2.0, logarithmic=True) == pytest.approx((2.0, 2.0))
