@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedParameter
 
 from tests.aborts.calls import CALLS, Call
 from tests.aborts.networks import NETWORKS, make_network
@@ -162,7 +162,7 @@ def _go_on(model: nn.Module) -> None:
     """What a user does next."""
     with torch.no_grad():
         for parameter in model.parameters():
-            if not (is_lazy(parameter) or parameter.is_inference()):
+            if not (isinstance(parameter, UninitializedParameter) or parameter.is_inference()):
                 parameter.add_(1)
     torch.rand(1)
     random.random()
