@@ -16,6 +16,7 @@ __all__ = [
     "MOST_SIDE",
     "MOST_STEPS",
     "MOST_WORKERS",
+    "at_least_one",
     "finite",
     "positive",
     "share",
@@ -49,6 +50,11 @@ def positive(option: str) -> _Check:
 def unsigned(option: str) -> _Check:
     """Refuse what is below 0 or not finite."""
     return _check(option, "0 or more, and finite", lambda value: 0 <= value < math.inf)
+
+
+def at_least_one(option: str) -> _Check:
+    """Refuse what is below 1 or not finite."""
+    return _check(option, "at least 1", lambda value: 1 <= value < math.inf)
 
 
 def share(option: str) -> _Check:

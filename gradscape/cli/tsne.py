@@ -7,6 +7,7 @@ import typer
 from gradscape._refuge import save_or_keep
 from gradscape.cli import look_options, options
 from gradscape.cli.console import say, say_written, tuned_process, waiting
+from gradscape.cli.numbers import at_least_one
 
 __all__ = ["tsne"]
 
@@ -24,7 +25,9 @@ def tsne(
         str | None, typer.Option(help="Module whose output is embedded; else what the last linear layer takes in.")
     ] = None,
     backend: Annotated[str, typer.Option(help="sklearn, opentsne or umap.")] = "sklearn",
-    perplexity: Annotated[float, typer.Option(help="About how many neighbors of each image count.")] = 30,
+    perplexity: Annotated[
+        float, typer.Option(help="About how many neighbors of each image count.", callback=at_least_one("--perplexity"))
+    ] = 30,
     batch_size: options.BatchSize = 64,
     data_root: options.DataRoot = None,
     download: options.Download = False,

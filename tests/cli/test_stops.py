@@ -14,6 +14,8 @@ import os, signal, sys, time, types
 from pathlib import Path
 from gradscape._files import replacing
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # also where the tests themselves run under nohup
+
 def stop(name="SIGINT"):
     os.kill(os.getpid(), getattr(signal, name))
 

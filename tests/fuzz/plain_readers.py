@@ -60,6 +60,7 @@ def plain_safetensors(path: Path, *, described: bool = True) -> Numbers:
     tensors = data[8 + length :]
     about = header.pop("__metadata__", None)
     found: Numbers = {"meta": json.loads(about["gradscape"])} if described else {}
+    found.get("meta", {}).pop("checksum_of_file", None)  # which says nothing of the network
     for name, entry in header.items():
         start, stop = entry["data_offsets"]
         found[name] = np.frombuffer(tensors[start:stop], _DTYPES[entry["dtype"]]).reshape(entry["shape"])
