@@ -16,6 +16,9 @@ __all__ = ["Place", "StoppedError", "Trip", "interrupted", "watched"]
 
 _OWN = str(Path(gradscape.__file__).parent)
 
+Trace = Callable[[FrameType, str, Any], Any]
+"""As `sys.settrace` takes it."""
+
 
 class StoppedError(Exception):
     """Raised by what the user gave: a loss, a layer, the data."""
@@ -59,6 +62,22 @@ class Place:
 
 
 @contextmanager
+def _traced(enter: Trace) -> Iterator[None]:
+    """Whatever is entered goes through a function."""
+    before = sys.gettrace()
+    sys.settrace(enter)
+    try:
+        yield
+    finally:
+        sys.settrace(before)
+
+
+def _by_instruction(frame: FrameType, step: Trace) -> Trace:
+    frame.f_trace_opcodes, frame.f_trace_lines = True, False
+    return step
+
+
+@contextmanager
 def watched() -> Iterator[tuple[Counter[tuple[CodeType, int]], Counter[None]]]:
     """Count how often each instruction of gradscape's own functions runs, and how often any function is entered."""
     steps: Counter[tuple[CodeType, int]] = Counter()
@@ -73,15 +92,10 @@ def watched() -> Iterator[tuple[Counter[tuple[CodeType, int]], Counter[None]]]:
         entries[None] += 1
         if not frame.f_code.co_filename.startswith(_OWN):
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        return step
+        return _by_instruction(frame, step)
 
-    before = sys.gettrace()
-    sys.settrace(enter)
-    try:
+    with _traced(enter):
         yield steps, entries
-    finally:
-        sys.settrace(before)
 
 
 @contextmanager
@@ -116,12 +130,7 @@ def interrupted(place: Place, *, by_signal: bool) -> Iterator[list[str]]:
             return None
         if frame.f_code is not place.code:
             return None
-        frame.f_trace_opcodes, frame.f_trace_lines = True, False
-        return step
+        return _by_instruction(frame, step)
 
-    before = sys.gettrace()
-    sys.settrace(enter)
-    try:
+    with _traced(enter):
         yield where
-    finally:
-        sys.settrace(before)
