@@ -3,13 +3,15 @@
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import numpy as np
 import pytest
 
 from gradscape.landscape import Surface, evaluate_surface, random_directions
+from gradscape.landscape.engine import ExecutionPlan
 from gradscape.landscape.engine.stored_run import check_stored_plan, check_stored_run, whole_plan
+from gradscape.landscape.record import _LandscapeEntries
 from gradscape.landscape.statistics import BlockStatistics
 from tests.landscape.networks import images_and_labels, small_net
 
@@ -105,3 +107,9 @@ def test_a_damaged_run_is_refused_before_anything_is_evaluated(stored: Surface, 
     with pytest.raises(ValueError, match=r"^`plan` holds what no run can have \(.*\): give another file$"):
         _evaluate(plan=path, batch_size=None)
     assert path.read_bytes() == before
+
+
+def test_a_stored_plan_has_the_entries_of_a_plan_in_their_types() -> None:
+    """Files are read without torch, and so without the plan's own class."""
+    stored = get_type_hints(get_type_hints(_LandscapeEntries)["plan"])
+    assert stored == get_type_hints(ExecutionPlan)
