@@ -174,10 +174,10 @@ def _remove(folder: Path, chosen: Callable[[Path, int, str], bool]) -> None:
             with suppress(OSError):  # a file that another process has just removed, or of another user
                 if not chosen(path, int(number), machine):
                     continue
-                if path.is_dir() and not path.is_symlink():
-                    shutil.rmtree(path)
-                else:
+                if path.is_file():
                     path.unlink()
+                elif found:  # other programs' folders may be called alike
+                    shutil.rmtree(path)
 
 
 def _is_left_over(path: Path, number: int, machine: str) -> bool:

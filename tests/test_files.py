@@ -55,9 +55,12 @@ def test_what_killed_processes_left_is_removed_by_the_next_that_writes_to_the_fo
     os.utime(old, (time.time() - 2 * 86_400,) * 2)
     left.with_suffix(".folder").mkdir()  # as a place is tried
     left.with_suffix(".folder").joinpath("inside").touch()
+    another = left.with_name(".partial-folder-of-another-program")
+    another.mkdir()
+    os.utime(another, (time.time() - 2 * 86_400,) * 2)
     with replacing(tmp_path / "a.txt") as partial:
         partial.touch()
-        assert {path.name for path in tmp_path.iterdir()} == {running.name, strange.name, partial.name}
+        assert {path.name for path in tmp_path.iterdir()} == {running.name, strange.name, partial.name, another.name}
 
 
 def test_a_name_may_be_as_long_as_the_file_system_takes_it(tmp_path: Path) -> None:
