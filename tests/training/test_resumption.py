@@ -42,21 +42,27 @@ class Dying:
 
 
 def train(folder: Path, *, die_in_save: int = 0, die_at_state: int = 0, half: bool = False, **changes: Any) -> None:
-    """Train in this process; die in the n-th call of `save` or of torch.save, there before or amid the writing."""
+    """Train in this process; die in the n-th call of `save` or of torch.save, before it or amid the writing of its file."""
     torch.set_num_threads(1)
     write, calls = torch.save, 0
 
-    def write_or_die(content: Any, path: Path) -> None:
+    put = Path.write_bytes
+
+    def write_or_die(content: Any, file: Any) -> None:
         nonlocal calls
         calls += 1
         if calls == die_at_state and not half:
             kill_self()
-        write(content, path)
-        if calls == die_at_state:
-            os.truncate(path, path.stat().st_size // 2)
+        write(content, file)
+
+    def put_or_die(path: Path, content: Any) -> int:
+        if path.suffix == ".ckpt" and calls == die_at_state:
+            put(path, content[: len(content) // 2])
             kill_self()
+        return put(path, content)
 
     torch.save = write_or_die  # type: ignore[assignment]
+    Path.write_bytes = put_or_die  # type: ignore[method-assign]
     train_toy(folder, toy_network(), recipe=toy_recipe(**{"epochs": EPOCHS, **changes}), save=Dying(die_in_save))
 
 
