@@ -42,7 +42,7 @@ class Dying:
 
 
 def train(folder: Path, *, die_in_save: int = 0, die_at_state: int = 0, half: bool = False, **changes: Any) -> None:
-    """Train in this process; die in the n-th call of `save` or of torch.save, before it or amid the writing of its file."""
+    """Train in this process; die in the n-th call of `save` or of torch.save, before it or amid writing its file."""
     torch.set_num_threads(1)
     write, calls = torch.save, 0
 
