@@ -62,7 +62,7 @@ def train(folder: Path, *, die_in_save: int = 0, die_at_state: int = 0, half: bo
         return put(path, content)
 
     torch.save = write_or_die  # type: ignore[assignment]
-    Path.write_bytes = put_or_die  # type: ignore[method-assign]
+    Path.write_bytes = put_or_die  # type: ignore[assignment, method-assign]
     train_toy(folder, toy_network(), recipe=toy_recipe(**{"epochs": EPOCHS, **changes}), save=Dying(die_in_save))
 
 
