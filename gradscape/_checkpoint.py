@@ -35,7 +35,7 @@ __all__ = [
 
 _METADATA_KEY = "gradscape"
 _SEAL = "checksum_of_file"
-_SEALED = re.compile(f', "{_SEAL}": "[0-9a-f]{{8}}"}}$')
+_SEALED = re.compile(r', "([^"]*)": "([0-9a-f]{8})"}$')
 _FEW_CLASSES = 1000  # networks of so many are built at once, also those of one logit for two
 _LARGEST_IMAGE = 16_384
 _REQUIRED = ("name", "num_classes", "image_size", "mean", "std", "labels")
@@ -243,17 +243,10 @@ def open_checkpoint(path: str | os.PathLike[str]) -> StoredCheckpoint:
         meta = parse_json(text)
         _check_meta(meta)
         _check_classes(meta["num_classes"], state)
-        sealed = _SEALED.search(text)
-        if _SEAL in meta:
-            del meta[_SEAL]
-            if sealed is None or sealed.group() != _seal(text[: sealed.start()] + "}", state):
-                raise ValueError(
-                    "its checksum says that it was changed; make it or copy it again; whoever changed it on purpose "
-                    f"removes `{_SEAL}` and `weights` from its description"
-                )
+        sealed = _check_seal(text, meta, state)
     except (ValueError, TypeError) as error:
         raise ValueError(f"{path} is a damaged checkpoint: {error_line(error)}") from error
-    return StoredCheckpoint(state, meta, sealed is not None)
+    return StoredCheckpoint(state, meta, sealed)
 
 
 def amend_checkpoint(path: str | os.PathLike[str], **meta: Any) -> None:
@@ -287,16 +280,31 @@ def amend_checkpoint(path: str | os.PathLike[str], **meta: Any) -> None:
 
 def _sealed(text: str, state: Mapping[str, Tensor]) -> str:
     """A description with a checksum of itself and of the tensors as its last entry."""
-    return text[:-1] + _seal(text, state)
+    return f'{text[:-1]}, "{_SEAL}": "{_checksum(text, state)}"}}'
 
 
-def _seal(text: str, state: Mapping[str, Tensor]) -> str:
+def _checksum(text: str, state: Mapping[str, Tensor]) -> str:
     checksum = zlib.crc32(text.encode())
     for key in sorted(state):
         tensor = state[key]
         checksum = zlib.crc32(f"{key} {tensor.dtype} {tuple(tensor.shape)}\n".encode(), checksum)
         checksum = zlib.crc32(tensor.contiguous().flatten().view(torch.uint8).numpy().data, checksum)
-    return f', "{_SEAL}": "{checksum:08x}"}}'
+    return f"{checksum:08x}"
+
+
+def _check_seal(text: str, meta: dict[str, Any], state: Mapping[str, Tensor]) -> bool:
+    """Whether a checksum was there, which is taken out of the description."""
+    last = _SEALED.search(text)
+    holds = last is not None and last[2] == _checksum(text[: last.start()] + "}", state)
+    if _SEAL not in meta and not holds:
+        return False
+    # Right under another name, the checksum shows that its name was damaged: the file is not one without a checksum.
+    if not holds or meta.pop(_SEAL, None) is None:
+        raise ValueError(
+            "its checksum says that it was changed; make it or copy it again; whoever changed it on purpose "
+            f"removes `{_SEAL}` and `weights` from its description"
+        )
+    return True
 
 
 def _check_classes(count: int, state: Mapping[str, Tensor]) -> None:

@@ -16,22 +16,30 @@ __all__ = ["Numbers", "differing", "plain_hdf5", "plain_npz", "plain_safetensors
 Numbers = dict[str, Any]
 """Arrays and JSON by name."""
 
+_DEEPEST = 8  # a group may hold itself
 _DTYPES = {"F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "U8": "u1", "BOOL": "?"}
 
 
 def plain_hdf5(path: Path) -> Numbers:
     """Every dataset of numbers by its place, and the attributes of groups; what lies elsewhere is left out."""
     found: Numbers = {}
+    most = path.stat().st_size * 100
 
-    def collect(name: str, one: Any) -> None:
-        if isinstance(one, h5py.Dataset):
-            elsewhere, huge = one.is_virtual or one.external, one.nbytes > path.stat().st_size * 100
-            if one.dtype.kind in "iufbc" and not elsewhere and not huge:
+    # Name by name: the library's own walk refuses some files whose members can all be read.
+    def collect(group: h5py.Group, prefix: str) -> None:
+        for key in group:
+            if not isinstance(group.get(key, getlink=True), h5py.HardLink):
+                continue
+            name, one = prefix + key, group[key]
+            found.update({f"{name}.{about}": value for about, value in one.attrs.items()})
+            if isinstance(one, h5py.Group):
+                if name.count("/") < _DEEPEST:
+                    collect(one, f"{name}/")
+            elif one.dtype.kind in "iufbc" and not (one.is_virtual or one.external or one.nbytes > most):
                 found[name] = one[()]
-        found.update({f"{name}.{key}": value for key, value in one.attrs.items()})
 
     with h5py.File(path, "r") as file:
-        file.visititems(collect)  # which follows no soft links
+        collect(file, "")
     return found
 
 
