@@ -4,7 +4,7 @@ BIN := .venv/bin
 # left for the end.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth aborts fuzz kill check clean
+.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth aborts fuzz kill leaks check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
@@ -37,6 +37,9 @@ fuzz: .venv/.installed-dev
 
 kill: .venv/.installed-dev
 	$(BIN)/python -m tests.kill $(or $(N),100)
+
+leaks: .venv/.installed-dev
+	OMP_NUM_THREADS=1 GRADSCAPE_LEAK_CALLS=300 $(BIN)/python -m pytest -n 2 -m slow tests/aborts/test_leaks.py
 
 check: .venv/.installed-dev
 	$(BIN)/ruff format --check

@@ -42,8 +42,7 @@ def read_torch(path: Path, known: Iterable[tuple[type, str]] = ()) -> Any:
     else:
         _check_old(path)
     with within_file(), torch.serialization.safe_globals(list(known)), warnings.catch_warnings():
-        # Of the file's protocol, which torch either reads or refuses.
-        warnings.filterwarnings("ignore", message="Detected pickle protocol")
+        warnings.simplefilter("ignore")  # of protocols and storages, which torch either reads or refuses
         return torch.load(path, weights_only=True, map_location="cpu")
 
 

@@ -70,6 +70,7 @@ def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Z
         most = one.compress_size * (1 if one.compress_type == zipfile.ZIP_STORED else _DEFLATE_RATIO)
         if one.file_size > most + _SLACK:
             raise ValueError(f"`{one.filename}` claims {one.file_size:,} bytes and has {one.compress_size:,}")
+        archive.open(one).close()  # whose name before its bytes must be that of the directory, also if it is not read
     named = {one.filename: one for one in members}
     if len(named) < len(members):
         raise ValueError("it holds two members of one name")

@@ -164,3 +164,15 @@ def test_what_is_no_array_by_its_name_is_not_passed_over(tmp_path: Path) -> None
         archive.writestr("second.npq", first)
     with pytest.raises(ValueError, match=r"`second.npq` in it is no array"):
         read_npz(path)
+
+
+def test_a_name_that_lost_a_bit_is_told_also_where_nobody_reads_the_member(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=VALUES, names=np.array(["cat", "dog"]))
+    content = path.read_bytes()
+    for place in (found.start() for found in re.finditer(b"names", content)):
+        path.write_bytes(content[:place] + b"nbmes" + content[place + 5 :])
+        with pytest.raises(ValueError, match=r"a\.npz` must be .*: .*nbmes"):
+            read_npz(path, lambda name: name == "x")
+        with pytest.raises(ValueError, match="nbmes"):
+            list_npz(path)

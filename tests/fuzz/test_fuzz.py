@@ -49,6 +49,7 @@ def findings(tried: list[Tried]) -> list[str]:
     return [f"{one.number} {one.kind}: {one.how}: {one.verdict.said}" for one in tried if one.verdict.word == "finding"]
 
 
+@pytest.mark.slow
 def test_no_drawn_input_is_more_than_a_refusal_or_other_than_it_holds(tried: list[Tried]) -> None:
     drawn = [one for one in tried if one.number >= 0]
     assert len(drawn) == INPUTS
@@ -56,6 +57,7 @@ def test_no_drawn_input_is_more_than_a_refusal_or_other_than_it_holds(tried: lis
     assert {one.kind for one in drawn} == KINDS.keys()
 
 
+@pytest.mark.slow
 def test_what_was_found_once_stays_mended(tried: list[Tried]) -> None:
     kept = [one for one in tried if one.number < 0]
     assert len(kept) == len(kept_rows()) > 0
