@@ -17,6 +17,7 @@ from gradscape._zip_files import check_contents, opened_zip, within_file
 
 __all__ = ["is_script", "read_torch"]
 
+_ZIP = b"PK\x03\x04"
 _BEFORE_TENSORS = 4  # pickles of an old file: two numbers, the sizes of the system's integers, and the object itself
 _NUMBERS = ("INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4")
 _REFERENCES = ("PERSID", "BINPERSID")
@@ -36,7 +37,7 @@ def read_torch(path: Path, known: Iterable[tuple[type, str]] = ()) -> Any:
         Exception: It is no such file, damaged, or holds another type; torch raises nearly every one.
     """
     check_readable(path)
-    if zipfile.is_zipfile(path):
+    if _is_taken_for_zip(path):
         with opened_zip(path) as (archive, _):
             check_contents(archive)  # torch is built without
     else:
@@ -53,6 +54,12 @@ def is_script(path: Path) -> bool:
             return any(name.endswith("/constants.pkl") for name in members)
     except (zipfile.BadZipFile, ValueError, NotImplementedError):  # an old file, or a damaged one
         return False
+
+
+def _is_taken_for_zip(path: Path) -> bool:
+    """Whether torch will read a file as a zip file, as it does of any with such a beginning, whole or not."""
+    with path.open("rb") as file:
+        return file.read(len(_ZIP)) == _ZIP
 
 
 def _check_old(path: Path) -> None:

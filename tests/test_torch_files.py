@@ -30,6 +30,31 @@ def test_a_wrong_bit_in_a_tensor_is_told(tmp_path: Path) -> None:
         read_foreign_states(path)
 
 
+def test_a_file_that_torch_takes_for_a_zip_file_is_looked_through_as_one(tmp_path: Path) -> None:
+    path, weight = tmp_path / "model.pt", torch.arange(1000.0)
+    content = bytearray(saved(path, {"weight": weight}))
+    content[content.index(weight[300:301].numpy().tobytes())] ^= 1
+    path.write_bytes(content[:-12] * 2)
+    assert not zipfile.is_zipfile(path)
+    assert torch.load(path, weights_only=True)["weight"][300] != 300
+    with pytest.raises(ValueError, match=r"model\.pt must be a state dict saved by torch, and is not: "):
+        read_foreign_states(path)
+
+
+def test_an_old_file_with_a_zip_file_behind_it_is_looked_through_as_an_old_one(tmp_path: Path) -> None:
+    zipped = saved(tmp_path / "zip.pt", {"weight": torch.arange(3)})
+    torch.save({"weight": torch.arange(1011.0)}, tmp_path / "model.pt", _use_new_zipfile_serialization=False)
+    whole = (tmp_path / "model.pt").read_bytes()
+    count = b"M" + struct.pack("<H", 1011) + b"N"
+    assert whole.count(count) == 1
+    (tmp_path / "model.pt").write_bytes(
+        whole.replace(count, b"\x8a\x06" + (2**40).to_bytes(6, "little") + b"N") + zipped
+    )
+    assert zipfile.is_zipfile(tmp_path / "model.pt")
+    with pytest.raises(ValueError, match=r"bytes and claims a tensor of 1,099,511,627,776 numbers"):
+        read_foreign_states(tmp_path / "model.pt")
+
+
 def test_files_that_were_written_without_checksums_are_read(tmp_path: Path) -> None:
     torch.serialization.set_crc32_options(False)
     try:
@@ -51,10 +76,10 @@ def test_a_tensor_that_inflates_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 300])
-def test_a_place_before_the_files_beginning_is_the_files_fault(tmp_path: Path, cut: int) -> None:
+def test_a_file_without_its_end_is_told(tmp_path: Path, cut: int) -> None:
     content = saved(tmp_path / "model.pt", {"weight": torch.arange(1000)})
-    (tmp_path / "model.pt").write_bytes(content[:-cut])  # torch seeks from what is no end, and the system objects
-    with pytest.raises(ValueError, match=r"model\.pt must be .*, and is not: a part of it would lie outside"):
+    (tmp_path / "model.pt").write_bytes(content[:-cut])
+    with pytest.raises(ValueError, match=r"model\.pt must be .*, and is not: File is not a zip file; nothing"):
         read_foreign_states(tmp_path / "model.pt")
 
 
