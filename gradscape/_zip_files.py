@@ -31,8 +31,8 @@ def opened_zip(path: str | os.PathLike[str]) -> Iterator[tuple[zipfile.ZipFile, 
         The archive, and its members by name.
 
     Raises:
-        ValueError: Members lie over each other, are there twice, are encrypted, or declare more than they can hold; or
-            a place outside of the file is asked for.
+        ValueError: Something lies before the members; they lie over each other, are there twice, are encrypted, or
+            declare more than they can hold; or a place outside of the file is asked for.
         BadZipFile: It is no zip file, or a damaged one.
         OSError: The system cannot read it.
     """
@@ -59,6 +59,9 @@ def _checked_members(archive: zipfile.ZipFile, size: int) -> dict[str, zipfile.Z
     members = archive.infolist()
     if len(members) > _MOST_MEMBERS:
         raise ValueError(f"it lists {len(members):,} members")
+    if members and min(one.header_offset for one in members) > 0:
+        # Python would move every place by as much; other readers, torch's among them, look where the directory says.
+        raise ValueError("something lies before its first member")
     if sum(one.compress_size for one in members) > size:
         raise ValueError("its members lie over each other, or outside of it")
     inflated = sum(one.file_size for one in members)

@@ -41,6 +41,19 @@ def test_a_file_that_torch_takes_for_a_zip_file_is_looked_through_as_one(tmp_pat
         read_foreign_states(path)
 
 
+def test_what_is_looked_through_is_what_torch_will_read(tmp_path: Path) -> None:
+    path, weight = tmp_path / "model.pt", torch.arange(1000.0)
+    whole = saved(path, {"weight": weight})
+    wrong = bytearray(whole)
+    wrong[wrong.index(weight[700:701].numpy().tobytes())] ^= 1
+    path.write_bytes(wrong + whole)
+    assert torch.load(path, weights_only=True)["weight"][700] != 700
+    with zipfile.ZipFile(path) as archive:
+        assert archive.testzip() is None  # of the copy behind
+    with pytest.raises(ValueError, match=r"model\.pt must be .*, and is not: something lies before its first member"):
+        read_foreign_states(path)
+
+
 def test_an_old_file_with_a_zip_file_behind_it_is_looked_through_as_an_old_one(tmp_path: Path) -> None:
     zipped = saved(tmp_path / "zip.pt", {"weight": torch.arange(3)})
     torch.save({"weight": torch.arange(1011.0)}, tmp_path / "model.pt", _use_new_zipfile_serialization=False)
