@@ -18,6 +18,7 @@ from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
+from .paths.trajectory import Trajectory
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
 
@@ -38,6 +39,7 @@ __all__ = [
     "Reading",
     "SpanSearch",
     "Surface",
+    "Trajectory",
     "Trial",
     "Value",
     "bce_with_logits",
