@@ -21,8 +21,9 @@ def moved(directions: tuple[Direction, Direction], alpha: float, beta: float) ->
 
 def oblique(*, states: bool = False) -> tuple[Direction, Direction]:
     """Two directions of other lengths than 1, 53° apart."""
-    space = "states" if states else "weights"
-    one, other = random_directions(MODEL, seed=3, ignore="none", space=space, normalize="none")
+    one, other = random_directions(
+        MODEL, seed=3, ignore="none", space="states" if states else "weights", normalize="none"
+    )
     return {name: 3 * one[name] for name in one}, {name: one[name] + 0.8 * other[name] for name in one}
 
 
