@@ -1,6 +1,6 @@
 """Trajectories, the planes that show them, and other ways through parameter space.
 
-Its names stand in ``__init__.pyi``; each loads when first used, as files that hold trajectories need no more than these.
+Its names stand in ``__init__.pyi``; each loads when first used: files that hold trajectories need no more than these.
 """
 
 import lazy_loader
