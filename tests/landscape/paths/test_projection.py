@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -72,12 +74,12 @@ def test_running_statistics_count_for_nothing() -> None:
     np.testing.assert_array_equal(with_states.distance, without.distance)
 
 
-def test_a_direction_may_lack_tensors_and_come_from_a_file() -> None:
+def test_a_direction_may_lack_tensors_and_come_from_a_file(tmp_path: Path) -> None:
     one, other = random_directions(MODEL, seed=1, ignore="none")
     few = {"7.weight": one["7.weight"]}, {"0.weight": other["0.weight"], "7.weight": 0 * one["7.weight"]}
     path = project(NETS, MODEL, few)
-    save_directions("few.h5", few, MODEL)
-    again = project(NETS, MODEL, load_directions("few.h5", MODEL))
+    save_directions(tmp_path / "few.h5", few, MODEL)
+    again = project(NETS, MODEL, load_directions(tmp_path / "few.h5", MODEL))
     np.testing.assert_array_equal(path.alphas, again.alphas)
     change = NETS[0].state_dict()["7.weight"] - MODEL.state_dict()["7.weight"]
     assert path.alphas[0] == pytest.approx(float((change * one["7.weight"]).sum() / one["7.weight"].square().sum()))
