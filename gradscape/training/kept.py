@@ -91,7 +91,7 @@ def kept_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
 
 
 def is_kept(path: Path) -> bool:
-    """Whether a file is of the way of a training, by its name and folder: no network that anyone asked for by itself."""
+    """Whether a training kept a file on its way, by name and folder: nobody asked for it as a network by itself."""
     return path.parent.name == _KEPT and _NAME.fullmatch(path.name) is not None
 
 
