@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from gradscape._schema import check_record
+from gradscape.landscape.paths.trajectory import Trajectory
 
 __all__ = ["check_landscape_record"]
 
@@ -46,6 +47,7 @@ class _LandscapeEntries(TypedDict, total=False):
     images_asked: int | None
     images_least: int | None
     population: int | None
+    trajectories: list[dict[str, Any]]
 
 
 def check_landscape_record(meta: Mapping[str, Any]) -> None:
@@ -55,3 +57,5 @@ def check_landscape_record(meta: Mapping[str, Any]) -> None:
         ValueError: What is wrong with it.
     """
     check_record(meta, _LandscapeEntries, closed=False)
+    for entry in meta.get("trajectories", []):
+        Trajectory.from_entry(entry)
