@@ -35,7 +35,7 @@ def check_batch_norm(batch_norm: str | None, *, calibrated: bool) -> None:
     if batch_norm == "recalibrated" and not calibrated:
         raise ValueError(
             '`calibration` must be given where `batch_norm` is "recalibrated": batches of training images, such as '
-            "load_split(name, \"train\", limit=2000)"
+            'load_split(name, "train", limit=2000)'
         )
     if calibrated and batch_norm != "recalibrated":
         raise ValueError('`calibration` is what `batch_norm`="recalibrated" measures on: give both or neither')
@@ -62,7 +62,7 @@ def settled_directions(
     moved = bool(statistics & moving_names(directions))
     if batch_norm == "moving" and not moved:
         fix = (
-            "make these with `space`=\"states\" (random ones with `ignore`=\"none\", too), or recalibrate"
+            'make these with `space`="states" (random ones with `ignore`="none", too), or recalibrate'
             if statistics
             else "it has none, so leave this out"
         )

@@ -26,9 +26,7 @@ _LEAST_JOBS = 3
 
 def module_losses(work: Work, plan: ExecutionPlan, points: Sequence[int]) -> np.ndarray:
     """Losses of the first images by the module itself, (points, images)."""
-    ready = ready_network(
-        work.model, work.directions, work.task.forward, plan, None, recalibration=work.recalibration
-    )
+    ready = ready_network(work.model, work.directions, work.task.forward, plan, None, recalibration=work.recalibration)
     with ready as network, plan.own_threads():
         evaluator = _evaluator_of(work, network, plan)
         evaluator.load([Batch(work.first.inputs, work.first.labels, 0, work.first.count)])

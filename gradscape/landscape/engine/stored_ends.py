@@ -19,7 +19,12 @@ __all__ = ["evaluate_stored_ends"]
 
 
 def evaluate_stored_ends(
-    work: Work, directions: Sequence[Direction], blocks: Iterable[Block], digests: Sequence[str], *, ends: Sequence[float]
+    work: Work,
+    directions: Sequence[Direction],
+    blocks: Iterable[Block],
+    digests: Sequence[str],
+    *,
+    ends: Sequence[float],
 ) -> dict[str, Any] | None:
     """Evaluate networks as they are stored, in fp32, by the module itself.
 
