@@ -55,11 +55,15 @@ def describe_stored_ends(line: Line) -> str:
     said = []
     for alpha, loss in zip(alphas.tolist(), losses.tolist(), strict=True):
         here = line.loss[line.alphas == alpha] if alpha in line.alphas else np.atleast_1d(line.origin.loss)
-        said.append(f"{short_number(loss)} at alpha {alpha:g} (recalibrated {short_number(float(here[0]))})")
+        said.append(f"{_spelled(loss)} at alpha {alpha:g} (recalibrated {_spelled(float(here[0]))})")
     return f"with own batch-norm statistics loss {', '.join(said)}" if said else ""
 
 
 def describe_stored_origin(field: Field) -> str:
     """The loss of a network with its own statistics, in whose landscape they are measured anew; "" of other fields."""
     _, losses, _ = stored_ends(field.meta)
-    return f"{short_number(float(losses[0]))} with its own batch-norm statistics" if len(losses) else ""
+    return f"{_spelled(float(losses[0]))} with its own batch-norm statistics" if len(losses) else ""
+
+
+def _spelled(loss: float) -> str:
+    return short_number(loss) if np.isfinite(loss) else "non-finite"
