@@ -233,8 +233,9 @@ def test_networks_with_their_own_statistics_are_circles_beside_a_recalibrated_li
         np.testing.assert_allclose(np.asarray(circles.get_ydata()), heights)
     assert legend_of(page.axes[0]) == ["networks with their own statistics"]
     caption = describe_lines([ends])
-    assert "batch norm recalibrated at every point on 2,000 images of CIFAR-10 (train)" in caption
-    expected = "with own batch-norm statistics loss 0.25 at alpha 0 (recalibrated 0.5), non-finite at alpha 1 (recalibrated 1.5)"
+    assert "batch norm recalibrated at every point on 2,000 images of cifar10 (train)" in caption
+    moved = "0.25 at alpha 0 (recalibrated 0.5), non-finite at alpha 1 (recalibrated 1.5)"
+    expected = f"with own batch-norm statistics loss {moved}"
     assert expected in caption
     assert expected in describe_findings(ends)
 
