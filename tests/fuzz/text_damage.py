@@ -10,6 +10,9 @@ from tests.fuzz.json_damage import hostile_text
 __all__ = ["damage_list", "damage_table", "damage_words"]
 
 
+_MOST_CHARACTERS = 10**6  # of a row
+
+
 def damage_table(text: str, random: Random) -> tuple[str, str]:
     """Change cells, rows or columns of a csv table.
 
@@ -55,7 +58,7 @@ def _changed(rows: list[list[str]], way: str, random: Random) -> list[list[str]]
     elif way == "twice":
         rows = rows + rows
     elif way == "many":
-        rows[number] = row * random.choice((2, 500))
+        rows[number] = row * min(random.choice((2, 500)), 1 + _MOST_CHARACTERS // (1 + sum(map(len, row))))
     return rows
 
 

@@ -36,9 +36,10 @@ def _share_below(first: np.ndarray, second: np.ndarray, third: np.ndarray, level
     low, high = np.minimum(first, second), np.maximum(first, second)
     middle = np.clip(third, low, high)
     low, high = np.minimum(low, third), np.maximum(high, third)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        rising = (level - low) ** 2 / ((middle - low) * (high - low))
-        falling = 1 - (high - level) ** 2 / ((high - middle) * (high - low))
+    with np.errstate(all="ignore"):
+        # Quotients first: products of losses far from the minimum are beyond what a double holds.
+        rising = (level - low) / (middle - low) * ((level - low) / (high - low))
+        falling = 1 - (high - level) / (high - middle) * ((high - level) / (high - low))
     share = np.where(level < middle, rising, falling)
     share = np.where(level < low, 0.0, np.where(level >= high, 1.0, share))
     return np.where(np.isfinite(low + high), share, np.nan)
