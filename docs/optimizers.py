@@ -57,7 +57,7 @@ def train(name: str, output: Path) -> None:
     torch.manual_seed(0)
     network = create_model("resnet20", **SHAPE)
     if name == "adam":
-        optimizer = torch.optim.Adam(network.parameters(), 0.003, weight_decay=DECAY)
+        optimizer = torch.optim.Adam(network.parameters(), 0.001, weight_decay=DECAY)
     else:
         optimizer = torch.optim.SGD(network.parameters(), 0.05, momentum=0.9, weight_decay=DECAY)
     steps = EPOCHS * (len(images) // BATCH)
