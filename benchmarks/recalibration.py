@@ -48,7 +48,7 @@ def main() -> None:
         line = evaluate_line(first, batches, direction, alphas, precision="fp32", **options)
         seconds = time.perf_counter() - began
         values = by_split(line, arguments.train)
-        print(f"{treatment}: {seconds / (len(alphas) + 1):.2f} s a point of {len(values)} columns", flush=True)
+        print(f"{treatment}: {seconds / (len(alphas) + 1):.2f} s a point", flush=True)
         for name, column in zip(COLUMNS, values.T, strict=True):
             rise = column - ((1 - alphas) * column[0] + alphas * column[-1])
             highest = int(rise.argmax())

@@ -158,14 +158,12 @@ def test_a_surface_is_recalibrated_too_and_tells_the_network_as_it_is(tmp_path: 
 def test_stored_statistics_stay_also_where_directions_move_them() -> None:
     first, second = net(), net(1)
     states, weights = (difference_direction(first, second, space=space) for space in ("states", "weights"))
+    alphas = ALPHAS[1:4]
     lines = {
-        name: evaluate_line(first, DATA, direction, ALPHAS[1:4], batch_norm=asked)
-        for name, direction, asked in [
-            ("stored", states, "stored"),
-            ("weights", weights, None),
-            ("moving", states, "moving"),
-            ("states", states, None),
-        ]
+        "stored": evaluate_line(first, DATA, states, alphas, batch_norm="stored"),
+        "weights": evaluate_line(first, DATA, weights, alphas),
+        "moving": evaluate_line(first, DATA, states, alphas, batch_norm="moving"),
+        "states": evaluate_line(first, DATA, states, alphas),
     }
     np.testing.assert_array_equal(lines["stored"].loss, lines["weights"].loss)
     np.testing.assert_array_equal(lines["moving"].loss, lines["states"].loss)
@@ -270,7 +268,12 @@ def test_statistics_that_do_not_fit_into_memory_are_measured_again(monkeypatch: 
     first, second = net(), net(1)
     direction, measured = difference_direction(first, second), list[int]()
     plain = Recalibration.measured
-    monkeypatch.setattr(Recalibration, "measured", lambda *given: [measured.append(1), plain(*given)][1])
+
+    def counted(calibration: Recalibration, model: nn.Module) -> dict[str, Tensor]:
+        measured.append(1)
+        return plain(calibration, model)
+
+    monkeypatch.setattr(Recalibration, "measured", counted)
 
     def evaluate() -> Line:
         measured.clear()

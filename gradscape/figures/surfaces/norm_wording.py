@@ -25,7 +25,7 @@ def describe_batch_norm(meta: Mapping[str, Any]) -> str:
         named = fitting(meta, "calibration", dict[str, str]) or {}
         data, split = data_name(named.get("data") or ""), one_line(named.get("split") or "")
         source = f" of {data} ({split})" if data and split else ""
-        return f"batch norm recalibrated at every point on {norm.get('images', 0):,} images{source}"
+        return f"batch norm recalibrated at every point on {fitting(norm, 'images', int) or 0:,} images{source}"
     usual = _USUAL["other" in meta]
     return _SAID.get(statistics, "") if statistics in _SAID and statistics != usual else ""
 
@@ -40,12 +40,11 @@ def stored_ends(
     meta: Mapping[str, Any],
 ) -> tuple[Float[np.ndarray, " ends"], Float[np.ndarray, " ends"], Float[np.ndarray, " ends"]]:
     """Alphas, losses and errors of networks with their own statistics, where a result has others; else empty."""
-    norm = fitting(meta, "batch_norm", dict[str, Any]) or {}
-    ends = norm.get("stored_ends") or {}
-    alphas, losses, errors = (
-        np.array([np.nan if one is None else one for one in ends.get(name, [])], dtype=float)
-        for name in ("alphas", "loss", "error")
-    )
+    ends = fitting(fitting(meta, "batch_norm", dict[str, Any]), "stored_ends", dict[str, Any])
+    columns = [fitting(ends, name, list[float | None]) or [] for name in ("alphas", "loss", "error")]
+    if len({len(column) for column in columns}) > 1:  # of a file that something else has written
+        columns = [[], [], []]
+    alphas, losses, errors = (np.array([np.nan if one is None else one for one in column]) for column in columns)
     return alphas, losses, errors
 
 

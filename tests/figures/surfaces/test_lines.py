@@ -227,7 +227,7 @@ def test_networks_with_their_own_statistics_are_circles_beside_a_recalibrated_li
     )
     page = draw(figure_line(ends).axes[0]).get_figure(root=True)
     assert page is not None
-    for ax, heights in zip(page.axes, ([0.25, np.nan], [10, 15]), strict=True):
+    for ax, heights in zip(page.axes, ([0.25, np.nan], [10.0, 15.0]), strict=True):
         (circles,) = [line for line in ax.lines if line.get_marker() == "o"]
         np.testing.assert_allclose(np.asarray(circles.get_xdata()), [0, 1])
         np.testing.assert_allclose(np.asarray(circles.get_ydata()), heights)
