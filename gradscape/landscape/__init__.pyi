@@ -18,6 +18,9 @@ from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
+from .paths.pca import pca_directions
+from .paths.plane import plane_directions
+from .paths.projection import project
 from .paths.trajectory import Trajectory
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
@@ -58,6 +61,9 @@ __all__ = [
     "measure_landscape",
     "mse",
     "nll",
+    "pca_directions",
+    "plane_directions",
+    "project",
     "random_directions",
     "save_csv",
     "save_directions",
