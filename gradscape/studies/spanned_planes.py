@@ -22,10 +22,10 @@ from gradscape.landscape import (
     project,
 )
 from gradscape.models import Classifier, load_checkpoint
+from gradscape.training.kept import KEPT, kept_checkpoints
 
-__all__ = ["SpannedPlane", "frame_axes", "placed_runs", "run_checkpoints", "span_planes"]
+__all__ = ["SpannedPlane", "component_axes", "frame_axes", "placed_runs", "run_checkpoints", "span_planes"]
 
-_KEPT = "kept"  # folder of a run with the weights that it had on the way
 _NETWORKS = (".safetensors", ".pt", ".pth", ".th", ".t7", ".pkl", ".ckpt")
 _LEAST_POINTS = 5  # of the shorter side of a grid
 _MOST_UNEVEN = 1.4  # times the shorter side that the longer one of a grid may be
@@ -62,19 +62,15 @@ def run_checkpoints(run: Path) -> list[Path]:
         run: The folder of a training with `--keep-every`, or any folder of checkpoints; of a file that file alone.
 
     Raises:
-        FileNotFoundError: There is nothing of this name.
-        ValueError: The folder holds no checkpoints.
+        FileNotFoundError: There is nothing of this name, or no checkpoint in it.
     """
     if not run.exists():
         raise FileNotFoundError(f"there is no run {run}")
     if not run.is_dir():
         return [run]
-    folder = run / _KEPT if (run / _KEPT).is_dir() else run
-    found = [path for path in folder.iterdir() if path.suffix in _NETWORKS and not path.name.startswith(".")]
-    if not found:
-        raise ValueError(
-            f"{run} holds no kept weights: train with `--keep-every 1epochs`, or give a folder of checkpoints"
-        )
+    found = [path for path in run.iterdir() if path.suffix in _NETWORKS and not path.name.startswith(".")]
+    if (run / KEPT).is_dir() or not found:
+        return kept_checkpoints(run)
     return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in _parts(path.name)])
 
 
@@ -131,8 +127,8 @@ def placed_runs(plane: SpannedPlane, model: Classifier, runs: Sequence[Path]) ->
         runs: Trainings, as `run_checkpoints` takes them.
 
     Raises:
-        FileNotFoundError: There is no such run.
-        ValueError: A run has no checkpoints, or they do not fit the model.
+        FileNotFoundError: There is no such run, or it has no checkpoints.
+        ValueError: They do not fit the model.
     """
     more = [
         _named(project(run_checkpoints(run), model, plane.directions), name)
@@ -166,6 +162,18 @@ def frame_axes(trajectories: Sequence[Trajectory], steps: int) -> tuple[np.ndarr
     return axes[0], axes[1]
 
 
+def component_axes(trajectories: Sequence[Trajectory]) -> list[str]:
+    """What the principal components explain, beside those of a random walk; of several runs captions say it of each."""
+    if len(trajectories) > 1 or np.isnan(trajectories[0].shares).any():
+        return ["PC 1", "PC 2"]
+    (path,) = trajectories
+    said = []
+    for number, (own, walk) in enumerate(zip(path.shares, path.random_walk_shares, strict=True), 1):
+        beside = "" if math.isnan(walk) else f"; random walk {100 * walk:.0f} %"
+        said.append(f"PC {number} ({100 * own:.0f} % of the path{beside})")
+    return said
+
+
 def _parts(name: str) -> list[str]:
     return re.split(r"(\d+)", name)
 
@@ -174,12 +182,12 @@ def _principal_plane(model: Classifier, texts: Sequence[str], kept: Mapping[str,
     paths = [Path(text) for text in texts]
     if all(path.is_file() for path in paths):  # the checkpoints of one training
         directions, path = pca_directions(model, paths, **kept)
-        return SpannedPlane(directions, (path,), _origin("pca", [path.name], texts, _component_axes([path])))
+        return SpannedPlane(directions, (path,), _origin("pca", [path.name], texts, component_axes([path])))
     names = _run_names(paths)
     runs = {name: run_checkpoints(path) for name, path in zip(names, paths, strict=True)}
     directions, found = pca_directions(model, runs, **kept)
     placed = [found[name] for name in names]
-    return SpannedPlane(directions, tuple(placed), _origin("pca", names, texts, _component_axes(placed)))
+    return SpannedPlane(directions, tuple(placed), _origin("pca", names, texts, component_axes(placed)))
 
 
 def _plane_of_three(model: Classifier, texts: Sequence[str], kept: Mapping[str, Any]) -> SpannedPlane:
@@ -217,18 +225,6 @@ def _origin(kind: str, names: Sequence[str], texts: Sequence[str], axes: Sequenc
         "direction_path": f"{kind}:{','.join(texts)}",
         "axes": list(axes),
     }
-
-
-def _component_axes(trajectories: Sequence[Trajectory]) -> list[str]:
-    """What the principal components explain, beside those of a random walk; of several runs captions say it of each."""
-    if len(trajectories) > 1 or np.isnan(trajectories[0].shares).any():
-        return ["PC 1", "PC 2"]
-    (path,) = trajectories
-    said = []
-    for number, (own, walk) in enumerate(zip(path.shares, path.random_walk_shares, strict=True), 1):
-        beside = "" if math.isnan(walk) else f"; random walk {100 * walk:.0f} %"
-        said.append(f"PC {number} ({100 * own:.0f} % of the path{beside})")
-    return said
 
 
 def _run_names(runs: Sequence[Path]) -> list[str]:

@@ -46,7 +46,7 @@ def draw_raised_trajectories(
         cells: Their corners, as `SeenMarks` takes them.
     """
     trajectories = trajectories_of(field)
-    most = farthest(trajectories)
+    most = farthest(field)
     for number, one in enumerate(trajectories):
         look = path_look(number)
         if one.joined:

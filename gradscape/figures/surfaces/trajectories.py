@@ -54,7 +54,7 @@ def draw_trajectories(ax: Axes, field: Field) -> None:
     trajectories = trajectories_of(field)
     if not trajectories:
         return
-    most = farthest(trajectories)
+    most = farthest(field)
     for number, one in enumerate(trajectories):
         look = path_look(number)
         if one.joined:
@@ -93,6 +93,7 @@ def label_look(color: str) -> dict[str, Any]:
         "color": "black",
         "parse_math": False,
         "annotation_clip": False,
+        "in_layout": False,
         "arrowprops": {"arrowstyle": "-", "linewidth": 0.5, "color": color, "shrinkA": 0.5, "shrinkB": 2},
         "path_effects": [patheffects.withStroke(linewidth=1.6, foreground="white", alpha=0.9)],
         "zorder": 6,

@@ -1,6 +1,6 @@
 """What is said of networks in a plane: axes, what a plane shows of a path, and what lies off it or outside."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,10 @@ from gradscape._schema import fitting
 from gradscape.figures.style import short_number
 from gradscape.landscape import Field, Trajectory
 
-__all__ = ["axis_labels", "describe_trajectories", "farthest", "point_text", "trajectories_of", "within"]
+__all__ = ["FARTHEST", "axis_labels", "describe_trajectories", "farthest", "point_text", "trajectories_of", "within"]
+
+FARTHEST = "farthest"
+"""Entry of a frame's provenance: the largest distance off the plane of all frames, so that circles can be compared."""
 
 _USUAL = ("alpha (direction 1)", "beta (direction 2)")
 _MOST_NAMED = 3  # points outside, by their names
@@ -52,8 +55,11 @@ def within(field: Field, trajectory: Trajectory) -> Bool[np.ndarray, " networks"
     return inside
 
 
-def farthest(trajectories: Sequence[Trajectory]) -> float:
-    """The largest distance off the plane; 0 where all lie in it, but for rounding."""
+def farthest(field: Field) -> float:
+    """The largest distance off the plane, of all frames where the field is one of several; 0 where it is rounding."""
+    trajectories = trajectories_of(field)
+    if (shared := fitting(field.meta, FARTHEST, float)) is not None:
+        return shared
     most = max((float(one.distance.max()) for one in trajectories), default=0.0)
     extent = max((float(np.ptp(side)) for one in trajectories for side in (one.alphas, one.betas)), default=0.0)
     return most if most > _NOTHING * extent else 0.0
@@ -69,7 +75,7 @@ def point_text(trajectory: Trajectory, number: int) -> str:
 def describe_trajectories(field: Field) -> list[str]:
     """What a caption says of each trajectory."""
     trajectories = trajectories_of(field)
-    return [_described(field, one, circled=farthest(trajectories) > 0) for one in trajectories]
+    return [_described(field, one, circled=farthest(field) > 0) for one in trajectories]
 
 
 def _cut(text: str) -> str:

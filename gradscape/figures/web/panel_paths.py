@@ -34,7 +34,7 @@ def panel_paths(panel: Panel, shadings: Mapping[str, Shading]) -> list[dict[str,
         (empty where none is written), what is read off (`texts`), `symbols`, and `sizes` in pixels.
     """
     trajectories = trajectories_of(panel[0])
-    most = farthest(trajectories)
+    most = farthest(panel[0])
     paths = []
     for number, one in enumerate(trajectories):
         named = labelled(panel[0], one)
