@@ -14,6 +14,9 @@ from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
+from .hessian.products import HessianProducts
+from .hessian.spectrum import Spectrum, hessian_spectrum
+from .hessian.trace import Trace, hessian_trace
 from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
@@ -34,6 +37,7 @@ __all__ = [
     "Direction",
     "DirectionSummary",
     "Field",
+    "HessianProducts",
     "Line",
     "Measure",
     "Metric",
@@ -41,7 +45,9 @@ __all__ = [
     "Progress",
     "Reading",
     "SpanSearch",
+    "Spectrum",
     "Surface",
+    "Trace",
     "Trajectory",
     "Trial",
     "Value",
@@ -56,6 +62,8 @@ __all__ = [
     "find_metric",
     "find_span",
     "focal",
+    "hessian_spectrum",
+    "hessian_trace",
     "load_directions",
     "load_landscape",
     "measure_landscape",

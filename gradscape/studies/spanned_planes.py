@@ -16,6 +16,7 @@ from gradscape.landscape import (
     Direction,
     Options,
     Trajectory,
+    hessian_spectrum,
     load_directions,
     pca_directions,
     plane_directions,
@@ -201,8 +202,6 @@ def _plane_of_three(model: Classifier, texts: Sequence[str], kept: Mapping[str, 
 
 
 def _eigenplane(model: Classifier, split: Split, parameters: str, options: Options | None) -> SpannedPlane:
-    from gradscape.landscape import hessian_spectrum  # TODO
-
     chosen = options or Options()
     spectrum = hessian_spectrum(
         model,
