@@ -23,7 +23,7 @@ from gradscape.landscape import (
     project,
 )
 from gradscape.models import Classifier, load_checkpoint
-from gradscape.training.kept import KEPT, kept_checkpoints
+from gradscape.training import kept_checkpoints
 
 __all__ = ["SpannedPlane", "component_axes", "frame_axes", "placed_runs", "run_checkpoints", "span_planes"]
 
@@ -70,7 +70,7 @@ def run_checkpoints(run: Path) -> list[Path]:
     if not run.is_dir():
         return [run]
     found = [path for path in run.iterdir() if path.suffix in _NETWORKS and not path.name.startswith(".")]
-    if (run / KEPT).is_dir() or not found:
+    if (run / "kept").is_dir() or not found:
         return kept_checkpoints(run)
     return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in _parts(path.name)])
 
