@@ -12,6 +12,7 @@ import typer
 from gradscape._idle_threads import let_idle_threads_sleep
 from gradscape._os_errors import describe_os_error
 from gradscape.cli import (
+    animate,
     attention,
     cam,
     compare,
@@ -57,6 +58,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "evaluate": evaluate.evaluate,
     "landscape": landscape.landscape,
     "line": line.line,
+    "animate": animate.animate,
     "plot": plot.plot,
     "compare": compare.compare,
     "cam": cam.cam,

@@ -33,6 +33,10 @@ EXAMPLES = {
         "gradscape line a.safetensors --data cifar10 --limit 1000 -o out",
         "gradscape line a.safetensors b.safetensors --data cifar10 --limit 1000 --steps 25 -o out",
     ),
+    "animate": (
+        "gradscape animate runs/digits --data digits --limit 500 -o movie",
+        "gradscape animate runs/digits --data digits --steps 15 --time 600 -o movie",
+    ),
     "plot": (
         "gradscape plot out/surface.h5 --kind surface --scale log",
         "gradscape plot out/a/surface.h5 out/b/surface.h5 --kind contour -o figure",

@@ -24,6 +24,7 @@ from .surfaces.metrics import figure_measures, plot_measures
 from .surfaces.pages import figure_comparison, figure_landscape, figure_scaled
 from .surfaces.preview import figure_preview
 from .surfaces.relief import plot_surface
+from .web.animation import interactive_animation
 from .web.embeddings import interactive_embedding
 from .web.notebook import notebook_html
 from .web.pages import WebPage
@@ -56,6 +57,7 @@ __all__ = [
     "figure_scaled",
     "figure_table",
     "figure_training",
+    "interactive_animation",
     "interactive_embedding",
     "interactive_surface",
     "notebook_html",

@@ -15,6 +15,9 @@ from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
+from .hessian.products import HessianProducts
+from .hessian.spectrum import Spectrum, hessian_spectrum
+from .hessian.trace import Trace, hessian_trace
 from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
@@ -35,6 +38,7 @@ __all__ = [
     "Direction",
     "DirectionSummary",
     "Field",
+    "HessianProducts",
     "Line",
     "Measure",
     "Metric",
@@ -42,7 +46,9 @@ __all__ = [
     "Progress",
     "Reading",
     "SpanSearch",
+    "Spectrum",
     "Surface",
+    "Trace",
     "Trajectory",
     "Trial",
     "Value",
@@ -57,6 +63,8 @@ __all__ = [
     "find_metric",
     "find_span",
     "focal",
+    "hessian_spectrum",
+    "hessian_trace",
     "load_directions",
     "load_landscape",
     "measure_landscape",

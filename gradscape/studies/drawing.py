@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from gradscape import figures
+from gradscape._files import save_rows
 from gradscape._names import telling_parts
 from gradscape.figures import (
     Figure,
@@ -22,7 +23,7 @@ from gradscape.figures.caption import add_remark
 from gradscape.figures.charts.run_curves import MOST_NETWORKS, figure_run_curves
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.wording import result_names
-from gradscape.landscape import Field, Line, Surface, Value, save_csv
+from gradscape.landscape import Field, Line, Surface, Trajectory, Value, save_csv
 
 __all__ = [
     "Numbered",
@@ -45,7 +46,7 @@ _RECOMMENDED: tuple[Literal["contour", "surface"], ...] = ("contour", "surface")
 
 
 def draw_surface(surface: Surface, folder: Path, *, everything: bool = False) -> list[Path]:
-    """A contour map and a relief of one surface, or every picture of it; its interactive page and its table."""
+    """A contour map and a relief of one surface, or every picture of it; its interactive page and its tables."""
     return [
         *_save(_every_page(surface) if everything else _pages(surface), folder),
         *_save_interactive([surface], None, folder / "surface.html"),
@@ -225,7 +226,16 @@ def _counted(results: Sequence[Surface | Line]) -> str:
 def _save_table(surface: Surface, folder: Path) -> list[Path]:
     path = folder / "surface.csv"
     save_csv(surface, path)
-    return [path]
+    if not (entries := surface.meta.get("trajectories")):
+        return [path]
+    placed = [Trajectory.from_entry(entry) for entry in entries]
+    rows = [
+        {"trajectory": one.name, "network": label, "alpha": alpha, "beta": beta, "distance": distance}
+        for one in placed
+        for label, alpha, beta, distance in zip(one.labels, one.alphas, one.betas, one.distance, strict=True)
+    ]
+    save_rows(folder / "trajectories.csv", list(rows[0]), rows)
+    return [path, folder / "trajectories.csv"]
 
 
 def save_pages(pages: Iterator[Figure], stem: Path) -> list[Path]:

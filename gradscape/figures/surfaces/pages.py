@@ -23,6 +23,8 @@ from gradscape.figures.surfaces.relief import draw_points, draw_relief
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.shading import Shading, shade, shade_panels
 from gradscape.figures.surfaces.smoothing import smooth, smoothing_note
+from gradscape.figures.surfaces.trajectories import label_networks
+from gradscape.figures.surfaces.trajectory_wording import axis_labels
 from gradscape.figures.surfaces.wording import describe_field, describe_fields, result_names
 from gradscape.landscape import Field, Surface
 
@@ -33,6 +35,7 @@ _Key = tuple[Sequence[Axes], ScalarMappable, Shading]
 """Panels that share a color bar, and what that is made of."""
 
 _MOST_COLUMNS = 3
+_MANY = 3  # columns, from which on labels of axes are brief
 _OWN_SCALES = "each panel on a scale of its own, since on a shared one some would look flat"
 
 
@@ -174,6 +177,8 @@ def figure_comparison(
     for ax, field, name, shading in zip(page.panels, fields, names, shadings, strict=True):
         keys.append(([ax], _draw(kind, ax, field, shading, smoothed=smoothed), shading))
         _add_title(ax, name, kind)
+        if page.columns >= _MANY and kind != "surface":
+            ax.set_xlabel(axis_labels(field.meta, brief=True)[0], parse_math=False)
     if kind != "surface":
         _label_outer(page.panels, page.columns)
     _finish(kind, page, [(page.panels, *keys[0][1:])] if shared else keys)
@@ -201,10 +206,11 @@ def _finish(kind: DrawingKind, page: Page, keys: Sequence[_Key]) -> None:
     for (panels, mappable, shading), bar in zip(keys, page.bars, strict=False):
         lines = line_levels(panels) if kind == "contour" else None
         add_colorbar(page.figure, mappable, shading, lines=lines, **bar)
+    if kind == "surface":
+        fit_reliefs(page)
+    label_networks(page.panels)
     if kind == "contour":
         label_lines(page.panels)
-    elif kind == "surface":
-        fit_reliefs(page)
 
 
 def _drawn(fields: Sequence[Field], shadings: Sequence[Shading], *, smoothed: bool) -> str:

@@ -20,6 +20,7 @@ from gradscape.figures.surfaces.norm_wording import (
     describe_stored_origin,
     statistics_of,
 )
+from gradscape.figures.surfaces.trajectory_wording import describe_trajectories
 from gradscape.landscape import Field, Line
 from gradscape.landscape.field import UNRELIABLE, Reading
 from gradscape.landscape.image_counts import describe_images
@@ -199,6 +200,7 @@ def _findings(field: Field) -> list[str]:
     parts += filter(None, [describe_stored_origin(field)])
     parts += _chance(field.meta)
     parts += field.notes
+    parts += describe_trajectories(field)
     for name, where in field.marks.items():
         parts += [text + _EXPLAINED.get(name, "") for text in _points(int(where.sum()), name)]
     return parts

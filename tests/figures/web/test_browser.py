@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gradscape.figures import interactive_surface
+from gradscape.figures import interactive_animation, interactive_surface
 from tests.chromium import chromium
 from tests.figures.results import bowl, bowl_error, make_surface
+from tests.figures.trajectories import make_path
 
 pytest.importorskip("selenium.webdriver", reason="selenium is not installed")
 
@@ -280,3 +281,45 @@ def test_surfaces_are_taken_away_and_shown_again_also_while_they_are_drawn(brows
     browser.execute_script(f"{switch}; {switch}; {switch}")
     until(browser, f"return {drawn}.length == 6 && {drawn}.every(one => one.clientWidth)")
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+
+
+def test_networks_are_drawn_on_map_and_relief_and_named(browser: Any, tmp_path: Path) -> None:
+    page = tmp_path / "networks.html"
+    entry = {**make_path().to_entry(), "name": EVIL}
+    page.write_text(interactive_surface(make_surface(bowl(), bowl_error(), trajectories=[entry])), encoding="utf-8")
+    browser.get(page.as_uri())
+    until(
+        browser,
+        "return document.querySelectorAll('.plot canvas').length && document.querySelectorAll('.map svg').length",
+    )
+    traces = "return document.querySelector(arguments[0]).data.slice(1).map(one => [one.mode, one.x.length])"
+    flat, solid = (browser.execute_script(traces, place) for place in (".map", ".plot"))
+    assert [mode for mode, _ in flat] == ["lines", "lines", "markers+text"]
+    assert [mode for mode, _ in solid] == ["lines", "lines", "markers"]
+    assert flat[2][1] == solid[2][1] == 4
+    named = "return document.querySelector('.plot').layout.scene.annotations.map(one => one.text)"
+    assert browser.execute_script(named) == ["epoch 0", "1", "2", "epoch 3"]
+    assert browser.title != "hacked"
+
+
+def test_a_slider_shows_one_frame_after_the_other(browser: Any, tmp_path: Path) -> None:
+    page = tmp_path / "frames.html"
+    frames = [make_surface(bowl(steepness), trajectories=[make_path().to_entry()]) for steepness in (1.0, 2.0, 4.0)]
+    page.write_text(interactive_animation(frames, titles=["a", EVIL, "c"], title="run"), encoding="utf-8")
+    browser.get(page.as_uri())
+    highest = "return Math.max(...document.querySelector('.map').data[0].z.flat())"
+    until(browser, "const map = document.querySelector('.map'); return map && map.data && map.data.length")
+    assert browser.execute_script(highest) == pytest.approx(bowl(4).max(), rel=1e-4)
+    for number, steepness in ((0, 1.0), (1, 2.0)):
+        browser.execute_script(
+            "const slider = document.getElementById('frame'); slider.value = arguments[0]; "
+            "slider.dispatchEvent(new Event('input'));",
+            number,
+        )
+        assert browser.execute_script(highest) == pytest.approx(bowl(steepness).max(), rel=1e-4)
+    assert browser.find_element(By.ID, "frame-name").text == EVIL
+    browser.find_element(By.ID, "play").click()
+    until(browser, "return document.getElementById('frame-name').textContent == 'a'")
+    browser.find_element(By.ID, "play").click()
+    assert browser.find_element(By.ID, "play").text == "play"
+    assert browser.title == "run"

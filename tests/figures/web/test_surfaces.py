@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscape.figures import WebPage, interactive_surface
+from gradscape.figures import WebPage, interactive_animation, interactive_surface
 from gradscape.landscape import Field
 from tests.figures.results import ALPHAS, BETAS, bowl, bowl_error, make_surface, with_gaps
+from tests.figures.trajectories import make_path, make_points
 
 
 def decoded(page: str) -> dict[str, Any]:
@@ -157,3 +158,52 @@ def test_large_grids_are_thinned_around_the_origin_and_say_so() -> None:
 def test_a_single_beta_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`surfaces` must have at least 2 alphas and 2 betas each, got 7 and 1"):
         interactive_surface(make_surface(bowl()[:1], betas=BETAS[:1]))
+
+
+def test_networks_lie_in_the_plane_and_on_every_relief() -> None:
+    path, points = make_path(), make_points()
+    surface = make_surface(
+        error=bowl_error(), trajectories=[path.to_entry(), points.to_entry()], axes=["PC 1 (70 %)", "<b>"]
+    )
+    (panel,) = decoded(interactive_surface(surface))["panels"]
+    assert panel["axes"] == ["PC 1 (70 %)", "&lt;b&gt;"]
+    first, second = panel["paths"]
+    assert (first["joined"], second["joined"]) == (True, False)
+    assert second["line"] is None
+    np.testing.assert_allclose(first["points"]["alphas"], path.alphas)
+    np.testing.assert_allclose(first["points"]["betas"], path.betas)
+    assert first["points"]["names"] == ["epoch 0", "1", "2", "sgd, epoch 3"]
+    assert first["points"]["texts"][1] == "sgd, epoch 1: 2 off the plane"
+    assert second["points"]["names"] == ["first", "second", "third"]
+    assert first["points"]["heights"]["loss raw"][3] == pytest.approx(0.25)
+    assert first["points"]["heights"]["loss log"][3] == pytest.approx(np.log10(0.25), rel=1e-4)
+    assert first["points"]["heights"]["error raw"][3] == pytest.approx(10)
+    assert len(first["line"]["alphas"]) == len(first["line"]["heights"]["loss raw"]) > 50
+    sizes = first["points"]["sizes"]
+    assert max(sizes) == sizes[1]
+
+
+def test_networks_beside_the_grid_are_on_no_relief() -> None:
+    entry = {**make_path().to_entry(), "alphas": [-3.0, -0.4, 0.3, 0.0]}
+    (panel,) = decoded(interactive_surface(make_surface(trajectories=[entry])))["panels"]
+    heights = panel["paths"][0]["points"]["heights"]["loss raw"]
+    assert [height is None for height in heights] == [True, False, False, False]
+    assert "1 of 4 outside of the grid" in decoded(interactive_surface(make_surface(trajectories=[entry])))["caption"]
+
+
+def test_without_networks_axes_are_called_as_before() -> None:
+    (panel,) = decoded(interactive_surface(make_surface()))["panels"]
+    assert (panel["axes"], panel["paths"]) == (["alpha", "beta"], [])
+
+
+def test_a_page_with_a_slider_has_all_frames_and_shows_one() -> None:
+    frames = [make_surface(bowl(steepness)) for steepness in (1.0, 4.0)]
+    page = interactive_animation(frames, titles=["epoch <0>", "epoch 1"], title="a run")
+    content = decoded(page)
+    assert content["moving"] is True
+    assert [panel["title"] for panel in content["panels"]] == ["epoch <0>", "epoch 1"]
+    look = content["views"]["loss raw"]
+    assert [look["low"], look["high"]] == pytest.approx([0.25, bowl(4).max()])
+    assert page.count('<figure class="panel" data-surface="') == 1
+    assert 'max="1"' in page
+    assert "epoch <0>" not in page.split('<script id="data"')[0]

@@ -81,7 +81,7 @@ def test_every_printed_line_is_understood(tmp_path: Path, imported: Path) -> Non
     assert set(lines) == {"import", "evaluate", "landscape", "line", "cam", "attention", "fusion", "tsne", "train"}
     assert (lines["import"]["file"], lines["import"]["labels"]) == (tmp_path / "foreign.pt", tmp_path / "labels.txt")
     assert lines["cam"]["images"] == [picture] == lines["attention"]["images"]
-    assert lines["landscape"]["directions"] == Path("my/dirs.h5")
+    assert lines["landscape"]["directions"] == "my/dirs.h5"
     assert lines["line"]["ignore"] == "none"
     assert (lines["train"]["models"], lines["train"]["data"]) == (["resnet20+se"], "digits")
 

@@ -3,9 +3,10 @@ const MOST_SURFACES = 8, RESTED = 20 /* frames */, FRAME = {center: {x: 0, y: 0,
 
 const RELIEFS = Boolean(document.createElement("canvas").getContext("webgl"));
 const PAPER = {ink: "#1c1b1a", soft: "#5f5b55", rule: "#dcd8d0", firm: "#8b867d", plate: "#ffffff"};
-const LEVELS = 20, NEARER = 1.0015 /* for a pixel of the wheel */;
+const LEVELS = 20, PACE = 700 /* ms a frame */, NEARER = 1.0015 /* for a pixel of the wheel */;
 
-function startSurfaces({panels, views, config, start, eye}) {
+function startSurfaces({panels: all, views, config, start, eye, moving}) {
+  const panels = moving ? all.slice(-1) : all; // of a page with a slider one is shown at a time, in one place
   const home = {eye, ...FRAME};
   const figures = panels.map((_, number) => document.querySelector(`[data-surface="${number}"]`));
   const plots = figures.map(figure => figure.querySelector(".plot")), maps = figures.map(figure => figure.querySelector(".map"));
@@ -27,11 +28,11 @@ function startSurfaces({panels, views, config, start, eye}) {
       tickfont: {size: 11, color: soft}, nticks: 5, showspikes: false};
     const name = text => ({text, font: {size: 12, color: ink}});
     return {
-      xaxis: {...axis, title: name("alpha"), range: apart(panel.alphas)},
-      yaxis: {...axis, title: name("beta"), range: apart(panel.betas)},
+      xaxis: {...axis, title: name(brief(panel.axes[0])), range: apart(panel.alphas)},
+      yaxis: {...axis, title: name(brief(panel.axes[1])), range: apart(panel.betas)},
       zaxis: {...axis, title: {text: ""}, tickmode: "array", tickvals: look.ticks, ticktext: look.texts,
         range: [look.low - .08 * (look.high - look.low), look.high]},
-      aspectmode: "manual", aspectratio: {x: Math.min(1, 1 / ratio), y: Math.min(1, ratio), z: .68}, camera,
+      aspectmode: "manual", aspectratio: {x: Math.min(1, 1 / ratio), y: Math.min(1, ratio), z: .68}, camera, annotations: named(panel, look),
     };
   }
 
@@ -47,7 +48,7 @@ function startSurfaces({panels, views, config, start, eye}) {
       contours: Object.fromEntries(["x", "y", "z"].map(axis => [axis, {highlight: true, highlightwidth: 1}])),
       lighting: {ambient: .75, diffuse: .5, specular: .05, roughness: .9},
     };
-    return {data: [trace], layout: {...shared(colors), margin: {l: 0, r: 0, t: 0, b: 0}, scene: scene(panel, look, colors)}};
+    return {data: [trace, ...raised(panel, look)], layout: {...shared(colors), margin: {l: 0, r: 0, t: 0, b: 0}, scene: scene(panel, look, colors)}};
   }
 
   // What is read off lies by alpha first, as plotly wants it of a relief; of a map it wants beta first.
@@ -69,9 +70,47 @@ function startSurfaces({panels, views, config, start, eye}) {
       size => across({color, width}, size));
     const layout = {...shared(colors), margin: {l: 52, r: 12, t: 8, b: 44}, dragmode: false,
       shapes: [...cross(6, 3.4, "#ffffff"), ...cross(5.3, 1.4, "#000000")],
-      xaxis: {...axis, title: name("alpha"), constrain: "domain", range: ends(panel.alphas)},
-      yaxis: {...axis, title: name("beta"), constrain: "domain", range: ends(panel.betas), scaleanchor: square(panel) ? "x" : undefined}};
-    return {data: [contours], layout};
+      xaxis: {...axis, title: name(panel.axes[0]), constrain: "domain", range: ends(panel.alphas)},
+      yaxis: {...axis, title: name(panel.axes[1]), constrain: "domain", range: ends(panel.betas), scaleanchor: square(panel) ? "x" : undefined}};
+    return {data: [contours, ...flat(panel)], layout};
+  }
+
+  // What stands in brackets has no room on a relief.
+  const brief = text => text.split(" (")[0];
+
+  // Networks in the plane: white below a path, so that it is seen on every color; marks grow with the distance off the plane.
+  const spot = ({color, points}) => ({hovertext: points.texts, hoverinfo: "text", text: points.names, mode: "markers+text", showlegend: false,
+    marker: {size: points.sizes, symbol: points.symbols, color, opacity: 1, line: {color: "#ffffff", width: 1}}});
+
+  const strokes = ({color, line}) => line ? [{color: "#ffffff", width: 5}, {color, width: 2.5}].map(
+    look => ({mode: "lines", hoverinfo: "skip", showlegend: false, line: look})) : [];
+
+  function flat(panel) {
+    const at = places => ({type: "scatter", x: places.alphas, y: places.betas});
+    return panel.paths.flatMap(path => [
+      ...strokes(path).map(stroke => ({...at(path.line), ...stroke})),
+      {...at(path.points), ...spot(path), textposition: path.place, textfont: {size: 12, color: "#000000",
+        shadow: "0 0 3px #ffffff, 0 0 3px #ffffff, 0 0 3px #ffffff"}},
+    ]);
+  }
+
+  const lifted = (places, look) => places.heights[key()].map(
+    height => height === null ? null : height + .012 * (look.high - look.low));
+
+  function raised(panel, look) {
+    const at = places => ({type: "scatter3d", x: places.alphas, y: places.betas, z: lifted(places, look)});
+    return panel.paths.flatMap(path => [
+      ...strokes(path).map(stroke => ({...at(path.line), ...stroke})), {...at(path.points), ...spot(path), mode: "markers"},
+    ]);
+  }
+
+  // Names on a relief are no part of it: letters that plotly adds to one later it draws in another size.
+  function named(panel, look) {
+    return panel.paths.flatMap(({points, place}) => lifted(points, look).flatMap((z, at) => z === null || !points.names[at] ? [] : [{
+      x: points.alphas[at], y: points.betas[at], z, text: points.names[at], showarrow: false, bgcolor: "rgba(255,255,255,.65)", borderpad: 1,
+      font: {size: 12, color: "#000000"}, yshift: place.startsWith("top") ? 15 : place.startsWith("bottom") ? -15 : 0,
+      xshift: place.endsWith("right") ? 28 : place.endsWith("left") ? -28 : 0,
+    }]));
   }
 
   const ends = axis => [Math.min(...axis), Math.max(...axis)];
@@ -214,7 +253,7 @@ function startSurfaces({panels, views, config, start, eye}) {
     const panel = panels[number], look = view(), {data, layout} = (what === "map" ? map : relief)(panel, look, PAPER);
     const bar = {title: {text: look.label.replace(/&/g, "&amp;").replace(/</g, "&lt;"), side: "right", font: {color: PAPER.ink}},
       tickvals: look.ticks, ticktext: look.texts, thickness: 14, len: .8, outlinewidth: 0, tickfont: {color: PAPER.ink}};
-    const figure = {data: [{...data[0], showscale: true, colorbar: bar}],
+    const figure = {data: [{...data[0], showscale: true, colorbar: bar}, ...data.slice(1)],
       layout: {...layout, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff"}};
     const name = fileName(panel.title, look.value, what);
     Plotly.toImage(figure, {format, width: 720, height: 540, scale: DENSER, imageDataOnly: true}).then(image => {
@@ -260,6 +299,27 @@ function startSurfaces({panels, views, config, start, eye}) {
     input.checked = firsts.includes(number);
     input.addEventListener("change", arrange);
   });
+  if (moving) {
+    const [slider, name, play] = ["frame", "frame-name", "play"].map(id => document.getElementById(id));
+    const show = number => {
+      panels[0] = all[number];
+      slider.value = number;
+      name.textContent = all[number].title;
+      draw(0);
+    };
+    let timer = null;
+    const rest = () => { clearInterval(timer); timer = null; play.textContent = "play"; };
+    slider.addEventListener("input", () => { rest(); show(Number(slider.value)); });
+    play.addEventListener("click", () => {
+      if (timer !== null) {
+        rest();
+        return;
+      }
+      play.textContent = "pause";
+      show((Number(slider.value) + 1) % all.length);
+      timer = setInterval(() => show((Number(slider.value) + 1) % all.length), PACE);
+    });
+  }
   const fit = new ResizeObserver(entries => entries.forEach(({target}) => {
     if (target.data && target.clientWidth) Plotly.Plots.resize(target);
   }));
