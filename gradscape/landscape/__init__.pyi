@@ -18,6 +18,8 @@ from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
+from .paths.curve import Curve, CurveKind
+from .paths.curve_fit import fit_curve
 from .paths.trajectory import Trajectory
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
@@ -27,6 +29,8 @@ __all__ = [
     "METRICS",
     "SPAN_IMAGES",
     "Barrier",
+    "Curve",
+    "CurveKind",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -52,6 +56,7 @@ __all__ = [
     "find_loss",
     "find_metric",
     "find_span",
+    "fit_curve",
     "focal",
     "load_directions",
     "load_landscape",

@@ -12,7 +12,7 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.surfaces.line_wording import alpha_label, describe_barrier, leads_between
 from gradscape.figures.surfaces.wording import with_differences
-from gradscape.figures.web.line_chart import Chart, Curve, place_chart
+from gradscape.figures.web.line_chart import Chart, ChartCurve, place_chart
 from gradscape.landscape import Line
 from gradscape.studies.report.commands import (
     UNKNOWN,
@@ -120,7 +120,7 @@ def _chart(
     lines: Sequence[_NamedLine], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
 ) -> Chart | None:
     curves = [
-        Curve(one.name, one.line.alphas, heights(one.line), number)
+        ChartCurve(one.name, one.line.alphas, heights(one.line), number)
         for number, one in enumerate(lines)
         if np.isfinite(heights(one.line)).any()
     ]
