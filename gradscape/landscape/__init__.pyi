@@ -1,4 +1,5 @@
 from .barrier import Barrier
+from .batch_norm import recalibrated
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -64,6 +65,7 @@ __all__ = [
     "mse",
     "nll",
     "random_directions",
+    "recalibrated",
     "save_csv",
     "save_directions",
     "save_npz",
