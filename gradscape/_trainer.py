@@ -8,6 +8,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, final
 
 import torch
@@ -40,7 +41,7 @@ class AtomicFiles(TorchCheckpointIO):
 
 
 def quiet_trainer(
-    folder: str | os.PathLike[str],
+    folder: Path,
     callbacks: Sequence[Callback],
     *,
     epochs: int,

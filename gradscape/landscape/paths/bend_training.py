@@ -109,10 +109,10 @@ class BendTraining(LightningModule):
         tensors = {name: one.clone() for name, one in self._buffers_before.items()}
         for name, start in self._curve.start.items():
             end = self._curve.end[name]
-            trained = name in bend
-            tensors[name] = (
-                at_start * start + at_bend * bend[name] + at_end * end if trained else start + t * (end - start)
-            )
+            if name in bend:
+                tensors[name] = at_start * start + at_bend * bend[name] + at_end * end
+            else:
+                tensors[name] = start + t * (end - start)
         return tensors
 
 

@@ -1,4 +1,4 @@
-"""A curve between two networks: fixed ends and one bend, along which the loss can be low where a line meets a barrier."""
+"""A curve between two networks: fixed ends and one bend. The loss along it can be low where a line meets a barrier."""
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -75,14 +75,14 @@ class Curve:
 
     @property
     def directions(self) -> tuple[Direction, Direction]:
-        """From the start to the bend, and from the start to the end: they span the plane of the curve."""
+        """From the start to the end, and from the start to the bend: they span the plane of the curve."""
         # In the order of the names, which a file keeps: evaluations are told apart by digests of their directions.
         to_end = {name: self.end[name] - self.start[name] for name in sorted(self.start)}
         to_bend = {
             name: self.bend[name] - self.start[name] if name in self.bend else change / 2
             for name, change in to_end.items()
         }
-        return to_bend, to_end
+        return to_end, to_bend
 
     def coordinates(self, ts: Sequence[float] | np.ndarray) -> Float[np.ndarray, "points 2"]:
         """Where points of the curve lie in the plane of `directions`.
@@ -96,34 +96,35 @@ class Curve:
         along = np.asarray(ts, dtype=float)
         if along.ndim != 1 or not ((along >= 0) & (along <= 1)).all():
             raise ValueError(f"`ts` must be a list of numbers from 0 (the first network) to 1 (the second), got {ts!r}")
-        return np.array([shares_of_points(self.kind, t)[1:] for t in along.tolist()]).reshape(-1, 2)
+        shares = np.array([shares_of_points(self.kind, t) for t in along.tolist()]).reshape(-1, 3)
+        return shares[:, [2, 1]]
 
     def point(self, t: float) -> Direction:
         """The tensors at t, on the device of the curve's own."""
-        ((to_bend, to_end),) = self.coordinates([t]).tolist()
+        ((to_end, to_bend),) = self.coordinates([t]).tolist()
         first, second = self.directions
-        return {name: one + to_bend * first[name] + to_end * second[name] for name, one in self.start.items()}
+        return {name: one + to_end * first[name] + to_bend * second[name] for name, one in self.start.items()}
 
     @property
     def length(self) -> float:
         """Length of the curve in the trained tensors' Euclidean norm."""
         gram = self._gram
         if self.kind == "chain":
-            pieces = np.array([[1.0, 0.0], [-1.0, 1.0]])
+            pieces = np.array([[0.0, 1.0], [1.0, -1.0]])
             return float(np.sqrt(np.einsum("pi,ij,pj->p", pieces, gram, pieces).clip(0)).sum())
         nodes, weights = np.polynomial.legendre.leggauss(_NODES)
         ts = (1 + nodes) / 2
-        speeds = np.stack([2 - 4 * ts, 2 * ts], axis=1)  # φ'(t) = (2 − 4t)·(θ − A) + 2t·(B − A)
+        speeds = np.stack([2 * ts, 2 - 4 * ts], axis=1)  # φ'(t) = (2 − 4t)·(θ − A) + 2t·(B − A)
         return float(weights @ np.sqrt(np.einsum("ti,ij,tj->t", speeds, gram, speeds).clip(0)) / 2)
 
     @property
     def distance(self) -> float:
         """Straight distance of the two ends, in the same norm."""
-        return float(np.sqrt(self._gram[1, 1]))
+        return float(np.sqrt(self._gram[0, 0]))
 
     @property
     def _gram(self) -> Float[np.ndarray, "2 2"]:
-        """Inner products of θ − A and B − A over the trained tensors."""
+        """Inner products of B − A and θ − A over the trained tensors."""
         pair = self.directions
         products = [[sum(_inner(one[name], other[name]) for name in self.bend) for other in pair] for one in pair]
         return np.array(products)

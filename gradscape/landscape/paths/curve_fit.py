@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -176,7 +176,7 @@ def _first_batch(model: nn.Module, batches: Iterable[Any], task: Task, *, seed: 
         TypeError: There are no batches that can be iterated again.
         ValueError: There is no image, or the loss is not one number per image.
     """
-    if not isinstance(batches, Iterable) or iter(batches) is batches:
+    if isinstance(batches, Iterator) or not isinstance(batches, Iterable):
         kind = type(batches).__name__
         raise TypeError(
             f"`batches` must be batches that can be iterated every epoch, got a {kind}; pass a list or a loader"
