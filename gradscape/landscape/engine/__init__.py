@@ -25,6 +25,7 @@ from gradscape.landscape.engine.plan import (
 from gradscape.landscape.engine.plan_trial import seconds_an_image
 from gradscape.landscape.engine.premade import check_premade
 from gradscape.landscape.engine.recalibration import (
+    CALIBRATION_BATCH,
     Recalibration,
     kept_statistics,
     running_statistics,
@@ -49,6 +50,7 @@ from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 __all__ = [
+    "CALIBRATION_BATCH",
     "Batch",
     "Block",
     "ChosenPlan",
