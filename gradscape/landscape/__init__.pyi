@@ -21,6 +21,9 @@ from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
 from .paths.curve import Curve, CurveKind
 from .paths.curve_fit import fit_curve
+from .paths.pca import pca_directions
+from .paths.plane import plane_directions
+from .paths.projection import project
 from .paths.trajectory import Trajectory
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
@@ -64,6 +67,9 @@ __all__ = [
     "measure_landscape",
     "mse",
     "nll",
+    "pca_directions",
+    "plane_directions",
+    "project",
     "random_directions",
     "recalibrated",
     "save_csv",

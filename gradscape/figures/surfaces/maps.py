@@ -19,6 +19,8 @@ from gradscape.figures.surfaces.contour_labels import label_contours
 from gradscape.figures.surfaces.fields import to_field
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.shading import DrawnRange, Shading, shade
+from gradscape.figures.surfaces.trajectories import draw_trajectories, label_networks
+from gradscape.figures.surfaces.trajectory_wording import axis_labels
 from gradscape.landscape import Field, Surface
 from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED
 
@@ -211,6 +213,7 @@ def _plot(
         label_lines([ax])
     else:
         add_colorbar(ax.figure, mappable, shading, ax=ax)
+    label_networks([ax])
     return ax
 
 
@@ -250,10 +253,14 @@ def _frame(ax: Axes, field: Field, values: Float[np.ma.MaskedArray, "betas alpha
     (left, right), (bottom, top) = ((float(border.min()), float(border.max())) for border in borders)
     ax.plot(0, 0, marker="+", markersize=6, markeredgewidth=2.2, color="white", zorder=3)
     ax.plot(0, 0, marker="+", markersize=5.5, markeredgewidth=0.9, color="black", zorder=3, label="origin")
-    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
+    across, upward = axis_labels(field.meta)
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    ax.set_xlabel(across, parse_math=False)
+    ax.set_ylabel(upward, parse_math=False)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(_RoundTicks(steps=[1, 2, 5, 10]))
     ax.set_box_aspect(proportion(field))
+    draw_trajectories(ax, field)
 
 
 @final

@@ -15,6 +15,7 @@ from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.norm_wording import describe_batch_norm, describe_stored_ends
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
+from gradscape.figures.surfaces.trajectory_wording import describe_trajectories
 from gradscape.landscape import Field, Line
 from gradscape.landscape.field import UNRELIABLE, Reading
 from gradscape.landscape.image_counts import describe_images
@@ -192,6 +193,7 @@ def _findings(field: Field) -> list[str]:
     parts = [_reading(reading, first=not number) for number, reading in enumerate(field.origin)]
     parts += _chance(field.meta)
     parts += field.notes
+    parts += describe_trajectories(field)
     for name, where in field.marks.items():
         parts += [text + _EXPLAINED.get(name, "") for text in _points(int(where.sum()), name)]
     return parts
