@@ -16,7 +16,7 @@ from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import Task
 from gradscape.landscape.paths.curve import Curve, shares_of_points
 
-__all__ = ["FIT", "LOSSES", "BendTraining", "EpochBatches", "StateKeeper"]
+__all__ = ["FIT", "LOSSES", "BendTraining", "EpochBatches", "StateKeeper", "rate_share"]
 
 FIT, LOSSES = "fit", "losses"
 """Entries of a curve: what defines its fit, and the mean loss of each epoch."""
@@ -89,7 +89,7 @@ class BendTraining(LightningModule):
         inputs, labels = batch
         # What the network draws (dropout) follows from the seed and the step alone: a run that goes on is the same.
         torch.manual_seed(int(_generator(self._seed, _STEPS, self.global_step).integers(2**62)))
-        tensors = self.tensors_at((self._first_t + self.global_step * _GOLDEN) % 1.0)
+        tensors = self.tensors_at(self.t_at(self.global_step))
         loss = torch.func.functional_call(self._called[0], _within(tensors), (inputs, labels))
         if not torch.isfinite(loss):
             raise RuntimeError(
@@ -101,6 +101,10 @@ class BendTraining(LightningModule):
             trained = [tensors[name] for name in self._curve.bend]
             loss = loss + 0.5 * self._decay * sum(tensor.abs().square().sum() for tensor in trained)
         return loss
+
+    def t_at(self, step: int) -> float:
+        """The point of the curve that a step of the whole run is about."""
+        return (self._first_t + step * _GOLDEN) % 1.0
 
     def tensors_at(self, t: float) -> dict[str, Tensor]:
         """Everything that moves at t, with a gradient to the bend; other buffers as they were, to be written into."""

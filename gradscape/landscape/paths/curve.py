@@ -1,5 +1,6 @@
 """A curve between two networks: fixed ends and one bend. The loss along it can be low where a line meets a barrier."""
 
+import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,13 +18,18 @@ from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.line import Line
 from gradscape.landscape.options import Options, options_as_keywords
 from gradscape.landscape.paths.curve_files import read_curve, write_curve
+from gradscape.landscape.paths.plane import plane_directions
+from gradscape.landscape.paths.trajectory import Trajectory
 
-__all__ = ["CURVE", "Curve", "CurveKind", "shares_of_points"]
+__all__ = ["CURVE", "CURVE_NAMES", "Curve", "CurveKind", "shares_of_points"]
 
 CURVE = "curve"
 """Entry of a line that follows a curve: its kind, length and the straight distance of its ends."""
 
 CurveKind = Literal["bezier", "chain"]
+
+CURVE_NAMES: Mapping[CurveKind, str] = {"bezier": "Bézier curve", "chain": "chain of two lines"}
+"""What pictures call them."""
 
 _NODES = 64  # of Gauss and Legendre, for the length
 
@@ -162,6 +168,38 @@ class Curve:
             positions=placed,
         )
 
+    def plane(
+        self, model: nn.Module, *, points: int = 41, ends: tuple[str, str] = ("first", "second")
+    ) -> tuple[tuple[Direction, Direction], list[Trajectory]]:
+        """The plane of the curve, in which all of it lies, on the true scale of `plane_directions`.
+
+        Args:
+            model: The network at t = 0, which is at (0, 0); the other one is at (1, 0).
+            points: How many points of the curve are given.
+            ends: What the two networks are called.
+
+        Returns:
+            (d_alpha, d_beta), and for a picture of the plane the curve and, as points, the networks and the bend.
+
+        Raises:
+            ValueError: The curve does not begin at the model, or its bend lies on the line between the ends.
+        """
+        self.check_start(model)
+        bend = {name: self.start[name] + change for name, change in self.directions[1].items()}
+        directions, networks = plane_directions(model, _moved(model, self.end), _moved(model, bend))
+        ts = np.linspace(0, 1, points)
+        to_end, to_bend = self.coordinates(ts).T
+        way = replace(
+            networks,
+            alphas=to_end + to_bend * networks.alphas[2],
+            betas=to_bend * networks.betas[2],
+            distance=np.zeros(points),
+            labels=(ends[0], *(f"t {t:.3g}" for t in ts[1:-1]), ends[1]),
+            name=CURVE_NAMES[self.kind],
+            joined=True,
+        )
+        return directions, [way, replace(networks, labels=(*ends, "bend"))]
+
     def about(self) -> dict[str, Any]:
         """What a line or a surface says of the curve, as JSON holds it."""
         return {"kind": self.kind, "length": self.length, "distance": self.distance}
@@ -210,6 +248,16 @@ def shares_of_points(kind: CurveKind, t: float) -> tuple[float, float, float]:
     if kind == "bezier":
         return (1 - t) ** 2, 2 * t * (1 - t), t**2
     return (1 - 2 * t, 2 * t, 0.0) if t <= 0.5 else (0.0, 2 - 2 * t, 2 * t - 1)
+
+
+def _moved(model: nn.Module, values: Direction) -> nn.Module:
+    """A copy of a network with other values."""
+    moved = copy.deepcopy(model)
+    tensors = named_tensors(moved)
+    with torch.no_grad():
+        for name, value in values.items():
+            tensors[name].copy_(value)
+    return moved
 
 
 def _inner(one: Tensor, other: Tensor) -> float:

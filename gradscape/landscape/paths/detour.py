@@ -1,0 +1,128 @@
+"""Whether the way along a curve is lower than the straight one, told over the same images."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+
+from gradscape._schema import fitting
+from gradscape.landscape.line import Line
+from gradscape.landscape.statistics import BlockStatistics, paired_difference
+from gradscape.landscape.surface import Value
+
+__all__ = ["Detour", "measure_detour"]
+
+_SURE = 2.0  # standard errors
+
+
+@final
+@dataclass(frozen=True)
+class Detour:
+    """The highest value along a curve, beside that along the straight line between the same networks.
+
+    Attributes:
+        value: "loss" or "error".
+        curve_highest: In the loss's unit, or as a share; infinite where a loss on the curve is not finite.
+        curve_at: The t where it is.
+        line_highest: The same of the line.
+        line_at: The alpha where it is.
+        difference: Curve minus line.
+        stderr: Standard error of the difference of these two points, paired over blocks of images; 0 where all images
+            were seen, NaN with fewer than two blocks.
+        images: How many images it rests on.
+    """
+
+    value: Value
+    curve_highest: float
+    curve_at: float
+    line_highest: float
+    line_at: float
+    difference: float
+    stderr: float
+    images: int
+
+    @property
+    def verdict(self) -> str:
+        """Whether the curve is "lower" or "higher" by more than two standard errors, else "not told apart"."""
+        if not abs(self.difference) > _SURE * self.stderr and self.stderr != 0:  # also of an unknown standard error
+            return "not told apart"
+        return "lower" if self.difference < 0 else "higher" if self.difference > 0 else "not told apart"
+
+
+def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
+    """Compare the highest point of a curve with that of a straight line.
+
+    Args:
+        curve: From `Curve.evaluate`.
+        line: From one network (alpha 0) to the other (1), as `evaluate_line` gives it; points beyond them do not count.
+        value: "loss" or "error".
+
+    Raises:
+        ValueError: They were evaluated on other images, by another loss or metric, or with other statistics of batch
+            norms, or nothing of that value was measured.
+
+    Source: for the standard error Cochran (1977), section 9A.
+
+    Example:
+        >>> import torch
+        >>> from gradscape.landscape import difference_direction, evaluate_line, fit_curve
+        >>> first, second = torch.nn.Linear(4, 3), torch.nn.Linear(4, 3)
+        >>> batches = [(torch.randn(64, 4), torch.arange(64) % 3)]
+        >>> line = evaluate_line(first, batches, difference_direction(first, second), [0.0, 0.5, 1.0])
+        >>> curve = fit_curve(first, second, batches, epochs=2).evaluate(first, batches, [0.0, 0.5, 1.0])
+        >>> measure_detour(curve, line).images
+        64
+    """
+    if value not in ("loss", "error"):
+        raise ValueError(f"`value` must be loss or error, got {value!r}")
+    _check_comparable(curve.meta, line.meta)
+    on_curve, curve_at = _highest(curve, value)
+    on_line, line_at = _highest(line, value)
+    shared = np.where(on_curve.count == on_line.count, on_curve.count, 0)
+    pair = [replace(one, count=shared) for one in (on_curve, on_line)]
+    difference, stderr = paired_difference(*pair)
+    heights = [float(_finite_or_infinite(one.loss[0])) for one in (on_curve, on_line)]
+    images = int(shared.sum())
+    gap = float(difference[0]) if np.isfinite(difference[0]) else heights[0] - heights[1]
+    everything = images == on_curve.population and np.isfinite(gap)
+    return Detour(
+        value=value,
+        curve_highest=heights[0],
+        curve_at=curve_at,
+        line_highest=heights[1],
+        line_at=line_at,
+        difference=gap,
+        stderr=0.0 if everything else float(stderr[0]),
+        images=images,
+    )
+
+
+def _highest(line: Line, value: Value) -> tuple[BlockStatistics, float]:
+    """The values at the highest point between the two networks, and where it is."""
+    between = np.flatnonzero((line.alphas >= 0) & (line.alphas <= 1) & (line.count > 0))
+    blocks = line.blocks.points(between)
+    if value == "error":
+        with np.errstate(invalid="ignore", divide="ignore"):
+            shares = 1 - blocks.right / blocks.count
+        blocks = replace(blocks, mean=shares)
+    if not len(between) or np.isnan(blocks.mean[blocks.count > 0]).all():
+        raise ValueError(f"`value` {value} was not measured on both of them")
+    heights = _finite_or_infinite(blocks.loss)
+    highest = int(np.argmax(heights))
+    return blocks.points(np.array([highest])), float(line.alphas[between][highest])
+
+
+def _finite_or_infinite(values: Any) -> Any:
+    return np.where(np.isfinite(values), values, np.inf)
+
+
+def _check_comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
+    norms = [(fitting(meta, "batch_norm", dict[str, Any]) or {}).get("statistics") for meta in (first, second)]
+    for what, same, fix in (
+        ("images", first.get("blocks") == second.get("blocks"), "use one data set, limit and seed"),
+        ("loss and metric", first.get("functions") == second.get("functions"), "use the same for both"),
+        ("statistics of batch norms", norms[0] == norms[1], "give both the same `batch_norm`"),
+    ):
+        if not same:
+            raise ValueError(f"`line` must be evaluated with the {what} of `curve`: {fix}")
