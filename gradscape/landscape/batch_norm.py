@@ -1,4 +1,4 @@
-"""What becomes of batch norms' running statistics where a network moves: they stay, move along, or are measured anew."""
+"""What becomes of running statistics where a network moves: they stay, move along, or are measured anew."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager

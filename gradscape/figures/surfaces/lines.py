@@ -152,7 +152,7 @@ def _draw_lines(
 
 def _mark_stored(ax: Axes, line: Line, value: Value, *, color: Any) -> None:
     """Open circles for networks with their own running statistics, where the line has others."""
-    alphas, losses, errors = stored_ends(line)
+    alphas, losses, errors = stored_ends(line.meta)
     heights = losses if value == "loss" else 100 * errors
     if len(alphas):
         ax.plot(alphas, heights, "o", color=color, markerfacecolor="none", markersize=4.5, clip_on=False)
@@ -184,7 +184,7 @@ def _exceptions(lines: Sequence[Line]) -> list[Artist]:
         handles.append(Line2D([], [], color="0.3", label="no interval: few images carry the loss", **_UNSURE))
     if any(((line.count > 0) & ~np.isfinite(line.loss)).any() for line in lines):
         handles.append(Line2D([], [], color="0.3", linestyle="", marker="x", markersize=3.5, label="non-finite"))
-    if any(len(stored_ends(line)[0]) for line in lines):
+    if any(len(stored_ends(line.meta)[0]) for line in lines):
         label = "networks with their own statistics"
         handles.append(
             Line2D([], [], color="0.3", linestyle="", marker="o", markerfacecolor="none", markersize=4.5, label=label)

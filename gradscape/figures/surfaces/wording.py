@@ -13,8 +13,13 @@ from gradscape._recipe_record import OTHER_RECIPE, RECIPE, describe_recipe_diffe
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
-from gradscape.figures.surfaces.norm_wording import describe_batch_norm, describe_stored_ends
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
+from gradscape.figures.surfaces.norm_wording import (
+    describe_batch_norm,
+    describe_stored_ends,
+    describe_stored_origin,
+    statistics_of,
+)
 from gradscape.figures.surfaces.trajectory_wording import describe_trajectories
 from gradscape.landscape import Field, Line
 from gradscape.landscape.field import UNRELIABLE, Reading
@@ -82,6 +87,7 @@ def _distinctions(metas: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     own = telling_parts(files) if len(set(files)) > 1 else [""] * len(files)
     columns = [
         own,
+        [statistics_of(meta) for meta in metas],
         *([_spelled(meta.get(key), spelled) for meta in metas] for key, spelled in _TELLING.items()),
     ]
     differing = [column for column in columns if len(set(column)) > 1]
@@ -191,6 +197,7 @@ def _span(field: Field) -> str:
 
 def _findings(field: Field) -> list[str]:
     parts = [_reading(reading, first=not number) for number, reading in enumerate(field.origin)]
+    parts += filter(None, [describe_stored_origin(field)])
     parts += _chance(field.meta)
     parts += field.notes
     parts += describe_trajectories(field)

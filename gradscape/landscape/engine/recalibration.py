@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any, final
 
 import torch
@@ -85,7 +86,7 @@ class Recalibration:
         bounds = [whole.count * number // self.batches for number in range(self.batches + 1)]
         self._parts = [
             map_tensors(lambda tensor, a=start, b=stop: tensor[a:b].to(device), whole.inputs)
-            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+            for start, stop in pairwise(bounds)
         ]
         self._forward = forward
         self._known: dict[tuple[float, ...], dict[str, Tensor]] = {}
