@@ -18,6 +18,7 @@ from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
 from gradscape.training.classification import Classification, TrainingBatch
 from gradscape.training.epoch_bar import EpochBar
 from gradscape.training.history import EpochRows, column_names
+from gradscape.training.kept import KeepEvery, check_room
 from gradscape.training.recipe import Recipe
 from gradscape.training.recorder import BEST, LAST, STATE, Recorder, Save, gave_up
 from gradscape.training.resumption import describe_training, read_state
@@ -71,6 +72,7 @@ def train_model(
     device: str = "auto",
     precision: str = "32-true",
     workers: int = 0,
+    keep_every: str | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> TrainingRun:
@@ -93,11 +95,13 @@ def train_model(
         output: Folder for model.safetensors (last epoch), best.safetensors (highest test accuracy), metrics.csv and
             state.ckpt (to go on from). All are replaced at once: each is always whole.
         save: Called as save(path, network, scores) to write a `.safetensors` file; scores is a row of metrics.csv
-            and the seed.
+            and the seed; of weights kept at the start or within an epoch, only how many epochs (and steps) are done.
         seed: Of everything random in the epochs, from 0.
         device: auto, or as torch names it: cpu, cuda, cuda:1, mps.
         precision: As Lightning's Trainer names it: 32-true, bf16-mixed, 16-mixed.
         workers: Processes that augment images; the images are the same with any number.
+        keep_every: Keeps the weights after every so many epochs ("5", "5epochs") or steps ("50steps") as files of
+            `save`, in a folder `kept` in `output`: the first, the last, and those between.
         progress: Whether to draw a progress bar.
         resume: Go on with the run in `output`, if there is one; False starts anew.
 
@@ -127,12 +131,14 @@ def train_model(
     """
     _check_options(test, seed=seed)
     check_made(network, argument="network")
+    keep = None if keep_every is None else KeepEvery.read(keep_every)
     plan = {
         **asdict(replace(recipe, seeds=1)),
         "seed": seed,
         "mean": [float(value) for value in mean],
         "std": [float(value) for value in std],
         "precision": precision,
+        "keep_every": None if keep is None else str(keep),
         **describe_training(network, train),
     }
     taught, held_out = hold_out(train, recipe.validation_share, seed=seed)
@@ -149,7 +155,9 @@ def train_model(
     else:
         loader = _loader(taught, recipe, seed=seed, epoch=len(rows), workers=workers)
         evaluated = _evaluation_loaders(test, held_out, recipe, workers)
-        recorder = Recorder(folder, module, save, plan=plan, rows=rows)
+        if keep:
+            check_room(folder, network, keep, epochs=recipe.epochs, steps=len(loader))
+        recorder = Recorder(folder, module, save, plan=plan, rows=rows, keep=keep)
         with isolated_trainer(), in_training_mode(network):
             bars = [EpochBar(recipe, done=len(rows))] if progress else []
             trainer = quiet_trainer(folder, [recorder, *bars], epochs=recipe.epochs, device=device, precision=precision)

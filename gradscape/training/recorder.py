@@ -14,6 +14,7 @@ from gradscape._files import replacing
 from gradscape._refuge import save_or_keep
 from gradscape.training.classification import Classification
 from gradscape.training.history import EpochRow, EpochRows, save_metrics
+from gradscape.training.kept import KeepEvery, remove_kept
 
 __all__ = ["BEST", "LAST", "METRICS", "STATE", "Recorder", "Save", "best_epoch", "gave_up"]
 
@@ -36,17 +37,41 @@ class Recorder(Callback):
         save: Called as save(path, network, scores) to write weights.
         plan: What defines the run, kept in the state; its early stopping is obeyed.
         rows: Metrics of the epochs already done; grows.
+        keep: How often weights are kept along the way.
     """
 
     def __init__(
-        self, folder: Path, module: Classification, save: Save, *, plan: dict[str, Any], rows: EpochRows
+        self,
+        folder: Path,
+        module: Classification,
+        save: Save,
+        *,
+        plan: dict[str, Any],
+        rows: EpochRows,
+        keep: KeepEvery | None = None,
     ) -> None:
         self.folder = folder
         self.module = module
         self.save = save
         self.plan = plan
         self.rows = rows
+        self.keep = keep
         self.started = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the first weights."""
+        if not self.rows:
+            remove_kept(self.folder)
+            if self.keep:
+                self._keep(self.folder, 0, {"epoch": 0})
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the weights after a step."""
+        step = trainer.global_step
+        if self.keep and self.keep.unit == "step" and step % self.keep.count == 0:
+            self._keep(self.folder, step, {"epoch": trainer.current_epoch, "step": step})
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -61,20 +86,31 @@ class Recorder(Callback):
             "seconds": round(time.perf_counter() - self.started, 3),
         }
         self.rows.append(row)
-        save_or_keep(partial(self._write, trainer), self.folder, go_on=_GO_ON.format(self.folder))
-        _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
         patience, metric = self.plan["early_stopping_patience"], self.plan["early_stopping_metric"]
-        trainer.should_stop = gave_up(self.rows, patience, metric)
+        stops = gave_up(self.rows, patience, metric)
+        save_or_keep(partial(self._write, trainer, stops), self.folder, go_on=_GO_ON.format(self.folder))
+        _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+        trainer.should_stop = stops
 
-    def _write(self, trainer: Trainer, folder: Path) -> None:
-        """Write the files of the epoch that has just ended."""
+    def _write(self, trainer: Trainer, stops: bool, folder: Path) -> None:  # noqa: FBT001
+        """Write the files of the epoch that has just ended, the last one's kept weights in any case."""
         row = self.rows[-1]
+        ends = stops or len(self.rows) == trainer.max_epochs
+        if self.keep and self.keep.unit == "epoch" and (ends or len(self.rows) % self.keep.count == 0):
+            self._keep(folder, len(self.rows), row)
+        elif self.keep and self.keep.unit == "step" and ends:
+            self._keep(folder, trainer.global_step, {**row, "step": trainer.global_step})
         for name in [LAST, BEST] if best_epoch(self.rows) == len(self.rows) - 1 else [LAST]:
             with replacing(folder / name) as unfinished:
                 self.save(unfinished, self.module.network, {**row, "seed": self.plan["seed"]})
         save_metrics(folder / METRICS, self.rows)
         # Lightning means by it that the optimizer shall be left out.
         trainer.save_checkpoint(folder / STATE, weights_only=False)
+
+    def _keep(self, folder: Path, number: int, scores: EpochRow) -> None:
+        assert self.keep is not None
+        with replacing(self.keep.file(folder, number)) as unfinished:
+            self.save(unfinished, self.module.network, {**scores, "seed": self.plan["seed"]})
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the run's definition and history to Lightning's state."""

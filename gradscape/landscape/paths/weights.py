@@ -21,7 +21,7 @@ from gradscape.landscape.alike import differing_constants
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.movable import Space, bare_name, differing_unmovable, is_movable, moving_tensors
 
-__all__ = ["Checkpoint", "NetworkWeights", "Part", "numbers", "run_name"]
+__all__ = ["Checkpoint", "Columns", "NetworkWeights", "numbers", "run_name"]
 
 Checkpoint = str | os.PathLike[str] | nn.Module | Mapping[str, Tensor]
 
@@ -34,17 +34,17 @@ _SHOWN = 5
 _Read = Callable[[Sequence[str]], list[Tensor]]
 
 
-class Part(NamedTuple):
+class Columns(NamedTuple):
     """Some columns of the matrix.
 
     Attributes:
         rows: Network minus model, (networks, columns), in double precision.
-        columns: Names of the tensors that they are of, each with the range of its numbers.
+        places: Names of the tensors that they are of, each with the range of its numbers.
         counted: Whether they are parameters, which distances are measured in; else running statistics.
     """
 
     rows: Float[np.ndarray, "networks columns"]
-    columns: tuple[tuple[str, slice], ...]
+    places: tuple[tuple[str, slice], ...]
     counted: bool
 
     def of(self, direction: Direction) -> Float[np.ndarray, " columns"]:
@@ -52,14 +52,14 @@ class Part(NamedTuple):
         return np.concatenate(
             [
                 _double(numbers(direction[name])[place]) if name in direction else np.zeros(place.stop - place.start)
-                for name, place in self.columns
+                for name, place in self.places
             ]
         )
 
     def write(self, values: Float[np.ndarray, " columns"], direction: Direction) -> None:
         """Put numbers into the places of a direction that these columns are of."""
         begin = 0
-        for name, place in self.columns:
+        for name, place in self.places:
             end = begin + place.stop - place.start
             numbers(direction[name])[place] = torch.from_numpy(values[begin:end]).to(direction[name].device)
             begin = end
@@ -119,7 +119,7 @@ class NetworkWeights:
         parameters = frozenset(name for name, _ in model.named_parameters())
         return cls(moving, parameters, places, tuple(labels), tuple(sources))
 
-    def parts(self) -> Iterator[Part]:
+    def parts(self) -> Iterator[Columns]:
         """All columns, part by part.
 
         Raises:
@@ -128,7 +128,7 @@ class NetworkWeights:
         for counted in (True, False):
             names = [name for name in self.moving if (name in self.parameters) == counted]
             for columns in self._ranges(names):
-                yield Part(self._rows(columns), columns, counted)
+                yield Columns(self._rows(columns), columns, counted)
 
     def directions(self) -> tuple[Direction, Direction]:
         """Two directions in which nothing moves yet."""
