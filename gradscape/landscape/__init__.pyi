@@ -21,6 +21,7 @@ from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
 from .paths.curve import Curve, CurveKind
 from .paths.curve_fit import fit_curve
+from .paths.detour import Detour, measure_detour
 from .paths.pca import pca_directions
 from .paths.plane import plane_directions
 from .paths.projection import project
@@ -35,6 +36,7 @@ __all__ = [
     "Barrier",
     "Curve",
     "CurveKind",
+    "Detour",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -64,6 +66,7 @@ __all__ = [
     "focal",
     "load_directions",
     "load_landscape",
+    "measure_detour",
     "measure_landscape",
     "mse",
     "nll",

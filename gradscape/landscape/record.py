@@ -53,6 +53,29 @@ class _BatchNormEntry(TypedDict, total=False):
     stored_ends: _StoredEndsEntry
 
 
+class _HighestEntry(TypedDict, total=False):
+    value: str
+    curve_highest: float
+    curve_at: float
+    line_highest: float
+    line_at: float
+    difference: float
+    stderr: float
+    images: int
+    verdict: str
+
+
+class _CurveAlongEntry(TypedDict, total=False):
+    kind: str
+    length: float
+    distance: float
+    epochs: int
+    learning_rate: float
+    seed: int
+    taught: dict[str, str]
+    highest: dict[str, _HighestEntry]
+
+
 class _LandscapeEntries(TypedDict, total=False):
     plan: _PlanEntry
     plan_notes: _NotesEntry
@@ -66,6 +89,7 @@ class _LandscapeEntries(TypedDict, total=False):
     images_least: int | None
     population: int | None
     trajectories: list[dict[str, Any]]
+    curve: _CurveAlongEntry
 
 
 def check_landscape_record(meta: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from gradscape._schema import fitting
 from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.moving import named_tensors
@@ -202,7 +203,9 @@ class Curve:
 
     def about(self) -> dict[str, Any]:
         """What a line or a surface says of the curve, as JSON holds it."""
-        return {"kind": self.kind, "length": self.length, "distance": self.distance}
+        fit = fitting(self.meta, "fit", dict[str, Any]) or {}
+        made = {name: fit[name] for name in ("epochs", "learning_rate", "seed") if name in fit}
+        return {"kind": self.kind, "length": self.length, "distance": self.distance, **made}
 
     def check_start(self, model: nn.Module) -> None:
         """Refuse another network than the one at t = 0.

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypedDict, TypeVar
 
+import torch
 from safetensors.torch import save
 from torch import Tensor
 
@@ -101,5 +102,4 @@ def _part(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
 
 
 def _digest(tensors: Mapping[str, Tensor], kind: str, meta: str) -> str:
-    named = sorted(tensors.items())
-    return digest_tensors([*named, (f"{kind} {meta}", next(iter(tensors.values())).new_zeros(0))])
+    return digest_tensors([*sorted(tensors.items()), (f"{kind} {meta}", torch.zeros(0))])

