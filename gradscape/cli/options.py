@@ -73,7 +73,11 @@ Plan = Annotated[
 Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dlayer or none.")]
 Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]
 Space = Annotated[
-    str, typer.Option(help="weights: parameters move; states: with --ignore none running statistics too.")
+    str | None,
+    typer.Option(
+        help="weights: parameters move (the default); states: with --ignore none running statistics too (the default "
+        "of plane:B,C)."
+    ),
 ]
 Parameters = Annotated[
     str, typer.Option(help="Names that move, as patterns: 'layer4*', all but the head '!head*', or trainable.")

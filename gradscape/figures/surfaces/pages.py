@@ -202,11 +202,11 @@ def _finish(kind: DrawingKind, page: Page, keys: Sequence[_Key]) -> None:
     for (panels, mappable, shading), bar in zip(keys, page.bars, strict=False):
         lines = line_levels(panels) if kind == "contour" else None
         add_colorbar(page.figure, mappable, shading, lines=lines, **bar)
-    if kind == "contour":
-        label_lines(page.panels)
-    elif kind == "surface":
+    if kind == "surface":
         fit_reliefs(page)
     label_networks(page.panels)
+    if kind == "contour":
+        label_lines(page.panels)
 
 
 def _drawn(fields: Sequence[Field], shadings: Sequence[Shading], *, smoothed: bool) -> str:

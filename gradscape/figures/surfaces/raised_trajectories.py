@@ -3,11 +3,10 @@
 from typing import Any, final
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.text import Annotation
 from mpl_toolkits.mplot3d.axes3d import Axes3D  # type: ignore[import-untyped]
 from mpl_toolkits.mplot3d.proj3d import proj_transform  # type: ignore[import-untyped]
-from scipy.interpolate import RegularGridInterpolator
 
 from gradscape._names import one_line
 from gradscape.figures.surfaces.seen_marks import SeenMarks
@@ -28,6 +27,7 @@ from gradscape.landscape import Field, Trajectory
 __all__ = ["draw_raised_trajectories", "finer_path", "heights_above"]
 
 _STEPS = 150  # of a path on the relief, about: between networks it follows the surface
+_ROUNDING = 1e-9  # of a cell
 _SIZES = 4  # classes of circles
 
 
@@ -86,15 +86,25 @@ def heights_above(
     alphas: Float[np.ndarray, " places"],
     betas: Float[np.ndarray, " places"],
 ) -> Float[np.ndarray, " places"]:
-    """How high a relief is at places, linear between its points; NaN outside of it and beside gaps."""
-    rows, columns = np.argsort(field.betas), np.argsort(field.alphas)
-    relief = RegularGridInterpolator(
-        (field.betas[rows], field.alphas[columns]),
-        heights[np.ix_(rows, columns)],
-        bounds_error=False,
-        fill_value=np.nan,
-    )
-    return np.asarray(relief(np.stack([betas, alphas], axis=1)))
+    """How high a relief is at places: on the two triangles of each cell; NaN outside of it and in cells with a gap."""
+    column, across = _cells(field.alphas, alphas)
+    row, upward = _cells(field.betas, betas)
+    corners = [heights[row + up, column + right] for up, right in ((0, 0), (0, 1), (1, 1), (1, 0))]
+    lower = corners[0] + across * (corners[1] - corners[0]) + upward * (corners[2] - corners[1])
+    upper = corners[0] + upward * (corners[3] - corners[0]) + across * (corners[2] - corners[3])
+    found = np.where(across >= upward, lower, upper)
+    inside = (across >= 0) & (across <= 1) & (upward >= 0) & (upward <= 1) & np.isfinite(corners).all(axis=0)
+    return np.where(inside, found, np.nan)
+
+
+def _cells(
+    axis: Float[np.ndarray, " points"], places: Float[np.ndarray, " places"]
+) -> tuple[Int[np.ndarray, " places"], Float[np.ndarray, " places"]]:
+    """In which interval of an axis places lie, and by what share; of an axis that falls too."""
+    sign = 1.0 if axis[-1] >= axis[0] else -1.0
+    cell = np.clip(np.searchsorted(sign * axis, sign * places, side="right") - 1, 0, len(axis) - 2)
+    share = (places - axis[cell]) / (axis[cell + 1] - axis[cell])
+    return cell, np.where(np.abs(share - 1) < _ROUNDING, 1.0, np.where(np.abs(share) < _ROUNDING, 0.0, share))
 
 
 def _raised(

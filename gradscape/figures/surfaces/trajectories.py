@@ -32,6 +32,7 @@ __all__ = [
     "network_name",
     "path_look",
     "sizes_of",
+    "written_places",
 ]
 
 LABEL = "network"
@@ -168,6 +169,19 @@ def label_networks(panels: Sequence[Axes]) -> None:
             _place(panel, labels, points)
 
 
+def written_places(panel: Axes) -> Float[np.ndarray, " places 2"]:
+    """Pixels that paths, names and legends of a panel lie on, as close as letters are, for what is written later."""
+    texts = [text for text in panel.texts if text.get_gid() == LABEL]
+    places = [np.zeros((0, 2))]
+    for text in texts:
+        left, low, right, high = Text.get_window_extent(text).extents
+        across, upward = np.meshgrid(np.linspace(left, right, 12), np.linspace(low, high, 5))
+        places.append(np.stack([across.ravel(), upward.ravel()], axis=1))
+    lines = _obstacles(panel)
+    parts = np.linspace(0, 1, 24)[:, None]
+    return np.concatenate([*places, *(start + (end - start) * parts for start, end in lines)])
+
+
 def add_key(ax: Axes, most: float, corner: str) -> None:
     """Explain the circles in a corner; what explains gaps keeps its own."""
     look: dict[str, Any] = {"linestyle": "none", "marker": "o", "markerfacecolor": "white", "markeredgecolor": "0.2"}
@@ -218,9 +232,8 @@ def _obstacles(panel: Axes) -> Float[np.ndarray, " lines 2 2"]:
             pieces = np.stack([path[:-1], path[1:]], axis=1)
             lines.append(pieces[np.isfinite(pieces).all(axis=(1, 2))])
     solid = [panel.xaxis, panel.yaxis, panel.zaxis] if isinstance(panel, Axes3D) else []  # whose numbers lie inside
-    written: list[Artist] = [text for text in panel.texts if text.get_gid() != LABEL]  # of contour lines
     # As they were drawn: asked for their labels, axes move them back to where flat ones have them.
-    written += [tick.label1 for axis in solid for tick in axis.majorTicks if tick.label1.get_text()]
+    written: list[Artist] = [tick.label1 for axis in solid for tick in axis.majorTicks if tick.label1.get_text()]
     written += [artist for artist in panel.get_children() if isinstance(artist, Legend)]
     for artist in written:
         left, low, right, high = artist.get_window_extent().extents

@@ -15,6 +15,7 @@ __all__ = ["axis_labels", "describe_trajectories", "farthest", "point_text", "tr
 
 _USUAL = ("alpha (direction 1)", "beta (direction 2)")
 _MOST_NAMED = 3  # points outside, by their names
+_LONGEST = 20  # letters of a label where there is no room
 _NOTHING = 1e-6  # of a path's extent: so far off the plane is rounding
 
 
@@ -38,7 +39,7 @@ def axis_labels(meta: Mapping[str, Any], *, brief: bool = False, usual: tuple[st
     told = fitting(meta, "axes", list[str]) or []
     if len(told) != 2:
         return usual
-    first, second = (one_line(text).partition(" (")[0] if brief else one_line(text) for text in told)
+    first, second = (_cut(one_line(text).partition(" (")[0]) if brief else one_line(text) for text in told)
     return first, second
 
 
@@ -71,6 +72,10 @@ def describe_trajectories(field: Field) -> list[str]:
     return [_described(field, one, circled=farthest(trajectories) > 0) for one in trajectories]
 
 
+def _cut(text: str) -> str:
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
 def _described(field: Field, trajectory: Trajectory, *, circled: bool) -> str:
     labels = [one_line(label) for label in trajectory.labels]
     several = f"{labels[0]} to {labels[-1]}" if trajectory.joined and len(labels) > 1 else ", ".join(labels)
@@ -88,8 +93,11 @@ def _explained(trajectory: Trajectory) -> list[str]:
     """What the plane shows of a path beside what it would of a random walk."""
     if np.isnan(trajectory.shares).any():
         return []
-    own, walk = (_percent(shares) for shares in (trajectory.shares, trajectory.random_walk_shares))
-    said = f"the axes explain {own[0]} and {own[1]} of its spread, of a random walk's {walk[0]} and {walk[1]}"
+    own = " and ".join(_percent(trajectory.shares))
+    if np.isnan(trajectory.random_walk_shares).any():
+        return [f"the axes explain {own} of its spread"]
+    walk = " and ".join(_percent(trajectory.random_walk_shares))
+    said = f"the axes explain {own} of its spread, of a random walk's {walk}"
     if trajectory.shares.sum() <= trajectory.random_walk_shares.sum():
         said += ": no more than of chance"
     return [said]
