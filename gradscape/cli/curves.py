@@ -28,7 +28,7 @@ CurveRate = Annotated[
     float, typer.Option(help="Learning rate of fitting a curve.", callback=positive("--curve-learning-rate"))
 ]
 PlaneSteps = Annotated[
-    int, typer.Option(min=0, max=MOST_STEPS, help="Points on a side of the plane through a curve; 0: none.")
+    int, typer.Option(min=0, max=MOST_STEPS, help="Points on the longer side of the plane through a curve; 0: none.")
 ]
 
 
@@ -64,7 +64,7 @@ def add_curve(
     Returns:
         The curve's line, and what was written.
     """
-    from gradscape.figures.surfaces.line_wording import describe_findings
+    from gradscape.figures.surfaces.curve_wording import describe_curve, describe_highest
 
     with progress_bar(quiet=quiet) as report:
         along = way.evaluate(straight, images, output / "curve.h5", until=until, report=report, options=options)
@@ -75,6 +75,6 @@ def add_curve(
             )
     written = way.draw(straight, along, plain, output)
     if not quiet:
-        for found in describe_findings(along):
+        for found in (describe_curve(along.meta), *describe_highest(along)):
             say(found)
     return along, written

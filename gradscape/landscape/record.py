@@ -61,6 +61,8 @@ class _HighestEntry(TypedDict, total=False):
     line_at: float
     difference: float
     stderr: float
+    low: float
+    high: float
     images: int
     verdict: str
 

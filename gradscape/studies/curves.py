@@ -31,6 +31,7 @@ from gradscape.models import Classifier
 from gradscape.studies.drawing import draw_curve, draw_surface
 from gradscape.studies.line import LinePath
 from gradscape.studies.recalibration import calibration_names
+from gradscape.studies.spanned_planes import frame_axes
 
 __all__ = ["CurvePath", "fit_beside", "settled_norm"]
 
@@ -142,21 +143,19 @@ class CurvePath:
         Args:
             split: The images.
             path: The file.
-            steps: Points on a side.
+            steps: Points on the longer side.
             until: Moment on the monotonic clock at which to stop, s.
             report: Called with the progress.
             options: How, as for the line.
         """
         names = self.line.meta["title"], self.line.meta["other"]
-        directions, (way, networks) = self.curve.plane(self.line.model, ends=names)
-        axes = {
-            name: np.linspace(*ends, steps) for name, ends in zip(("alphas", "betas"), way.frame(networks), strict=True)
-        }
+        directions, (way, bend) = self.curve.plane(self.line.model, ends=names)
+        axes = dict(zip(("alphas", "betas"), frame_axes((way, bend), steps), strict=True))
         meta = {
             **self.line.meta,
             CURVE: {**self.curve.about(), **self._taught()},
-            "trajectories": [way.to_entry(), networks.to_entry()],
-            "axes": [f"toward {names[1]} (distance of the two networks)", "toward the bend (in the same unit)"],
+            "trajectories": [way.to_entry(), bend.to_entry()],
+            "axes": [f"toward {names[1]} (at 1)", "toward the bend (upright on it)"],
         }
         title = f"{names[0]}, plane of the curve"
         own = self._options(options, path, until=until, report=partial(report, title), meta=meta)

@@ -62,11 +62,13 @@ def _compared(value: str, found: Mapping[str, Any]) -> str:
     )
     if not isinstance(found.get("difference"), float):
         return said
-    gap = told(abs(found["difference"]))
+    images = f"{found['images']:,} images"
+    gap, stderr = abs(found["difference"]), found.get("stderr")
+    way = "lower" if found["difference"] < 0 else "higher"
+    if stderr is None:
+        return f"{said}: {told(gap)} {way} on these {images}, too few for a standard error"
+    error = f" ± {told(stderr, 2)}" if stderr else ""
+    basis = f"paired standard error over {images}" if stderr else f"all {images}"
     if found["verdict"] == "not told apart":
-        error = f" ± {told(found['stderr'], 2)}" if isinstance(found.get("stderr"), float) else ""
-        return f"{said}: not told apart, the difference is {told(found['difference'])}{error}"
-    error = f" ± {told(found['stderr'], 2)}" if found.get("stderr") else ""
-    basis = f"{found['images']:,} images"
-    paired = f"paired standard error over {basis}" if found.get("stderr") else f"all {basis}"
-    return f"{said}: the curve is {found['verdict']} by {gap}{error} ({paired})"
+        return f"{said}: not told apart, the difference is {told(found['difference'])}{error} ({basis})"
+    return f"{said}: the curve is {way} by {told(gap)}{error} ({basis})"

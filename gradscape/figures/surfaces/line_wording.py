@@ -7,7 +7,7 @@ import numpy as np
 from gradscape._names import one_line
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
-from gradscape.figures.surfaces.curve_wording import describe_curve, describe_highest, follows_curve
+from gradscape.figures.surfaces.curve_wording import follows_curve
 from gradscape.figures.surfaces.norm_wording import describe_stored_ends
 from gradscape.landscape import Barrier, Line
 from gradscape.landscape.field import NON_FINITE
@@ -37,7 +37,7 @@ def alpha_label(lines: Sequence[Line]) -> str:
     along = [follows_curve(line) for line in lines]
     if any(along):
         ends = "(0: first network, 1: second)"
-        return f"t along the curve {ends}" if all(along) else f"alpha of the line, t of the curve {ends}"
+        return f"t along the curve {ends}" if all(along) else "alpha or t (0: first network, 1: second)"
     known = {"between": "alpha (0: first network, 1: second)", "random": "alpha (along a random direction)"}
     return known.get(kinds.pop(), "alpha") if len(kinds) == 1 else "alpha"
 
@@ -63,7 +63,7 @@ def describe_findings(line: Line) -> list[str]:
 
     The barrier and what it rests on, what networks have without recalibration, and why points are not finite.
     """
-    said = [*filter(None, [describe_curve(line.meta)]), *describe_highest(line)]
+    said = []
     if barrier := describe_barrier(line):
         said.append(f"{one_line(line.meta.get('title', 'network'))} to {one_line(line.meta['other'])}: {barrier}")
         said[-1] += _basis(line)

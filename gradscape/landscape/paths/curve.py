@@ -170,7 +170,7 @@ class Curve:
         )
 
     def plane(
-        self, model: nn.Module, *, points: int = 41, ends: tuple[str, str] = ("first", "second")
+        self, model: nn.Module, *, points: int = 21, ends: tuple[str, str] = ("first", "second")
     ) -> tuple[tuple[Direction, Direction], list[Trajectory]]:
         """The plane of the curve, in which all of it lies, on the true scale of `plane_directions`.
 
@@ -180,7 +180,7 @@ class Curve:
             ends: What the two networks are called.
 
         Returns:
-            (d_alpha, d_beta), and for a picture of the plane the curve and, as points, the networks and the bend.
+            (d_alpha, d_beta), and for a picture of the plane the curve with its ends by name, and the bend as a point.
 
         Raises:
             ValueError: The curve does not begin at the model, or its bend lies on the line between the ends.
@@ -199,7 +199,8 @@ class Curve:
             name=CURVE_NAMES[self.kind],
             joined=True,
         )
-        return directions, [way, replace(networks, labels=(*ends, "bend"))]
+        place = {axis: getattr(networks, axis)[2:] for axis in ("alphas", "betas", "distance")}
+        return directions, [way, replace(networks, **place, labels=("bend",), name="bend")]
 
     def about(self) -> dict[str, Any]:
         """What a line or a surface says of the curve, as JSON holds it."""

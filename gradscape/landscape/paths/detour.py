@@ -14,7 +14,7 @@ from gradscape.landscape.surface import Value
 
 __all__ = ["Detour", "measure_detour"]
 
-_SURE = 2.0  # standard errors
+_LEVEL = 0.95
 
 
 @final
@@ -30,7 +30,9 @@ class Detour:
         line_at: The alpha where it is.
         difference: Curve minus line.
         stderr: Standard error of the difference of these two points, paired over blocks of images; 0 where all images
-            were seen, NaN with fewer than two blocks.
+            were seen, NaN where blocks are too few or too alike to tell.
+        low: Lower end of the difference's 95 % interval, Student's over blocks.
+        high: Upper end.
         images: How many images it rests on.
     """
 
@@ -41,14 +43,14 @@ class Detour:
     line_at: float
     difference: float
     stderr: float
+    low: float
+    high: float
     images: int
 
     @property
     def verdict(self) -> str:
-        """Whether the curve is "lower" or "higher" by more than two standard errors, else "not told apart"."""
-        if not abs(self.difference) > _SURE * self.stderr and self.stderr != 0:  # also of an unknown standard error
-            return "not told apart"
-        return "lower" if self.difference < 0 else "higher" if self.difference > 0 else "not told apart"
+        """Whether the curve is "lower" or "higher", where the interval tells, else "not told apart"."""
+        return "lower" if self.high < 0 else "higher" if self.low > 0 else "not told apart"
 
 
 def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
@@ -75,6 +77,8 @@ def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
         >>> measure_detour(curve, line).images
         64
     """
+    from scipy.special import stdtrit  # a quarter of a second that reading a file would pay for nothing
+
     if value not in ("loss", "error"):
         raise ValueError(f"`value` must be loss or error, got {value!r}")
     _check_comparable(curve.meta, line.meta)
@@ -82,22 +86,32 @@ def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
     on_curve, curve_at = _highest(curve, value, common)
     on_line, line_at = _highest(line, value, common)
     shared = np.where(on_curve.count == on_line.count, on_curve.count, 0)
-    pair = [replace(one, count=shared) for one in (on_curve, on_line)]
-    difference, stderr = paired_difference(*pair)
+    found, spread = paired_difference(*(replace(one, count=shared) for one in (on_curve, on_line)))
     heights = [float(_finite_or_infinite(one.loss[0])) for one in (on_curve, on_line)]
-    images = int(shared.sum())
-    gap = float(difference[0]) if np.isfinite(difference[0]) else heights[0] - heights[1]
-    everything = images == on_curve.population and np.isfinite(gap)
+    images, difference = int(shared.sum()), heights[0] - heights[1]
+    if np.isfinite(difference):
+        difference = float(found[0])
+    stderr = _settled_error(float(spread[0]), difference, everything=images == on_curve.population)
+    reach = stderr * float(stdtrit(max(1, int((shared > 0).sum()) - 1), (1 + _LEVEL) / 2))
     return Detour(
         value=value,
         curve_highest=heights[0],
         curve_at=curve_at,
         line_highest=heights[1],
         line_at=line_at,
-        difference=gap,
-        stderr=0.0 if everything else float(stderr[0]),
+        difference=difference,
+        stderr=stderr,
+        low=difference - reach,
+        high=difference + reach,
         images=images,
     )
+
+
+def _settled_error(stderr: float, difference: float, *, everything: bool) -> float:
+    """0 of all images; unknown where a few blocks agree by chance, or a loss is not finite."""
+    if not np.isfinite(difference):
+        return np.nan
+    return 0.0 if everything else stderr or np.nan
 
 
 def _highest(line: Line, value: Value, common: int) -> tuple[BlockStatistics, float]:

@@ -166,9 +166,12 @@ def test_what_is_no_curve_is_refused(unchecked: None) -> None:
 def test_it_lies_in_its_plane_on_a_true_scale(kind: CurveKind) -> None:
     first, second = small_net(), small_net(seed=1)
     curve = curve_between(first, second, kind)
-    (d_alpha, d_beta), (way, networks) = curve.plane(first, points=5, ends=("one", "two"))
+    (d_alpha, d_beta), (way, bend) = curve.plane(first, points=5, ends=("one", "two"))
     assert (way.labels, way.joined) == (("one", "t 0.25", "t 0.5", "t 0.75", "two"), True)
-    assert (networks.labels, networks.joined) == (("one", "two", "bend"), False)
+    assert (bend.labels, bend.joined) == (("bend",), False)
+    for name, value in curve.bend.items():
+        reached = curve.start[name] + float(bend.alphas[0]) * d_alpha[name] + float(bend.betas[0]) * d_beta[name]
+        torch.testing.assert_close(reached, value, atol=1e-5, rtol=1e-5)
     for t, alpha, beta in zip(np.linspace(0, 1, 5), way.alphas, way.betas, strict=True):
         for name, value in curve.point(float(t)).items():
             reached = curve.start[name] + float(alpha) * d_alpha[name] + float(beta) * d_beta[name]
