@@ -71,6 +71,7 @@ class _CurveAlongEntry(TypedDict, total=False):
     kind: str
     length: float
     distance: float
+    height: float
     epochs: int
     learning_rate: float
     seed: int

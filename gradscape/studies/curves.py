@@ -1,5 +1,6 @@
 """A curve between two networks beside the straight line: fitted, evaluated along, and drawn in its plane."""
 
+import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -34,6 +35,8 @@ from gradscape.studies.recalibration import calibration_names
 from gradscape.studies.spanned_planes import frame_axes
 
 __all__ = ["CurvePath", "fit_beside", "settled_norm"]
+
+_log = logging.getLogger(__name__)
 
 _BATCH = 128  # images of a step, as in the paper
 _LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
@@ -137,7 +140,7 @@ class CurvePath:
 
     def evaluate_plane(
         self, split: Split, path: Path, *, steps: int, until: float | None, report: Report, options: Options
-    ) -> Surface:
+    ) -> Surface | None:
         """Evaluate the plane of the curve into an `.h5` file, which also tells where curve and networks lie in it.
 
         Args:
@@ -147,15 +150,22 @@ class CurvePath:
             until: Moment on the monotonic clock at which to stop, s.
             report: Called with the progress.
             options: How, as for the line.
+
+        Returns:
+            The surface; None where the curve is straight.
         """
         names = self.line.meta["title"], self.line.meta["other"]
-        directions, (way, bend) = self.curve.plane(self.line.model, ends=names)
+        try:
+            directions, (way, bend) = self.curve.plane(self.line.model, ends=names)
+        except ValueError as problem:
+            _log.warning("the curve lies in no plane, so that none is drawn: %s", problem)
+            return None
         axes = dict(zip(("alphas", "betas"), frame_axes((way, bend), steps), strict=True))
         meta = {
             **self.line.meta,
             CURVE: {**self.curve.about(), **self._taught()},
             "trajectories": [way.to_entry(), bend.to_entry()],
-            "axes": [f"toward {names[1]} (at 1)", "toward the bend (upright on it)"],
+            "axes": [f"toward {names[1]} (at 1)", f"toward the bend (at 1: {self.curve.height:.2g} of the other unit)"],
         }
         title = f"{names[0]}, plane of the curve"
         own = self._options(options, path, until=until, report=partial(report, title), meta=meta)

@@ -130,6 +130,12 @@ class Curve:
         return float(np.sqrt(self._gram[0, 0]))
 
     @property
+    def height(self) -> float:
+        """How far the bend lies off the straight line through the ends, as a share of their distance."""
+        (along, both), (_, aside) = self._gram
+        return float(np.sqrt(max(0.0, aside / along - (both / along) ** 2))) if along else 0.0
+
+    @property
     def _gram(self) -> Float[np.ndarray, "2 2"]:
         """Inner products of B − A and θ − A over the trained tensors."""
         pair = self.directions
@@ -172,7 +178,10 @@ class Curve:
     def plane(
         self, model: nn.Module, *, points: int = 21, ends: tuple[str, str] = ("first", "second")
     ) -> tuple[tuple[Direction, Direction], list[Trajectory]]:
-        """The plane of the curve, in which all of it lies, on the true scale of `plane_directions`.
+        """The plane of the curve, in which all of it lies, with axes at right angles.
+
+        The unit of alpha is the distance of the two networks; that of beta is how far the bend lies off the line
+        through them (`height`), so that the bend is at beta = 1 however flat the curve is.
 
         Args:
             model: The network at t = 0, which is at (0, 0); the other one is at (1, 0).
@@ -187,26 +196,28 @@ class Curve:
         """
         self.check_start(model)
         bend = {name: self.start[name] + change for name, change in self.directions[1].items()}
-        directions, networks = plane_directions(model, _moved(model, self.end), _moved(model, bend))
+        (along, upright), networks = plane_directions(model, _moved(model, self.end), _moved(model, bend))
+        height = float(networks.betas[2])
         ts = np.linspace(0, 1, points)
         to_end, to_bend = self.coordinates(ts).T
         way = replace(
             networks,
             alphas=to_end + to_bend * networks.alphas[2],
-            betas=to_bend * networks.betas[2],
+            betas=to_bend,
             distance=np.zeros(points),
             labels=(ends[0], *(f"t {t:.3g}" for t in ts[1:-1]), ends[1]),
             name=CURVE_NAMES[self.kind],
             joined=True,
         )
-        place = {axis: getattr(networks, axis)[2:] for axis in ("alphas", "betas", "distance")}
+        place = {"alphas": networks.alphas[2:], "betas": np.ones(1), "distance": np.zeros(1)}
+        directions = along, {name: height * change for name, change in upright.items()}
         return directions, [way, replace(networks, **place, labels=("bend",), name="bend")]
 
     def about(self) -> dict[str, Any]:
         """What a line or a surface says of the curve, as JSON holds it."""
         fit = fitting(self.meta, "fit", dict[str, Any]) or {}
         made = {name: fit[name] for name in ("epochs", "learning_rate", "seed") if name in fit}
-        return {"kind": self.kind, "length": self.length, "distance": self.distance, **made}
+        return {"kind": self.kind, "length": self.length, "distance": self.distance, "height": self.height, **made}
 
     def check_start(self, model: nn.Module) -> None:
         """Refuse another network than the one at t = 0.

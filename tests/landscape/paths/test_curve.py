@@ -176,10 +176,12 @@ def test_it_lies_in_its_plane_on_a_true_scale(kind: CurveKind) -> None:
         for name, value in curve.point(float(t)).items():
             reached = curve.start[name] + float(alpha) * d_alpha[name] + float(beta) * d_beta[name]
             torch.testing.assert_close(reached, value, atol=1e-5, rtol=1e-5)
-    steps = np.linspace(0, 1, 2001)
-    places = np.stack([np.interp(steps, np.linspace(0, 1, 5), axis) for axis in (way.alphas, way.betas)])
     if kind == "chain":  # whose points are its corners
-        assert np.hypot(*np.diff(places)).sum() * curve.distance == pytest.approx(curve.length, rel=1e-5)
+        steps = np.diff([way.alphas, curve.height * way.betas])
+        assert np.hypot(*steps).sum() * curve.distance == pytest.approx(curve.length, rel=1e-5)
+    norms = [sum(float(one[name].square().sum()) for name in curve.bend) ** 0.5 for one in (d_alpha, d_beta)]
+    assert norms == pytest.approx([curve.distance, curve.distance * curve.height], rel=1e-5)
+    assert sum(float((d_alpha[name] * d_beta[name]).sum()) for name in curve.bend) == pytest.approx(0, abs=1e-3)
 
 
 def test_complex_weights_and_weights_that_two_layers_share_move_too(tmp_path: Path) -> None:
