@@ -12,7 +12,7 @@ from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import OTHER_RECIPE, RECIPE, describe_recipe_differences, describe_trained_loss
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
-from gradscape.figures.surfaces.curve_wording import describe_curve, describe_highest
+from gradscape.figures.surfaces.curve_wording import curve_name, describe_curve, describe_highest, follows_curve
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
 from gradscape.figures.surfaces.norm_wording import (
@@ -79,7 +79,8 @@ def _ends(result: Measured | Field) -> str:
     """Both networks of a line that leads from one to another."""
     if not (isinstance(result, Line) and leads_between(result)):
         return ""
-    return f"{model_name(result)} → {one_line(result.meta['other'])}"
+    way = f"{model_name(result)} → {one_line(result.meta['other'])}"
+    return f"{way}, {curve_name(result)}" if follows_curve(result) else way
 
 
 def _distinctions(metas: Sequence[Mapping[str, Any]]) -> list[list[str]]:

@@ -14,7 +14,7 @@ from gradscape._digest import digest_tensors
 from gradscape._files import check_readable, replacing
 from gradscape._names import error_line
 from gradscape._provenance import Provenance
-from gradscape._safetensors import read_safetensors
+from gradscape._safetensors import opened_safetensors, read_safetensors
 from gradscape._schema import check_record
 from gradscape._text_files import parse_json
 
@@ -94,7 +94,8 @@ def read_curve(path: str | os.PathLike[str], create: Callable[..., Read]) -> Rea
 
 def is_curve(path: Path) -> bool:
     """Whether a `.safetensors` file holds a curve."""
-    return _ENTRY in read_safetensors(path)[1]
+    with opened_safetensors(path) as file:
+        return _ENTRY in (file.metadata() or {})
 
 
 def _part(tensors: Mapping[str, Tensor], start: str) -> dict[str, Tensor]:
