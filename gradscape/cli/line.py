@@ -126,13 +126,6 @@ def line(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
-    with progress_bar(quiet=quiet) as report:
-        result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
-    written = draw_line(result, output)
-    if not quiet:
-        for found in describe_findings(result):
-            say(found)
-    results = {"line": result}
     if curve:
         with epoch_bar("fitting the curve", curve_epochs, quiet=quiet) as told:
             way = fit_beside(
@@ -147,6 +140,14 @@ def line(
                 options=evaluation,
                 report=told,
             )
+    with progress_bar(quiet=quiet) as report:
+        result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
+    written = draw_line(result, output)
+    if not quiet:
+        for found in describe_findings(result):
+            say(found)
+    results = {"line": result}
+    if curve:
         results["curve"], drawn = curves.add_curve(
             way, result, images, output, plane=plane, until=until, options=evaluation, quiet=quiet
         )

@@ -209,9 +209,16 @@ class Curve:
             name=CURVE_NAMES[self.kind],
             joined=True,
         )
-        place = {"alphas": networks.alphas[2:], "betas": np.ones(1), "distance": np.zeros(1)}
         directions = along, {name: height * change for name, change in upright.items()}
-        return directions, [way, replace(networks, **place, labels=("bend",), name="bend")]
+        bend_alone = replace(
+            networks,
+            alphas=networks.alphas[2:],
+            betas=np.ones(1),
+            distance=np.zeros(1),
+            labels=("bend",),
+            name="bend",
+        )
+        return directions, [way, bend_alone]
 
     def about(self) -> dict[str, Any]:
         """What a line or a surface says of the curve, as JSON holds it."""
