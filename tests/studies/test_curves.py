@@ -86,7 +86,7 @@ def test_the_file_tells_the_curve_its_training_images_and_how_high_it_is(evaluat
 
 
 def test_the_plane_has_the_networks_the_curve_and_the_bend_at_their_losses(evaluated: Evaluated) -> None:
-    way, straight, along, plane, _ = evaluated
+    _, _, along, plane, _ = evaluated
     path, bend = (Trajectory.from_entry(entry) for entry in plane.meta["trajectories"])
     assert (path.labels[0], path.labels[-1]) == ("one", "two")
     assert (path.alphas[0], path.betas[0], path.alphas[-1], path.betas[-1]) == pytest.approx((0, 0, 1, 0))
@@ -98,7 +98,7 @@ def test_the_plane_has_the_networks_the_curve_and_the_bend_at_their_losses(evalu
 
 
 def test_words_and_pictures_tell_line_and_curve_apart(evaluated: Evaluated) -> None:
-    _, straight, along, plane, _ = evaluated
+    _, straight, along, _, _ = evaluated
     assert result_names([straight, along]) == ["one → two", "one → two, Bézier curve"]
     assert alpha_label([straight]) == "alpha (0: first network, 1: second)"
     assert alpha_label([along]) == "t along the curve (0: first network, 1: second)"
