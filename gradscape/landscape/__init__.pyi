@@ -18,6 +18,7 @@ from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
+from .paths.alignment import Alignment, align
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
 
@@ -25,6 +26,7 @@ __all__ = [
     "FORMATS",
     "METRICS",
     "SPAN_IMAGES",
+    "Alignment",
     "Barrier",
     "Difference",
     "Direction",
@@ -40,6 +42,7 @@ __all__ = [
     "Surface",
     "Trial",
     "Value",
+    "align",
     "bce_with_logits",
     "binary",
     "cross_entropy",

@@ -1,0 +1,1 @@
+"""Trajectories, the planes that show them, and other ways through parameter space."""
