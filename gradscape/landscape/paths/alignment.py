@@ -151,7 +151,8 @@ def align(
 
 
 def _parameters(model: nn.Module) -> dict[str, Tensor]:
-    return {name: parameter.detach().double().cpu() for name, parameter in model.named_parameters()}
+    parameters = ((name, parameter.detach().cpu()) for name, parameter in model.named_parameters())
+    return {name: (torch.view_as_real(one) if one.is_complex() else one).double() for name, one in parameters}
 
 
 def _probes(model: nn.Module, inputs: Any, seed: int) -> Any:

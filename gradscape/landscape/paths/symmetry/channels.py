@@ -59,21 +59,25 @@ class ChannelBook:
 
     Attributes:
         uses: By the name of a tensor, how the nodes use it.
+        makers: Weights that make channels, in the order of the graph, and which.
         events: (atoms, keys) of everything that channels enter; equal keys mean the same role in the same node.
     """
 
     def __init__(self) -> None:
         self.uses: dict[str, list[Use]] = {}
+        self.makers: list[tuple[str, Channels]] = []
         self.events: list[tuple[np.ndarray, np.ndarray]] = []
         self._parents: list[int] = []
         self._stopped: dict[int, str] = {}
         self._keys: dict[Hashable, int] = {}
 
-    def make(self, count: int, dim: int) -> Channels:
-        """New channels, each an atom of its own."""
+    def make(self, count: int, dim: int, weight: str) -> Channels:
+        """New channels, each an atom of its own, that a layer makes by its weight."""
         first = len(self._parents)
         self._parents += range(first, first + count)
-        return Channels(dim, np.arange(first, first + count), np.zeros(count, np.int64))
+        made = Channels(dim, np.arange(first, first + count), np.zeros(count, np.int64))
+        self.makers.append((weight, made))
+        return made
 
     def root(self, atom: int) -> int:
         """The one that stands for all that an atom was united with, the oldest of them."""

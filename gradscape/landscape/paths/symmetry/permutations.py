@@ -150,6 +150,7 @@ def _unite_uses(book: ChannelBook) -> None:
             if len(known) < len(uses) or len(parts) > 1 or not alike or any(_has_constants(one) for one in known[1:]):
                 for one in known:
                     book.stop(one, f"{name} is used in several ways")
+                continue
             for one in known[1:]:
                 book.unite(known[0], one, (name, dim))
 
@@ -168,21 +169,19 @@ def _grouped(book: ChannelBook) -> ChannelGroups:
         channels = use.channels[dim]
         stopped |= dict.fromkeys(_repeated(roots_of[channels.atoms], channels.tags), "several of them enter alike")
     movable = [group for group in _alike(book, roots_of) if len(group) > 1 and not stopped.keys() & set(group)]
-    names = _group_names(roots_of, movable, [(name, dim, use) for name, dim, use in used if dim == 0])
+    names = _group_names(book, roots_of, movable)
     group_of = {root: (name, place) for name, group in names.items() for place, root in enumerate(group)}
     axes: dict[str, list[Axis]] = {}
-    fixed: dict[str, str] = {}
     for name, dim, use in used:
-        roots = roots_of[use.channels[dim].atoms]
-        places = _places(roots, use.channels[dim].tags, names, group_of)
-        if places:
+        channels = use.channels[dim]
+        if places := _places(roots_of[channels.atoms], channels.tags, names, group_of):
             axes.setdefault(name, []).append(Axis(dim, use.parts.get(dim, 1), places))
-        left = [int(root) for root in roots if root != CONSTANT and int(root) not in group_of]
-        if left and name.endswith("weight") and dim == 0 and len(roots) > 1:
-            fixed[_layer(name)] = next((stopped[root] for root in left if root in stopped), "each has its own role")
-    return ChannelGroups(
-        {name: len(group) for name, group in names.items()}, {k: tuple(v) for k, v in axes.items()}, fixed
-    )
+    fixed = {}
+    for weight, made in book.makers:
+        if left := [root for root in roots_of[made.atoms].tolist() if root not in group_of]:
+            fixed[_layer(weight)] = next((stopped[root] for root in left if root in stopped), "no two have one role")
+    sizes = {name: len(group) for name, group in names.items()}
+    return ChannelGroups(sizes, {name: tuple(found) for name, found in axes.items()}, fixed)
 
 
 def _repeated(roots: Int[np.ndarray, "any"], keys: Int[np.ndarray, "any"]) -> set[int]:
@@ -210,19 +209,18 @@ def _alike(book: ChannelBook, roots_of: Int[np.ndarray, "atoms"]) -> list[list[i
 
 
 def _group_names(
-    roots_of: Int[np.ndarray, "atoms"], groups: list[list[int]], made: list[tuple[str, int, Any]]
+    book: ChannelBook, roots_of: Int[np.ndarray, "atoms"], groups: list[list[int]]
 ) -> dict[str, list[int]]:
     """Each group by the first layer that makes one of its channels."""
     first: dict[int, str] = {}
-    for name, dim, use in made:
-        for root in roots_of[use.channels[dim].atoms].tolist():
-            first.setdefault(root, _layer(name))
+    for weight, made in book.makers:
+        for root in roots_of[made.atoms].tolist():
+            first.setdefault(root, _layer(weight))
     names: dict[str, list[int]] = {}
     for group in groups:
-        own = first.get(group[0])
-        if own is not None:
-            number = sum(name == own or name.startswith(f"{own}#") for name in names)
-            names[f"{own}#{number + 1}" if number else own] = group
+        own = first[group[0]]
+        number = sum(name == own or name.startswith(f"{own}#") for name in names)
+        names[f"{own}#{number + 1}" if number else own] = group
     return names
 
 

@@ -71,7 +71,7 @@ class _Reader:
             return self._combine(node)
         entering = [one for one in node.all_input_nodes if one in self.values]
         if name in self.rules and len(entering) == 1 and entering[0] is node.args[0]:
-            if name != "prelu":
+            if name not in ("group_norm", "prelu"):
                 self._use_whole(node)
             return self.rules[name](node, self.values[entering[0]])
         return self._stop(node, f"{name} is not followed")
@@ -102,7 +102,7 @@ class _Reader:
         incoming, outgoing = int(given["input"].meta["val"].shape[1]), int(node.meta["val"].shape[1])
         if groups > 1 and groups == incoming:
             return self._convolve_each(node, weight, entering, outgoing // incoming, transposed=transposed)
-        made = self.book.make(outgoing, 1)
+        made = self.book.make(outgoing, 1, weight)
         self.book.note(made, (node, "out"), groups)
         dims = {1 if transposed else 0: made}
         if entering is not None:
@@ -136,7 +136,7 @@ class _Reader:
             self._use_whole(node)
             self.book.note(entering, node)
             return entering
-        made = self.book.make(int(node.meta["val"].shape[-1]), last)
+        made = self.book.make(int(node.meta["val"].shape[-1]), last, weight)
         self.book.note(made, (node, "out"))
         if entering is not None:
             self.book.note(entering, (node, "in"))
