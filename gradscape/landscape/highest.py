@@ -53,7 +53,8 @@ def find_highest(contenders: Contenders) -> Highest:
     Both ends hold at 97.5 %. The upper one is max(v + t·s): whichever point is the highest over all images, its own
     bound is at most that. The lower one is max(v − c·s) over all points that might be the highest. There the choice
     counts: c is the quantile of the largest of their deviations, by a multiplier bootstrap over blocks that keeps their
-    correlation, widened from Gauss to Student. Where one point stands out, c is t, and the interval the usual one.
+    correlation, at the same level of Student's distribution as of Gauss's. Where one point stands out, c is t, and the
+    interval the usual one.
 
     Source: Chernozhukov, Lee and Rosen 2013, "Intersection Bounds: Estimation and Inference", Econometrica 81(2),
         sections 2 and 4.
@@ -62,16 +63,17 @@ def find_highest(contenders: Contenders) -> Highest:
     place = int(np.nanargmax(values))
     if not np.isfinite([values[place], errors[place]]).all():
         return Highest(place, np.nan, np.nan)
-    from scipy.special import ndtri, stdtrit  # a quarter of a second that reading a file would pay for nothing
+    from scipy.special import ndtr, stdtrit  # a quarter of a second that reading a file would pay for nothing
 
     quantile = (1 + _LEVEL) / 2
-    student = stdtrit(np.maximum(contenders.blocks - 1, 1), quantile)
+    freedom = np.maximum(contenders.blocks - 1, 1)
     known = np.isfinite(values) & np.isfinite(errors)
-    reach = np.where(known, student * np.nan_to_num(errors), 0.0)
+    reach = np.where(known, stdtrit(freedom, quantile) * np.nan_to_num(errors), 0.0)
     high = float(np.max(values + reach, where=known, initial=-np.inf))
     possible = known & (values + reach >= np.max(values - reach, where=known, initial=-np.inf))
-    wider = _selected(contenders, possible, quantile) / float(ndtri(quantile))
-    low = float(np.max(values - max(1.0, wider) * reach, where=possible, initial=-np.inf))
+    level = max(quantile, float(ndtr(_selected(contenders, possible, quantile))))
+    chosen = np.where(known, stdtrit(freedom, level) * np.nan_to_num(errors), 0.0)
+    low = float(np.max(values - chosen, where=possible, initial=-np.inf))
     return Highest(place, low, high)
 
 
