@@ -19,7 +19,7 @@ from gradscape._files import check_readable, replacing
 from gradscape._model_state import check_made
 from gradscape._names import error_line
 from gradscape._provenance import current_versions
-from gradscape._safetensors import read_safetensors
+from gradscape._safetensors import opened_safetensors, read_safetensors
 from gradscape._schema import fits, shown
 from gradscape._text_files import parse_json
 
@@ -28,6 +28,7 @@ __all__ = [
     "StoredCheckpoint",
     "amend_checkpoint",
     "check_weights",
+    "is_checkpoint",
     "open_checkpoint",
     "read_checkpoint",
     "save_checkpoint",
@@ -226,6 +227,24 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], di
         ValueError: If it is not a checkpoint of gradscape, or a damaged one.
     """
     return open_checkpoint(path)[:2]
+
+
+def is_checkpoint(path: str | os.PathLike[str]) -> bool:
+    """Whether a file says of itself that `save_checkpoint` wrote it; whether it is whole is not checked.
+
+    Args:
+        path: The file.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is a damaged `.safetensors` file.
+    """
+    path = Path(path)
+    check_readable(path)
+    if path.suffix != ".safetensors":
+        return False
+    with opened_safetensors(path) as file:
+        return _METADATA_KEY in (file.metadata() or {})
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> StoredCheckpoint:

@@ -4,14 +4,17 @@ The library itself bears out what a header declares by the size of the file befo
 """
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gradscape._names import error_line
 
-__all__ = ["read_safetensors"]
+__all__ = ["opened_safetensors", "read_safetensors"]
 
 
 def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
@@ -20,9 +23,20 @@ def read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     Raises:
         ValueError: It is no such file, or damaged.
     """
+    with opened_safetensors(path) as file:
+        return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+
+
+@contextmanager
+def opened_safetensors(path: Path) -> Iterator[Any]:
+    """The open file, of which a tensor is read only when it is asked for by `get_tensor`.
+
+    Raises:
+        ValueError: It is no such file, or damaged.
+    """
     try:
         with safe_open(path, framework="pt") as file:
-            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}  # noqa: SIM118
+            yield file
     except OSError as error:
         if error.errno not in (None, errno.EINVAL, errno.ENODEV):  # an empty file cannot be mapped
             raise

@@ -24,6 +24,7 @@ from gradscape.cli.grids import parse_grid, parse_span
 from gradscape.cli.numbers import MOST_RUNS, MOST_STEPS
 
 if TYPE_CHECKING:
+    from gradscape.landscape.batch_norm import BatchNorm
     from gradscape.landscape.engine import Precision
 
 __all__ = ["landscape"]
@@ -37,16 +38,31 @@ def landscape(
     output: options.Output,
     split: options.SplitName = "train",
     limit: options.Limit = None,
-    span: Annotated[str, typer.Option(help="auto, or the half-width of the grid.")] = "auto",
+    span: Annotated[
+        str, typer.Option(help="auto, or the half-width of the grid; auto frames the networks shown, if any.")
+    ] = "auto",
     steps: Annotated[int, typer.Option(min=2, max=MOST_STEPS, help="Points on a side of the grid.")] = 51,
     grid: Annotated[
         str | None, typer.Option(metavar="a0:a1:A,b0:b1:B", help="Any grid instead of span and steps.")
     ] = None,
-    directions: Annotated[Path | None, typer.Option(help="Direction file instead of random directions.")] = None,
+    directions: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE|pca:RUN|plane:B,C|hessian",
+            help="Instead of random directions: a file, a training's principal components, through two more "
+            "networks, or eigenvectors.",
+        ),
+    ] = None,
+    trajectory: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="RUN", help="Show the networks of a training, kept or in a folder; several times."),
+    ] = None,
     normalize: options.Normalize = "filter",
     ignore: options.Ignore = "biasbn",
-    space: options.Space = "weights",
+    space: options.Space = None,
     parameters: options.Parameters = "*",
+    batch_norm: options.BatchNorm = None,
+    calibration: options.Calibration = None,
     loss: options.Loss = "cross_entropy",
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
@@ -79,6 +95,8 @@ def landscape(
     from gradscape.landscape import SPAN_IMAGES, Options, find_loss, find_metric
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
+    from gradscape.studies.recalibration import load_calibration
+    from gradscape.studies.spanned_planes import span_planes
     from gradscape.studies.subjects import draw_subjects, recommend
 
     models = load_models(checkpoints, device)
@@ -93,15 +111,22 @@ def landscape(
         say(advice)
     if (trained := study.advice_on_loss(models, loss)) and not quiet:
         say(trained)
-    making = {"normalize": normalize, "ignore": ignore, "space": space}
+    making = {"normalize": normalize, "ignore": ignore, "space": space or "weights"}
     making |= {} if parameters == "*" else {"parameters": parameters}
     counted = find_metric(metric)
-    subjects = study.make_subjects(
-        models, images, output, seeds=range(seed, seed + repeats), file=directions, metric=counted, **making
-    )
     evaluation = Options(
         loss=find_loss(loss),
         metric=counted,
+        batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
+        calibration=load_calibration(
+            batch_norm,
+            data,
+            calibration=calibration,
+            root=data_root,
+            image_size=size,
+            seed=seed,
+            download=download,
+        ),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
@@ -109,6 +134,20 @@ def landscape(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
+    spanned = {"space": space, "parameters": parameters, "options": evaluation}
+    with waiting("spanning the plane", quiet=quiet or directions is None):
+        planes_asked = span_planes(directions, models, images, **spanned) if directions else None
+    subjects = study.make_subjects(
+        models,
+        images,
+        output,
+        seeds=range(seed, seed + repeats),
+        planes=planes_asked,
+        runs=trajectory or (),
+        metric=counted,
+        **making,
+    )
+    axes = axes or (study.framed_axes(subjects, steps) if width is None else None)
     memory = output / "span.json"
     if dry_run:
         from gradscape.studies.estimates import Searched, estimate

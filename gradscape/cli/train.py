@@ -56,6 +56,12 @@ def train(
         typer.Option(min=1, max=MOST_EPOCHS, help="Epochs without progress before the end; else the recipe's."),
     ] = None,
     precision: Annotated[str, typer.Option(help="Lightning's: 32-true, bf16-mixed, 16-mixed or 64-true.")] = "32-true",
+    keep_every: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N[epochs|steps]", help="Keep the weights after every so many epochs or steps, in OUTPUT/kept."
+        ),
+    ] = None,
     workers: Annotated[int, typer.Option(min=0, max=MOST_WORKERS, help="Processes that augment images.")] = 0,
     data_root: options.DataRoot = None,
     download: options.Download = False,
@@ -99,6 +105,7 @@ def train(
         seed=seed,
         seeds=seeds,
         precision=precision,
+        keep_every=keep_every,
         workers=workers,
         device=device,
         progress=not quiet,

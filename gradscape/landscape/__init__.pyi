@@ -1,4 +1,5 @@
 from .barrier import Barrier
+from .batch_norm import recalibrated
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -19,6 +20,13 @@ from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
 from .paths.alignment import Alignment, align
+from .paths.curve import Curve, CurveKind
+from .paths.curve_fit import fit_curve
+from .paths.detour import Detour, measure_detour
+from .paths.pca import pca_directions
+from .paths.plane import plane_directions
+from .paths.projection import project
+from .paths.trajectory import Trajectory
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
 
@@ -28,6 +36,9 @@ __all__ = [
     "SPAN_IMAGES",
     "Alignment",
     "Barrier",
+    "Curve",
+    "CurveKind",
+    "Detour",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -40,6 +51,7 @@ __all__ = [
     "Reading",
     "SpanSearch",
     "Surface",
+    "Trajectory",
     "Trial",
     "Value",
     "align",
@@ -53,13 +65,19 @@ __all__ = [
     "find_loss",
     "find_metric",
     "find_span",
+    "fit_curve",
     "focal",
     "load_directions",
     "load_landscape",
+    "measure_detour",
     "measure_landscape",
     "mse",
     "nll",
+    "pca_directions",
+    "plane_directions",
+    "project",
     "random_directions",
+    "recalibrated",
     "save_csv",
     "save_directions",
     "save_npz",

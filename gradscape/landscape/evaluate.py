@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float
 from torch import nn
 
 from gradscape._left_as_before import left_as_before
 from gradscape._model_state import model_device
 from gradscape.landscape.axis import checked_axis
+from gradscape.landscape.batch_norm import settled_directions
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import (
     Block,
@@ -23,6 +25,7 @@ from gradscape.landscape.engine import (
     ExecutionPlan,
     KnownGraphs,
     Limits,
+    Recalibration,
     Result,
     Run,
     Task,
@@ -41,10 +44,13 @@ from gradscape.landscape.engine import (
     count_images,
     cut_blocks,
     evaluable,
+    evaluate_stored_ends,
     ignored_label,
     in_mean_weight,
+    moving_names,
     named_tensors,
     ready_network,
+    running_statistics,
     seconds_an_image,
     specimen,
     whole_plan,
@@ -194,6 +200,7 @@ def evaluate_grid(
     axes: PointsByAxis,
     options: Options,
     graphs: KnownGraphs | None = None,
+    positions: Float[np.ndarray, "points directions"] | None = None,
 ) -> Result:
     """Evaluate what a result of a kind needs on the grid of its axes.
 
@@ -205,19 +212,24 @@ def evaluate_grid(
         axes: The kind's coordinates by name, in the order of the directions.
         options: How.
         graphs: Graphs traced before, for evaluations of the same models one after the other; new ones are added.
+        positions: Where each point of a line lies in the plane of two directions, if the line follows a curve: its
+            axis then tells how far along the curve a point is.
     """
     began = time.monotonic()
     limits = Limits(options.tolerance, None if options.seconds is None else began + options.seconds)
     meta = _checked_meta(options.meta or {})
-    grid = _checked_grid(axes, directions)
+    grid = _checked_grid(axes, directions if positions is None else directions[:1])
     stored = kind.load(options.path) if options.path and Path(options.path).exists() else None
     if stored:
         check_stored_run(stored, "path")
     followed = _followed_plan(options)
     with evaluable(model):
         earlier = followed or (whole_plan(stored.meta, "path") if stored else None)
-        work, blocks = _prepare(model, batches, directions, grid=grid, options=options, earlier=earlier)
-        warn_of_negative_variances(model, directions, grid)
+        work, blocks = _prepare(
+            model, batches, directions, grid=grid, positions=positions, options=options, earlier=earlier
+        )
+        if positions is None:  # between the ends of a curve variances are positive
+            warn_of_negative_variances(model, work.directions, grid)
         if graphs is not None:
             work = replace(work, graphs=graphs)
         chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
@@ -226,6 +238,11 @@ def evaluate_grid(
             run.resume(stored, allow_plan_change=options.allow_plan_change)
         with chosen.plan.own_threads(), _workers(work, chosen, options.ray) as workers:
             run.evaluate(workers, blocks, limits, path=options.path, report=options.report, preview=options.preview)
+        if work.recalibration is not None and not isinstance(batches, Iterator):
+            again = cut_blocks(batches, chosen.plan.block_size, ignored=ignored_label(options.loss))
+            ends = _ends(model, directions, grid)
+            if found := evaluate_stored_ends(work, directions, again, run.digests, ends=ends):
+                run.add_stored_ends(found, options.path)
     return run.result()
 
 
@@ -243,8 +260,9 @@ def estimate_grid(
         planning = time.perf_counter() - began
         with chosen.plan.own_threads(), _evaluator(work, chosen) as workers:
             each = seconds_an_image(workers, work, chosen.plan)
-    passes = len(work.coordinates) * (work.images or float("nan"))
-    return GridEstimate(planning, each, each * passes, chosen.plan)
+    points, calibrating = len(work.coordinates), work.recalibration.seconds if work.recalibration else 0.0
+    passes = points * (work.images or float("nan"))
+    return GridEstimate(planning, each, each * passes + calibrating * points, chosen.plan)
 
 
 def _prepare(
@@ -255,18 +273,23 @@ def _prepare(
     grid: Mapping[str, np.ndarray],
     options: Options,
     earlier: Mapping[str, Any] | None,
+    positions: Float[np.ndarray, "points directions"] | None = None,
 ) -> tuple[Work, Iterable[Block]]:
     """What is to be done, and on which images; a model that cannot be judged is refused."""
     check_directions(directions, named_tensors(model))
+    batch_norm, directions = settled_directions(model, directions, options.batch_norm)
+    calibration = None if options.calibration is None else Recalibration(model, options.calibration, options.forward)
     size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
     ignored = ignored_label(options.loss)
     blocks = cut_blocks(batches, size, ignored=ignored)
     first = next(blocks)
-    points = np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1)
+    points = (
+        np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1) if positions is None else positions
+    )
     work = Work(
         model=model,
         directions=directions,
-        coordinates=np.concatenate([np.zeros((1, len(grid))), points]),
+        coordinates=np.concatenate([np.zeros((1, len(directions))), points]),
         shape=[len(axis) for axis in reversed(list(grid.values()))],
         task=in_mean_weight(Task(options.loss, options.metric, options.forward), batches),
         first=first.to(model_device(model)),
@@ -274,6 +297,8 @@ def _prepare(
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
         tolerance=options.tolerance,
+        batch_norm=batch_norm,
+        recalibration=calibration,
     )
     check_premade(model, work.first, work.task.forward)
     labels = check_labels(model, work.first, work.task)
@@ -322,8 +347,23 @@ def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContext
 
 @contextmanager
 def _evaluator(work: Work, chosen: ChosenPlan) -> Iterator[Evaluator]:
-    with ready_network(work.model, work.directions, work.task.forward, chosen.plan, chosen.graph) as network:
+    ready = ready_network(
+        work.model,
+        work.directions,
+        work.task.forward,
+        chosen.plan,
+        chosen.graph,
+        recalibration=work.recalibration,
+    )
+    with ready as network:
         yield Evaluator(network, work.coordinates, work.task, chosen.plan, device=model_device(work.model))
+
+
+def _ends(model: nn.Module, directions: Sequence[Direction], grid: Mapping[str, np.ndarray]) -> list[float]:
+    """Where networks are: at 0, and at 1 where a line leads to another one, statistics and all."""
+    (alphas, *others), statistics = grid.values(), running_statistics(model)
+    leads = not others and not moving_names(directions).isdisjoint(statistics)
+    return [0.0, 1.0] if leads and 1 in alphas else [0.0]
 
 
 def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, TypedDict
 
 from gradscape._schema import check_record
+from gradscape.landscape.paths.trajectory import Trajectory
 
 __all__ = ["check_landscape_record"]
 
@@ -35,10 +36,54 @@ class _NotesEntry(TypedDict, total=False):
     images_per_second: float
 
 
+class _StoredEndsEntry(TypedDict):
+    alphas: list[float]
+    loss: list[float | None]
+    loss_stderr: list[float | None]
+    error: list[float | None]
+    images: int
+
+
+class _BatchNormEntry(TypedDict, total=False):
+    statistics: str
+    images: int
+    batches: int
+    definition: str
+    digest: str
+    stored_ends: _StoredEndsEntry
+
+
+class _HighestEntry(TypedDict, total=False):
+    value: str
+    curve_highest: float
+    curve_at: float
+    line_highest: float
+    line_at: float
+    difference: float
+    stderr: float
+    low: float
+    high: float
+    images: int
+    verdict: str
+
+
+class _CurveAlongEntry(TypedDict, total=False):
+    kind: str
+    length: float
+    distance: float
+    height: float
+    epochs: int
+    learning_rate: float
+    seed: int
+    taught: dict[str, str]
+    highest: dict[str, _HighestEntry]
+
+
 class _LandscapeEntries(TypedDict, total=False):
     plan: _PlanEntry
     plan_notes: _NotesEntry
     earlier_plans: list[_PlanEntry]
+    batch_norm: _BatchNormEntry
     functions: dict[str, str]
     directions: list[str]
     blocks: list[str]
@@ -46,6 +91,8 @@ class _LandscapeEntries(TypedDict, total=False):
     images_asked: int | None
     images_least: int | None
     population: int | None
+    trajectories: list[dict[str, Any]]
+    curve: _CurveAlongEntry
 
 
 def check_landscape_record(meta: Mapping[str, Any]) -> None:
@@ -55,3 +102,5 @@ def check_landscape_record(meta: Mapping[str, Any]) -> None:
         ValueError: What is wrong with it.
     """
     check_record(meta, _LandscapeEntries, closed=False)
+    for entry in meta.get("trajectories", []):
+        Trajectory.from_entry(entry)

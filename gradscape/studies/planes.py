@@ -27,9 +27,9 @@ from gradscape.landscape import (
     Progress,
     SpanSearch,
     Surface,
+    Trajectory,
     Trial,
     find_span,
-    load_directions,
     random_directions,
     summarize_direction,
     top1,
@@ -42,6 +42,8 @@ from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.live import LivePage
 from gradscape.studies.networks import check_classes
+from gradscape.studies.recalibration import calibration_names
+from gradscape.studies.spanned_planes import SpannedPlane, frame_axes, placed_runs
 from gradscape.studies.training_identity import TRAINING, identify_training
 
 __all__ = [
@@ -52,6 +54,7 @@ __all__ = [
     "describe_directions",
     "describe_search",
     "evaluate_subjects",
+    "framed_axes",
     "make_subjects",
     "remembered_search",
     "search_span",
@@ -62,7 +65,8 @@ __all__ = [
 Axes = tuple[np.ndarray, np.ndarray]
 
 _AXES = ("alphas", "betas")
-_PLACES = ("checkpoint", "direction_path")
+_RUNS = "trajectory_paths"
+_PLACES = ("checkpoint", "direction_path", _RUNS)
 
 _LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
 
@@ -100,7 +104,8 @@ def make_subjects(
     output: Path,
     *,
     seeds: Sequence[int],
-    file: Path | None = None,
+    planes: Mapping[str, SpannedPlane] | None = None,
+    runs: Sequence[Path] = (),
     metric: MetricFunction | None = top1,
     **making: Any,
 ) -> list[Subject]:
@@ -113,16 +118,20 @@ def make_subjects(
         split: The images, for the provenance.
         output: The folder of all.
         seeds: One pair of random directions each.
-        file: A direction file to take instead.
+        planes: What to take instead, by the models' names.
+        runs: Trainings whose networks are seen in the plane.
         metric: What the evaluation will count as right.
         **making: Options of `random_directions`.
 
     Raises:
-        ValueError: The images are of other classes than a model's, or a file is to give several pairs of directions.
+        ValueError: The images are of other classes than a model's, several pairs of directions are asked for where
+            there is one, or trainings are to be seen in more than one plane.
     """
     check_classes(models, split)
-    if file and len(seeds) > 1:
+    if planes and len(seeds) > 1:
         raise ValueError("`--repeats` draws random directions, but `--directions` gives one pair: choose one of them")
+    if runs and len(models) * len(seeds) > 1:
+        raise ValueError("`--trajectory` is seen in one plane: give one checkpoint, and no `--repeats`")
     making = {"normalize": "filter", "ignore": "biasbn", "space": "weights", **making}
     guessing = models_at_chance(models, split, data=split.name, metric=metric)
     subjects = []
@@ -130,27 +139,33 @@ def make_subjects(
         training = identify_training(model.meta)
         for seed in seeds:
             folder = output / name if len(models) > 1 else output
+            plane = planes[name] if planes else _random_plane(model, seed, making)
+            plane = placed_runs(plane, model, runs) if runs else plane
             several = len(seeds) > 1
             subjects.append(
                 Subject(
                     title=f"{name}, seed {seed}" if several else name,
                     model=model,
-                    directions=load_directions(file, model) if file else random_directions(model, seed=seed, **making),
+                    directions=plane.directions,
                     folder=folder / f"seed{seed}" if several else folder,
                     meta={
                         "model": model.meta["name"],
                         "data": split.name,
                         "split": split.split,
-                        **({"direction_file": file.name} if file else {"seed": seed, **making}),
+                        **plane.entries,
                         **({CHANCE: [name]} if name in guessing else {}),
                         **({RECIPE: dict(recipe)} if (recipe := recorded_recipe(model.meta)) else {}),
                         **({"checkpoint": model.path} if model.path else {}),
                         **({TRAINING: asdict(training)} if training else {}),
-                        **({"direction_path": str(file)} if file else {}),
+                        **({_RUNS: [str(run) for run in runs]} if runs else {}),
                     },
                 )
             )
     return subjects
+
+
+def _random_plane(model: Classifier, seed: int, making: Mapping[str, Any]) -> SpannedPlane:
+    return SpannedPlane(random_directions(model, seed=seed, **making), meta={"seed": seed, **making})
 
 
 def search_span(
@@ -241,6 +256,12 @@ def span_axes(span: float, steps: int) -> Axes:
     return axis, axis
 
 
+def framed_axes(subjects: Sequence[Subject], steps: int) -> Axes | None:
+    """The grid around the networks that are seen in the subjects' plane; None where there are none."""
+    placed = [Trajectory.from_entry(entry) for subject in subjects for entry in subject.meta.get("trajectories", ())]
+    return frame_axes(placed, steps) if placed else None
+
+
 def settle_axes(
     subjects: Sequence[Subject],
     load: Callable[..., Split],
@@ -251,14 +272,14 @@ def settle_axes(
     grid: Axes | None,
     options: Options | None = None,
 ) -> tuple[Axes, SpanSearch | None]:
-    """The grid for all subjects: the one that is given, or of a given half-width, or of one that is searched.
+    """The grid for all subjects: as given, of a given half-width, around networks, or of one that is searched.
 
     Args:
         subjects: What is to be compared.
         load: Loads so many images.
         memory: Where a search is remembered.
-        span: Half-width; None to search.
-        steps: Points on a side.
+        span: Half-width; None to search, or to frame the networks that are seen in the plane.
+        steps: Points on a side, or on the longer one.
         grid: (alphas, betas) instead of all that.
         options: Give loss and forward to a search; the defaults if left out.
 
@@ -269,6 +290,8 @@ def settle_axes(
         return grid, None
     if span is not None:
         return span_axes(span, steps), None
+    if framed := framed_axes(subjects, steps):
+        return framed, None
     search = search_span(subjects, load(limit=SPAN_IMAGES), memory, options=options)
     return span_axes(search.span, steps), search
 
@@ -307,7 +330,7 @@ def evaluate_subjects(
         own = replace(
             options or Options(),
             path=subject.folder / "surface.h5",
-            meta={**subject.meta, **extent},
+            meta={**subject.meta, **extent, **calibration_names(options or Options())},
             seconds=None if seconds is None else max(seconds, _LEAST_SECONDS),
             report=partial(report, subject.title) if report else None,
             preview=LivePage(subject.folder, subject.title).show if live else None,

@@ -1,5 +1,6 @@
 from .fit import TrainingRun, train_model
 from .history import load_metrics
+from .kept import kept_checkpoints
 from .recipe import Recipe
 from .recipes import RECIPES, create_recipe
 from .seeds import SeedRuns, train_seeds
@@ -10,6 +11,7 @@ __all__ = [
     "SeedRuns",
     "TrainingRun",
     "create_recipe",
+    "kept_checkpoints",
     "load_metrics",
     "train_model",
     "train_seeds",

@@ -8,20 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from gradscape._left_as_before import process_left_as_before
 from gradscape._model_state import check_made
+from gradscape._trainer import in_training_mode, isolated_trainer, quiet_trainer
 from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
 from gradscape.training.classification import Classification, TrainingBatch
 from gradscape.training.epoch_bar import EpochBar
 from gradscape.training.history import EpochRows, column_names
-from gradscape.training.isolation import in_training_mode, isolated_trainer
+from gradscape.training.kept import KeepEvery, check_room
 from gradscape.training.recipe import Recipe
-from gradscape.training.recorder import BEST, LAST, STATE, AtomicFiles, Recorder, Save, gave_up
+from gradscape.training.recorder import BEST, LAST, STATE, Recorder, Save, gave_up
 from gradscape.training.resumption import describe_training, read_state
 from gradscape.training.validation import hold_out
 
@@ -73,6 +72,7 @@ def train_model(
     device: str = "auto",
     precision: str = "32-true",
     workers: int = 0,
+    keep_every: str | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> TrainingRun:
@@ -95,11 +95,13 @@ def train_model(
         output: Folder for model.safetensors (last epoch), best.safetensors (highest test accuracy), metrics.csv and
             state.ckpt (to go on from). All are replaced at once: each is always whole.
         save: Called as save(path, network, scores) to write a `.safetensors` file; scores is a row of metrics.csv
-            and the seed.
+            and the seed; of weights kept at the start or within an epoch, only how many epochs (and steps) are done.
         seed: Of everything random in the epochs, from 0.
         device: auto, or as torch names it: cpu, cuda, cuda:1, mps.
         precision: As Lightning's Trainer names it: 32-true, bf16-mixed, 16-mixed.
         workers: Processes that augment images; the images are the same with any number.
+        keep_every: Keeps the weights after every so many epochs ("5", "5epochs") or steps ("50steps") as files of
+            `save`, in a folder `kept` in `output`: the first, the last, and those between.
         progress: Whether to draw a progress bar.
         resume: Go on with the run in `output`, if there is one; False starts anew.
 
@@ -129,12 +131,14 @@ def train_model(
     """
     _check_options(test, seed=seed)
     check_made(network, argument="network")
+    keep = None if keep_every is None else KeepEvery.read(keep_every)
     plan = {
         **asdict(replace(recipe, seeds=1)),
         "seed": seed,
         "mean": [float(value) for value in mean],
         "std": [float(value) for value in std],
         "precision": precision,
+        "keep_every": None if keep is None else str(keep),
         **describe_training(network, train),
     }
     taught, held_out = hold_out(train, recipe.validation_share, seed=seed)
@@ -151,10 +155,12 @@ def train_model(
     else:
         loader = _loader(taught, recipe, seed=seed, epoch=len(rows), workers=workers)
         evaluated = _evaluation_loaders(test, held_out, recipe, workers)
-        recorder = Recorder(folder, module, save, plan=plan, rows=rows)
+        if keep:
+            check_room(folder, network, keep, epochs=recipe.epochs, steps=len(loader))
+        recorder = Recorder(folder, module, save, plan=plan, rows=rows, keep=keep)
         with isolated_trainer(), in_training_mode(network):
             bars = [EpochBar(recipe, done=len(rows))] if progress else []
-            trainer = _create_trainer(recorder, bars, recipe.epochs, device=device, precision=precision)
+            trainer = quiet_trainer(folder, [recorder, *bars], epochs=recipe.epochs, device=device, precision=precision)
             start = folder / STATE if rows else None
             trainer.fit(module, loader, evaluated, ckpt_path=start, weights_only=True)
     metrics = {name: np.array([float(row.get(name, np.nan)) for row in rows]) for name in column_names(rows)}
@@ -210,30 +216,3 @@ def _evaluation_loaders(
             )
         )
     return loaders
-
-
-def _create_trainer(
-    recorder: Recorder, others: Sequence[Callback], epochs: int, *, device: str, precision: str
-) -> Trainer:
-    accelerator, _, index = device.partition(":")
-    try:
-        return Trainer(
-            accelerator=accelerator,
-            devices=[int(index)] if index else 1,
-            precision=precision,  # type: ignore[arg-type]
-            max_epochs=epochs,
-            callbacks=[recorder, *others],
-            plugins=[AtomicFiles()],
-            default_root_dir=recorder.folder,
-            deterministic="warn",
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            num_sanity_val_steps=0,
-        )
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"`device` and `precision` must fit this machine, got {device}, {precision}: {reason}"
-        ) from error

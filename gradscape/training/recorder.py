@@ -1,6 +1,5 @@
 """What an epoch leaves on disk: weights, metrics, and the state to go on from."""
 
-import io
 import logging
 import time
 from collections.abc import Callable
@@ -8,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
@@ -17,25 +14,15 @@ from gradscape._files import replacing
 from gradscape._refuge import save_or_keep
 from gradscape.training.classification import Classification
 from gradscape.training.history import EpochRow, EpochRows, save_metrics
+from gradscape.training.kept import KeepEvery, remove_kept
 
-__all__ = ["BEST", "LAST", "METRICS", "STATE", "AtomicFiles", "Recorder", "Save", "best_epoch", "gave_up"]
+__all__ = ["BEST", "LAST", "METRICS", "STATE", "Recorder", "Save", "best_epoch", "gave_up"]
 
 Save = Callable[[Path, nn.Module, EpochRow], object]
 LAST, BEST, METRICS, STATE = "model.safetensors", "best.safetensors", "metrics.csv", "state.ckpt"
 
 _GO_ON = "what it holds belongs into {}, and the same training then goes on from there"
 _log = logging.getLogger(__name__)
-
-
-class AtomicFiles(TorchCheckpointIO):
-    """Lightning's state files, replaced all at once: its own writer may copy from one file system to another."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a state file."""
-        content = io.BytesIO()  # torch's own writer calls a full disk by another name
-        torch.save(checkpoint, content)
-        with replacing(path) as partial:
-            partial.write_bytes(content.getbuffer())
 
 
 class Recorder(Callback):
@@ -50,17 +37,41 @@ class Recorder(Callback):
         save: Called as save(path, network, scores) to write weights.
         plan: What defines the run, kept in the state; its early stopping is obeyed.
         rows: Metrics of the epochs already done; grows.
+        keep: How often weights are kept along the way.
     """
 
     def __init__(
-        self, folder: Path, module: Classification, save: Save, *, plan: dict[str, Any], rows: EpochRows
+        self,
+        folder: Path,
+        module: Classification,
+        save: Save,
+        *,
+        plan: dict[str, Any],
+        rows: EpochRows,
+        keep: KeepEvery | None = None,
     ) -> None:
         self.folder = folder
         self.module = module
         self.save = save
         self.plan = plan
         self.rows = rows
+        self.keep = keep
         self.started = 0.0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Keep the first weights."""
+        if not self.rows:
+            remove_kept(self.folder)
+            if self.keep:
+                self._keep(self.folder, 0, {"epoch": 0})
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Keep the weights after a step."""
+        step = trainer.global_step
+        if self.keep and self.keep.unit == "step" and step % self.keep.count == 0:
+            self._keep(self.folder, step, {"epoch": trainer.current_epoch, "step": step})
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Start the clock."""
@@ -75,20 +86,31 @@ class Recorder(Callback):
             "seconds": round(time.perf_counter() - self.started, 3),
         }
         self.rows.append(row)
-        save_or_keep(partial(self._write, trainer), self.folder, go_on=_GO_ON.format(self.folder))
-        _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
         patience, metric = self.plan["early_stopping_patience"], self.plan["early_stopping_metric"]
-        trainer.should_stop = gave_up(self.rows, patience, metric)
+        stops = gave_up(self.rows, patience, metric)
+        save_or_keep(partial(self._write, trainer, stops), self.folder, go_on=_GO_ON.format(self.folder))
+        _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
+        trainer.should_stop = stops
 
-    def _write(self, trainer: Trainer, folder: Path) -> None:
-        """Write the files of the epoch that has just ended."""
+    def _write(self, trainer: Trainer, stops: bool, folder: Path) -> None:  # noqa: FBT001
+        """Write the files of the epoch that has just ended, the last one's kept weights in any case."""
         row = self.rows[-1]
+        ends = stops or len(self.rows) == trainer.max_epochs
+        if self.keep and self.keep.unit == "epoch" and (ends or len(self.rows) % self.keep.count == 0):
+            self._keep(folder, len(self.rows), row)
+        elif self.keep and self.keep.unit == "step" and ends:
+            self._keep(folder, trainer.global_step, {**row, "step": trainer.global_step})
         for name in [LAST, BEST] if best_epoch(self.rows) == len(self.rows) - 1 else [LAST]:
             with replacing(folder / name) as unfinished:
                 self.save(unfinished, self.module.network, {**row, "seed": self.plan["seed"]})
         save_metrics(folder / METRICS, self.rows)
         # Lightning means by it that the optimizer shall be left out.
         trainer.save_checkpoint(folder / STATE, weights_only=False)
+
+    def _keep(self, folder: Path, number: int, scores: EpochRow) -> None:
+        assert self.keep is not None
+        with replacing(self.keep.file(folder, number)) as unfinished:
+            self.save(unfinished, self.module.network, {**scores, "seed": self.plan["seed"]})
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the run's definition and history to Lightning's state."""

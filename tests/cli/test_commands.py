@@ -10,17 +10,19 @@ import pytest
 from gradscape.landscape import Line, Surface
 from gradscape.models import load_checkpoint
 from gradscape.studies import planes
-from gradscape.training import RECIPES
+from gradscape.training import RECIPES, kept_checkpoints
 from tests.cli.conftest import Command
 
 SMALL = ("--data", "digits", "--limit", 40)
 
 
 def test_training_makes_a_checkpoint_that_other_commands_take(gradscape: Command, tmp_path: Path) -> None:
-    done = gradscape(
-        "train", "resnet20", "--data", "digits", "--limit", 100, "--epochs", 1, "--device", "cpu", "-q", "-o", tmp_path
-    )
+    how = ("--data", "digits", "--limit", 100, "--epochs", 1, "--device", "cpu")
+    done = gradscape("train", "resnet20", *how, "--keep-every", "1epochs", "-q", "-o", tmp_path)
     assert (done.code, done.out) == (0, ""), done.err
+    start, end = kept_checkpoints(tmp_path)
+    assert load_checkpoint(start).meta["scores"] == {"epoch": 0, "seed": 0}
+    assert end.read_bytes() == (tmp_path / "model.safetensors").read_bytes()
     model = load_checkpoint(tmp_path / "model.safetensors")
     assert (model.meta["name"], model.image_size, model.meta["recipe"]["epochs"]) == ("resnet20", 16, 1)
     assert model.meta["data"] == {"name": "digits", "images": 100}

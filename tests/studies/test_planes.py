@@ -14,6 +14,7 @@ from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
 from gradscape.studies.planes import _remembered, advice_on_loss, describe_search, make_subjects, search_span
+from gradscape.studies.spanned_planes import span_planes
 from gradscape.studies.training_identity import TRAINING, read_identity
 from tests.studies.networks import save_network
 
@@ -79,9 +80,10 @@ def test_one_direction_file_is_no_repetition(tmp_path: Path) -> None:
     (model,) = models.values()
     save_directions(tmp_path / "d.h5", random_directions(model, seed=0), model)
     split = load_split("digits", "train", limit=10)
+    planes = span_planes(str(tmp_path / "d.h5"), models, split)
     with pytest.raises(ValueError, match="`--repeats` draws random directions"):
-        make_subjects(models, split, tmp_path, seeds=[0, 1], file=tmp_path / "d.h5")
-    (subject,) = make_subjects(models, split, tmp_path, seeds=[0], file=tmp_path / "d.h5")
+        make_subjects(models, split, tmp_path, seeds=[0, 1], planes=planes)
+    (subject,) = make_subjects(models, split, tmp_path, seeds=[0], planes=planes)
     assert subject.meta["direction_file"] == "d.h5"
 
 

@@ -88,13 +88,14 @@ class _Panel:
         return bool(((points >= low + _MARGIN) & (points <= high - _MARGIN)).all())
 
 
-def label_contours(lines: ContourSet) -> list[Text]:
+def label_contours(lines: ContourSet, kept_free: Float[np.ndarray, "points 2"] | None = None) -> list[Text]:
     """Write levels into contour lines; a line without room for it has none.
 
     The panel must have its final place, since a label is broken into the line where it is.
 
     Args:
         lines: Of a panel, one path for each level.
+        kept_free: Pixels that no label may lie on.
 
     Returns:
         The labels.
@@ -104,13 +105,14 @@ def label_contours(lines: ContourSet) -> list[Text]:
     texts = level_texts(levels)
     pieces = [list(_pieces(lines, number, to_points)) for number in range(len(levels))]
     panel = _Panel.of(lines, to_points)
+    free = [] if kept_free is None else [kept_free * to_points]
     places: list[tuple[int, _Place]] = []
     # Powers of ten first, and of those the short lines, which have the fewest places.
     for number in sorted(range(len(levels)), key=lambda one: (not is_decade(levels[one]), _longest(pieces[one]))):
         others = [piece for other, of_level in enumerate(pieces) if other != number for piece in of_level]
         half = _half(texts[number])
         for piece in _labelled(pieces[number], half, panel):
-            place = panel.best_place(piece, half, [*others, *(taken.outline for _, taken in places)])
+            place = panel.best_place(piece, half, [*others, *free, *(taken.outline for _, taken in places)])
             places += [(number, place)] if place else []
     return _written(lines, [(levels[number], texts[number], place.at / to_points) for number, place in places])
 

@@ -1,5 +1,6 @@
 """A surface seen from above: contour lines, filled contours, cells."""
 
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, final
 
@@ -19,6 +20,8 @@ from gradscape.figures.surfaces.contour_labels import label_contours
 from gradscape.figures.surfaces.fields import to_field
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.shading import DrawnRange, Shading, shade
+from gradscape.figures.surfaces.trajectories import draw_trajectories, label_networks, written_places
+from gradscape.figures.surfaces.trajectory_wording import axis_labels
 from gradscape.landscape import Field, Surface
 from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED
 
@@ -42,6 +45,7 @@ MOST_VECTOR_CELLS = 12_000
 _HATCHES = {NOT_EVALUATED: None, NON_FINITE: "////"}
 _ANY_HATCH = "...."
 _MOST_TICKS = 4
+_LETTERS = 38  # that have room beside a panel as high as it is wide
 
 
 @styled()
@@ -128,7 +132,7 @@ def label_lines(panels: Sequence[Axes]) -> None:
     """Write levels into the contour lines of panels, once everything on their page has its place."""
     place_everything(panels[0].get_figure(root=True))  # type: ignore[arg-type]
     for lines in _line_sets(panels):
-        label_contours(lines)
+        label_contours(lines, written_places(lines.axes))
 
 
 def _line_sets(panels: Sequence[Axes]) -> list[ContourSet]:
@@ -206,11 +210,10 @@ def _plot(
     shading = shade([field], scale, limits)
     ax = ax or new_axes()
     mappable = draw(ax, field, shading)
+    add_colorbar(ax.figure, mappable, shading, lines=line_levels([ax]) if draw is draw_contour else None, ax=ax)
+    label_networks([ax])
     if draw is draw_contour:
-        add_colorbar(ax.figure, mappable, shading, lines=line_levels([ax]), ax=ax)
         label_lines([ax])
-    else:
-        add_colorbar(ax.figure, mappable, shading, ax=ax)
     return ax
 
 
@@ -250,10 +253,14 @@ def _frame(ax: Axes, field: Field, values: Float[np.ma.MaskedArray, "betas alpha
     (left, right), (bottom, top) = ((float(border.min()), float(border.max())) for border in borders)
     ax.plot(0, 0, marker="+", markersize=6, markeredgewidth=2.2, color="white", zorder=3)
     ax.plot(0, 0, marker="+", markersize=5.5, markeredgewidth=0.9, color="black", zorder=3, label="origin")
-    ax.set(xlim=(left, right), ylim=(bottom, top), xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
+    across, upward = axis_labels(field.meta)
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    ax.set_xlabel(across, parse_math=False)
+    ax.set_ylabel(textwrap.fill(upward, int(_LETTERS * proportion(field))), parse_math=False)
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(_RoundTicks(steps=[1, 2, 5, 10]))
     ax.set_box_aspect(proportion(field))
+    draw_trajectories(ax, field)
 
 
 @final

@@ -23,6 +23,7 @@ from gradscape.figures.surfaces.relief import draw_points, draw_relief
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.shading import Shading, shade, shade_panels
 from gradscape.figures.surfaces.smoothing import smooth, smoothing_note
+from gradscape.figures.surfaces.trajectories import label_networks
 from gradscape.figures.surfaces.wording import describe_field, describe_fields, result_names
 from gradscape.landscape import Field, Surface
 
@@ -201,10 +202,11 @@ def _finish(kind: DrawingKind, page: Page, keys: Sequence[_Key]) -> None:
     for (panels, mappable, shading), bar in zip(keys, page.bars, strict=False):
         lines = line_levels(panels) if kind == "contour" else None
         add_colorbar(page.figure, mappable, shading, lines=lines, **bar)
+    if kind == "surface":
+        fit_reliefs(page)
+    label_networks(page.panels)
     if kind == "contour":
         label_lines(page.panels)
-    elif kind == "surface":
-        fit_reliefs(page)
 
 
 def _drawn(fields: Sequence[Field], shadings: Sequence[Shading], *, smoothed: bool) -> str:

@@ -16,9 +16,11 @@ from gradscape.figures.surfaces.color_bars import MOST_TICKS, add_colorbar
 from gradscape.figures.surfaces.fields import to_field
 from gradscape.figures.surfaces.levels import ROUND_STEPS, level_texts
 from gradscape.figures.surfaces.maps import MOST_VECTOR_CELLS
+from gradscape.figures.surfaces.raised_trajectories import draw_raised_trajectories
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.seen_marks import SeenMarks
 from gradscape.figures.surfaces.shading import DrawnRange, Shading, shade
+from gradscape.figures.surfaces.trajectory_wording import axis_labels
 from gradscape.landscape import Field, Surface
 
 __all__ = ["draw_points", "draw_relief", "plot_surface"]
@@ -132,7 +134,10 @@ def _frame(ax: Axes3D, field: Field, heights: Float[np.ndarray, "betas alphas"],
             SeenMarks(np.array([[0.0, 0.0, near]]), cells, markeredgewidth=0.4, zorder=5, label="origin", **dot)
         )
     ax.computed_zorder = False
-    ax.set(xlabel="alpha (direction 1)", ylabel="beta (direction 2)")
+    across, upward = axis_labels(field.meta, brief=True)
+    ax.set_xlabel(across, parse_math=False)
+    ax.set_ylabel(upward, parse_math=False)
+    draw_raised_trajectories(ax, field, heights, _quads(field, heights))
     ax.set(
         xlim=(field.alphas.min(), field.alphas.max()),
         ylim=(field.betas.min(), field.betas.max()),

@@ -17,10 +17,10 @@ _TINY = 1e-9
 
 @final
 class SeenMarks(Line3D):
-    """Marks without a line, of which those are drawn that are seen from where the axes are looked at.
+    """Marks, without a line by default, of which those are drawn that are seen from where the axes are looked at.
 
     Args:
-        points: (points, 3) places on the relief.
+        points: (points, 3) places on the relief; a line is broken at one that is NaN.
         cells: (cells, 4, 3) corners of the relief's cells, in the order of walking around each.
         **look: Goes to Matplotlib.
     """
@@ -28,12 +28,12 @@ class SeenMarks(Line3D):
     def __init__(
         self, points: Float[np.ndarray, "points 3"], cells: Float[np.ndarray, "cells 4 3"], **look: Any
     ) -> None:
-        super().__init__(*points.T, linestyle="none", **look)
+        super().__init__(*points.T, **{"linestyle": "none", **look})
         self._points, self._cells = points, cells
 
     def draw(self, renderer: Any) -> None:
         """Draw the marks that are seen from the axes' present place."""
-        self.set_data_3d(*self._points[self.seen()].T)
+        self.set_data_3d(*np.where(self.seen()[:, None], self._points, np.nan).T)
         super().draw(renderer)
         self.set_data_3d(*self._points.T)
         self.stale = False

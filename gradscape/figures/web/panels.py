@@ -21,6 +21,7 @@ __all__ = [
     "drawing_stride",
     "drawn_heights",
     "hover_template",
+    "in_plotly",
     "make_panels",
     "read_names",
     "read_off",
@@ -133,6 +134,11 @@ def hover_template(panel: Panel) -> str:
     return "<br>".join(parts) + "<extra></extra>"
 
 
+def in_plotly(name: str) -> str:
+    """A name without a meaning in plotly's texts and templates, which know a few tags, entities and `%{…}`."""
+    return html.escape(name, quote=False).replace("%{", "&#37;{")
+
+
 def color_scale(shading: Shading) -> list[list[float | str]]:
     """A color map as plotly takes it."""
     colors = shading.colors
@@ -152,9 +158,4 @@ def _unreliable(field: Field) -> Bool[np.ndarray, "betas alphas"]:
 def _said(field: Field, place: int) -> str:
     _, unit = drawn_unit(field.unit)
     digits = ".2~f" if unit == "%" else ".4~g"
-    return f"{_as_text(field.short)} %{{customdata[{place}]:{digits}}}" + (f" {_as_text(unit)}" if unit else "")
-
-
-def _as_text(name: str) -> str:
-    """A name without a meaning in plotly's templates, which know a few tags, entities and `%{…}`."""
-    return html.escape(name, quote=False).replace("%{", "&#37;{")
+    return f"{in_plotly(field.short)} %{{customdata[{place}]:{digits}}}" + (f" {in_plotly(unit)}" if unit else "")

@@ -14,7 +14,9 @@ from gradscape.figures.surfaces.levels import level_texts
 from gradscape.figures.surfaces.pages import figure_comparison, figure_landscape
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.shading import Shading, shade
+from gradscape.figures.surfaces.trajectory_wording import axis_labels
 from gradscape.figures.surfaces.wording import describe_fields, result_names
+from gradscape.figures.web.panel_paths import panel_paths
 from gradscape.figures.web.panels import (
     Panel,
     View,
@@ -22,6 +24,7 @@ from gradscape.figures.web.panels import (
     drawing_stride,
     drawn_heights,
     hover_template,
+    in_plotly,
     make_panels,
     read_names,
     read_off,
@@ -70,10 +73,11 @@ def surface_content(
         scale: How every value is shown first: "raw", "minmax" or "log"; by default the one on which all can be read.
 
     Returns:
-        `panels`: for each surface its title, whether it is shown `first`, alphas, betas, heights by view and what is
-        said at a point; `views`: for each value and scale that all can be drawn in, the shared range, ticks and
-        colors; `values`: name and short text of each value, the first to begin with; `start`: the scale that each
-        value begins with; `eye`: where surfaces are seen from; `caption` and `config`.
+        `panels`: for each surface its title, whether it is shown `first`, alphas, betas, heights by view, what is said
+        at a point, what its axes are, and the networks in its plane; `views`: for each value and scale that all can be
+        drawn in, the shared range, ticks and colors; `values`: name and short text of each value, the first to begin
+        with; `start`: the scale that each value begins with; `eye`: where surfaces are seen from; `caption` and
+        `config`.
 
     Raises:
         ValueError: No surface, titles of another number, or a value or scale that the surfaces cannot be shown by.
@@ -162,6 +166,8 @@ def _panel(panel: Panel, title: str, shadings: dict[View, Shading], stride: int)
         "unsure": None if unsure is None else unsure.tolist(),
         "template": hover_template(panel),
         "columns": read_names(panel),
+        "axes": [in_plotly(label) for label in axis_labels(panel[0].meta, usual=("alpha", "beta"))],
+        "paths": panel_paths(panel, {_key(view): shading for view, shading in shadings.items()}),
     }
 
 

@@ -12,6 +12,7 @@ from gradscape._hdf5 import open_hdf5
 from gradscape._names import error_line, is_function_name
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures, load_shown_pictures
+from gradscape.landscape.paths.curve_files import is_curve
 from gradscape.models import Classifier, load_checkpoint
 from gradscape.studies.report.found import Found
 from gradscape.studies.report.kinds import KINDS
@@ -137,7 +138,9 @@ def _hdf5_entries(path: Path) -> Iterable[str]:
 _ENTRIES: dict[str, Callable[[Path], Iterable[str]]] = {".npz": _array_entries, ".h5": _hdf5_entries}
 
 
-def _read_checkpoint(path: Path) -> Found[Classifier]:
+def _read_checkpoint(path: Path) -> Found[Classifier] | None:
+    if is_curve(path):  # which its line tells of
+        return None
     name = read_checkpoint(path)[1]["name"]
     if is_function_name(name):
         raise ValueError(f"its network is made by {name}, and a report runs no code that a file names")

@@ -27,8 +27,8 @@ function startSurfaces({panels, views, config, start, eye}) {
       tickfont: {size: 11, color: soft}, nticks: 5, showspikes: false};
     const name = text => ({text, font: {size: 12, color: ink}});
     return {
-      xaxis: {...axis, title: name("alpha"), range: apart(panel.alphas)},
-      yaxis: {...axis, title: name("beta"), range: apart(panel.betas)},
+      xaxis: {...axis, title: name(brief(panel.axes[0])), range: apart(panel.alphas)},
+      yaxis: {...axis, title: name(brief(panel.axes[1])), range: apart(panel.betas)},
       zaxis: {...axis, title: {text: ""}, tickmode: "array", tickvals: look.ticks, ticktext: look.texts,
         range: [look.low - .08 * (look.high - look.low), look.high]},
       aspectmode: "manual", aspectratio: {x: Math.min(1, 1 / ratio), y: Math.min(1, ratio), z: .68}, camera,
@@ -47,7 +47,7 @@ function startSurfaces({panels, views, config, start, eye}) {
       contours: Object.fromEntries(["x", "y", "z"].map(axis => [axis, {highlight: true, highlightwidth: 1}])),
       lighting: {ambient: .75, diffuse: .5, specular: .05, roughness: .9},
     };
-    return {data: [trace], layout: {...shared(colors), margin: {l: 0, r: 0, t: 0, b: 0}, scene: scene(panel, look, colors)}};
+    return {data: [trace, ...raised(panel, look, colors)], layout: {...shared(colors), margin: {l: 0, r: 0, t: 0, b: 0}, scene: scene(panel, look, colors)}};
   }
 
   // What is read off lies by alpha first, as plotly wants it of a relief; of a map it wants beta first.
@@ -69,9 +69,38 @@ function startSurfaces({panels, views, config, start, eye}) {
       size => across({color, width}, size));
     const layout = {...shared(colors), margin: {l: 52, r: 12, t: 8, b: 44}, dragmode: false,
       shapes: [...cross(6, 3.4, "#ffffff"), ...cross(5.3, 1.4, "#000000")],
-      xaxis: {...axis, title: name("alpha"), constrain: "domain", range: ends(panel.alphas)},
-      yaxis: {...axis, title: name("beta"), constrain: "domain", range: ends(panel.betas), scaleanchor: square(panel) ? "x" : undefined}};
-    return {data: [contours], layout};
+      xaxis: {...axis, title: name(panel.axes[0]), constrain: "domain", range: ends(panel.alphas)},
+      yaxis: {...axis, title: name(panel.axes[1]), constrain: "domain", range: ends(panel.betas), scaleanchor: square(panel) ? "x" : undefined}};
+    return {data: [contours, ...flat(panel)], layout};
+  }
+
+  // What stands in brackets has no room on a relief.
+  const brief = text => text.split(" (")[0];
+
+  // Networks in the plane: white below a path, so that it is seen on every color; marks grow with the distance off the plane.
+  const spot = ({color, points}) => ({hovertext: points.texts, hoverinfo: "text", text: points.names, mode: "markers+text", showlegend: false,
+    marker: {size: points.sizes, symbol: points.symbols, color, opacity: 1, line: {color: "#ffffff", width: 1}}});
+
+  const strokes = ({color, line}) => line ? [{color: "#ffffff", width: 5}, {color, width: 2.5}].map(
+    look => ({mode: "lines", hoverinfo: "skip", showlegend: false, line: look})) : [];
+
+  function flat(panel) {
+    const at = places => ({type: "scatter", x: places.alphas, y: places.betas});
+    return panel.paths.flatMap(path => [
+      ...strokes(path).map(stroke => ({...at(path.line), ...stroke})),
+      {...at(path.points), ...spot(path), textposition: path.place, textfont: {size: 12, color: "#000000",
+        shadow: "0 0 3px #ffffff, 0 0 3px #ffffff, 0 0 3px #ffffff"}},
+    ]);
+  }
+
+  function raised(panel, look, {ink}) {
+    const lift = .012 * (look.high - look.low);
+    const at = places => ({type: "scatter3d", x: places.alphas, y: places.betas,
+      z: places.heights[key()].map(height => height === null ? null : height + lift)});
+    return panel.paths.flatMap(path => [
+      ...strokes(path).map(stroke => ({...at(path.line), ...stroke})),
+      {...at(path.points), ...spot(path), textposition: path.place, textfont: {size: 12, color: ink}},
+    ]);
   }
 
   const ends = axis => [Math.min(...axis), Math.max(...axis)];
@@ -214,7 +243,7 @@ function startSurfaces({panels, views, config, start, eye}) {
     const panel = panels[number], look = view(), {data, layout} = (what === "map" ? map : relief)(panel, look, PAPER);
     const bar = {title: {text: look.label.replace(/&/g, "&amp;").replace(/</g, "&lt;"), side: "right", font: {color: PAPER.ink}},
       tickvals: look.ticks, ticktext: look.texts, thickness: 14, len: .8, outlinewidth: 0, tickfont: {color: PAPER.ink}};
-    const figure = {data: [{...data[0], showscale: true, colorbar: bar}],
+    const figure = {data: [{...data[0], showscale: true, colorbar: bar}, ...data.slice(1)],
       layout: {...layout, paper_bgcolor: "#ffffff", plot_bgcolor: "#ffffff"}};
     const name = fileName(panel.title, look.value, what);
     Plotly.toImage(figure, {format, width: 720, height: 540, scale: DENSER, imageDataOnly: true}).then(image => {
