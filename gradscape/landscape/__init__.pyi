@@ -19,6 +19,7 @@ from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
+from .paths.alignment import Alignment, align
 from .paths.curve import Curve, CurveKind
 from .paths.curve_fit import fit_curve
 from .paths.detour import Detour, measure_detour
@@ -33,6 +34,7 @@ __all__ = [
     "FORMATS",
     "METRICS",
     "SPAN_IMAGES",
+    "Alignment",
     "Barrier",
     "Curve",
     "CurveKind",
@@ -52,6 +54,7 @@ __all__ = [
     "Trajectory",
     "Trial",
     "Value",
+    "align",
     "bce_with_logits",
     "binary",
     "cross_entropy",
