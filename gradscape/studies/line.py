@@ -91,8 +91,7 @@ class LinePath:
         )
         line = evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
         if "other" in self.meta and (barrier := _barrier(line)):
-            known = {name: value for name, value in asdict(barrier).items() if np.isfinite(value)}
-            line = replace(line, meta={**line.meta, "barrier": known})
+            line = replace(line, meta={**line.meta, "barrier": _finite(asdict(barrier))})
             line.save(path)
         return line
 
@@ -175,6 +174,12 @@ def _barrier(line: Line) -> Barrier | None:
         return line.barrier()
     except ValueError:
         return None
+
+
+def _finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a barrier: JSON has no infinite numbers and no NaN."""
+    known = {name: _finite(one) if isinstance(one, Mapping) else one for name, one in numbers.items()}
+    return {name: one for name, one in known.items() if isinstance(one, Mapping) or np.isfinite(one)}
 
 
 def _with_points(alphas: np.ndarray, places: Sequence[float]) -> np.ndarray:
