@@ -184,7 +184,7 @@ class _Merging(nn.Module):
         super().__init__()
         self.convolution, self.norm = nn.Conv2d(3, 5, 3), nn.BatchNorm2d(5)
 
-    def train(self, mode: bool = True) -> "_Merging":  # noqa: FBT001, FBT002
+    def train(self, mode: bool = True) -> "_Merging":
         return super().train(mode)
 
     def forward(self, images: Tensor) -> Tensor:
