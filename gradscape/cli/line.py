@@ -19,7 +19,7 @@ from gradscape.cli.console import (
     tuned_process,
 )
 from gradscape.cli.grids import parse_line_grid
-from gradscape.cli.numbers import MOST_POINTS, positive
+from gradscape.cli.numbers import MOST_POINTS, MOST_RESTARTS, positive
 
 if TYPE_CHECKING:
     from gradscape.landscape.batch_norm import BatchNorm
@@ -57,6 +57,10 @@ def line(
     parameters: options.Parameters = "*",
     batch_norm: options.BatchNorm = None,
     calibration: options.Calibration = None,
+    align: Annotated[
+        bool, typer.Option("--align", help="Bring the channels of CKPT2 into the order of the first network's before.")
+    ] = False,
+    restarts: Annotated[int, typer.Option(min=1, max=MOST_RESTARTS, help="Of --align; the best is taken.")] = 10,
     curve: curves.CurveKind = None,
     curve_epochs: curves.CurveEpochs = 30,
     curve_learning_rate: curves.CurveRate = 0.03,
@@ -81,6 +85,8 @@ def line(
         raise ValueError(
             "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
         )
+    if align and other is None:
+        raise ValueError("`--align` brings a second network into the order of the first: give a second one")
     curves.check_curve(curve, between=other is not None, space=space)
     alphas = None if grid is None else parse_line_grid(grid)
     until = moment_after_start(seconds)
@@ -89,6 +95,7 @@ def line(
     from gradscape.figures.surfaces.line_wording import describe_findings
     from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import line as study
+    from gradscape.studies.alignment import align_second
     from gradscape.studies.curves import fit_beside, settled_norm
     from gradscape.studies.drawing import draw_line
     from gradscape.studies.networks import common_image_size, load_models
@@ -98,6 +105,8 @@ def line(
     size = common_image_size(models)
     load = functools.partial(load_split, root=data_root, image_size=size, seed=seed, download=download)
     images = load(data, split, limit=sys.maxsize if limit is None else limit)
+    if align:
+        models = align_second(models, images, output / "aligned.safetensors", restarts=restarts, seed=seed)
     making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
     making |= {} if parameters == "*" else {"parameters": parameters}
     counted = find_metric(metric)
@@ -142,7 +151,7 @@ def line(
             )
     with progress_bar(quiet=quiet) as report:
         result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
-    written = draw_line(result, output)
+    written = [*([output / "aligned.safetensors"] if align else []), *draw_line(result, output)]
     if not quiet:
         for found in describe_findings(result):
             say(found)
@@ -151,7 +160,7 @@ def line(
         results["curve"], drawn = curves.add_curve(
             way, result, images, output, plane=plane, until=until, options=evaluation, quiet=quiet
         )
-        written += drawn
+        written += [output / "curve.safetensors", *drawn]
     if not quiet:
         say_precision([result])
         limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]

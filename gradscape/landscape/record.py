@@ -79,11 +79,24 @@ class _CurveAlongEntry(TypedDict, total=False):
     highest: dict[str, _HighestEntry]
 
 
+class _AlignmentEntry(TypedDict, total=False):
+    objective_before: float
+    objectives: list[float]
+    cosine_before: float
+    cosine: float
+    groups: dict[str, int]
+    fixed: dict[str, str]
+    deviation: float
+    seed: int
+    weights: str
+
+
 class _LandscapeEntries(TypedDict, total=False):
     plan: _PlanEntry
     plan_notes: _NotesEntry
     earlier_plans: list[_PlanEntry]
     batch_norm: _BatchNormEntry
+    alignment: _AlignmentEntry
     functions: dict[str, str]
     directions: list[str]
     blocks: list[str]

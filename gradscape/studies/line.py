@@ -31,6 +31,7 @@ from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.variances import negative_variances
 from gradscape.models import Classifier
+from gradscape.studies.alignment import ALIGNMENT
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.networks import check_classes, check_same_classes
 from gradscape.studies.recalibration import calibration_names
@@ -160,6 +161,7 @@ def make_path(
         meta |= {"other": other_name, "other_weights": digest_model(other), "space": space or "states"}
         meta |= {"other_checkpoint": other.path} if other.path else {}
         meta |= {OTHER_RECIPE: dict(recipe)} if (recipe := recorded_recipe(other.meta)) else {}
+        meta |= {ALIGNMENT: other.meta[ALIGNMENT]} if ALIGNMENT in other.meta else {}
         return LinePath(model, direction, along, meta)
     making = {**making, "space": space or "weights"}
     direction, _ = random_directions(model, seed=seed, **making)

@@ -12,6 +12,7 @@ from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import OTHER_RECIPE, RECIPE, describe_recipe_differences, describe_trained_loss
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
+from gradscape.figures.surfaces.barrier_wording import describe_aligned
 from gradscape.figures.surfaces.curve_wording import curve_name, describe_curve, describe_highest, follows_curve
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
@@ -157,7 +158,7 @@ def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) ->
 def _between(line: Line) -> list[str]:
     """What is known of the way between two networks, straight or along a curve."""
     curve = [describe_curve(line.meta), *describe_highest(line)]
-    return [describe_barrier(line), describe_stored_ends(line), *curve]
+    return [describe_aligned(line.meta), describe_barrier(line), describe_stored_ends(line), *curve]
 
 
 def _different_trainings(lines: Sequence[Line], names: Sequence[str]) -> str:
