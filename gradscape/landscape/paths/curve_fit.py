@@ -192,6 +192,7 @@ def _first_batch(model: nn.Module, batches: Iterable[Any], task: Task, *, seed: 
 def _finished(place: Path, fit: Mapping[str, Any]) -> Curve:
     curve = Curve.load(place)
     _check_same(curve.meta.get(FIT), fit, place)
+    curve_state(place).unlink(missing_ok=True)  # of a fit that was killed as it ended
     return curve
 
 

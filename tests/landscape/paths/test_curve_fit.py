@@ -105,8 +105,10 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path) -> None
     fitted(path=path, report=lambda epochs, loss: told.append(epochs), weight_decay=0.01)
     assert told == [3, 4]
     assert path.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    curve_state(path).touch()
     fitted(path=path, report=lambda epochs, loss: told.append(epochs), weight_decay=0.01)
     assert told == [3, 4], "a finished one is read"
+    assert not curve_state(path).exists()
     with pytest.raises(ValueError, match=r"`path` holds another curve, .*: `epochs` was 4, is 5; choose another"):
         fitted(path=path, epochs=5, weight_decay=0.01)
     assert whole.meta["losses"] == Curve.load(path).meta["losses"]
