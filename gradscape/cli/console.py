@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gradscape.landscape.measured import Measured
 
 __all__ = [
+    "epoch_bar",
     "errors",
     "image_bar",
     "moment_after_start",
@@ -221,5 +222,32 @@ def image_bar(*, quiet: bool) -> Iterator["Callable[[int, int], None]"]:
 
         def report(done: int, images: int) -> None:
             bar.update(task, completed=done, total=images)
+
+        yield report
+
+
+@contextmanager
+def epoch_bar(text: str, epochs: int, *, quiet: bool) -> Iterator["Callable[[int, float], None]"]:
+    """A bar of epochs that are done, with the mean loss of the last; nothing where nobody watches.
+
+    Args:
+        text: What is going on.
+        epochs: How many there will be.
+        quiet: Whether to show nothing.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("epochs{task.fields[loss]}"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
+        task = bar.add_task(text, total=epochs, loss="")
+
+        def report(done: int, loss: float) -> None:
+            bar.update(task, completed=done, loss=f", loss {loss:.3g}")
 
         yield report

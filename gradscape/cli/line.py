@@ -1,13 +1,15 @@
 """gradscape line."""
 
+import functools
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from gradscape.cli import look_options, options
+from gradscape.cli import curves, look_options, options
 from gradscape.cli.console import (
+    epoch_bar,
     moment_after_start,
     progress_bar,
     say,
@@ -17,7 +19,7 @@ from gradscape.cli.console import (
     tuned_process,
 )
 from gradscape.cli.grids import parse_line_grid
-from gradscape.cli.numbers import MOST_POINTS, positive
+from gradscape.cli.numbers import MOST_POINTS, MOST_RESTARTS, positive
 
 if TYPE_CHECKING:
     from gradscape.landscape.batch_norm import BatchNorm
@@ -55,6 +57,14 @@ def line(
     parameters: options.Parameters = "*",
     batch_norm: options.BatchNorm = None,
     calibration: options.Calibration = None,
+    align: Annotated[
+        bool, typer.Option("--align", help="Bring the channels of CKPT2 into the order of the first network's before.")
+    ] = False,
+    restarts: Annotated[int, typer.Option(min=1, max=MOST_RESTARTS, help="Of --align; the best is taken.")] = 10,
+    curve: curves.CurveKind = None,
+    curve_epochs: curves.CurveEpochs = 30,
+    curve_learning_rate: curves.CurveRate = 0.03,
+    plane: curves.PlaneSteps = 21,
     loss: options.Loss = "cross_entropy",
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
@@ -75,6 +85,9 @@ def line(
         raise ValueError(
             "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
         )
+    if align and other is None:
+        raise ValueError("`--align` brings a second network into the order of the first: give a second one")
+    curves.check_curve(curve, between=other is not None, space=space)
     alphas = None if grid is None else parse_line_grid(grid)
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
@@ -82,27 +95,26 @@ def line(
     from gradscape.figures.surfaces.line_wording import describe_findings
     from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import line as study
+    from gradscape.studies.alignment import align_second
+    from gradscape.studies.curves import fit_beside, settled_norm
     from gradscape.studies.drawing import draw_line
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.recalibration import load_calibration
 
     models = load_models([checkpoint, *([other] if other else [])], device)
     size = common_image_size(models)
-    images = load_split(
-        data,
-        split,
-        root=data_root,
-        image_size=size,
-        limit=sys.maxsize if limit is None else limit,
-        seed=seed,
-        download=download,
-    )
+    load = functools.partial(load_split, root=data_root, image_size=size, seed=seed, download=download)
+    images = load(data, split, limit=sys.maxsize if limit is None else limit)
+    if align:
+        models = align_second(models, images, output / "aligned.safetensors", restarts=restarts, seed=seed)
     making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
     making |= {} if parameters == "*" else {"parameters": parameters}
     counted = find_metric(metric)
     path = study.make_path(
         models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, metric=counted, **making
     )
+    if curve:
+        batch_norm = settled_norm(models, batch_norm)
     evaluation = Options(
         loss=find_loss(loss),
         metric=counted,
@@ -110,7 +122,7 @@ def line(
         calibration=load_calibration(
             batch_norm,
             data,
-            calibration=calibration,
+            calibration=calibration if curve is None or batch_norm == "recalibrated" else None,
             root=data_root,
             image_size=size,
             seed=seed,
@@ -123,13 +135,34 @@ def line(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
+    if curve:
+        with epoch_bar("fitting the curve", curve_epochs, quiet=quiet) as told:
+            way = fit_beside(
+                path,
+                models,
+                load(calibration or data, "train", limit=sys.maxsize),
+                output / "curve.safetensors",
+                kind=curve,
+                epochs=curve_epochs,
+                learning_rate=curve_learning_rate,
+                seed=seed,
+                options=evaluation,
+                report=told,
+            )
     with progress_bar(quiet=quiet) as report:
         result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
-    written = draw_line(result, output)
+    written = [*([output / "aligned.safetensors"] if align else []), *draw_line(result, output)]
     if not quiet:
         for found in describe_findings(result):
             say(found)
+    results = {"line": result}
+    if curve:
+        results["curve"], drawn = curves.add_curve(
+            way, result, images, output, plane=plane, until=until, options=evaluation, quiet=quiet
+        )
+        written += [output / "curve.safetensors", *drawn]
+    if not quiet:
         say_precision([result])
         limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
-        say_stopped({"line": result}, limits)
+        say_stopped(results, limits)
         say_written(written)

@@ -11,6 +11,7 @@ __all__ = [
     "MOST_EPOCHS",
     "MOST_IMAGES",
     "MOST_POINTS",
+    "MOST_RESTARTS",
     "MOST_RUNS",
     "MOST_SEED",
     "MOST_SIDE",
@@ -28,6 +29,7 @@ MOST_CLASSES = 1_000_000
 MOST_EPOCHS = 1_000_000
 MOST_IMAGES = 1_000_000_000
 MOST_POINTS = 100_000  # of a line
+MOST_RESTARTS = 1000
 MOST_RUNS = 1000
 MOST_SEED = 2**32 - 1  # which NumPy, torch and scikit-learn all take
 MOST_SIDE = 16_384  # pixels

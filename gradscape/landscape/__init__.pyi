@@ -22,6 +22,10 @@ from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
+from .paths.alignment import Alignment, align
+from .paths.curve import Curve, CurveKind
+from .paths.curve_fit import fit_curve
+from .paths.detour import Detour, measure_detour
 from .paths.pca import pca_directions
 from .paths.plane import plane_directions
 from .paths.projection import project
@@ -33,7 +37,11 @@ __all__ = [
     "FORMATS",
     "METRICS",
     "SPAN_IMAGES",
+    "Alignment",
     "Barrier",
+    "Curve",
+    "CurveKind",
+    "Detour",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -52,6 +60,7 @@ __all__ = [
     "Trajectory",
     "Trial",
     "Value",
+    "align",
     "bce_with_logits",
     "binary",
     "cross_entropy",
@@ -62,11 +71,13 @@ __all__ = [
     "find_loss",
     "find_metric",
     "find_span",
+    "fit_curve",
     "focal",
     "hessian_spectrum",
     "hessian_trace",
     "load_directions",
     "load_landscape",
+    "measure_detour",
     "measure_landscape",
     "mse",
     "nll",

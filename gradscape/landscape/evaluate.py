@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import Float
 from torch import nn
 
 from gradscape._left_as_before import left_as_before
@@ -199,6 +200,7 @@ def evaluate_grid(
     axes: PointsByAxis,
     options: Options,
     graphs: KnownGraphs | None = None,
+    positions: Float[np.ndarray, "points directions"] | None = None,
 ) -> Result:
     """Evaluate what a result of a kind needs on the grid of its axes.
 
@@ -210,19 +212,24 @@ def evaluate_grid(
         axes: The kind's coordinates by name, in the order of the directions.
         options: How.
         graphs: Graphs traced before, for evaluations of the same models one after the other; new ones are added.
+        positions: Where each point of a line lies in the plane of two directions, if the line follows a curve: its
+            axis then tells how far along the curve a point is.
     """
     began = time.monotonic()
     limits = Limits(options.tolerance, None if options.seconds is None else began + options.seconds)
     meta = _checked_meta(options.meta or {})
-    grid = _checked_grid(axes, directions)
+    grid = _checked_grid(axes, directions if positions is None else directions[:1])
     stored = kind.load(options.path) if options.path and Path(options.path).exists() else None
     if stored:
         check_stored_run(stored, "path")
     followed = _followed_plan(options)
     with evaluable(model):
         earlier = followed or (whole_plan(stored.meta, "path") if stored else None)
-        work, blocks = _prepare(model, batches, directions, grid=grid, options=options, earlier=earlier)
-        warn_of_negative_variances(model, work.directions, grid)
+        work, blocks = _prepare(
+            model, batches, directions, grid=grid, positions=positions, options=options, earlier=earlier
+        )
+        if positions is None:  # between the ends of a curve variances are positive
+            warn_of_negative_variances(model, work.directions, grid)
         if graphs is not None:
             work = replace(work, graphs=graphs)
         chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
@@ -266,6 +273,7 @@ def _prepare(
     grid: Mapping[str, np.ndarray],
     options: Options,
     earlier: Mapping[str, Any] | None,
+    positions: Float[np.ndarray, "points directions"] | None = None,
 ) -> tuple[Work, Iterable[Block]]:
     """What is to be done, and on which images; a model that cannot be judged is refused."""
     check_directions(directions, named_tensors(model))
@@ -275,11 +283,13 @@ def _prepare(
     ignored = ignored_label(options.loss)
     blocks = cut_blocks(batches, size, ignored=ignored)
     first = next(blocks)
-    points = np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1)
+    points = (
+        np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1) if positions is None else positions
+    )
     work = Work(
         model=model,
         directions=directions,
-        coordinates=np.concatenate([np.zeros((1, len(grid))), points]),
+        coordinates=np.concatenate([np.zeros((1, len(directions))), points]),
         shape=[len(axis) for axis in reversed(list(grid.values()))],
         task=in_mean_weight(Task(options.loss, options.metric, options.forward), batches),
         first=first.to(model_device(model)),

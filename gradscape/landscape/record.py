@@ -53,11 +53,50 @@ class _BatchNormEntry(TypedDict, total=False):
     stored_ends: _StoredEndsEntry
 
 
+class _HighestEntry(TypedDict, total=False):
+    value: str
+    curve_highest: float
+    curve_at: float
+    line_highest: float
+    line_at: float
+    difference: float
+    stderr: float
+    low: float
+    high: float
+    images: int
+    verdict: str
+
+
+class _CurveAlongEntry(TypedDict, total=False):
+    kind: str
+    length: float
+    distance: float
+    height: float
+    epochs: int
+    learning_rate: float
+    seed: int
+    taught: dict[str, str]
+    highest: dict[str, _HighestEntry]
+
+
+class _AlignmentEntry(TypedDict, total=False):
+    objective_before: float
+    objectives: list[float]
+    cosine_before: float
+    cosine: float
+    groups: dict[str, int]
+    fixed: dict[str, str]
+    deviation: float
+    seed: int
+    weights: str
+
+
 class _LandscapeEntries(TypedDict, total=False):
     plan: _PlanEntry
     plan_notes: _NotesEntry
     earlier_plans: list[_PlanEntry]
     batch_norm: _BatchNormEntry
+    alignment: _AlignmentEntry
     functions: dict[str, str]
     directions: list[str]
     blocks: list[str]
@@ -66,6 +105,7 @@ class _LandscapeEntries(TypedDict, total=False):
     images_least: int | None
     population: int | None
     trajectories: list[dict[str, Any]]
+    curve: _CurveAlongEntry
 
 
 def check_landscape_record(meta: Mapping[str, Any]) -> None:

@@ -15,13 +15,13 @@ else:  # at a single point, the origin, values are numpy scalars, which know all
     Ints = Int[np.ndarray, "*grid"] | np.int64
     Bools = Bool[np.ndarray, "*grid"] | np.bool_
 
-__all__ = ["UNKNOWN_POPULATION", "BlockStatistics", "paired_difference"]
+__all__ = ["RELIABLE_EFFECTIVE_IMAGES", "UNKNOWN_POPULATION", "BlockStatistics", "paired_difference"]
 
 # Stands for images of unknown number: so large that no finite-population correction remains.
 UNKNOWN_POPULATION = 2**53
 
 # Below this many images' worth of loss the normal approximation fails: see `BlockStatistics.reliable`.
-_RELIABLE_EFFECTIVE_IMAGES = 40
+RELIABLE_EFFECTIVE_IMAGES = 40
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,7 +122,7 @@ class BlockStatistics:
     @property
     def reliable(self) -> Bools:
         """Where `interval` can be trusted: finite, and the loss is carried by enough images (or all were seen)."""
-        enough = self.effective_images >= _RELIABLE_EFFECTIVE_IMAGES
+        enough = self.effective_images >= RELIABLE_EFFECTIVE_IMAGES
         return np.isfinite(self.stderr) & (enough | (self.stderr == 0))
 
     def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:

@@ -21,6 +21,7 @@ from gradscape.figures import (
 )
 from gradscape.figures.caption import add_remark
 from gradscape.figures.charts.run_curves import MOST_NETWORKS, figure_run_curves
+from gradscape.figures.surfaces.curve_wording import curve_name
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.wording import result_names
 from gradscape.landscape import Field, Line, Surface, Trajectory, Value, save_csv
@@ -28,6 +29,7 @@ from gradscape.landscape import Field, Line, Surface, Trajectory, Value, save_cs
 __all__ = [
     "Numbered",
     "draw_comparison",
+    "draw_curve",
     "draw_difference",
     "draw_line",
     "draw_one",
@@ -139,6 +141,13 @@ def draw_line(line: Line, folder: Path) -> list[Path]:
     """Loss and error along a line, and their table."""
     save_csv(line, folder / "line.csv")
     return [*save_figure(figure_line(line), folder / "line"), folder / "line.csv"]
+
+
+def draw_curve(curve: Line, line: Line, folder: Path) -> list[Path]:
+    """Loss and error along a curve beside those of the straight line between its ends, and the curve's table."""
+    save_csv(curve, folder / "curve.csv")
+    page = figure_line([line, curve], titles=["straight line", curve_name(curve)])
+    return [*save_figure(page, folder / "curve"), folder / "curve.csv"]
 
 
 def draw_training(metrics: Sequence[Mapping[str, np.ndarray]], folder: Path, *, about: str = "") -> list[Path]:

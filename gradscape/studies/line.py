@@ -31,6 +31,7 @@ from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.variances import negative_variances
 from gradscape.models import Classifier
+from gradscape.studies.alignment import ALIGNMENT
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.networks import check_classes, check_same_classes
 from gradscape.studies.recalibration import calibration_names
@@ -91,8 +92,7 @@ class LinePath:
         )
         line = evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
         if "other" in self.meta and (barrier := _barrier(line)):
-            known = {name: value for name, value in asdict(barrier).items() if np.isfinite(value)}
-            line = replace(line, meta={**line.meta, "barrier": known})
+            line = replace(line, meta={**line.meta, "barrier": _finite(asdict(barrier))})
             line.save(path)
         return line
 
@@ -161,6 +161,7 @@ def make_path(
         meta |= {"other": other_name, "other_weights": digest_model(other), "space": space or "states"}
         meta |= {"other_checkpoint": other.path} if other.path else {}
         meta |= {OTHER_RECIPE: dict(recipe)} if (recipe := recorded_recipe(other.meta)) else {}
+        meta |= {ALIGNMENT: other.meta[ALIGNMENT]} if ALIGNMENT in other.meta else {}
         return LinePath(model, direction, along, meta)
     making = {**making, "space": space or "weights"}
     direction, _ = random_directions(model, seed=seed, **making)
@@ -175,6 +176,12 @@ def _barrier(line: Line) -> Barrier | None:
         return line.barrier()
     except ValueError:
         return None
+
+
+def _finite(numbers: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a barrier: JSON has no infinite numbers and no NaN."""
+    known = {name: _finite(one) if isinstance(one, Mapping) else one for name, one in numbers.items()}
+    return {name: one for name, one in known.items() if isinstance(one, Mapping) or np.isfinite(one)}
 
 
 def _with_points(alphas: np.ndarray, places: Sequence[float]) -> np.ndarray:

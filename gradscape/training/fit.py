@@ -8,21 +8,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch import Callback, Trainer
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from gradscape._left_as_before import process_left_as_before
 from gradscape._model_state import check_made
+from gradscape._trainer import in_training_mode, isolated_trainer, quiet_trainer
 from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
 from gradscape.training.classification import Classification, TrainingBatch
 from gradscape.training.epoch_bar import EpochBar
 from gradscape.training.history import EpochRows, column_names
-from gradscape.training.isolation import in_training_mode, isolated_trainer
 from gradscape.training.kept import KeepEvery, check_room
 from gradscape.training.recipe import Recipe
-from gradscape.training.recorder import BEST, LAST, STATE, AtomicFiles, Recorder, Save, gave_up
+from gradscape.training.recorder import BEST, LAST, STATE, Recorder, Save, gave_up
 from gradscape.training.resumption import describe_training, read_state
 from gradscape.training.validation import hold_out
 
@@ -162,7 +160,7 @@ def train_model(
         recorder = Recorder(folder, module, save, plan=plan, rows=rows, keep=keep)
         with isolated_trainer(), in_training_mode(network):
             bars = [EpochBar(recipe, done=len(rows))] if progress else []
-            trainer = _create_trainer(recorder, bars, recipe.epochs, device=device, precision=precision)
+            trainer = quiet_trainer(folder, [recorder, *bars], epochs=recipe.epochs, device=device, precision=precision)
             start = folder / STATE if rows else None
             trainer.fit(module, loader, evaluated, ckpt_path=start, weights_only=True)
     metrics = {name: np.array([float(row.get(name, np.nan)) for row in rows]) for name in column_names(rows)}
@@ -218,30 +216,3 @@ def _evaluation_loaders(
             )
         )
     return loaders
-
-
-def _create_trainer(
-    recorder: Recorder, others: Sequence[Callback], epochs: int, *, device: str, precision: str
-) -> Trainer:
-    accelerator, _, index = device.partition(":")
-    try:
-        return Trainer(
-            accelerator=accelerator,
-            devices=[int(index)] if index else 1,
-            precision=precision,  # type: ignore[arg-type]
-            max_epochs=epochs,
-            callbacks=[recorder, *others],
-            plugins=[AtomicFiles()],
-            default_root_dir=recorder.folder,
-            deterministic="warn",
-            logger=False,
-            enable_checkpointing=False,
-            enable_model_summary=False,
-            enable_progress_bar=False,
-            num_sanity_val_steps=0,
-        )
-    except (MisconfigurationException, ValueError, TypeError) as error:
-        reason = " ".join(str(error).split())
-        raise ValueError(
-            f"`device` and `precision` must fit this machine, got {device}, {precision}: {reason}"
-        ) from error

@@ -1,6 +1,5 @@
 """What an epoch leaves on disk: weights, metrics, and the state to go on from."""
 
-import io
 import logging
 import time
 from collections.abc import Callable
@@ -8,8 +7,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning.fabric.plugins.io import TorchCheckpointIO
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import nn
 
@@ -19,24 +16,13 @@ from gradscape.training.classification import Classification
 from gradscape.training.history import EpochRow, EpochRows, save_metrics
 from gradscape.training.kept import KeepEvery, remove_kept
 
-__all__ = ["BEST", "LAST", "METRICS", "STATE", "AtomicFiles", "Recorder", "Save", "best_epoch", "gave_up"]
+__all__ = ["BEST", "LAST", "METRICS", "STATE", "Recorder", "Save", "best_epoch", "gave_up"]
 
 Save = Callable[[Path, nn.Module, EpochRow], object]
 LAST, BEST, METRICS, STATE = "model.safetensors", "best.safetensors", "metrics.csv", "state.ckpt"
 
 _GO_ON = "what it holds belongs into {}, and the same training then goes on from there"
 _log = logging.getLogger(__name__)
-
-
-class AtomicFiles(TorchCheckpointIO):
-    """Lightning's state files, replaced all at once: its own writer may copy from one file system to another."""
-
-    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
-        """Write a state file."""
-        content = io.BytesIO()  # torch's own writer calls a full disk by another name
-        torch.save(checkpoint, content)
-        with replacing(path) as partial:
-            partial.write_bytes(content.getbuffer())
 
 
 class Recorder(Callback):

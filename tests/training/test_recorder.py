@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 
 from gradscape import _files
-from gradscape.training.recorder import AtomicFiles
+from gradscape._trainer import AtomicFiles
 from tests.training.toy import train_toy
 
 

@@ -12,6 +12,8 @@ from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import OTHER_RECIPE, RECIPE, describe_recipe_differences, describe_trained_loss
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
+from gradscape.figures.surfaces.barrier_wording import describe_aligned
+from gradscape.figures.surfaces.curve_wording import curve_name, describe_curve, describe_highest, follows_curve
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
 from gradscape.figures.surfaces.norm_wording import (
@@ -78,7 +80,8 @@ def _ends(result: Measured | Field) -> str:
     """Both networks of a line that leads from one to another."""
     if not (isinstance(result, Line) and leads_between(result)):
         return ""
-    return f"{model_name(result)} → {one_line(result.meta['other'])}"
+    way = f"{model_name(result)} → {one_line(result.meta['other'])}"
+    return f"{way}, {curve_name(result)}" if follows_curve(result) else way
 
 
 def _distinctions(metas: Sequence[Mapping[str, Any]]) -> list[list[str]]:
@@ -142,7 +145,7 @@ def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) ->
     estimated = any((line.loss_stderr > 0).any() for line in lines)
     shared += ["band: 95 % interval of the mean loss"] if estimated else []
     own = [
-        [*(part for part in setting if part not in shared), describe_barrier(line), describe_stored_ends(line)]
+        [*(part for part in setting if part not in shared), *_between(line)]
         for setting, line in zip(settings, lines, strict=True)
     ]
     shared += filter(None, [_different_trainings(lines, names)])
@@ -150,6 +153,12 @@ def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) ->
     if len(lines) > 1:
         findings = [f"{name}: {found}" if found else "" for name, found in zip(names, findings, strict=True)]
     return _SEPARATOR.join([*shared, *filter(None, [*findings, describe_nonfinite(lines)])])
+
+
+def _between(line: Line) -> list[str]:
+    """What is known of the way between two networks, straight or along a curve."""
+    curve = [describe_curve(line.meta), *describe_highest(line)]
+    return [describe_aligned(line.meta), describe_barrier(line), describe_stored_ends(line), *curve]
 
 
 def _different_trainings(lines: Sequence[Line], names: Sequence[str]) -> str:
@@ -183,7 +192,7 @@ def _setting(field: Field) -> list[str]:
     directions = field.meta.get("direction_file")
     parts += [f"directions from {one_line(directions)}"] if directions else []
     parts += [f"seed {one_line(seed)}"] if seed is not None else []
-    parts += [describe_batch_norm(field.meta)]
+    parts += [describe_batch_norm(field.meta), describe_curve(field.meta)]
     parts += [describe_trained_loss(field.meta, drawn=field.name.startswith("loss")), describe_precision(field.meta)]
     return [part for part in parts if part]
 

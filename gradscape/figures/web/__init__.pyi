@@ -1,5 +1,5 @@
 from .embeddings import interactive_embedding, thumbnail_side
-from .line_chart import Chart, Curve, place_chart
+from .line_chart import Chart, ChartCurve, place_chart
 from .live import live_page
 from .notebook import notebook_html
 from .packed_maps import color_tables, packed_maps, picture_sheet, shrunk
@@ -11,7 +11,7 @@ from .surfaces import interactive_surface
 
 __all__ = [
     "Chart",
-    "Curve",
+    "ChartCurve",
     "WebPage",
     "color_tables",
     "interactive_embedding",

@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from gradscape.figures.style import short_number
 
-__all__ = ["Chart", "Curve", "PlacedCurve", "place_chart"]
+__all__ = ["Chart", "ChartCurve", "PlacedCurve", "place_chart"]
 
 _WIDTH, _HEIGHT = 420, 250
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 10, 10, 38
@@ -24,7 +24,7 @@ _WIDE = 50.0  # from this ratio of the highest to the lowest value on, the scale
 
 
 @dataclass(frozen=True, eq=False)
-class Curve:
+class ChartCurve:
     """Numbers to be drawn as a line.
 
     Attributes:
@@ -95,7 +95,7 @@ class Chart:
 
 
 def place_chart(
-    curves: Sequence[Curve], *, x_label: str, y_label: str, whole: bool = False, linear: bool = False
+    curves: Sequence[ChartCurve], *, x_label: str, y_label: str, whole: bool = False, linear: bool = False
 ) -> Chart:
     """Place curves in a chart; positive values that span more than a factor of 50 get a logarithmic scale.
 
@@ -149,8 +149,8 @@ def place_chart(
     )
 
 
-def _look(curve: Curve) -> tuple[int, str]:
-    """Color and dashes, of which no two numbers of `Curve.color` share both."""
+def _look(curve: ChartCurve) -> tuple[int, str]:
+    """Color and dashes, of which no two numbers of `ChartCurve.color` share both."""
     styles = _DOTTED if curve.dashed else _SOLID
     return curve.color % _COLORS, styles[curve.color // _COLORS % len(styles)]
 
@@ -192,7 +192,7 @@ def _path(x: np.ndarray, y: np.ndarray) -> str:
     return "".join(parts)
 
 
-def _table(curves: Sequence[Curve], x_label: str, y_label: str) -> str:
+def _table(curves: Sequence[ChartCurve], x_label: str, y_label: str) -> str:
     """The numbers as csv, a row for each x of any curve."""
     heights = [dict(zip(curve.x.tolist(), curve.y.tolist(), strict=True)) for curve in curves]
     text = io.StringIO()
@@ -203,7 +203,7 @@ def _table(curves: Sequence[Curve], x_label: str, y_label: str) -> str:
     return text.getvalue()
 
 
-def _said(curve: Curve) -> str:
+def _said(curve: ChartCurve) -> str:
     known = curve.y[np.isfinite(curve.y)]
     if not len(known):
         return f"{curve.name} nowhere finite"

@@ -12,6 +12,7 @@ from gradscape._hdf5 import open_hdf5
 from gradscape._names import error_line, is_function_name
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures, load_shown_pictures
+from gradscape.landscape.paths.curve_files import is_curve
 from gradscape.models import Classifier, load_checkpoint
 from gradscape.studies.report.found import Found
 from gradscape.studies.report.kinds import KINDS
@@ -139,7 +140,7 @@ _ENTRIES: dict[str, Callable[[Path], Iterable[str]]] = {".npz": _array_entries, 
 
 
 def _read_checkpoint(path: Path) -> Found[Classifier] | None:
-    if is_kept(path):
+    if is_kept(path) or is_curve(path):  # which a training's landscape and a line tell of
         return None
     name = read_checkpoint(path)[1]["name"]
     if is_function_name(name):

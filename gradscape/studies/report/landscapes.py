@@ -14,6 +14,7 @@ from gradscape.figures.surfaces.layout import DrawingKind
 from gradscape.figures.surfaces.shading import Scale
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_picture
 from gradscape.landscape import Surface
+from gradscape.landscape.paths.curve import CURVE
 from gradscape.studies.report.commands import (
     USUAL_MAKING,
     command,
@@ -124,8 +125,8 @@ def _run_folder(found: Found[Surface]) -> Path:
 def _rebuild(group: _Group) -> list[str]:
     """One command for networks that lie in folders of one run, else one for each."""
     found = group[0][1]
-    if "data" not in found.meta:
-        return []  # of another program
+    if "data" not in found.meta or CURVE in found.meta:
+        return []  # of another program, or made with a curve
     seeds = sorted({one.meta.get("seed", 0) for _, one in group})
     output = found.path.parent.parent if len(seeds) > 1 else found.path.parent
     if len(network_paths(group)) > 1:

@@ -3,18 +3,21 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
 from gradscape._names import one_line, tell_apart, telling_parts
 from gradscape._provenance import Provenance
+from gradscape._schema import fitting
 from gradscape.data.pictures import ShownPictures
+from gradscape.figures.surfaces.curve_wording import curve_name, describe_highest, follows_curve
 from gradscape.figures.surfaces.line_wording import alpha_label, describe_barrier, leads_between
 from gradscape.figures.surfaces.norm_wording import describe_batch_norm, describe_stored_ends
 from gradscape.figures.surfaces.wording import with_differences
-from gradscape.figures.web.line_chart import Chart, Curve, place_chart
+from gradscape.figures.web.line_chart import Chart, ChartCurve, place_chart
 from gradscape.landscape import Line
+from gradscape.landscape.paths.curve import CURVE
 from gradscape.studies.report.commands import (
     UNKNOWN,
     USUAL_MAKING,
@@ -34,6 +37,7 @@ from gradscape.studies.report.landscapes import LANDSCAPES
 __all__ = ["LINES"]
 
 _BETWEEN = {"space": "states"}
+_RATE = 0.03  # of fitting a curve, where nothing else is asked for
 
 
 @final
@@ -95,8 +99,8 @@ def _named(networks: Sequence[ReportedNetwork]) -> list[_NamedLine]:
         titles.get(str(found.meta.get("other_weights")), one_line(found.meta.get("other", ""))) for _, found in several
     ]
     called = [
-        f"{network.title} → {other}" if other else network.title
-        for (network, _), other in zip(several, others, strict=True)
+        f"{network.title} → {other}{_along(found.result)}" if other else network.title
+        for (network, found), other in zip(several, others, strict=True)
     ]
     names = with_differences(called, [found.meta for _, found in several])
     folders = telling_parts([found.path.with_suffix("") for _, found in several])
@@ -107,18 +111,23 @@ def _named(networks: Sequence[ReportedNetwork]) -> list[_NamedLine]:
     ]
 
 
+def _findings(line: Line) -> list[str]:
+    """The barrier between two networks, what became of batch norms, and how high a curve is beside the straight line."""
+    said = (describe_barrier(line), describe_batch_norm(line.meta), describe_stored_ends(line))
+    return [*filter(None, said), *describe_highest(line)]
+
+
+def _along(line: Line) -> str:
+    return f", {curve_name(line)}" if follows_curve(line) else ""
+
+
 def _group(heading: str, lines: Sequence[_NamedLine]) -> _LineGroup | None:
     possible = (
         _chart(lines, "loss", lambda line: line.loss),
         _chart(lines, "error (%)", lambda line: 100 * line.error, linear=True),
     )
     charts = tuple(chart for chart in possible if chart)
-    remarks = tuple(
-        f"{one.name}: {said}"
-        for one in lines
-        for said in (describe_barrier(one.line), describe_batch_norm(one.line.meta), describe_stored_ends(one.line))
-        if said
-    )
+    remarks = tuple(f"{one.name}: {said}" for one in lines for said in _findings(one.line))
     return _LineGroup(heading, charts, remarks) if charts else None
 
 
@@ -126,7 +135,7 @@ def _chart(
     lines: Sequence[_NamedLine], label: str, heights: Callable[[Line], np.ndarray], *, linear: bool = False
 ) -> Chart | None:
     curves = [
-        Curve(one.name, one.line.alphas, heights(one.line), number)
+        ChartCurve(one.name, one.line.alphas, heights(one.line), number)
         for number, one in enumerate(lines)
         if np.isfinite(heights(one.line)).any()
     ]
@@ -144,8 +153,13 @@ def _describe(network: ReportedNetwork) -> list[Fact]:
 
 def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
     paths = {network.weights: network_path(network) for network in networks if network.weights}
-    known = (one for one in owned(networks, Line) if "data" in one[1].meta)  # else they are of another program
-    return [_command(network, found, paths) for network, found in known]
+    known = [one for one in owned(networks, Line) if "data" in one[1].meta]  # else they are of another program
+    curved = {found.path.parent for _, found in known if follows_curve(found.result)}  # made with their straight line
+    return [
+        _command(network, found, paths)
+        for network, found in known
+        if follows_curve(found.result) or not (found.path.parent in curved and leads_between(found.result))
+    ]
 
 
 def _command(network: ReportedNetwork, found: Found[Line], paths: Mapping[str, str]) -> str:
@@ -155,7 +169,18 @@ def _command(network: ReportedNetwork, found: Found[Line], paths: Mapping[str, s
     making = making_options(found, _BETWEEN if between else USUAL_MAKING)
     seed = [] if between else ["--seed", meta.get("seed", 0)]
     asked = [*data_options(found), *function_options(found), *_grid(found.result.alphas, between=between)]
-    return command("line", *parts, *asked, *seed, *making, "-o", found.path.parent)
+    return command("line", *parts, *asked, *seed, *_curve_options(meta), *making, "-o", found.path.parent)
+
+
+def _curve_options(meta: Mapping[str, Any]) -> list[object]:
+    """Spell how a curve was fitted; of a straight line there is nothing to spell."""
+    curve = fitting(meta, CURVE, dict[str, Any]) or {}
+    if "kind" not in curve:
+        return []
+    parts: list[object] = ["--curve", curve["kind"]]
+    parts += ["--curve-epochs", curve["epochs"]] if "epochs" in curve else []
+    parts += ["--curve-learning-rate", curve["learning_rate"]] if curve.get("learning_rate", _RATE) != _RATE else []
+    return [*parts, *(["--seed", curve["seed"]] if curve.get("seed") else [])]
 
 
 def _grid(alphas: np.ndarray, *, between: bool) -> list[object]:

@@ -11,7 +11,7 @@ from gradscape._intervals import spread_of
 from gradscape._schema import fitting
 from gradscape._text_files import begins_with
 from gradscape.data.pictures import ShownPictures
-from gradscape.figures.web.line_chart import Chart, Curve, place_chart
+from gradscape.figures.web.line_chart import Chart, ChartCurve, place_chart
 from gradscape.studies.accuracies import TrainedRun, compare_trainings, group_runs
 from gradscape.studies.comparison import Comparison
 from gradscape.studies.report.commands import command, exact
@@ -61,7 +61,7 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
     charts: list[Chart] = []
     for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
         curves = [
-            Curve(_curve(network, part), run["epoch"], run[column] * factor, number, dashed=part == "train")
+            ChartCurve(_curve(network, part), run["epoch"], run[column] * factor, number, dashed=part == "train")
             for number, network in enumerate(networks)
             for run in (found.result.columns for found in network.of(Training))
             for part in ("test", "train")

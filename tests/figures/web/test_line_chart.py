@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from gradscape.figures.web.line_chart import Chart, Curve, place_chart
+from gradscape.figures.web.line_chart import Chart, ChartCurve, place_chart
 
 
 def corners(chart: Chart, number: int = 0) -> np.ndarray:
@@ -15,7 +15,9 @@ def corners(chart: Chart, number: int = 0) -> np.ndarray:
 
 def chart_of(*heights: float, **options: bool) -> Chart:
     x = np.arange(1.0, len(heights) + 1)
-    return place_chart([Curve("net", x, np.array(heights, dtype=float), 0)], x_label="epoch", y_label="loss", **options)
+    return place_chart(
+        [ChartCurve("net", x, np.array(heights, dtype=float), 0)], x_label="epoch", y_label="loss", **options
+    )
 
 
 def test_a_straight_line_is_drawn_from_edge_to_edge() -> None:
@@ -60,8 +62,8 @@ def test_epochs_are_whole_numbers_and_minus_signs_are_signs() -> None:
 
 def test_a_chart_says_in_words_what_it_shows() -> None:
     curves = [
-        Curve("a", np.array([1.0, 2.0]), np.array([0.5, 0.25]), 0),
-        Curve("b", np.array([1.0, 2.0]), np.array([np.nan, np.nan]), 1),
+        ChartCurve("a", np.array([1.0, 2.0]), np.array([0.5, 0.25]), 0),
+        ChartCurve("b", np.array([1.0, 2.0]), np.array([np.nan, np.nan]), 1),
     ]
     said = place_chart(curves, x_label="epoch", y_label="loss").said
     assert said == "loss against epoch: a from 0.5 to 0.25; b nowhere finite"
@@ -70,8 +72,8 @@ def test_a_chart_says_in_words_what_it_shows() -> None:
 
 
 def test_no_two_of_many_curves_look_alike() -> None:
-    curves = [Curve(str(number), np.arange(2.0), np.arange(2.0), number) for number in range(21)]
-    dotted = [Curve(str(number), np.arange(2.0), np.arange(2.0), number, dashed=True) for number in range(21)]
+    curves = [ChartCurve(str(number), np.arange(2.0), np.arange(2.0), number) for number in range(21)]
+    dotted = [ChartCurve(str(number), np.arange(2.0), np.arange(2.0), number, dashed=True) for number in range(21)]
     placed = place_chart([*curves, *dotted], x_label="epoch", y_label="loss").curves
     assert len({(curve.color, curve.dashes) for curve in placed}) == 42
     assert {curve.color for curve in placed} == set(range(7))

@@ -1,24 +1,87 @@
 """Lightning's Trainer without its side effects: what it changes is as before on return, and it keeps quiet."""
 
+import io
 import logging
 import os
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
 
 import torch
+from lightning.fabric.plugins.io import TorchCheckpointIO
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch import Callback, Trainer
 from torch import nn
 from torch.utils import deterministic
 
+from gradscape._files import replacing
 from gradscape._journal import undone
 from gradscape._process_state import RandomStates
 
-__all__ = ["in_training_mode", "isolated_trainer"]
+__all__ = ["AtomicFiles", "in_training_mode", "isolated_trainer", "quiet_trainer"]
 
 _CHATTY = ("lightning.pytorch", "lightning.fabric")
 _WORKSPACE = "CUBLAS_WORKSPACE_CONFIG"
+
+
+@final
+class AtomicFiles(TorchCheckpointIO):
+    """Lightning's state files, replaced all at once: its own writer may copy from one file system to another."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None) -> None:
+        """Write a state file."""
+        content = io.BytesIO()  # torch's own writer calls a full disk by another name
+        torch.save(checkpoint, content)
+        with replacing(path) as partial:
+            partial.write_bytes(content.getbuffer())
+
+
+def quiet_trainer(
+    folder: Path,
+    callbacks: Sequence[Callback],
+    *,
+    epochs: int,
+    device: str,
+    precision: str = "32-true",
+) -> Trainer:
+    """A Trainer that prints and writes nothing of its own accord; its state files are replaced all at once.
+
+    Args:
+        folder: Where Lightning may write.
+        callbacks: What watches the training.
+        epochs: How many.
+        device: auto, or as torch names it: cpu, cuda, cuda:1, mps.
+        precision: As Lightning's Trainer names it.
+
+    Raises:
+        ValueError: This machine has no such device, or it knows no such precision.
+    """
+    accelerator, _, index = device.partition(":")
+    try:
+        return Trainer(
+            accelerator=accelerator,
+            devices=[int(index)] if index else 1,
+            precision=precision,  # type: ignore[arg-type]
+            max_epochs=epochs,
+            callbacks=list(callbacks),
+            plugins=[AtomicFiles()],
+            default_root_dir=folder,
+            deterministic="warn",
+            logger=False,
+            enable_checkpointing=False,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            num_sanity_val_steps=0,
+        )
+    except (MisconfigurationException, ValueError, TypeError) as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(
+            f"`device` and `precision` must fit this machine, got {device}, {precision}: {reason}"
+        ) from error
 
 
 @contextmanager

@@ -1,0 +1,44 @@
+"""A network whose channels are brought into another's order, with what its checkpoint and its lines say of that."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from gradscape._digest import digest_model
+from gradscape.data import Split
+from gradscape.landscape import align
+from gradscape.models import Classifier, save_checkpoint
+from gradscape.studies.networks import check_classes, check_same_classes
+
+__all__ = ["ALIGNMENT", "align_second"]
+
+ALIGNMENT = "alignment"
+"""Of the provenance of an aligned network, and of lines to it."""
+
+
+def align_second(
+    models: Mapping[str, Classifier], split: Split, file: Path, *, restarts: int, seed: int
+) -> dict[str, Classifier]:
+    """Align the second of two networks with the first, and keep it as a checkpoint.
+
+    Args:
+        models: Two, by name.
+        split: Its first images tell whether the network still computes the same.
+        file: The `.safetensors` file.
+        restarts: As in `align`.
+        seed: As in `align`.
+
+    Returns:
+        The first network, and the aligned one in the place of the second: its `meta` has an entry `alignment`.
+
+    Raises:
+        ValueError: Their classes differ, or they cannot be aligned.
+    """
+    (name, model), (other_name, other) = models.items()
+    check_classes(models, split)
+    check_same_classes(models)
+    images, _ = next(iter(split))
+    aligned, alignment = align(model, other, restarts=restarts, seed=seed, inputs=images)
+    made = {"with": name, "weights": digest_model(model), **alignment.to_entry()}
+    aligned.meta = {**aligned.meta, ALIGNMENT: made}
+    save_checkpoint(file, aligned, **aligned.meta)
+    return {name: model, other_name: aligned}
