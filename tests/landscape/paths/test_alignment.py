@@ -233,9 +233,10 @@ def test_losses_between_published_resnets_are_those_of_the_reference(
             first,
             measured,
             direction,
-            [0.0, 0.5, 1.0],
+            [0.5],
             precision="fp32",
             batch_norm="recalibrated",
             calibration=calibration,
         )
-        np.testing.assert_allclose(anew.loss, stored[f"{name}_bn"][[0, 12, 24], 0], rtol=1e-3)
+        assert anew.loss[0] == pytest.approx(stored[f"{name}_bn"][12, 0], rel=1e-3)
+        assert anew.origin.loss == pytest.approx(stored[f"{name}_bn"][0, 0], rel=1e-3)
