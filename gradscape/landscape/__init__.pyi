@@ -20,12 +20,14 @@ from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
+from .topology.persistence import CriticalPoint, Pair, Topology
 
 __all__ = [
     "FORMATS",
     "METRICS",
     "SPAN_IMAGES",
     "Barrier",
+    "CriticalPoint",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -34,10 +36,12 @@ __all__ = [
     "Measure",
     "Metric",
     "Options",
+    "Pair",
     "Progress",
     "Reading",
     "SpanSearch",
     "Surface",
+    "Topology",
     "Trial",
     "Value",
     "bce_with_logits",
