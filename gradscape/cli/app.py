@@ -27,6 +27,7 @@ from gradscape.cli import (
     plot,
     report,
     table,
+    topology,
     train,
     tsne,
 )
@@ -59,6 +60,7 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "line": line.line,
     "plot": plot.plot,
     "compare": compare.compare,
+    "topology": topology.topology,
     "cam": cam.cam,
     "attention": attention.attention,
     "fusion": fusion.fusion,

@@ -41,6 +41,10 @@ EXAMPLES = {
         "gradscape compare out --metric sharpness --metric roughness",
         "gradscape compare runs/se runs/spa_a",
     ),
+    "topology": (
+        "gradscape topology out/surface.h5",
+        "gradscape topology out/a/surface.h5 out/b/surface.h5 --value error -o topology",
+    ),
     "cam": (
         "gradscape cam a.safetensors --images photos/*.jpg -o out",
         "gradscape cam a.safetensors b.safetensors --images cat.jpg --method gradcam --method layercam "

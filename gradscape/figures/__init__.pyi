@@ -24,6 +24,7 @@ from .surfaces.metrics import figure_measures, plot_measures
 from .surfaces.pages import figure_comparison, figure_landscape, figure_scaled
 from .surfaces.preview import figure_preview
 from .surfaces.relief import plot_surface
+from .surfaces.topology import figure_topology, plot_merge_tree, plot_persistence
 from .web.embeddings import interactive_embedding
 from .web.notebook import notebook_html
 from .web.pages import WebPage
@@ -55,6 +56,7 @@ __all__ = [
     "figure_scale_weights",
     "figure_scaled",
     "figure_table",
+    "figure_topology",
     "figure_training",
     "interactive_embedding",
     "interactive_surface",
@@ -72,6 +74,8 @@ __all__ = [
     "plot_heatmap",
     "plot_line",
     "plot_measures",
+    "plot_merge_tree",
+    "plot_persistence",
     "plot_run_curves",
     "plot_scale_weights",
     "plot_surface",

@@ -25,6 +25,7 @@ from gradscape.figures import (
     figure_line,
     figure_measures,
     figure_scaled,
+    figure_topology,
     figure_training,
 )
 from gradscape.landscape import Surface
@@ -115,6 +116,7 @@ PAGES: dict[str, Callable[[], Figure]] = {
     "scaled": lambda: figure_scaled(surface()),
     "comparison": lambda: figure_comparison([surface(), surface(model="other")]),
     "reliefs": lambda: figure_comparison([surface(), surface(model="other")], kind="surface"),
+    "topology": lambda: figure_topology(surface().topology()),
     "line": _line,
     "measures": _measures,
     "training": _training,

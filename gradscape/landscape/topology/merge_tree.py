@@ -37,13 +37,14 @@ def ascending(values: Float[np.ndarray, "rows columns"]) -> Int[np.ndarray, "fin
     return order[np.isfinite(flat[order])]
 
 
-def grow_merge_tree(values: Float[np.ndarray, "rows columns"]) -> MergeTree:
+def grow_merge_tree(values: Float[np.ndarray, "rows columns"], *, corners: bool = False) -> MergeTree:
     """Find all minima and where their basins meet, by union-find with the elder rule.
 
     A point's neighbors are the four beside, above and below it, as in the complex that `find_loops` takes.
 
     Args:
         values: On the grid; what is not finite is no part of it.
+        corners: Whether the four at its corners are neighbors too.
 
     Source: Carr, Snoeyink and Axen, Computing Contour Trees in All Dimensions, 2003; Edelsbrunner, Letscher and
         Zomorodian, Topological Persistence and Simplification, 2002 (elder rule).
@@ -51,6 +52,7 @@ def grow_merge_tree(values: Float[np.ndarray, "rows columns"]) -> MergeTree:
     rows, columns = values.shape
     # A frame of points that are never reached saves asking at each point whether it lies on the edge.
     width = columns + 2
+    steps = (-width, -1, 1, width, *((-width - 1, -width + 1, width - 1, width + 1) if corners else ()))
     component = [-1] * ((rows + 2) * width)
     minima: list[int] = []
     saddles: list[int] = []
@@ -65,7 +67,7 @@ def grow_merge_tree(values: Float[np.ndarray, "rows columns"]) -> MergeTree:
     for position in ascending(values).tolist():
         row, column = divmod(position, columns)
         place = (row + 1) * width + column + 1
-        beside = (component[place + step] for step in (-width, -1, 1, width))
+        beside = (component[place + step] for step in steps)
         met = sorted({oldest(number) for number in beside if number >= 0})
         if not met:
             met = [len(minima)]

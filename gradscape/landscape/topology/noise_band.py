@@ -64,9 +64,7 @@ def find_noise_band(
         return NoiseBand(0.0, len(count))
     if len(count) < LEAST_BLOCKS:
         few = f"{len(count)} blocks of images" if len(count) > 1 else "a single block of images"
-        note = (
-            f"{few}, where {LEAST_BLOCKS} are needed, cannot tell the noise: there is no band, and nothing is left out"
-        )
+        note = f"{few}, where {LEAST_BLOCKS} are needed, cannot tell the noise: there is no band"
         return NoiseBand(np.nan, len(count), note)
     weights, deviations = count / count.sum(), _deviations(blocks, shared, value)
     scale = np.sqrt(left * len(count) / (len(count) - 1))

@@ -1,5 +1,6 @@
 """How a surface's topology is found: pairs on the grid, and the band that tells them from noise."""
 
+from dataclasses import replace
 from typing import Any, Literal, cast
 
 import numpy as np
@@ -48,7 +49,7 @@ def find_topology(
     values, notes = _values(field, blocks)
     band = find_noise_band(blocks, value, confidence=confidence, resamples=resamples, seed=seed)
     said = [*notes, *([band.note] if band.note else []), *_doubts(field, band)]
-    return Topology(
+    found = Topology(
         alphas=field.alphas,
         betas=field.betas,
         values=values,
@@ -60,8 +61,13 @@ def find_topology(
         confidence=confidence,
         blocks=band.blocks,
         notes=tuple(said),
-        meta=field.meta,
+        meta={**field.meta, **({"images": field.images, "population": field.population} if field.images > 1 else {})},
     )
+    coarse = int(found.unresolved.sum())
+    if not coarse:
+        return found
+    many = "basins are valleys" if coarse > 1 else "basin is a valley"
+    return replace(found, notes=(*said, f"{coarse} {many} finer than the grid, left out: take more steps"))
 
 
 def _values(field: Field, blocks: BlockStatistics) -> tuple[Float[np.ndarray, "betas alphas"], list[str]]:

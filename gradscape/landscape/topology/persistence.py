@@ -11,6 +11,8 @@ from jaxtyping import Bool, Float, Int
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._provenance import Provenance
+from gradscape.landscape.field import Field
+from gradscape.landscape.topology.merge_tree import grow_merge_tree
 
 __all__ = ["CriticalPoint", "Pair", "Topology"]
 
@@ -66,7 +68,7 @@ class Pair:
             hill, from the saddle where it closes to the hill's top.
         birth: Value at which it begins.
         death: Value at which it ends; infinite where it never does.
-        kept: Whether its persistence is more than twice the band.
+        kept: Whether it is more than noise and a matter of the surface: see `Topology.kept`.
         first: Where it begins.
         last: Where it ends; None where it never does.
     """
@@ -90,7 +92,7 @@ class Topology:
     """Minima, saddles and persistence pairs of one field of a surface, the most persistent first.
 
     Points of the grid are neighbors of the four beside, above and below them; hills are told apart, as duality asks,
-    by eight neighbors.
+    by eight neighbors. What is kept must stand out by both.
 
     Attributes:
         alphas: Coordinates along the first direction, (A,).
@@ -120,7 +122,7 @@ class Topology:
         (1, 0.0)
         >>> topology.save("topology.npz")
         >>> Topology.load("topology.npz")
-        Topology of the cross-entropy loss: 1 minimum, 0 saddles, 0 maxima; 0 pairs within a band of ±0
+        Topology of the cross-entropy loss: 1 minimum, 0 saddles, 0 maxima; 0 pairs not kept, band ±0
     """
 
     alphas: Float[np.ndarray, "alphas"]
@@ -159,8 +161,8 @@ class Topology:
         found = [len(points) for points in (self.minima, self.saddles, self.maxima)]
         said = ", ".join(f"{n} {one if n == 1 else many}" for n, (one, many) in zip(found, counts, strict=True))
         others = int((~self.kept).sum())
-        less = f"{others} pairs within a band of ±{self.band:.3g}" if np.isfinite(self.band) else "no band"
-        return f"Topology of the {self.label}: {said}; {less}"
+        band = f"band ±{self.band:.3g}" if np.isfinite(self.band) else "no band"
+        return f"Topology of the {self.label}: {said}; {others} pairs not kept, {band}"
 
     @cached_property
     def birth(self) -> Float[np.ndarray, "pairs"]:
@@ -181,15 +183,22 @@ class Topology:
     def kept(self) -> Bool[np.ndarray, "pairs"]:
         """Whether its persistence is more than twice the band, and than what rounding to 32 bits makes.
 
-        Where there is no band (NaN), only rounding is looked at.
+        A basin is kept only where this also holds with the points at corners as neighbors. Where there is no band
+        (NaN), rounding and neighbors are all that is looked at.
 
         Source: Fasy, Lecci, Rinaldo, Wasserman, Balakrishnan and Singh, Confidence Sets for Persistence Diagrams,
             Annals of Statistics 2014, section 3; Cohen-Steiner, Edelsbrunner and Harer 2007 (stability).
         """
-        ends = np.maximum(np.abs(self.birth), np.where(np.isfinite(self.death), np.abs(self.death), 0))
-        largest = np.abs(self.values).max(where=np.isfinite(self.values), initial=0)
-        rounding = np.maximum(_ROUNDED * ends, _SUMMED * largest)
-        return self.persistence > np.maximum(2 * np.nan_to_num(self.band), rounding)
+        return self._by_eight > self._least
+
+    @property
+    def unresolved(self) -> Bool[np.ndarray, "pairs"]:
+        """Whether it would be kept by the four neighbors alone.
+
+        A valley one step wide that runs across the grid falls apart into basins by four neighbors: these are of the
+        grid, and not of the surface. Rings are told apart by eight neighbors from the beginning.
+        """
+        return (self.persistence > self._least) & ~self.kept
 
     @property
     def pairs(self) -> list[Pair]:
@@ -210,6 +219,22 @@ class Topology:
     def maxima(self) -> list[CriticalPoint]:
         """Tops of kept hills. A hill on the grid's edge has no ring around it, and is none of these."""
         return self._points("maximum")
+
+    def field(self) -> Field:
+        """The values as a field over the plane, to be drawn."""
+        images = int(self.meta.get("images") or 0)
+        return Field(
+            name=self.value,
+            alphas=self.alphas,
+            betas=self.betas,
+            values=self.values,
+            label=self.label,
+            unit=self.unit,
+            images=images,
+            population=int(self.meta.get("population") or images),
+            notes=self.notes,
+            meta=self.meta,
+        )
 
     def diagram(self, dimension: Literal[0, 1]) -> Float[np.ndarray, "pairs 2"]:
         """Births and deaths of all pairs of a dimension."""
@@ -250,6 +275,21 @@ class Topology:
         derived: dict[str, Any] = dict.fromkeys(("birth", "death"), Float[np.ndarray, "pairs"])
         wanted = {**_ARRAYS, **derived, "kept": Bool[np.ndarray, "pairs"]}
         return load_result(path, "topology", made, called="a topology", entry=_TopologyEntry, arrays=wanted)
+
+    @property
+    def _least(self) -> Float[np.ndarray, "pairs"]:
+        """Persistence above which there is more than noise and rounding."""
+        ends = np.maximum(np.abs(self.birth), np.where(np.isfinite(self.death), np.abs(self.death), 0))
+        largest = np.abs(self.values).max(where=np.isfinite(self.values), initial=0)
+        return np.maximum(2 * np.nan_to_num(self.band), np.maximum(_ROUNDED * ends, _SUMMED * largest))
+
+    @cached_property
+    def _by_eight(self) -> Float[np.ndarray, "pairs"]:
+        """Persistence of basins with eight neighbors, never more than with four; 0 of those that are none then."""
+        tree, flat = grow_merge_tree(self.values, corners=True), np.append(self.values.ravel(), np.inf)
+        by_eight = np.zeros(self.values.size)
+        by_eight[tree.minimum] = flat[tree.saddle] - flat[tree.minimum]
+        return np.where(self.dimension == 0, by_eight[self.birth_at], self.persistence)
 
     def _pair(self, number: int) -> Pair:
         basin, ends = self.dimension[number] == 0, self.death_at[number] >= 0

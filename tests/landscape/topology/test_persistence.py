@@ -181,3 +181,15 @@ def test_damaged_file_is_refused(tmp_path: Path) -> None:
         np.savez(path, **{**arrays, **change})
         with pytest.raises(ValueError, match=said):
             Topology.load(path)
+
+
+def test_a_valley_across_the_grid_is_one_basin() -> None:
+    alphas, betas = np.meshgrid(np.arange(9.0), np.arange(9.0))
+    values = 5 * np.abs(alphas - betas) + 0.1 * alphas
+    topology = surface_of_values(values).topology()
+    assert (topology.dimension == 0).sum() == 9
+    assert len(topology.minima) == 1
+    assert topology.notes == ("8 basins are valleys finer than the grid, left out: take more steps",)
+    assert topology.unresolved.tolist() == [False, *[True] * 8]
+    ridge = surface_of_values(-values).topology()
+    assert len(ridge.maxima) <= 1
