@@ -13,6 +13,7 @@ from gradscape._arrays import load_arrays
 from gradscape._npz import read_npz
 from gradscape.data.pictures import load_shown_pictures
 from gradscape.explain.attention_map import load_attention_maps
+from gradscape.explain.decision_regions import DecisionMap
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.factorization import FeatureFactors
 from gradscape.explain.faithfulness import Faithfulness
@@ -21,6 +22,7 @@ from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.randomization import Randomization
 from gradscape.landscape import Topology
 from gradscape.studies.image_answers import ImageAnswers
+from tests.figures.pages_of_all_kinds import decisions
 from tests.landscape.topology.surfaces import surface_of_values
 
 KEPT = Path(__file__).parent / "kept"
@@ -28,6 +30,7 @@ Load = Callable[[Path], object]
 KINDS: dict[str, tuple[str, Load]] = {
     "answers": ("answers.npz", ImageAnswers.load),
     "attention_maps": ("attention.npz", load_attention_maps),
+    "decision": ("decision.npz", DecisionMap.load),
     "embedding": ("embedding.npz", Embedding.load),
     "factors": ("factors.npz", FeatureFactors.load),
     "faithfulness": ("faithfulness.npz", Faithfulness.load),
@@ -51,6 +54,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     FeatureFactors(wide, maps, wide[0], None, 0.25, (8, 10), "deep", {}).save(folder / "factors.npz")
     Randomization(("head",), maps[0, :1, 0], maps[0, :1, 0], {"": {}}, {}).save(folder / "randomization.npz")
     surface_of_values(rows[:, None] + rows[None, :2] / 2.0).topology().save(folder / "topology.npz")
+    decisions().save(folder / "decision.npz")
     return folder
 
 

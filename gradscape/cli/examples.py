@@ -62,6 +62,10 @@ EXAMPLES = {
         "gradscape tsne a.safetensors b.safetensors --data cifar10 --limit 700 -o out",
         "gradscape tsne a.safetensors --data folder:photos --classes cat,dog --perplexity 15 -o out",
     ),
+    "decision": (
+        "gradscape decision a.safetensors b.safetensors --images cat.jpg dog.jpg bird.jpg -o out",
+        "gradscape decision a.safetensors --images cat.jpg --norm l2 --class tabby -o out",
+    ),
     "figure": (
         "gradscape figure --list",
         "gradscape figure upanets:8 a.safetensors b.safetensors --data cifar10 -o figures",

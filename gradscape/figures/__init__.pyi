@@ -14,6 +14,7 @@ from .images.attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from .images.decision import figure_decisions, plot_decisions
 from .images.fusion import figure_features, figure_fusion, plot_features
 from .images.heatmaps import figure_heatmaps, plot_heatmap
 from .look import Look, drawn_as
@@ -44,6 +45,7 @@ __all__ = [
     "figure_comparison",
     "figure_confusion",
     "figure_curve",
+    "figure_decisions",
     "figure_embeddings",
     "figure_features",
     "figure_fusion",
@@ -67,6 +69,7 @@ __all__ = [
     "plot_channel_weights",
     "plot_confusion",
     "plot_contour",
+    "plot_decisions",
     "plot_embedding",
     "plot_features",
     "plot_filled",
