@@ -93,12 +93,12 @@ def through_images(images: Float[Tensor, "3 channels height width"], *, steps: i
     low, high = positions.min(axis=0), positions.max(axis=0)
     beyond = margin * float((high - low).max())
     step = float((high - low).max() + 2 * beyond) / (steps - 1)
-    axes = []
+    axes: list[np.ndarray] = []
     for begin, end in zip(low - beyond, high + beyond, strict=True):
         count = int(np.ceil((end - begin) / step - 1e-9)) + 1
         middle = (begin + end) / 2
         axes.append(middle + step * (np.arange(count) - (count - 1) / 2))
-    return ImagePlane(origin, first, rest / height, *axes, positions)
+    return ImagePlane(origin, first, rest / height, axes[0], axes[1], positions)
 
 
 def along_gradient(

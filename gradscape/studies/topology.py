@@ -1,6 +1,7 @@
 """Topology of stored surfaces: numbers, tables, and a picture of all side by side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -53,10 +54,9 @@ def find_topologies(
         surfaces.append(surface)
     own = telling_parts([file.absolute().with_suffix("") for file in files])
     names = tell_apart([[file_name(name) for name in several] for several in (result_names(surfaces), own)])
-    return {
-        name: surface.topology(value, confidence=confidence, seed=seed)
-        for name, surface in zip(names, surfaces, strict=True)
-    }
+    found = [surface.topology(value, confidence=confidence, seed=seed) for surface in surfaces]
+    told = [replace(one, meta={**one.meta, "surface_file": str(file)}) for one, file in zip(found, files, strict=True)]
+    return dict(zip(names, told, strict=True))
 
 
 def save_topologies(topologies: Mapping[str, Topology], folder: Path) -> list[Path]:
