@@ -13,19 +13,24 @@ from gradscape._arrays import load_arrays
 from gradscape._npz import read_npz
 from gradscape.data.pictures import load_shown_pictures
 from gradscape.explain.attention_map import load_attention_maps
+from gradscape.explain.decision_regions import DecisionMap
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.factorization import FeatureFactors
 from gradscape.explain.faithfulness import Faithfulness
 from gradscape.explain.fusion_map import FusionMaps
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.randomization import Randomization
+from gradscape.landscape import Topology
 from gradscape.studies.image_answers import ImageAnswers
+from tests.figures.pages_of_all_kinds import decisions
+from tests.landscape.topology.surfaces import surface_of_values
 
 KEPT = Path(__file__).parent / "kept"
 Load = Callable[[Path], object]
 KINDS: dict[str, tuple[str, Load]] = {
     "answers": ("answers.npz", ImageAnswers.load),
     "attention_maps": ("attention.npz", load_attention_maps),
+    "decision": ("decision.npz", DecisionMap.load),
     "embedding": ("embedding.npz", Embedding.load),
     "factors": ("factors.npz", FeatureFactors.load),
     "faithfulness": ("faithfulness.npz", Faithfulness.load),
@@ -33,6 +38,7 @@ KINDS: dict[str, tuple[str, Load]] = {
     "heatmaps": ("gradcam.npz", Heatmaps.load),
     "pictures": ("pictures.npz", load_shown_pictures),
     "randomization": ("randomization.npz", Randomization.load),
+    "topology": ("topology.npz", Topology.load),
 }
 
 
@@ -47,6 +53,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     maps, wide = np.ones((2, 3, 4, 5), np.float32), np.ones((3, 6), np.float32)
     FeatureFactors(wide, maps, wide[0], None, 0.25, (8, 10), "deep", {}).save(folder / "factors.npz")
     Randomization(("head",), maps[0, :1, 0], maps[0, :1, 0], {"": {}}, {}).save(folder / "randomization.npz")
+    surface_of_values(rows[:, None] + rows[None, :2] / 2.0).topology().save(folder / "topology.npz")
+    decisions().save(folder / "decision.npz")
     return folder
 
 

@@ -45,6 +45,10 @@ EXAMPLES = {
         "gradscape compare out --metric sharpness --metric roughness",
         "gradscape compare runs/se runs/spa_a",
     ),
+    "topology": (
+        "gradscape topology out/surface.h5",
+        "gradscape topology out/a/surface.h5 out/b/surface.h5 --value error -o topology",
+    ),
     "cam": (
         "gradscape cam a.safetensors --images photos/*.jpg -o out",
         "gradscape cam a.safetensors b.safetensors --images cat.jpg --method gradcam --method layercam "
@@ -61,6 +65,10 @@ EXAMPLES = {
     "tsne": (
         "gradscape tsne a.safetensors b.safetensors --data cifar10 --limit 700 -o out",
         "gradscape tsne a.safetensors --data folder:photos --classes cat,dog --perplexity 15 -o out",
+    ),
+    "decision": (
+        "gradscape decision a.safetensors b.safetensors --images cat.jpg dog.jpg bird.jpg -o out",
+        "gradscape decision a.safetensors --images cat.jpg --norm l2 --class tabby -o out",
     ),
     "figure": (
         "gradscape figure --list",

@@ -1,6 +1,8 @@
 from .attention import attention_maps, rank_by_batch_weight
 from .attention_map import AttentionMap, load_attention_maps, save_attention_maps
 from .cam import heatmaps, list_methods
+from .decision import decision_map, gradient_map
+from .decision_regions import DecisionMap
 from .embedding import Embedding, embed
 from .embedding_features import Features, extract_features
 from .embedding_quality import EmbeddingQuality
@@ -20,6 +22,7 @@ from .target_layer import find_target_layer
 __all__ = [
     "MEASURES",
     "AttentionMap",
+    "DecisionMap",
     "Embedding",
     "EmbeddingQuality",
     "Faithfulness",
@@ -33,12 +36,14 @@ __all__ = [
     "align_embeddings",
     "attention_maps",
     "attention_rollout",
+    "decision_map",
     "embed",
     "extract_features",
     "factorize_features",
     "feature_maps",
     "find_target_layer",
     "fusion_maps",
+    "gradient_map",
     "guided_backprop",
     "guided_gradcam",
     "heatmaps",

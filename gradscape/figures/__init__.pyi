@@ -14,6 +14,7 @@ from .images.attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from .images.decision import figure_decisions, plot_decisions
 from .images.fusion import figure_features, figure_fusion, plot_features
 from .images.heatmaps import figure_heatmaps, plot_heatmap
 from .look import Look, drawn_as
@@ -24,6 +25,7 @@ from .surfaces.metrics import figure_measures, plot_measures
 from .surfaces.pages import figure_comparison, figure_landscape, figure_scaled
 from .surfaces.preview import figure_preview
 from .surfaces.relief import plot_surface
+from .surfaces.topology import figure_topology, plot_merge_tree, plot_persistence
 from .web.animation import interactive_animation
 from .web.embeddings import interactive_embedding
 from .web.notebook import notebook_html
@@ -44,6 +46,7 @@ __all__ = [
     "figure_comparison",
     "figure_confusion",
     "figure_curve",
+    "figure_decisions",
     "figure_embeddings",
     "figure_features",
     "figure_fusion",
@@ -56,6 +59,7 @@ __all__ = [
     "figure_scale_weights",
     "figure_scaled",
     "figure_table",
+    "figure_topology",
     "figure_training",
     "interactive_animation",
     "interactive_embedding",
@@ -67,6 +71,7 @@ __all__ = [
     "plot_channel_weights",
     "plot_confusion",
     "plot_contour",
+    "plot_decisions",
     "plot_embedding",
     "plot_features",
     "plot_filled",
@@ -74,6 +79,8 @@ __all__ = [
     "plot_heatmap",
     "plot_line",
     "plot_measures",
+    "plot_merge_tree",
+    "plot_persistence",
     "plot_run_curves",
     "plot_scale_weights",
     "plot_surface",

@@ -32,6 +32,7 @@ from .paths.projection import project
 from .paths.trajectory import Trajectory
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
+from .topology.persistence import CriticalPoint, Pair, Topology
 
 __all__ = [
     "FORMATS",
@@ -39,6 +40,7 @@ __all__ = [
     "SPAN_IMAGES",
     "Alignment",
     "Barrier",
+    "CriticalPoint",
     "Curve",
     "CurveKind",
     "Detour",
@@ -51,11 +53,13 @@ __all__ = [
     "Measure",
     "Metric",
     "Options",
+    "Pair",
     "Progress",
     "Reading",
     "SpanSearch",
     "Spectrum",
     "Surface",
+    "Topology",
     "Trace",
     "Trajectory",
     "Trial",

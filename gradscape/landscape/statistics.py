@@ -15,10 +15,13 @@ else:  # at a single point, the origin, values are numpy scalars, which know all
     Ints = Int[np.ndarray, "*grid"] | np.int64
     Bools = Bool[np.ndarray, "*grid"] | np.bool_
 
-__all__ = ["RELIABLE_EFFECTIVE_IMAGES", "UNKNOWN_POPULATION", "BlockStatistics", "paired_difference"]
+__all__ = ["LEAST_BLOCKS", "RELIABLE_EFFECTIVE_IMAGES", "UNKNOWN_POPULATION", "BlockStatistics", "paired_difference"]
 
 # Stands for images of unknown number: so large that no finite-population correction remains.
 UNKNOWN_POPULATION = 2**53
+
+LEAST_BLOCKS = 8
+"""Blocks of images below which no interval is given: a bootstrap of fewer covers too rarely."""
 
 # Below this many images' worth of loss the normal approximation fails: see `BlockStatistics.reliable`.
 RELIABLE_EFFECTIVE_IMAGES = 40

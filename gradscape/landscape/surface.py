@@ -15,6 +15,8 @@ from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED, UNRELIABLE, Fie
 from gradscape.landscape.measured import Measured, read_measured, write_measured
 from gradscape.landscape.statistics import paired_difference
 from gradscape.landscape.summary import summarize
+from gradscape.landscape.topology.pairing import find_topology
+from gradscape.landscape.topology.persistence import Topology
 
 __all__ = ["Surface", "Value"]
 
@@ -159,6 +161,32 @@ class Surface(Measured):
             population=self.blocks.population,
             metas=(self.meta, other.meta),
         )
+
+    def topology(
+        self, value: str = "loss", *, confidence: float = 0.95, resamples: int = 1000, seed: int = 0
+    ) -> Topology:
+        """Find minima, saddles and persistence pairs, and which of them are more than noise.
+
+        A pair is kept where its persistence is more than twice a band that holds the whole surface over all images at
+        once, by a bootstrap over blocks of images. All images seen, the band is 0; of a file without blocks it is NaN.
+
+        Args:
+            value: "loss" or "error".
+            confidence: Of the band, in (0, 1).
+            resamples: Of the bootstrap.
+            seed: Of the bootstrap.
+
+        Raises:
+            ValueError: An option is unknown or out of range, points were not evaluated or none is finite, the grid
+                has fewer than two rows or columns, or gudhi is not installed.
+
+        Source: Edelsbrunner and Harer, Computational Topology (2010), chapters VII and VIII; Fasy et al. 2014 (band).
+        """
+        if value not in ("loss", "error"):
+            raise unknown_name("value", value, ["loss", "error"])
+        options: dict[str, Any] = {"confidence": confidence, "resamples": resamples, "seed": seed}
+        rounding = self.loss_rounding[np.isfinite(self.loss_rounding)].max(initial=0) if value == "loss" else 0.0
+        return find_topology(self.field(value), self.blocks, rounding=float(rounding), **options)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write to an HDF5 file, atomically; goldstein's tools can plot it."""

@@ -37,7 +37,7 @@ from gradscape.landscape import (
 from gradscape.landscape.engine import MetricFunction, Task
 from gradscape.landscape.engine.plan import block_images
 from gradscape.landscape.evaluate import evaluate_grid
-from gradscape.landscape.metrics.resampling import LEAST_BLOCKS
+from gradscape.landscape.statistics import LEAST_BLOCKS
 from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.live import LivePage

@@ -9,7 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gradscape.cli import attention, cam, compare, evaluate, figure, fusion, landscape, line, plot, tsne
+from gradscape.cli import (
+    attention,
+    cam,
+    compare,
+    decision,
+    evaluate,
+    figure,
+    fusion,
+    landscape,
+    line,
+    plot,
+    topology,
+    tsne,
+)
 from gradscape.figures import Look, drawn_as, save_figure
 from gradscape.landscape import Line, Surface
 from gradscape.studies.papers.catalog import FIGURES
@@ -38,10 +51,12 @@ COMMANDS: dict[str, tuple[Callable[..., None], tuple[str, ...]]] = {
     "landscape": (landscape.landscape, ("contour", "surface")),
     "line": (line.line, ("line",)),
     "compare": (compare.compare, ("measures",)),
+    "topology": (topology.topology, ("topology",)),
     "cam": (cam.cam, ("heatmaps",)),
     "attention": (attention.attention, ("attention", "channels")),
     "fusion": (fusion.fusion, ("fusion",)),
     "tsne": (tsne.tsne, ("embedding",)),
+    "decision": (decision.decision, ("decisions",)),
     "evaluate": (evaluate.evaluate, ("confusion",)),
     "figure": (figure.figure, ("reliefs", "heatmaps")),
 }
@@ -95,10 +110,12 @@ def test_options_are_offered_only_where_they_mean_something() -> None:
     assert more == {
         "line": {"zmin", "zmax"},
         "compare": set(),
+        "topology": {"cmap", "zmin", "zmax", "levels"},
         "cam": {"cmap"},
         "attention": {"cmap"},
         "fusion": {"cmap"},
         "tsne": set(),
+        "decision": set(),
         "evaluate": {"cmap"},
         "figure": {"cmap", "camera", "zmin", "zmax"},
     }

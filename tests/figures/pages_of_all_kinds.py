@@ -8,6 +8,7 @@ import torch
 from matplotlib.figure import Figure
 
 from gradscape.explain.attention_map import AttentionMap
+from gradscape.explain.decision_regions import DecisionMap
 from gradscape.explain.embedding import Embedding
 from gradscape.explain.embedding_quality import EmbeddingQuality
 from gradscape.explain.fusion_map import FusionMaps
@@ -18,6 +19,7 @@ from gradscape.figures import (
     figure_channel_weights,
     figure_comparison,
     figure_confusion,
+    figure_decisions,
     figure_embeddings,
     figure_fusion,
     figure_heatmaps,
@@ -25,6 +27,7 @@ from gradscape.figures import (
     figure_line,
     figure_measures,
     figure_scaled,
+    figure_topology,
     figure_training,
 )
 from gradscape.landscape import Surface
@@ -75,6 +78,30 @@ def fusion() -> FusionMaps:
     return FusionMaps(before, part, fused, "stages.1", ("x", "attention", "x + attention"), META)
 
 
+def decisions(*, norm: str = "", shift: int = 0) -> DecisionMap:
+    """A map of three images, or along the gradient of one."""
+    alphas, betas = np.linspace(-1, 5, 7), np.linspace(-1, 3, 5)
+    across, up = np.meshgrid(alphas, betas)
+    index = (across + shift > 1).astype(np.int64) + (up > 2) * 2
+    count = 1 if norm else 3
+    return DecisionMap(
+        alphas=alphas,
+        betas=betas,
+        class_index=index,
+        confidence=np.linspace(0.4, 1, 35, dtype=np.float32).reshape(5, 7),
+        loss=(1 + across**2 + up**2).astype(np.float32) * (1 if norm else np.float32(np.nan)),
+        excess=(np.hypot(across, up) - 2.5).astype(np.float32),
+        positions=np.array([[0.0, 0.0], [2.0, 0.0], [1.0, 2.0]])[:count],
+        images=IMAGES.numpy()[:count],
+        image_class=np.arange(count),
+        image_confidence=np.full(count, 0.9, np.float32),
+        norm=norm,
+        label=1 if norm else -1,
+        classes={0: "cat", 1: "dog", 2: "bee"},
+        meta={**META, "seed": 0, "image_names": ["x.png", "y.png", "z.png"]},
+    )
+
+
 def embedding() -> Embedding:
     """Thirty images of three classes."""
     return Embedding(
@@ -115,6 +142,7 @@ PAGES: dict[str, Callable[[], Figure]] = {
     "scaled": lambda: figure_scaled(surface()),
     "comparison": lambda: figure_comparison([surface(), surface(model="other")]),
     "reliefs": lambda: figure_comparison([surface(), surface(model="other")], kind="surface"),
+    "topology": lambda: figure_topology(surface().topology()),
     "line": _line,
     "measures": _measures,
     "training": _training,
@@ -123,6 +151,7 @@ PAGES: dict[str, Callable[[], Figure]] = {
     "channels": lambda: figure_channel_weights(attention()),
     "batch": lambda: figure_batch_weights(IMAGES, attention()["a.batch"], names=["x", "y", "z"]),
     "fusion": lambda: figure_fusion(fusion(), image=IMAGES[0]),
+    "decisions": lambda: figure_decisions({"net": decisions()}),
     "embedding": lambda: figure_embeddings([embedding()]),
     "confusion": lambda: figure_confusion(np.array([[8, 2], [1, 9]]), names=["cat", "dog"], title="net"),
 }

@@ -64,7 +64,19 @@ def drawn_page(kind: str, **chosen: Any) -> Figure:
 
 
 TITLE = "A $ title\nthat is far too long for one line, so that it must be broken " * 2
-OF_DATA = {"contour", "filled", "heat", "surface", "difference", "scaled", "comparison", "reliefs", "line", "embedding"}
+OF_DATA = {
+    "contour",
+    "filled",
+    "heat",
+    "surface",
+    "difference",
+    "scaled",
+    "comparison",
+    "reliefs",
+    "topology",
+    "line",
+    "embedding",
+}
 ASKED: Any = {"caption": True, "title": TITLE}
 
 

@@ -11,6 +11,7 @@ from .attention import (
 from .attention_overview import figure_attention_overview
 from .attention_rows import draws_map
 from .channel_mixing import figure_channel_mixing
+from .decision import figure_decisions, plot_decisions
 from .explained_images import figure_explained_images
 from .fusion import figure_features, figure_fusion, plot_features
 from .heatmap_panel import Style, known_background
@@ -29,6 +30,7 @@ __all__ = [
     "figure_batch_weights",
     "figure_channel_mixing",
     "figure_channel_weights",
+    "figure_decisions",
     "figure_explained_images",
     "figure_features",
     "figure_fusion",
@@ -38,6 +40,7 @@ __all__ = [
     "known_background",
     "plot_batch_weights",
     "plot_channel_weights",
+    "plot_decisions",
     "plot_features",
     "plot_heatmap",
     "plot_scale_weights",

@@ -7,6 +7,7 @@ from .preview import describe_progress, figure_preview
 from .relief import plot_surface
 from .scales import Scale
 from .shading import Shading, shade
+from .topology import figure_topology, plot_merge_tree, plot_persistence
 from .wording import describe_fields, model_name, result_names
 
 __all__ = [
@@ -21,12 +22,15 @@ __all__ = [
     "figure_measures",
     "figure_preview",
     "figure_scaled",
+    "figure_topology",
     "model_name",
     "plot_contour",
     "plot_filled",
     "plot_heat",
     "plot_line",
     "plot_measures",
+    "plot_merge_tree",
+    "plot_persistence",
     "plot_surface",
     "result_names",
     "several",

@@ -7,7 +7,8 @@ import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
-from gradscape.landscape.metrics.resampling import LEAST_BLOCKS, Resamples
+from gradscape.landscape.metrics.resampling import Resamples
+from gradscape.landscape.statistics import LEAST_BLOCKS
 
 __all__ = ["Estimates", "Interval", "interval", "joined", "undefined"]
 

@@ -9,12 +9,10 @@ from jaxtyping import Float
 
 from gradscape.landscape.metrics.plane_hessian import center_hessian
 from gradscape.landscape.metrics.polar import Polar, polar
+from gradscape.landscape.statistics import LEAST_BLOCKS
 from gradscape.landscape.surface import Surface
 
-__all__ = ["LEAST_BLOCKS", "BlockSample", "Resamples", "block_sample"]
-
-LEAST_BLOCKS = 8
-"""Blocks of images below which no interval is given: a bootstrap of fewer covers too rarely."""
+__all__ = ["BlockSample", "Resamples", "block_sample"]
 
 
 @final

@@ -5,6 +5,7 @@ an entry here.
 """
 
 from gradscape.studies.report.attention import ATTENTION
+from gradscape.studies.report.decisions import DECISIONS
 from gradscape.studies.report.definition import ReportKind
 from gradscape.studies.report.embeddings import EMBEDDINGS
 from gradscape.studies.report.evaluations import EVALUATIONS
@@ -13,6 +14,7 @@ from gradscape.studies.report.fusion import FUSION
 from gradscape.studies.report.heatmaps import HEATMAPS
 from gradscape.studies.report.landscapes import LANDSCAPES
 from gradscape.studies.report.lines import LINES
+from gradscape.studies.report.topologies import TOPOLOGIES
 from gradscape.studies.report.trainings import TRAININGS
 
 __all__ = ["KINDS"]
@@ -21,10 +23,12 @@ KINDS: dict[str, ReportKind] = {
     "evaluations": EVALUATIONS,
     "landscapes": LANDSCAPES,
     "lines": LINES,
+    "topologies": TOPOLOGIES,
     "heatmaps": HEATMAPS,
     "faithfulness": FAITHFULNESS,
     "attention": ATTENTION,
     "fusion": FUSION,
+    "decisions": DECISIONS,
     "embeddings": EMBEDDINGS,
     "trainings": TRAININGS,
 }
