@@ -18,12 +18,16 @@ from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
+from .sharpness.kinds import SHARPNESS_KINDS, SharpnessKind
+from .sharpness.measuring import measure_sharpness
+from .sharpness.rises import Sharpness, paired_rises
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
 
 __all__ = [
     "FORMATS",
     "METRICS",
+    "SHARPNESS_KINDS",
     "SPAN_IMAGES",
     "Barrier",
     "Difference",
@@ -36,6 +40,8 @@ __all__ = [
     "Options",
     "Progress",
     "Reading",
+    "Sharpness",
+    "SharpnessKind",
     "SpanSearch",
     "Surface",
     "Trial",
@@ -54,8 +60,10 @@ __all__ = [
     "load_directions",
     "load_landscape",
     "measure_landscape",
+    "measure_sharpness",
     "mse",
     "nll",
+    "paired_rises",
     "random_directions",
     "save_csv",
     "save_directions",
