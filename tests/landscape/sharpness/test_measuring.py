@@ -207,7 +207,7 @@ def test_what_cannot_be_measured_is_refused(options: dict[str, Any], message: st
 @pytest.mark.usefixtures("unchecked")
 def test_a_norm_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`norm` .*l1"):
-        measure_sharpness(small_net(), [images_and_labels(23)], norm="l1")  # type: ignore[arg-type]
+        measure_sharpness(small_net(), [images_and_labels(23)], norm="l1")
 
 
 @pytest.mark.slow
