@@ -14,6 +14,7 @@ from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
+from .hessian.products import HessianProducts
 from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
@@ -34,6 +35,7 @@ __all__ = [
     "Direction",
     "DirectionSummary",
     "Field",
+    "HessianProducts",
     "Line",
     "Measure",
     "Metric",

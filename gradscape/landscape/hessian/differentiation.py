@@ -1,0 +1,190 @@
+"""Second derivatives of a model's losses along a direction: forward over reverse where a model allows it."""
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, final
+
+import torch
+from torch import Tensor, nn
+from torch.autograd import forward_ad
+
+from gradscape.landscape.engine import Batch, map_tensors
+from gradscape.landscape.engine.task import Task
+
+__all__ = ["Differentiated", "Tensors"]
+
+Tensors = dict[str, Tensor]
+
+_AGREES = 1e-2  # of the largest entry: both ways differ by rounding alone, about 1e-5
+
+_log = logging.getLogger(__name__)
+
+
+@final
+class _Judged(nn.Module):
+    """A model with its loss, so that the loss sees the same tensors as the model."""
+
+    def __init__(self, model: nn.Module, task: Task) -> None:
+        super().__init__()
+        self.model, self._task = model, task
+
+    def forward(self, inputs: Any, labels: Any) -> Tensor:
+        losses = self._task.loss(self._task.forward(self.model, inputs), labels)
+        return losses.reshape(-1) / self._task.mean_weight
+
+
+@final
+class Differentiated:
+    """Losses as a function of some parameters, to be differentiated twice.
+
+    The model's own tensors are never touched: derivatives are taken with respect to views of them.
+
+    Args:
+        model: In `eval()`.
+        task: Loss and forward pass.
+        names: The parameters.
+        probe: A few images, on which the ways to differentiate are tried and compared.
+
+    Raises:
+        ValueError: Nothing depends on the parameters, or a part of the model has no second derivative.
+
+    Source: Pearlmutter 1994 (products without the matrix); Griewank and Walther 2008, section 3 (forward over reverse
+    takes about two thirds of the arithmetic of reverse over reverse).
+    """
+
+    def __init__(self, model: nn.Module, task: Task, names: tuple[str, ...], probe: Batch) -> None:
+        self._judged, self.names = _Judged(model, task), names
+        parameters = dict(model.named_parameters())
+        direction = {name: _wave(parameters[name].detach()) for name in names}
+        exact = self._explained(direction, probe)
+        alone = torch.stack([_inner(self._reverse_product(direction, one), direction) for one in _single(probe)])
+        self.product: Callable[[Tensors, Batch], Tensors] = self._reverse_product
+        self.image_forms: Callable[[Tensors, Batch], Tensor] = self._forms_one_by_one
+        forward, nested = self._tried(direction, probe)
+        if forward is not None:
+            _check_agreement(forward, list(exact.values()))
+            self.product = self._forward_product
+        if nested is not None:
+            _check_agreement([nested], [alone])
+            self.image_forms = self._nested_forms
+        if forward is None or nested is None:
+            _log.info("a part of the model has no forward derivative: Hessian products take about half as long again")
+
+    def _tried(self, direction: Tensors, probe: Batch) -> tuple[list[Tensor] | None, Tensor | None]:
+        """What the faster ways give; None where an operator lacks such a derivative, whatever it then raises."""
+        forward = nested = None
+        with suppress(Exception):
+            forward = list(self._forward_product(direction, probe).values())
+        with suppress(Exception):
+            nested = self._nested_forms(direction, probe)
+        return forward, nested
+
+    def losses(self, tensors: Mapping[str, Tensor], batch: Batch) -> Tensor:
+        """Loss of each image, (count,), with these tensors in place of the parameters."""
+        renamed = {f"model.{name}": tensor for name, tensor in tensors.items()}
+        return torch.func.functional_call(self._judged, renamed, (batch.inputs, batch.labels))
+
+    def leaves(self) -> Tensors:
+        """Views of the parameters as they are now, to differentiate by."""
+        parameters = dict(self._judged.model.named_parameters())
+        return {name: parameters[name].detach().requires_grad_() for name in self.names}
+
+    def _forward_product(self, direction: Tensors, batch: Batch) -> Tensors:
+        """The sum of the images' Hessians times a direction."""
+        with torch.enable_grad(), forward_ad.dual_level():
+            moving = {name: forward_ad.make_dual(one, direction[name]) for name, one in self.leaves().items()}
+            total = self.losses(moving, batch).sum()
+            gradients = torch.autograd.grad(total, list(moving.values()), materialize_grads=True)
+            tangents = [forward_ad.unpack_dual(one).tangent for one in gradients]
+        found = zip(self.names, tangents, strict=True)
+        return {
+            name: torch.zeros_like(direction[name]) if tangent is None else tangent.detach() for name, tangent in found
+        }
+
+    def _reverse_product(self, direction: Tensors, batch: Batch, *, checked: bool = False) -> Tensors:
+        with torch.enable_grad():
+            leaves = self.leaves()
+            at = list(leaves.values())
+            total = self.losses(leaves, batch).sum()
+            gradients = torch.autograd.grad(total, at, create_graph=True, materialize_grads=True)
+            if checked and _is_cut(gradients):
+                raise ValueError(
+                    "`model` must be twice differentiable, with its loss, but a part of it is `once_differentiable`: "
+                    "leave the parameters before it out, or write its backward pass so that it can be differentiated"
+                )
+            along = sum((one * direction[name]).sum() for name, one in zip(self.names, gradients, strict=True))
+            if not isinstance(along, Tensor) or not along.requires_grad:  # a loss that is linear in its parameters
+                return {name: torch.zeros_like(direction[name]) for name in self.names}
+            products = torch.autograd.grad(along, at, materialize_grads=True)
+        return {name: one.detach() for name, one in zip(self.names, products, strict=True)}
+
+    def _nested_forms(self, direction: Tensors, batch: Batch) -> Tensor:
+        """vᵀH_iv of each image i, (count,): the second derivative of its loss along a direction."""
+        tensors = {name: one.detach() for name, one in self.leaves().items()}
+
+        def slope(moved: Tensors) -> Tensor:
+            return torch.func.jvp(lambda inner: self.losses(inner, batch), (moved,), (direction,))[1]
+
+        with torch.no_grad():
+            return torch.func.jvp(slope, (tensors,), (direction,))[1].double()
+
+    def _forms_one_by_one(self, direction: Tensors, batch: Batch) -> Tensor:
+        products = (self._reverse_product(direction, image) for image in _single(batch))
+        return torch.stack([_inner(product, direction) for product in products])
+
+    def _explained(self, direction: Tensors, probe: Batch) -> Tensors:
+        try:
+            return self._reverse_product(direction, probe, checked=True)
+        except RuntimeError as problem:
+            if "does not require grad" in str(problem):
+                raise ValueError(
+                    "`parameters` must mean tensors that the loss depends on, but it depends on none of them by a path "
+                    "that can be differentiated: does the forward pass detach, or run under no_grad?"
+                ) from problem
+            raise ValueError(
+                f"`model` must be twice differentiable, with its loss, but torch says of it: {problem}"
+            ) from problem
+
+
+def _single(batch: Batch) -> list[Batch]:
+    """The images one by one."""
+    pairs = (
+        map_tensors(lambda tensor, i=i: tensor[i : i + 1], (batch.inputs, batch.labels)) for i in range(batch.count)
+    )
+    return [Batch(inputs, labels, 0, 1) for inputs, labels in pairs]
+
+
+def _wave(tensor: Tensor) -> Tensor:
+    """A direction without chance and without zeros, as large as the tensor's own entries."""
+    scale = tensor.double().square().mean().sqrt().item() or 1.0
+    return (
+        (scale * torch.cos(torch.arange(tensor.numel(), device=tensor.device) + 0.5)).reshape(tensor.shape).to(tensor)
+    )
+
+
+def _inner(one: Tensors, other: Tensors) -> Tensor:
+    return torch.stack([(tensor.double() * other[name].double()).sum() for name, tensor in one.items()]).sum()
+
+
+def _check_agreement(found: list[Tensor], exact: list[Tensor]) -> None:
+    largest = max((float(one.abs().max()) for one in exact if one.numel()), default=0.0)
+    if not all(bool(((a - b).abs() <= _AGREES * largest).all()) for a, b in zip(found, exact, strict=True)):
+        raise ValueError(
+            "`model` must have one second derivative, but two ways to compute it disagree: does a part of it, or the "
+            "loss, detach in its backward pass, or is it evaluated where it has no derivative, such as a root at 0?"
+        )
+
+
+def _is_cut(tensors: Iterable[Tensor]) -> bool:
+    """Whether a graph has a part that can be differentiated but once: torch would leave it out without a word."""
+    ahead = [one.grad_fn for one in tensors if one.grad_fn is not None]
+    seen = set(ahead)
+    while ahead:
+        node = ahead.pop()
+        if node.name() == "torch::autograd::Error":
+            return True
+        nodes = {following for following, _ in node.next_functions if following is not None} - seen
+        seen |= nodes
+        ahead += nodes
+    return False
