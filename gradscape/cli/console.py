@@ -15,12 +15,13 @@ from rich.console import Console
 from gradscape._names import visible
 
 if TYPE_CHECKING:
-    from gradscape.landscape import Progress
+    from gradscape.landscape import Progress, Sharpness
     from gradscape.landscape.measured import Measured
 
 __all__ = [
     "errors",
     "image_bar",
+    "job_bar",
     "moment_after_start",
     "progress_bar",
     "say",
@@ -80,7 +81,7 @@ def say_precision(results: Iterable["Measured"]) -> None:
         say(f"computed in {said}")
 
 
-def say_stopped(results: Mapping[str, "Measured"], limits: Sequence[str]) -> None:
+def say_stopped(results: "Mapping[str, Measured | Sharpness]", limits: Sequence[str]) -> None:
     """Print of results that a limit ended how many images their points saw, and the command that goes on.
 
     Args:
@@ -223,3 +224,32 @@ def image_bar(*, quiet: bool) -> Iterator["Callable[[int, int], None]"]:
             bar.update(task, completed=done, total=images)
 
         yield report
+
+
+@contextmanager
+def job_bar(what: str, *, quiet: bool) -> Iterator["Callable[[str, int, int], None]"]:
+    """A bar for each job, by its name: what is done, of all, and the time left."""
+    from rich import progress as rich_progress
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(what),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, rich_progress.TaskID] = {}
+    bar = rich_progress.Progress(*columns, console=errors, disable=quiet)
+
+    def report(job: str, done: int, total: int) -> None:
+        bar.start()  # at the first report: a bar without jobs would leave an empty line
+        if job not in tasks:
+            tasks[job] = bar.add_task(visible(job), total=total)
+        bar.update(tasks[job], completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if tasks:
+            bar.stop()

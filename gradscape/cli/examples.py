@@ -37,6 +37,10 @@ EXAMPLES = {
         "gradscape plot out/surface.h5 --kind surface --scale log",
         "gradscape plot out/a/surface.h5 out/b/surface.h5 --kind contour -o figure",
     ),
+    "sharpness": (
+        "gradscape sharpness a.safetensors b.safetensors --data cifar10 --limit 2048 -o out",
+        "gradscape sharpness a.safetensors --data cifar10 --limit 2048 --kind asam --rho 0.5 --m 128 -o out",
+    ),
     "compare": (
         "gradscape compare out --metric sharpness --metric roughness",
         "gradscape compare runs/se runs/spa_a",

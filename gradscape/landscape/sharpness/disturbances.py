@@ -25,7 +25,7 @@ class Search:
         cases: (kind, rho) of each.
         norm: In which rho is the size of worst cases.
         steps: Of an ascent.
-        draws: Number of random ones.
+        draws: Number of random ones, each with its mirror image.
         seed: Of the draws.
     """
 
@@ -60,7 +60,9 @@ def disturb(network: DisturbedNetwork, block: Block, search: Search) -> tuple[Te
             for row in random:
                 kind, rho = search.cases[row]
                 change = rho * noise * _units(network, kind)
-                found = (network.losses(block, change) - losses).cpu()
+                # With its mirror image, so that the slope cancels: it says nothing of the mean, but drowns it.
+                pair = [network.losses(block, change), network.losses(block, -change)]
+                found = (torch.stack(pair).mean(dim=0) - losses).cpu()
                 rises[row] += found / search.draws
                 drawn[row, number] = found.mean()
     return losses.cpu(), rises, drawn

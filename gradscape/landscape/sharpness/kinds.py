@@ -6,7 +6,7 @@ from typing import Literal, final
 
 from gradscape._names import unknown_name
 
-__all__ = ["NORMS", "SHARPNESS_KINDS", "Case", "Norm", "SharpnessKind", "list_cases", "spelled_case"]
+__all__ = ["NORMS", "SHARPNESS_KINDS", "Case", "Norm", "SharpnessKind", "list_cases", "spelled_case", "split_case"]
 
 Norm = Literal["l2", "linf"]
 Case = tuple[str, float]  # a kind and its rho
@@ -137,7 +137,13 @@ def list_cases(
 
 def spelled_case(kind: str, rho: float) -> str:
     """A kind with its size as one name: "sam 0.05"."""
-    return f"{kind} {rho:g}"
+    return f"{kind} {float(rho):.15g}"
+
+
+def split_case(name: str) -> Case:
+    """The kind and its size of such a name."""
+    kind, _, rho = name.rpartition(" ")
+    return kind, float(rho)
 
 
 def _sizes(kind: str, rhos: Sequence[float] | Mapping[str, Sequence[float]] | None, norm: Norm) -> Sequence[float]:

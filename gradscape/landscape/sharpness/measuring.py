@@ -86,7 +86,7 @@ def measure_sharpness(
             that is no whole set. None takes all, which gives no interval.
         norm: In which rho is the size of a worst case: "l2" or "linf".
         steps: Of the ascent; what it finds is a lower bound of the largest rise.
-        draws: Number of random disturbances, 2 at least.
+        draws: Number of random disturbances, 2 at least; each comes with its mirror image, w + z and w − z.
         parameters: Names of those that are disturbed, as `random_directions` takes them; all by default, biases and
             batch norms among them.
         seed: Of all draws.

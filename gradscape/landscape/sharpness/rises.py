@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict, final
 
 import numpy as np
@@ -49,7 +49,7 @@ class Sharpness:
         loss: Of each image at the weights themselves, (images,), in the loss's unit.
         rises: Of each image, (cases, images), in the same unit: over the draws' mean, or under the worst case of its
             set.
-        drawn: Mean rise of a set of images in a draw, (cases, draws, blocks); NaN of worst cases.
+        drawn: Mean rise of a set of images in a draw and its mirror image, (cases, draws, blocks); NaN of worst cases.
         m: Images in a set.
         norm: In which rho is the size of worst cases: "l2" or "linf".
         population: Number of images that these were drawn from.
@@ -114,6 +114,37 @@ class Sharpness:
         """
         row = self._row(kind, rho)
         return _measure(self.cases[row], self._units(row), self.unit, confidence=confidence)
+
+    def spread(self, kind: str, rho: float | None = None) -> Float64[np.ndarray, "units"]:
+        """What scatters around the mean: rises in single draws, or of single sets of m images.
+
+        Args:
+            kind: As in `measure`.
+            rho: Likewise.
+        """
+        found = self._units(self._row(kind, rho))
+        return found.draws if len(found.draws) else found.units
+
+    def first(self, sets: int) -> "Sharpness":
+        """The same of the first sets of m images alone.
+
+        Args:
+            sets: How many.
+
+        Raises:
+            ValueError: There are fewer.
+        """
+        if not 0 < sets <= self.drawn.shape[2]:
+            raise ValueError(f"`sets` must be from 1 to {self.drawn.shape[2]}, got {sets}")
+        images = sets * self.m
+        told = {"images": images, "blocks": list(self.meta.get("blocks", ()))[:sets]}
+        return replace(
+            self,
+            loss=self.loss[:images],
+            rises=self.rises[:, :images],
+            drawn=self.drawn[:, :, :sets],
+            meta={**self.meta, **told},
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write a `.npz` file, all at once."""
@@ -205,11 +236,11 @@ class _Units:
         if not np.isfinite(self.units).all():
             return "not finite on some images"
         if not len(self.draws) and len(self.units) < LEAST_UNITS:
-            return f"no interval: {LEAST_UNITS} sets of m images are needed, these are {len(self.units)}"
+            return f"no interval: {len(self.units)} sets of m images, of {LEAST_UNITS} needed"
         squares = float((self.images**2).sum())
         effective = float(self.images.sum()) ** 2 / squares if squares else float(len(self.images))
         if self.left and effective < _RELIABLE_EFFECTIVE_IMAGES:
-            return f"unreliable: few images carry it, as many as {effective:.0f} alike ones would"
+            return "unreliable: few images carry it"
         return ""
 
 
