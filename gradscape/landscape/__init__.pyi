@@ -15,6 +15,8 @@ from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
 from .hessian.products import HessianProducts
+from .hessian.spectrum import Spectrum, hessian_spectrum
+from .hessian.trace import Trace, hessian_trace
 from .line import Line
 from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
@@ -45,7 +47,9 @@ __all__ = [
     "Sharpness",
     "SharpnessKind",
     "SpanSearch",
+    "Spectrum",
     "Surface",
+    "Trace",
     "Trial",
     "Value",
     "bce_with_logits",
@@ -59,6 +63,8 @@ __all__ = [
     "find_metric",
     "find_span",
     "focal",
+    "hessian_spectrum",
+    "hessian_trace",
     "load_directions",
     "load_landscape",
     "measure_landscape",

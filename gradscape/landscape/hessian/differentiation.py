@@ -1,6 +1,8 @@
 """Second derivatives of a model's losses along a direction: forward over reverse where a model allows it."""
 
+import importlib
 import logging
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any, final
@@ -9,14 +11,15 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
-from gradscape.landscape.engine import Batch, map_tensors
+from gradscape.landscape.engine import Batch, map_tensors, tensors_in
 from gradscape.landscape.engine.task import Task
 
 __all__ = ["Differentiated", "Tensors"]
 
 Tensors = dict[str, Tensor]
 
-_AGREES = 1e-2  # of the largest entry: both ways differ by rounding alone, about 1e-5
+_AGREES = 1e-2  # of what is compared: both ways differ by rounding alone
+_ROUNDING = 1e3  # units in the last place of squares of the outputs' derivatives, of which Hessians are made
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +32,13 @@ class _Judged(nn.Module):
         super().__init__()
         self.model, self._task = model, task
 
-    def forward(self, inputs: Any, labels: Any) -> Tensor:
-        losses = self._task.loss(self._task.forward(self.model, inputs), labels)
-        return losses.reshape(-1) / self._task.mean_weight
+    def forward(self, inputs: Any, labels: Any | None) -> Any:
+        """Losses of the images; their outputs where there are no labels."""
+        outputs = self._task.forward(self.model, inputs)
+        return outputs if labels is None else self.judge(outputs, labels)
+
+    def judge(self, outputs: Any, labels: Any) -> Tensor:
+        return self._task.loss(outputs, labels).reshape(-1) / self._task.mean_weight
 
 
 @final
@@ -61,34 +68,58 @@ class Differentiated:
         alone = torch.stack([_inner(self._reverse_product(direction, one), direction) for one in _single(probe)])
         self.product: Callable[[Tensors, Batch], Tensors] = self._reverse_product
         self.image_forms: Callable[[Tensors, Batch], Tensor] = self._forms_one_by_one
-        forward, nested = self._tried(direction, probe)
+        forward, nested, slopes = self._tried(direction, probe)
+        length = float(_inner(direction, direction).sqrt())
+        rounding = _ROUNDING * torch.finfo(next(iter(direction.values())).dtype).eps * slopes
         if forward is not None:
-            _check_agreement(forward, list(exact.values()))
+            difference = {name: one - exact[name] for name, one in forward.items()}
+            _check_agreement(_inner(difference, difference).sqrt(), _inner(exact, exact).sqrt(), rounding / length)
             self.product = self._forward_product
         if nested is not None:
-            _check_agreement([nested], [alone])
+            _check_agreement((nested - alone).norm(), length * _inner(exact, exact).sqrt(), rounding)
             self.image_forms = self._nested_forms
         if forward is None or nested is None:
             _log.info("a part of the model has no forward derivative: Hessian products take about half as long again")
 
-    def _tried(self, direction: Tensors, probe: Batch) -> tuple[list[Tensor] | None, Tensor | None]:
-        """What the faster ways give; None where an operator lacks such a derivative, whatever it then raises."""
-        forward = nested = None
+    def _tried(self, direction: Tensors, probe: Batch) -> tuple[Tensors | None, Tensor | None, float]:
+        """What the faster ways give, and the size of the outputs' derivatives.
+
+        None where an operator lacks such a derivative, whatever it then raises.
+        """
+        forward, nested, slopes = None, None, 0.0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # torch's own, of scripts among its rules
+            importlib.import_module("torch._decomp.decompositions_for_jvp")
+        tensors = {name: one.detach() for name, one in self.leaves().items()}
         with suppress(Exception):
-            forward = list(self._forward_product(direction, probe).values())
+            tangents = torch.func.jvp(lambda moved: self.outputs(moved, probe), (tensors,), (direction,))[1]
+            slopes = sum(float(one.double().square().sum()) for one in tensors_in(tangents))
+        with suppress(Exception):
+            forward = self._forward_product(direction, probe)
         with suppress(Exception):
             nested = self._nested_forms(direction, probe)
-        return forward, nested
+        return forward, nested, slopes
 
     def losses(self, tensors: Mapping[str, Tensor], batch: Batch) -> Tensor:
         """Loss of each image, (count,), with these tensors in place of the parameters."""
-        renamed = {f"model.{name}": tensor for name, tensor in tensors.items()}
-        return torch.func.functional_call(self._judged, renamed, (batch.inputs, batch.labels))
+        return self._called(tensors, batch.inputs, batch.labels)
+
+    def outputs(self, tensors: Mapping[str, Tensor], batch: Batch) -> Any:
+        """What the model gives for the images, with these tensors in place of the parameters."""
+        return self._called(tensors, batch.inputs, None)
+
+    def losses_of(self, outputs: Any, batch: Batch) -> Tensor:
+        """Loss of each image, (count,), from what the model gave for it."""
+        return self._judged.judge(outputs, batch.labels)
 
     def leaves(self) -> Tensors:
         """Views of the parameters as they are now, to differentiate by."""
         parameters = dict(self._judged.model.named_parameters())
         return {name: parameters[name].detach().requires_grad_() for name in self.names}
+
+    def _called(self, tensors: Mapping[str, Tensor], inputs: Any, labels: Any | None) -> Any:
+        renamed = {f"model.{name}": tensor for name, tensor in tensors.items()}
+        return torch.func.functional_call(self._judged, renamed, (inputs, labels))
 
     def _forward_product(self, direction: Tensors, batch: Batch) -> Tensors:
         """The sum of the images' Hessians times a direction."""
@@ -167,9 +198,8 @@ def _inner(one: Tensors, other: Tensors) -> Tensor:
     return torch.stack([(tensor.double() * other[name].double()).sum() for name, tensor in one.items()]).sum()
 
 
-def _check_agreement(found: list[Tensor], exact: list[Tensor]) -> None:
-    largest = max((float(one.abs().max()) for one in exact if one.numel()), default=0.0)
-    if not all(bool(((a - b).abs() <= _AGREES * largest).all()) for a, b in zip(found, exact, strict=True)):
+def _check_agreement(difference: Tensor, size: Tensor | float, rounding: float) -> None:
+    if not float(difference) <= _AGREES * float(size) + rounding:
         raise ValueError(
             "`model` must have one second derivative, but two ways to compute it disagree: does a part of it, or the "
             "loss, detach in its backward pass, or is it evaluated where it has no derivative, such as a root at 0?"

@@ -107,8 +107,9 @@ class HessianProducts:
         self._batch_size = batch_size
         with evaluable(model):
             self._whole, self.digest = self._loaded(batches)
-            self._differentiated = Differentiated(model, self.task, self.names, self._part(np.arange(_PROBED)))
+            self._differentiated = Differentiated(model, self.task, self.names, self._probe())
         self.images = self._whole.count
+        self._chosen_digest = "all"
         self.population = int(getattr(batches, "population", None) or self.images)
 
     def part(self, images: Sequence[int] | np.ndarray) -> "HessianProducts":
@@ -121,7 +122,20 @@ class HessianProducts:
         new.__dict__.update(self.__dict__)
         new._whole = self._part(np.asarray(images))
         new.images = new._whole.count
+        new._chosen_digest = digest_tensors([("images", torch.as_tensor(np.asarray(images)))])
         return new
+
+    @property
+    def named_shapes(self) -> dict[str, torch.Size]:
+        """Shapes of the chosen parameters, by name."""
+        return dict(zip(self.names, self.shapes, strict=True))
+
+    @property
+    def identity(self) -> str:
+        """What products depend on to the bit besides model, images and names: loss, batches and machine."""
+        device = model_device(self.model)
+        plan = (self._batch_size, self.images, device.type, torch.get_num_threads(), torch.__version__)
+        return " ".join(map(str, (*self.task.identities().values(), self._chosen_digest, *plan)))
 
     def product(self, vectors: Float[Tensor, "*columns dimension"]) -> Float[Tensor, "*columns dimension"]:
         """H·v of one vector, or of each row of several.
@@ -136,7 +150,8 @@ class HessianProducts:
             ValueError: A product is not finite.
         """
         rows = vectors.reshape(-1, self.dimension)
-        products = torch.stack([self._sum(row) for row in rows]) / self.images
+        with self.ready() as differentiated:
+            products = torch.stack([self._sum(row, differentiated) for row in rows]) / self.images
         if not bool(products.isfinite().all()):
             raise ValueError("`model` must have a finite Hessian, but a product with it is NaN or infinite")
         return products.reshape(vectors.shape).to(vectors)
@@ -185,11 +200,12 @@ class HessianProducts:
         with self.ready():
             return [function(direction, batch).cpu().numpy() for batch in self.batches()]
 
-    def _sum(self, row: Tensor) -> Tensor:
-        direction, total = self.to_direction(row), torch.zeros(self.dimension, dtype=torch.float64)
-        with self.ready() as differentiated:
-            for batch in self.batches():
-                total += self.to_vector(differentiated.product(direction, batch))
+    def _sum(self, row: Tensor, differentiated: Differentiated) -> Tensor:
+        direction = self.to_direction(row)
+        total = torch.zeros(self.dimension, dtype=torch.float64, device=model_device(self.model))
+        for batch in self.batches():
+            parts = differentiated.product(direction, batch).values()
+            total += torch.cat([one.double().reshape(-1) for one in parts])
         return total
 
     def _loaded(self, batches: Iterable[Any]) -> tuple[Batch, str]:
@@ -206,6 +222,14 @@ class HessianProducts:
         (whole,) = join_blocks([block, *labels.within(blocks)], 0, 2**62)
         named = ((str(index), one) for index, one in enumerate(tensors_in((whole.inputs, whole.labels))))
         return whole, digest_tensors(named)
+
+    def _probe(self) -> Batch:
+        """The images of the first block with the highest losses: of others little but rounding may be left."""
+        device = model_device(self.model)
+        first = self._part(np.arange(min(block_images(None), self._whole.count))).to(device, memory_format="contiguous")
+        losses = self.task.loss(self.task.forward(self.model, first.inputs), first.labels).detach().reshape(-1)
+        highest = losses.nan_to_num(-torch.inf).argsort(descending=True, stable=True)[:_PROBED].sort().values
+        return self._part(highest.cpu().numpy()).to(device, memory_format="contiguous")
 
     def _part(self, images: np.ndarray) -> Batch:
         images = images[images < self._whole.count]
