@@ -14,6 +14,8 @@ from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
+from .hessian.curvature_map import CURVATURE_FIELDS, CurvatureMap
+from .hessian.mapping import evaluate_curvature
 from .hessian.products import HessianProducts
 from .hessian.spectrum import Spectrum, hessian_spectrum
 from .hessian.trace import Trace, hessian_trace
@@ -28,11 +30,13 @@ from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
 
 __all__ = [
+    "CURVATURE_FIELDS",
     "FORMATS",
     "METRICS",
     "SHARPNESS_KINDS",
     "SPAN_IMAGES",
     "Barrier",
+    "CurvatureMap",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -57,6 +61,7 @@ __all__ = [
     "cross_entropy",
     "difference_direction",
     "estimate_seconds",
+    "evaluate_curvature",
     "evaluate_line",
     "evaluate_surface",
     "find_loss",

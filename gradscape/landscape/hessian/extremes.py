@@ -8,9 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["Extremes", "find_extremes"]
+__all__ = ["LEAST_COLD", "LEAST_WARM", "Extremes", "find_extremes"]
 
-_FLOOR = 0.05  # of the larger end: an end near 0 is known well enough when its residual is small beside the other
+LEAST_COLD = 10
+"""Products without which nothing is believed that began by chance: a random vector of a large network has hardly any
+curvature, and so a small residual, long before the lower end comes into sight."""
+
+LEAST_WARM = 5
+"""The same of what began by the vectors of a neighbor."""
+
+_FLOOR = 0.01  # of the larger end: below that share an end is known well enough by an error as small beside the other
 _NOTHING = 1e-5  # of a vector that is left of it beside the others
 
 
@@ -24,7 +31,7 @@ class Extremes:
         vectors: Of length 1, (2, dimension).
         residuals: |H·v − value·v| of each: some eigenvalue is at most as far away.
         products: How many times the operator was applied.
-        converged: Whether both residuals are within the tolerance.
+        converged: Whether both are within the tolerance, as far as can be told.
     """
 
     values: tuple[float, float]
@@ -35,38 +42,45 @@ class Extremes:
 
 
 def find_extremes(
-    product: Callable[[Tensor], Tensor], guesses: Float[Tensor, "guesses dimension"], *, tolerance: float, most: int
+    product: Callable[[Tensor], Tensor],
+    start: Float[Tensor, " dimension"],
+    *,
+    tolerance: float,
+    least: int = LEAST_COLD,
+    most: int = 100,
 ) -> Extremes:
-    """Find both ends by Rayleigh and Ritz in a space that grows by the residual of whichever end is still off.
+    """Find both ends by Lanczos, with full reorthogonalization.
 
-    From a single guess these are Lanczos' spaces, with full reorthogonalization; from two good ones, such as the
-    vectors of a nearby operator, only what has changed is left to find. Values are within the spectrum: the largest is
-    never too large, the smallest never too small.
+    The better the start, the fewer products: from the sum of the two vectors of a nearby operator both ends are there
+    at once, and what has changed is left to find. Values lie within the spectrum: the largest is never too large, and
+    the smallest never too small.
 
     Args:
         product: H·v.
-        guesses: One or more vectors; those that depend on others are left out.
-        tolerance: Residual at which an end is done, as a share of its value, or of 5 % of the other where it is less.
+        start: Any vector that is not 0.
+        tolerance: Error at which an end is done, as a share of its value, or of 1 % of the other where it is less. The
+            error is the residual r, or r²/gap to the next Ritz value where that is less.
+        least: Products that are made whatever residuals say.
         most: Products after which the search ends, whatever is reached.
 
-    Source: Davidson 1975, without a preconditioner; Saad 2011, Numerical Methods for Large Eigenvalue Problems, 8.4.
+    Source: Lanczos 1950; Parlett 1998, The Symmetric Eigenvalue Problem, theorem 11.7.1 (errors).
     """
-    space = _Space(product, guesses)
+    space = _Space(product, start)
     while True:
-        values, vectors, residuals = space.ends()
-        lengths = [float(torch.linalg.vector_norm(one)) for one in residuals]
-        largest = max(abs(value) for value in values)
-        off = [
-            length > tolerance * max(abs(value), _FLOOR * largest)
-            for length, value in zip(lengths, values, strict=True)
+        values, vectors, residuals, errors = space.ends()
+        largest = max(map(abs, values))
+        close = [
+            error <= tolerance * max(abs(value), _FLOOR * largest) for error, value in zip(errors, values, strict=True)
         ]
-        room = min(most, guesses.shape[1]) - space.products
-        grown = (
-            [space.grow(one) for one, is_off in zip(residuals, off, strict=True) if is_off][:room] if room > 0 else []
-        )
-        if not any(grown):
+        done = all(close) and space.products >= least
+        if done or space.products >= most or not space.grow():
+            lengths = [float(torch.linalg.vector_norm(one)) for one in residuals]
             return Extremes(
-                (values[0], values[1]), torch.stack(vectors), (lengths[0], lengths[1]), space.products, not any(off)
+                values=(values[0], values[1]),
+                vectors=torch.stack(vectors),
+                residuals=(lengths[0], lengths[1]),
+                products=space.products,
+                converged=all(close),
             )
 
 
@@ -74,36 +88,44 @@ def find_extremes(
 class _Space:
     """Orthonormal vectors and what the operator makes of them."""
 
-    def __init__(self, product: Callable[[Tensor], Tensor], guesses: Tensor) -> None:
+    def __init__(self, product: Callable[[Tensor], Tensor], start: Tensor) -> None:
         self._product = product
-        self._basis = guesses.new_zeros(0, guesses.shape[1])
+        self._basis = start.new_zeros(0, len(start))
         self._images = self._basis
-        for guess in guesses:
-            self.grow(guess)
+        self._take(start / torch.linalg.vector_norm(start))
 
     @property
     def products(self) -> int:
         """How many times the operator was applied."""
         return len(self._basis)
 
-    def grow(self, vector: Tensor) -> bool:
-        """Take in what a vector adds; False where it adds nothing."""
-        rest, length = vector, torch.linalg.vector_norm(vector)
+    def grow(self) -> bool:
+        """Take in what the operator made of the last vector; False where that is nothing new."""
+        rest = self._images[-1]
+        length = torch.linalg.vector_norm(rest)
         for _ in range(2):  # once would leave a part of rounding
             rest = rest - self._basis.T @ (self._basis @ rest)
-        if not torch.linalg.vector_norm(rest) > _NOTHING * length:
+        left = torch.linalg.vector_norm(rest)
+        if self.products == self._basis.shape[1] or not left > _NOTHING * length:
             return False
-        rest = rest / torch.linalg.vector_norm(rest)
-        self._basis = torch.cat([self._basis, rest[None]])
-        self._images = torch.cat([self._images, self._product(rest)[None]])
+        self._take(rest / left)
         return True
 
-    def ends(self) -> tuple[list[float], list[Tensor], list[Tensor]]:
-        """Largest and smallest Ritz value, their vectors and residuals."""
+    def ends(self) -> tuple[list[float], list[Tensor], list[Tensor], list[float]]:
+        """Largest and smallest Ritz value, their vectors, residuals and errors."""
         matrix = (self._basis @ self._images.T).double()
         values, weights = torch.linalg.eigh((matrix + matrix.T) / 2)
-        chosen = [len(values) - 1, 0]
-        vectors = [weights[:, one].to(self._basis) @ self._basis for one in chosen]
-        images = [weights[:, one].to(self._basis) @ self._images for one in chosen]
-        found = [float(values[one]) for one in chosen]
-        return found, vectors, [w - value * v for w, value, v in zip(images, found, vectors, strict=True)]
+        last = len(values) - 1
+        found, vectors, residuals, errors = [], [], [], []
+        for one, neighbor in ((last, max(last - 1, 0)), (0, min(1, last))):
+            mixture = weights[:, one].to(self._basis)
+            found.append(float(values[one]))
+            vectors.append(mixture @ self._basis)
+            residuals.append(mixture @ self._images - found[-1] * vectors[-1])
+            length, gap = float(torch.linalg.vector_norm(residuals[-1])), abs(float(values[one] - values[neighbor]))
+            errors.append(min(length, length**2 / gap) if gap else length)
+        return found, vectors, residuals, errors
+
+    def _take(self, vector: Tensor) -> None:
+        self._basis = torch.cat([self._basis, vector[None]])
+        self._images = torch.cat([self._images, self._product(vector)[None]])

@@ -11,14 +11,14 @@ from gradscape.landscape.sharpness.ascent import ascend, one_step
 from gradscape.landscape.sharpness.disturbed import DisturbedNetwork
 from gradscape.landscape.sharpness.kinds import SHARPNESS_KINDS, Case, Norm
 
-__all__ = ["Search", "disturb"]
+__all__ = ["Disturbances", "disturb"]
 
 _START = -1  # number of the draw from which an ascent starts where there is no gradient
 
 
 @final
 @dataclass(frozen=True)
-class Search:
+class Disturbances:
     """Which disturbances are tried.
 
     Attributes:
@@ -40,7 +40,7 @@ class Search:
         return [row for row, (kind, _) in enumerate(self.cases) if SHARPNESS_KINDS[kind].random is random]
 
 
-def disturb(network: DisturbedNetwork, block: Block, search: Search) -> tuple[Tensor, Tensor, Tensor]:
+def disturb(network: DisturbedNetwork, block: Block, search: Disturbances) -> tuple[Tensor, Tensor, Tensor]:
     """Measure how the loss of a set of images rises.
 
     Returns:
@@ -68,7 +68,9 @@ def disturb(network: DisturbedNetwork, block: Block, search: Search) -> tuple[Te
     return losses.cpu(), rises, drawn
 
 
-def _worst(network: DisturbedNetwork, block: Block, search: Search, row: int, here: tuple[Tensor, Tensor]) -> Tensor:
+def _worst(
+    network: DisturbedNetwork, block: Block, search: Disturbances, row: int, here: tuple[Tensor, Tensor]
+) -> Tensor:
     """Losses at the worst disturbance that was found, in units of the kind."""
     kind, rho = search.cases[row]
     units, (losses, gradient) = _units(network, kind), here

@@ -11,17 +11,17 @@ from torch import Tensor
 
 from gradscape.landscape.engine import Block
 from gradscape.landscape.image_counts import IMAGES_ASKED
-from gradscape.landscape.sharpness.disturbances import Search
+from gradscape.landscape.sharpness.disturbances import Disturbances
 from gradscape.landscape.sharpness.rises import Sharpness
 
-__all__ = ["Ledger"]
+__all__ = ["RiseLedger"]
 
 _SAVE_SECONDS = 5.0
 _FIXED = ("weights", "functions", "parameters", "steps", "draws", "seed", "plan")
 
 
 @final
-class Ledger:
+class RiseLedger:
     """Rises of the sets of images that are done.
 
     Args:
@@ -32,7 +32,7 @@ class Ledger:
     """
 
     def __init__(
-        self, search: Search, asked: int | None, population: int | None, path: str | os.PathLike[str] | None
+        self, search: Disturbances, asked: int | None, population: int | None, path: str | os.PathLike[str] | None
     ) -> None:
         if population is not None and asked is not None and population < asked:
             raise ValueError(f"`population` must be at least the {asked} images, got {population}")

@@ -38,10 +38,10 @@ from gradscape.landscape.engine import (
 )
 from gradscape.landscape.engine.labels import LaterLabels
 from gradscape.landscape.movable import chosen_names
-from gradscape.landscape.sharpness.disturbances import Search, disturb
+from gradscape.landscape.sharpness.disturbances import Disturbances, disturb
 from gradscape.landscape.sharpness.disturbed import DisturbedNetwork
 from gradscape.landscape.sharpness.kinds import Norm, list_cases
-from gradscape.landscape.sharpness.ledger import Ledger
+from gradscape.landscape.sharpness.ledger import RiseLedger
 from gradscape.landscape.sharpness.rises import Sharpness
 
 __all__ = ["measure_sharpness"]
@@ -119,7 +119,7 @@ def measure_sharpness(
         >>> 0 < sam.low < sam.value <= worst.value
         True
     """
-    search = Search(tuple(list_cases(kinds, rhos, norm)), norm, steps, draws, seed)
+    search = Disturbances(tuple(list_cases(kinds, rhos, norm)), norm, steps, draws, seed)
     _check_counts(search, m=m, batch_size=batch_size, seconds=seconds)
     until = float("inf") if seconds is None else time.monotonic() + seconds
     ignored = ignored_label(loss)
@@ -130,7 +130,7 @@ def measure_sharpness(
         first = next(sets)
         names = chosen_names(model, [name for name, _ in model.named_parameters()], parameters)
         labels = _check(model, first, task, names)
-        ledger = Ledger(search, images, population or getattr(batches, "population", None), path)
+        ledger = RiseLedger(search, images, population or getattr(batches, "population", None), path)
         ledger.begin(
             {**(meta or {}), **_made(model, task, search, batch_size), "parameters": parameters}, m=first.count
         )
@@ -170,7 +170,7 @@ def _check(model: nn.Module, first: Block, task: Task, names: set[str]) -> Later
     return labels
 
 
-def _made(model: nn.Module, task: Task, search: Search, batch_size: int) -> dict[str, Any]:
+def _made(model: nn.Module, task: Task, search: Disturbances, batch_size: int) -> dict[str, Any]:
     """How the numbers come about, as far as the file does not say it otherwise."""
     return {
         "weights": digest_model(model),
@@ -184,7 +184,7 @@ def _made(model: nn.Module, task: Task, search: Search, batch_size: int) -> dict
     }
 
 
-def _check_counts(search: Search, *, m: int | None, batch_size: int, seconds: float | None) -> None:
+def _check_counts(search: Disturbances, *, m: int | None, batch_size: int, seconds: float | None) -> None:
     counts = {"m": (m, 1), "steps": (search.steps, 1), "batch_size": (batch_size, 1), "draws": (search.draws, 2)}
     for name, (count, least) in counts.items():
         if count is not None and count < least:
