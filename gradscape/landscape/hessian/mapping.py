@@ -32,7 +32,7 @@ from gradscape.landscape.hessian.curvature_walk import CurvatureWalk
 from gradscape.landscape.hessian.extremes import LEAST_COLD, LEAST_WARM, Extremes, find_extremes
 from gradscape.landscape.hessian.products import BATCH_IMAGES, HessianProducts
 
-__all__ = ["evaluate_curvature"]
+__all__ = ["Finder", "evaluate_curvature"]
 
 
 @left_as_before
@@ -113,9 +113,7 @@ def evaluate_curvature(
     chosen = {"parameters": parameters, "ignore": ignore, "tolerance": tolerance, "seed": seed}
     told = {**(meta or {}), **_made(products, directions, batch_size), **chosen}
     walk = CurvatureWalk(checked_axis(alphas, "alphas"), checked_axis(betas, "betas"), told, path)
-    finder = _Finder(
-        products, directions, tolerance=tolerance, most=most, seed=seed, held=products.images <= batch_size
-    )
+    finder = Finder(products, directions, tolerance=tolerance, most=most, seed=seed, held=products.images <= batch_size)
     with evaluable(model):
         if not walk.begun:
             walk.begin(finder.cold((0.0, 0.0)))
@@ -157,7 +155,7 @@ def _check_numbers(*, tolerance: float, most: int, checks: int, seconds: float |
 
 
 @final
-class _Finder:
+class Finder:
     """Finds both ends at a point; None where the Hessian is not finite."""
 
     def __init__(

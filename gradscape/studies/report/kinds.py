@@ -13,6 +13,7 @@ from gradscape.studies.report.fusion import FUSION
 from gradscape.studies.report.heatmaps import HEATMAPS
 from gradscape.studies.report.landscapes import LANDSCAPES
 from gradscape.studies.report.lines import LINES
+from gradscape.studies.report.sharpness import SHARPNESS
 from gradscape.studies.report.trainings import TRAININGS
 
 __all__ = ["KINDS"]
@@ -21,6 +22,7 @@ KINDS: dict[str, ReportKind] = {
     "evaluations": EVALUATIONS,
     "landscapes": LANDSCAPES,
     "lines": LINES,
+    "sharpness": SHARPNESS,
     "heatmaps": HEATMAPS,
     "faithfulness": FAITHFULNESS,
     "attention": ATTENTION,
