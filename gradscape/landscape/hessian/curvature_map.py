@@ -22,7 +22,7 @@ NOT_CONVERGED = "not converged"
 CURVATURE_FIELDS = {
     "max_eig": ("largest eigenvalue of the Hessian", "largest eigenvalue"),
     "min_eig": ("smallest eigenvalue of the Hessian", "smallest eigenvalue"),
-    "ratio": ("|smallest / largest| eigenvalue of the Hessian", "eigenvalue ratio"),
+    "ratio": ("|smallest / largest eigenvalue|", "eigenvalue ratio"),
 }
 """Names of the fields, as the original tool has them -> label, and the words for where there is little room."""
 
