@@ -14,6 +14,8 @@ from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
+from .hessian.curvature import Curvature
+from .hessian.density import Density, hessian_density
 from .hessian.products import HessianProducts
 from .hessian.spectrum import Spectrum, hessian_spectrum
 from .hessian.trace import Trace, hessian_trace
@@ -29,6 +31,8 @@ __all__ = [
     "METRICS",
     "SPAN_IMAGES",
     "Barrier",
+    "Curvature",
+    "Density",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -57,6 +61,7 @@ __all__ = [
     "find_metric",
     "find_span",
     "focal",
+    "hessian_density",
     "hessian_spectrum",
     "hessian_trace",
     "load_directions",
