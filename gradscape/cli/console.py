@@ -30,6 +30,7 @@ __all__ = [
     "say_table",
     "say_written",
     "seconds_since_start",
+    "step_bar",
     "tuned_process",
     "waiting",
     "widen_narrow",
@@ -253,3 +254,18 @@ def job_bar(what: str, *, quiet: bool) -> Iterator["Callable[[str, int, int], No
     finally:
         if tasks:
             bar.stop()
+
+
+@contextmanager
+def step_bar(*, quiet: bool) -> Iterator["Callable[[str, int, int | None], None]"]:
+    """A bar of the steps of the job at hand, of all that it may take; nothing where nobody watches."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(job: str, done: int, most: int | None) -> None:
+            bar.update(task, description=visible(job), completed=done, total=most)
+
+        yield report

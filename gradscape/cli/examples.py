@@ -33,6 +33,10 @@ EXAMPLES = {
         "gradscape line a.safetensors --data cifar10 --limit 1000 -o out",
         "gradscape line a.safetensors b.safetensors --data cifar10 --limit 1000 --steps 25 -o out",
     ),
+    "curvature": (
+        "gradscape curvature a.safetensors --data cifar10 --limit 1000 --trace -o out",
+        "gradscape curvature a.safetensors b.safetensors --data cifar10 --limit 1000 --bottom 0 --ignore biasbn -o out",
+    ),
     "plot": (
         "gradscape plot out/surface.h5 --kind surface --scale log",
         "gradscape plot out/a/surface.h5 out/b/surface.h5 --kind contour -o figure",

@@ -14,7 +14,9 @@ from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
+from .hessian.curvature import Curvature
 from .hessian.curvature_map import CURVATURE_FIELDS, CurvatureMap
+from .hessian.density import Density, hessian_density
 from .hessian.mapping import evaluate_curvature
 from .hessian.products import HessianProducts
 from .hessian.spectrum import Spectrum, hessian_spectrum
@@ -36,7 +38,9 @@ __all__ = [
     "SHARPNESS_KINDS",
     "SPAN_IMAGES",
     "Barrier",
+    "Curvature",
     "CurvatureMap",
+    "Density",
     "Difference",
     "Direction",
     "DirectionSummary",
@@ -68,6 +72,7 @@ __all__ = [
     "find_metric",
     "find_span",
     "focal",
+    "hessian_density",
     "hessian_spectrum",
     "hessian_trace",
     "load_directions",
