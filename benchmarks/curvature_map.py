@@ -118,7 +118,8 @@ def _original(products: HessianProducts) -> tuple[int, float, float]:
         return float(eigsh(operator, k=1, tol=_TOLERANCE, which="LM", v0=start)[0][0]) + shift
 
     top = largest(0.0)
-    return count, top, largest(top)
+    bottom = largest(top)
+    return count, top, bottom
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import typer
 
 from gradscape.cli import look_options, options
 from gradscape.cli.console import (
+    job_bar,
     moment_after_start,
     say,
     say_table,
@@ -13,6 +14,7 @@ from gradscape.cli.console import (
     step_bar,
     tuned_process,
 )
+from gradscape.cli.grids import parse_grid
 from gradscape.cli.numbers import MOST_BATCH
 
 if TYPE_CHECKING:
@@ -41,6 +43,14 @@ def curvature(
     density: Annotated[
         bool, typer.Option("--density", help="The density of all eigenvalues too, by 120 products.")
     ] = False,
+    grid: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            metavar="a0:a1:A,b0:b1:B",
+            help="Instead both ends of the spectrum, and their ratio, at every point of a plane of random directions.",
+        ),
+    ] = None,
     parameters: options.Parameters = "*",
     ignore: Annotated[
         str, typer.Option(help="none: all of these; biasbn: only tensors with more than one dimension.")
@@ -55,12 +65,14 @@ def curvature(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure the Hessians of networks: largest and smallest eigenvalues, read on other images too, trace, density."""
+    axes = None if grid is None else parse_grid(grid)
     until = moment_after_start(seconds)
     device = tuned_process(device)
     from gradscape.data import load_split
     from gradscape.landscape import find_loss
     from gradscape.landscape.hessian.spectrum import Search
     from gradscape.studies import curvature as study
+    from gradscape.studies.curvature_map import describe_maps, draw_maps, map_curvatures
     from gradscape.studies.networks import common_image_size, load_models
 
     models = load_models(checkpoints, device)
@@ -73,6 +85,17 @@ def curvature(
         seed=seed,
         download=download,
     )
+    if axes is not None:
+        about = {"parameters": parameters, "ignore": ignore, "loss": find_loss(loss), "batch_size": batch_size}
+        with job_bar("points", quiet=quiet) as report_points:
+            maps = map_curvatures(
+                models, images, output, axes, seed=seed, report=report_points, seconds=seconds, **about
+            )
+        drawn = draw_maps(maps, output)
+        if not quiet:
+            say("\n".join(describe_maps(maps)))
+            say_written(drawn)
+        return
     wanted = study.Wanted(
         search=Search(top=top, bottom=bottom, seed=seed),
         trace=trace,

@@ -86,8 +86,8 @@ def draw_maps(maps: Mapping[str, CurvatureMap], folder: Path) -> list[Path]:
         place = _place(name, folder, several=len(maps) > 1)
         for value in CURVATURE_FIELDS:
             written += save_figure(figure_landscape(found.field(value), kind="filled"), place / f"curvature_{value}")
-        figures.interactive_surface(found.field("ratio")).save(place / "curvature.html")
-        written += [place / "curvature.html", _save_table(found, place / "curvature.csv")]
+        figures.interactive_surface(found.field("ratio")).save(place / "curvature_map.html")
+        written += [place / "curvature_map.html", _save_table(found, place / "curvature_map.csv")]
     if len(maps) > 1:
         for value in CURVATURE_FIELDS:
             page = figure_comparison([one.field(value) for one in maps.values()], kind="filled", titles=list(maps))
@@ -105,6 +105,8 @@ def describe_maps(maps: Mapping[str, CurvatureMap]) -> list[str]:
             said += f", {found.products[done].mean():.1f} Hessian products each, {int(found.converged.sum())} converged"
         largest, smallest = found.origin
         lines.append(f"{said}; at the network itself {largest:.4g} and {smallest:.4g}")
+        if not done.all():
+            lines.append(f"{name} is not done: the same command without --time goes on")
         if checks := found.meta.get("checks"):
             off = max(abs(cold - warm) / max(map(abs, one["cold"])) for one in checks for cold, warm in _pairs(one))
             lines.append(

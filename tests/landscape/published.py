@@ -1,3 +1,5 @@
+"""A published network and the images that reference numbers are of."""
+
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,8 @@ from torch import Tensor, nn
 
 from gradscape.models import create_model
 from gradscape.models.foreign_state import foreign_state
+
+__all__ = ["akamaster", "test_images"]
 
 _MEAN, _STD = (torch.tensor(values).view(3, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
