@@ -5,13 +5,18 @@ import pytest
 
 from gradscape.landscape import CurvatureMap
 from tests.cli.conftest import Command
-from tests.studies.networks import save_network
 
 FEW = ("--data", "digits", "--limit", "16", "--device", "cpu")
 
 
-def test_a_map_is_made_drawn_plotted_and_gone_on_with(gradscape: Command, tmp_path: Path) -> None:
-    file, folder = save_network(tmp_path, "resnet20"), tmp_path / "out"
+KEPT = Path(__file__).parents[1] / "kept"
+
+
+def test_a_map_is_made_drawn_plotted_and_gone_on_with(
+    gradscape: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(KEPT)  # where the network's own code lies
+    file, folder = KEPT / "model.safetensors", tmp_path / "out"
     asked = ("curvature", file, *FEW, "--map", "-0.1:0.1:2,0:0.1:2", "--ignore", "biasbn", "-o", folder)
     done = gradscape(*asked, "--time", "0.001")
     assert done.code == 0, done.err

@@ -80,7 +80,7 @@ def evaluate_curvature(
             point and not once a product, which is faster by a third.
         path: An `.h5` file that is kept up to date; what it already holds is not measured again, and what follows has
             the same bits as without the interruption.
-        seconds: Stop so many seconds after the call.
+        seconds: Stop so many seconds after the call, at the earliest after one point.
         meta: More provenance to store.
         report: Called after every point with the points done, and all.
 
@@ -117,8 +117,8 @@ def evaluate_curvature(
     with evaluable(model):
         if not walk.begun:
             walk.begin(finder.cold((0.0, 0.0)))
-        for place in walk.left():
-            if time.monotonic() > until:
+        for number, place in enumerate(walk.left()):
+            if number and time.monotonic() > until:
                 break
             walk.add(place, finder.warm(walk.point(place), walk.warm))
             if report is not None:
