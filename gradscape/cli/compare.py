@@ -19,7 +19,8 @@ def compare(
         list[Path],
         typer.Argument(
             metavar="SURFACE.h5|RUN_DIR...",
-            help="Surfaces, and folders of them with several draws; or trainings, whose accuracies are compared.",
+            help="Surfaces, and folders of them with several draws; folders of gradscape sharpness; or trainings, "
+            "whose accuracies are compared.",
         ),
     ],
     *,
@@ -27,7 +28,8 @@ def compare(
         list[str] | None,
         typer.Option(
             help="May be repeated; of surfaces all if left out: sharpness, basin_width, curvature, anisotropy, "
-            "roughness, scaled_roughness, convex_share, error_basin_area; of trainings test_accuracy, or another: "
+            "roughness, scaled_roughness, convex_share, error_basin_area; of sharpness its kinds, such as sam; of "
+            "trainings test_accuracy, or another: "
             "best_accuracy, test_loss, train_loss, train_accuracy, validation_loss, validation_accuracy."
         ),
     ] = None,

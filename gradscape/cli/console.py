@@ -22,6 +22,7 @@ __all__ = [
     "epoch_bar",
     "errors",
     "image_bar",
+    "job_bar",
     "moment_after_start",
     "progress_bar",
     "say",
@@ -30,6 +31,7 @@ __all__ = [
     "say_table",
     "say_written",
     "seconds_since_start",
+    "step_bar",
     "tuned_process",
     "waiting",
     "widen_narrow",
@@ -249,5 +251,49 @@ def epoch_bar(text: str, epochs: int, *, quiet: bool) -> Iterator["Callable[[int
 
         def report(done: int, loss: float) -> None:
             bar.update(task, completed=done, loss=f", loss {loss:.3g}")
+
+        yield report
+
+
+@contextmanager
+def job_bar(what: str, *, quiet: bool) -> Iterator["Callable[[str, int, int], None]"]:
+    """A bar for each job, by its name: what is done, of all, and the time left."""
+    from rich import progress as rich_progress
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+
+    columns = (
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(what),
+        TimeRemainingColumn(),
+    )
+    tasks: dict[str, rich_progress.TaskID] = {}
+    bar = rich_progress.Progress(*columns, console=errors, disable=quiet)
+
+    def report(job: str, done: int, total: int) -> None:
+        bar.start()  # at the first report: a bar without jobs would leave an empty line
+        if job not in tasks:
+            tasks[job] = bar.add_task(visible(job), total=total)
+        bar.update(tasks[job], completed=done, total=total)
+
+    try:
+        yield report
+    finally:
+        if tasks:
+            bar.stop()
+
+
+@contextmanager
+def step_bar(*, quiet: bool) -> Iterator["Callable[[str, int, int | None], None]"]:
+    """A bar of the steps of the job at hand, of all that it may take; nothing where nobody watches."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=errors, transient=True, disable=quiet or not errors.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+
+        def report(job: str, done: int, most: int | None) -> None:
+            bar.update(task, description=visible(job), completed=done, total=most)
 
         yield report

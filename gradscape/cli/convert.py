@@ -23,13 +23,15 @@ def convert(
     quiet: options.Quiet = False,
 ) -> None:
     """Write a surface for other programs."""
-    from gradscape.landscape import FORMATS, Line, load_landscape
+    from gradscape.landscape import FORMATS, CurvatureMap, Line, load_landscape
 
     if to not in FORMATS:
         raise ValueError(f"`--to` must be one of {', '.join(FORMATS)}, got {to!r}")
     suffix, save = FORMATS[to]
     path = output or surface.with_suffix(suffix)
     result = load_landscape(surface)
+    if isinstance(result, CurvatureMap):
+        raise ValueError(f"{surface} is a map of the curvature, whose table lies beside it: give a surface or a line")
     if isinstance(result, Line) and to not in ("csv", "npz"):
         raise ValueError(f"a line can be written as csv or npz, not as {to}")
     save(result, path)

@@ -37,9 +37,17 @@ EXAMPLES = {
         "gradscape animate runs/digits --data digits --limit 500 -o movie",
         "gradscape animate runs/digits --data digits --steps 15 --time 600 -o movie",
     ),
+    "curvature": (
+        "gradscape curvature a.safetensors --data cifar10 --limit 1000 --trace -o out",
+        "gradscape curvature a.safetensors b.safetensors --data cifar10 --limit 1000 --bottom 0 --ignore biasbn -o out",
+    ),
     "plot": (
         "gradscape plot out/surface.h5 --kind surface --scale log",
         "gradscape plot out/a/surface.h5 out/b/surface.h5 --kind contour -o figure",
+    ),
+    "sharpness": (
+        "gradscape sharpness a.safetensors b.safetensors --data cifar10 --limit 2048 -o out",
+        "gradscape sharpness a.safetensors --data cifar10 --limit 2048 --kind asam --rho 0.5 --m 128 -o out",
     ),
     "compare": (
         "gradscape compare out --metric sharpness --metric roughness",

@@ -15,7 +15,10 @@ __all__ = ["plot"]
 @look_options.with_look(*look_options.SURFACE)
 def plot(
     files: Annotated[
-        list[Path], typer.Argument(metavar="SURFACE.h5...", help="Surfaces or lines; also goldstein's files.")
+        list[Path],
+        typer.Argument(
+            metavar="SURFACE.h5...", help="Surfaces, lines or maps of the curvature; also goldstein's files."
+        ),
     ],
     *,
     kind: Annotated[
@@ -23,7 +26,10 @@ def plot(
         typer.Option(help="contour, filled (the default), heat, surface or interactive; of surfaces only."),
     ] = None,
     value: Annotated[
-        str | None, typer.Option(help="loss (the default), error, stderr, count or nonfinite; of surfaces only.")
+        str | None,
+        typer.Option(
+            help="Of surfaces loss (by default), error, stderr, count, nonfinite; of curvature ratio, max_eig, min_eig."
+        ),
     ] = None,
     scale: Annotated[
         str | None,

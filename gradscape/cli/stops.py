@@ -12,7 +12,7 @@ from typing import Any, NoReturn, final
 __all__ = ["STOPS", "Stops", "describe_stop", "tell_stop"]
 
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-_GO_ON = {"demo", "train", "landscape", "line"}  # the commands that resume
+_GO_ON = {"demo", "train", "landscape", "line", "curvature"}  # the commands that resume
 _SAME_STOP = 0.5  # s within which several signals are one wish: closing a terminal sends two
 _AGAIN = 0.1  # s after which a stop that got lost is tried again
 

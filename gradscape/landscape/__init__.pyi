@@ -15,6 +15,10 @@ from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
 from .field import Field, Reading
 from .files import load_landscape
+from .hessian.curvature import Curvature
+from .hessian.curvature_map import CURVATURE_FIELDS, CurvatureMap
+from .hessian.density import Density, hessian_density
+from .hessian.mapping import evaluate_curvature
 from .hessian.products import HessianProducts
 from .hessian.spectrum import Spectrum, hessian_spectrum
 from .hessian.trace import Trace, hessian_trace
@@ -30,19 +34,27 @@ from .paths.pca import pca_directions
 from .paths.plane import plane_directions
 from .paths.projection import project
 from .paths.trajectory import Trajectory
+from .sharpness.kinds import SHARPNESS_KINDS, SharpnessKind
+from .sharpness.measuring import measure_sharpness
+from .sharpness.rises import Sharpness, paired_rises
 from .span import SPAN_IMAGES, SpanSearch, Trial, find_span
 from .surface import Surface, Value
 from .topology.persistence import CriticalPoint, Pair, Topology
 
 __all__ = [
+    "CURVATURE_FIELDS",
     "FORMATS",
     "METRICS",
+    "SHARPNESS_KINDS",
     "SPAN_IMAGES",
     "Alignment",
     "Barrier",
     "CriticalPoint",
+    "Curvature",
+    "CurvatureMap",
     "Curve",
     "CurveKind",
+    "Density",
     "Detour",
     "Difference",
     "Direction",
@@ -56,6 +68,8 @@ __all__ = [
     "Pair",
     "Progress",
     "Reading",
+    "Sharpness",
+    "SharpnessKind",
     "SpanSearch",
     "Spectrum",
     "Surface",
@@ -70,6 +84,7 @@ __all__ = [
     "cross_entropy",
     "difference_direction",
     "estimate_seconds",
+    "evaluate_curvature",
     "evaluate_line",
     "evaluate_surface",
     "find_loss",
@@ -77,14 +92,17 @@ __all__ = [
     "find_span",
     "fit_curve",
     "focal",
+    "hessian_density",
     "hessian_spectrum",
     "hessian_trace",
     "load_directions",
     "load_landscape",
     "measure_detour",
     "measure_landscape",
+    "measure_sharpness",
     "mse",
     "nll",
+    "paired_rises",
     "pca_directions",
     "plane_directions",
     "project",

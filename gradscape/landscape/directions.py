@@ -20,6 +20,7 @@ __all__ = [
     "Normalize",
     "TransposedFilters",
     "difference_direction",
+    "gaussian",
     "random_directions",
     "summarize_direction",
 ]
@@ -100,7 +101,7 @@ def random_directions(
         direction = {name: torch.zeros_like(tensor) for name, tensor in moving.items()}
         for name, weight in chosen.items():
             if weight.dim() > 1:
-                drawn = _gaussian(weight, seed, axis, name)
+                drawn = gaussian(weight, seed, axis, name)
                 direction[name] = _normalized(drawn, weight, normalize, groups.get(name)).to(weight)
             elif ignore == "none":
                 direction[name] = weight.clone()
@@ -202,7 +203,8 @@ def _check_options(normalize: str, ignore: str, space: str, transposed_filters: 
             raise ValueError(f"`{argument}` must be one of {', '.join(values)}, got {value!r}")
 
 
-def _gaussian(weight: Tensor, seed: int, axis: str, name: str) -> Tensor:
+def gaussian(weight: Tensor, seed: int, axis: str, name: str) -> Tensor:
+    """Standard normal numbers of a tensor's shape in double, drawn from (seed, axis, name); complex for complex."""
     key = hashlib.sha256(f"{seed} {axis} {bare_name(name)}".encode()).digest()
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16])))
     parts = [

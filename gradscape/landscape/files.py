@@ -3,18 +3,19 @@
 import os
 
 from gradscape._hdf5 import open_hdf5
+from gradscape.landscape.hessian.curvature_map import CurvatureMap
 from gradscape.landscape.line import Line
 from gradscape.landscape.surface import Surface
 
 __all__ = ["load_landscape"]
 
 
-def load_landscape(path: str | os.PathLike[str]) -> Surface | Line:
-    """Read a surface or a line, whichever the file holds.
+def load_landscape(path: str | os.PathLike[str]) -> Surface | Line | CurvatureMap:
+    """Read a surface, a line or a map of the curvature, whichever the file holds.
 
     Raises:
         FileNotFoundError: There is no such file.
-        ValueError: The file holds neither.
+        ValueError: The file holds none of them.
 
     Example:
         >>> import torch
@@ -27,5 +28,7 @@ def load_landscape(path: str | os.PathLike[str]) -> Surface | Line:
         'Surface'
     """
     with open_hdf5(path, "landscape file") as file:
-        kind = Surface if "ycoordinates" in file else Line
+        kind: type[Surface | Line | CurvatureMap] = Surface if "ycoordinates" in file else Line
+        if "max_eig" in file and "gradscape" in file and not ({"train_loss", "test_loss"} & set(file.names())):
+            kind = CurvatureMap
     return kind.load(path)

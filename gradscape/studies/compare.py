@@ -16,6 +16,7 @@ from gradscape.landscape.rounding import describe_precision
 from gradscape.studies.accuracies import compare_trainings, holds_training, is_training, load_trainings
 from gradscape.studies.comparison import Comparison
 from gradscape.studies.differences import Draws, pair_difference
+from gradscape.studies.sharpness import compare_sharpness, holds_sharpness, load_sharpness
 from gradscape.studies.training_identity import common_name, group_alike, read_identity, warn_of_apart
 
 __all__ = ["compare_found", "compare_surfaces", "load_networks"]
@@ -27,10 +28,11 @@ _Draw = tuple[Path, Surface]
 def compare_found(
     paths: Sequence[Path], *, metrics: Sequence[str] | None = None, confidence: float = 0.95, seed: int = 0
 ) -> Comparison:
-    """Compare the surfaces that paths hold, or, where they hold none, the accuracies of trainings.
+    """Compare the surfaces that paths hold, or their sharpness, or, where they hold none, the accuracies of trainings.
 
     Args:
-        paths: Surfaces and folders of them; or run folders of `gradscape train`, their metrics.csv, checkpoints.
+        paths: Surfaces and folders of them; files and folders of `gradscape sharpness`; or run folders of `gradscape
+            train`, their metrics.csv, checkpoints.
         metrics: Some of the metrics that there are of these.
         confidence: Coverage of each interval of a mean, and of all those of differences together.
         seed: Of bootstrap and permutations.
@@ -38,6 +40,10 @@ def compare_found(
     Raises:
         ValueError: Some hold surfaces and others trainings, and as `compare_surfaces` and `compare_trainings` do.
     """
+    if sharp := [path for path in paths if _holds_sharpness_alone(path)]:
+        if len(sharp) < len(paths):
+            raise ValueError(f"{sharp[0]} holds sharpness, other paths hold something else: give one kind")
+        return compare_sharpness(load_sharpness(paths), metrics=metrics, confidence=confidence)
     trained = [path for path in paths if not _holds_surface(path)]
     options: dict[str, Any] = {"metrics": metrics, "confidence": confidence, "seed": seed}
     if not trained:
@@ -280,6 +286,13 @@ def _holds_surface(path: Path) -> bool:
             f"{path} holds no {_SURFACE} and no training: gradscape landscape and gradscape train make them"
         )
     return False
+
+
+def _holds_sharpness_alone(path: Path) -> bool:
+    """Whether a path is to be read as sharpness: a file of it, or a folder that has some and no surfaces."""
+    if not path.exists():
+        return False  # which is told where it is read
+    return holds_sharpness(path) and not (path.is_dir() and next(path.rglob(_SURFACE), None) is not None)
 
 
 def _run(file: Path) -> Path:

@@ -64,7 +64,7 @@ def draw_comparison(surfaces: Mapping[str, Surface], folder: Path, *, everything
 
 
 def draw_one(
-    results: Sequence[Surface | Line],
+    results: Sequence[Surface | Line | Field],
     files: Sequence[Path],
     stem: Path,
     *,
@@ -76,8 +76,8 @@ def draw_one(
     """One picture of one surface or several, or of lines.
 
     Args:
-        results: What to draw; several surfaces stand side by side on one scale, lines share their axes and show
-            loss and error, so that of the options they take only `scale` (raw or log).
+        results: What to draw, fields as they are; several surfaces stand side by side on one scale, lines share their
+            axes and show loss and error, so that of the options they take only `scale` (raw or log).
         files: Where they come from, which tells networks of one name apart.
         stem: Path without ending.
         kind: "contour", "filled", "heat", "surface" or "interactive", a page that has other values and scales too.
@@ -88,7 +88,7 @@ def draw_one(
     Raises:
         ValueError: Surfaces and lines are mixed, or an option does not fit.
     """
-    surfaces = [result for result in results if isinstance(result, Surface)]
+    surfaces = [result for result in results if not isinstance(result, Line)]
     lines = [result for result in results if isinstance(result, Line)]
     if surfaces and lines:
         raise ValueError("surfaces and lines cannot share a picture: draw them one by one")
@@ -107,7 +107,7 @@ def draw_one(
 
 
 def draw_difference(
-    results: Sequence[Surface | Line], files: Sequence[Path], stem: Path, *, kind: str, scale: str | None = None
+    results: Sequence[Surface | Line | Field], files: Sequence[Path], stem: Path, *, kind: str, scale: str | None = None
 ) -> list[Path]:
     """One picture of the first surface's loss minus the second's, and its table.
 
@@ -177,7 +177,7 @@ def draw_trainings(
     return [*written, *save_figure(page, folder / "curves")]
 
 
-def _titles(results: Sequence[Surface | Line], files: Sequence[Path]) -> list[str]:
+def _titles(results: Sequence[Surface | Line | Field], files: Sequence[Path]) -> list[str]:
     """The networks' names, with what the files' paths do not share where several have one name."""
     names = result_names(results)
     own = telling_parts([file.absolute().with_suffix("") for file in files])
@@ -227,7 +227,7 @@ def _save_interactive(
     return [path]
 
 
-def _counted(results: Sequence[Surface | Line]) -> str:
+def _counted(results: Sequence[Surface | Line | Field]) -> str:
     lines = sum(isinstance(result, Line) for result in results)
     return f"{len(results) - lines} and {lines} lines" if lines else str(len(results))
 

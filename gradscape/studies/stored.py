@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gradscape.figures.look import ANY_PICTURE, FORMATS, Look, current_look, drawn_as
-from gradscape.landscape import Line, Surface
+from gradscape.landscape import CurvatureMap, Field, Line, Surface
 from gradscape.studies.drawing import draw_difference, draw_one
 
 __all__ = ["MEANINGS", "draw_stored"]
@@ -33,7 +33,7 @@ _OTHER_PICTURES = (".bmp", ".eps", ".gif", ".jpeg", ".jpg", ".ps", ".tif", ".tif
 
 
 def draw_stored(
-    results: Sequence[Surface | Line],
+    results: Sequence[Surface | Line | CurvatureMap],
     files: Sequence[Path],
     output: Path | None = None,
     *,
@@ -46,7 +46,7 @@ def draw_stored(
     """Draw one picture, as `gradscape plot` does.
 
     Args:
-        results: Surfaces, or lines.
+        results: Surfaces, lines, or maps of the curvature.
         files: Where they come from.
         output: The picture; what its name ends in says the format. Without such an ending one file in each of the
             chosen formats; by default beside the first of the files.
@@ -62,6 +62,10 @@ def draw_stored(
     Raises:
         ValueError: Something that was asked for, or that was chosen (`Look`), means nothing for such a picture.
     """
+    if value is None and any(isinstance(result, CurvatureMap) for result in results):
+        value = "ratio"
+    results = [_as_field(result, value) for result in results]
+    value = None if any(isinstance(result, Field) for result in results) else value
     drawn = _LINE if any(isinstance(result, Line) for result in results) else _kind(kind, output)
     if drawn == _LINE:
         _check_line(kind, value, scale)
@@ -69,7 +73,7 @@ def draw_stored(
         raise ValueError(f"`--difference` is one of losses: leave out `--value {value}`")
     if difference and smoothed:
         raise ValueError("`--difference` is drawn as it was evaluated: leave out `--smooth`")
-    shown = "difference" if difference else value or "loss"
+    shown = "difference" if difference else value or _field_name(results[0], None, difference=False)
     stem, look = _target(output, drawn, current_look())
     if stem is None:
         parts = (shown, *([] if drawn == _LINE else [drawn]), *([] if scale in (None, "auto") else [scale]))
@@ -82,10 +86,17 @@ def draw_stored(
         return draw_one(results, files, stem, value=value, smoothed=smoothed, **asked)
 
 
-def _field_name(result: Surface | Line, value: str | None, *, difference: bool) -> str:
+def _as_field(result: Surface | Line | CurvatureMap, value: str | None) -> Surface | Line | Field:
+    """A map of the curvature as the field of it that is asked for; what else there is, as it is."""
+    return result.field(str(value)) if isinstance(result, CurvatureMap) else result
+
+
+def _field_name(result: Surface | Line | Field, value: str | None, *, difference: bool) -> str:
     """What the drawn values are called by those who draw them."""
     if difference:
         return _DIFFERENCE
+    if isinstance(result, Field):
+        return result.name
     return "loss" if isinstance(result, Line) or value is None else result.field(value).name
 
 

@@ -1,6 +1,7 @@
 from .batch_sizes import figure_batch_sizes, plot_batch_sizes
 from .bubbles import Bubble, figure_bubbles, plot_bubbles
 from .confusion import figure_confusion, plot_confusion
+from .curvature import figure_curvature, plot_density, plot_eigenvalues, plot_trace
 from .embedding import describe_embeddings, embedding_titles, figure_embeddings, plot_embedding, quality_lines
 from .embedding_marks import class_marks, shared_classes
 from .run_curves import figure_run_curves, plot_run_curves
@@ -15,6 +16,7 @@ __all__ = [
     "figure_batch_sizes",
     "figure_bubbles",
     "figure_confusion",
+    "figure_curvature",
     "figure_curve",
     "figure_embeddings",
     "figure_run_curves",
@@ -23,8 +25,11 @@ __all__ = [
     "plot_batch_sizes",
     "plot_bubbles",
     "plot_confusion",
+    "plot_density",
+    "plot_eigenvalues",
     "plot_embedding",
     "plot_run_curves",
+    "plot_trace",
     "plot_training",
     "quality_lines",
     "shared_classes",

@@ -24,6 +24,7 @@ __all__ = [
     "gradients_explained",
     "judge",
     "judged_by_role",
+    "per_image",
     "same_output",
 ]
 
@@ -98,10 +99,10 @@ class Task:
 
 def judge(output: Any, labels: Any, count: int, task: Task) -> tuple[Tensor, Tensor | None]:
     """Loss and right or wrong of each image, both (count,) float64; None without a metric."""
-    losses = _per_image(task.loss(output, labels), count, "loss").double()
+    losses = per_image(task.loss(output, labels), count, "loss").detach().double()
     if task.mean_weight != 1:
         losses = losses / task.mean_weight
-    right = None if task.metric is None else _per_image(task.metric(output, labels), count, "metric").double()
+    right = None if task.metric is None else per_image(task.metric(output, labels), count, "metric").detach().double()
     return losses, right
 
 
@@ -162,7 +163,7 @@ def judged_by_role(output: Any, labels: Any, count: int, task: Task) -> dict[str
         if function is not None:
             copied = map_tensors(lambda tensor: tensor.detach().clone(), output)
             with gradients_explained(role):
-                found[role] = _per_image(function(copied, labels), count, role).double()
+                found[role] = per_image(function(copied, labels), count, role).detach().double()
     if "metric" in found:
         found["metric"] = checked_right(found["metric"])
     return found
@@ -238,13 +239,19 @@ def _image_by_image(together: Any, count: int, alone: Any, fewer: int) -> tuple[
     return [one for one, _ in pairs], [other for _, other in pairs]
 
 
-def _per_image(values: Tensor, count: int, role: str) -> Tensor:
+def per_image(values: Tensor, count: int, role: str) -> Tensor:
+    """What loss or metric gave as one number per image, (count,); its gradient stays.
+
+    Raises:
+        TypeError: It is no tensor.
+        ValueError: It has another number of numbers.
+    """
     if not isinstance(values, Tensor):
         raise TypeError(f"`{role}` must give a tensor with one number per image, got {type(values).__name__}")
     if values.shape == (count,):
-        return values.detach()
+        return values
     if values.dim() and len(values) == count == values.numel():
-        return values.detach().reshape(count)
+        return values.reshape(count)
     raise ValueError(
         f"`{role}` must give one number per image, ({count},), got the shape {tuple(values.shape)}"
         + (_LOSS_FIXES if role == "loss" else _METRIC_FIXES)[_reduced_too_little(values, count)]

@@ -1,9 +1,9 @@
 """The exact diagonal of the Hessian of networks whose outputs are straight lines along every layer's weights."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -161,7 +161,7 @@ def _is_bent(differentiated: Differentiated, name: str, batch: Batch) -> bool:
         return torch.func.jvp(both, (moved,), (direction,))[1]
 
     with torch.no_grad():
-        (first, _), (second, curvature) = torch.func.jvp(slopes, ({name: leaves[name]},), (direction,))
+        (first, _), (second, curvature) = _twice(slopes, {name: leaves[name]}, direction)
         outputs = differentiated.outputs(leaves, batch)
     first = first.double().reshape(len(first), -1)
     if bool(second.double().abs().max() > _BENT * first.abs().max()):
@@ -170,3 +170,8 @@ def _is_bent(differentiated: Differentiated, name: str, batch: Batch) -> bool:
         expected = torch.einsum("na,nab,nb->n", first, _output_hessians(differentiated, outputs, batch), first)
     scale = float(expected.abs().max()) or float(first.square().sum(dim=1).max())
     return bool((curvature.double() - expected).abs().max() > _BENT * scale)
+
+
+def _twice(slopes: Callable[[Tensors], tuple[Tensor, Tensor]], at: Tensors, direction: Tensors) -> Any:
+    """First and second derivatives."""
+    return torch.func.jvp(slopes, (at,), (direction,))

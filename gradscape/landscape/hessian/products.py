@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from gradscape._digest import digest_tensors
+from gradscape._digest import digest_model, digest_tensors
 from gradscape._left_as_before import left_as_before
 from gradscape._model_state import model_device
 from gradscape.landscape.directions import Direction, Ignore
@@ -131,11 +131,19 @@ class HessianProducts:
         return dict(zip(self.names, self.shapes, strict=True))
 
     @property
+    def vector_type(self) -> torch.dtype:
+        """Type that vectors need: double where a parameter is, else single."""
+        tensors = dict(self.model.named_parameters())
+        wide = any(tensors[name].dtype == torch.float64 for name in self.names)
+        return torch.float64 if wide else torch.float32
+
+    @property
     def identity(self) -> str:
-        """What products depend on to the bit besides model, images and names: loss, batches and machine."""
+        """All that products depend on to the bit: network, images, names, loss, batches and machine."""
         device = model_device(self.model)
         plan = (self._batch_size, self.images, device.type, torch.get_num_threads(), torch.__version__)
-        return " ".join(map(str, (*self.task.identities().values(), self._chosen_digest, *plan)))
+        content = (self.digest, self._chosen_digest, digest_model(self.model), *self.names)
+        return " ".join(map(str, (*self.task.identities().values(), *content, *plan)))
 
     def product(self, vectors: Float[Tensor, "*columns dimension"]) -> Float[Tensor, "*columns dimension"]:
         """H·v of one vector, or of each row of several.

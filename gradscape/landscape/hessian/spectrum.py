@@ -7,11 +7,9 @@ from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 from torch import nn
 
-from gradscape._digest import digest_model
 from gradscape._left_as_before import left_as_before
 from gradscape.landscape.directions import Direction, Ignore
 from gradscape.landscape.engine import ForwardFunction, LossFunction, call, cross_entropy
@@ -146,8 +144,7 @@ def hessian_spectrum(
     Source: Lanczos 1950; Pearlmutter 1994.
 
     Example:
-        >>> import torch
-        >>> from gradscape.landscape import hessian_spectrum
+        >>>         >>> from gradscape.landscape import hessian_spectrum
         >>> net = torch.nn.Linear(4, 3)
         >>> spectrum = hessian_spectrum(net, [(torch.randn(64, 4), torch.arange(64) % 3)], top=2)
         >>> spectrum.values.shape, bool(spectrum.converged.all())
@@ -173,7 +170,9 @@ def find_spectrum(products: HessianProducts, search: Search, course: Course) -> 
             f"`top` + `bottom` must be from 1 to {products.dimension:,}, the number of scalars in the parameters, got "
             f"{search.wanted}"
         )
-    ritz, lanczos = _iterated(products, search, replace(course, identity=_identity(products, search)), job="whole")
+    ritz, lanczos = _iterated(
+        products, search, replace(course, identity=f"{products.identity} {search.seed}"), job="whole"
+    )
     chosen = search.chosen(ritz)
     errors, values = ritz.errors[chosen], ritz.values[chosen]
     return Spectrum(
@@ -192,13 +191,11 @@ def find_spectrum(products: HessianProducts, search: Search, course: Course) -> 
 
 def _iterated(products: HessianProducts, search: Search, course: Course, *, job: str) -> tuple[Ritz, Lanczos]:
     """Lanczos' iteration until the wanted values have converged, the steps are taken, or the time is over."""
-    tensors = dict(products.model.named_parameters())
-    wide = any(tensors[name].dtype == torch.float64 for name in products.names)
     lanczos = Lanczos(
         products.product,
         products.dimension,
         seed=search.seed,
-        dtype=torch.float64 if wide else torch.float32,
+        dtype=products.vector_type,
         store=course.store(job),
     )
     most = min(search.steps or max(_MOST_STEPS, _STEPS_A_VALUE * search.wanted), products.dimension)
@@ -222,7 +219,9 @@ def _read_halves(products: HessianProducts, search: Search, course: Course) -> H
     rough = replace(search, tolerance=max(_ROUGH, search.tolerance), held_out=False)
     for half, (own, other) in enumerate(((~second, second), (second, ~second))):
         part, rest = (products.part(np.flatnonzero(chosen)) for chosen in (own, other))
-        ritz, lanczos = _iterated(part, rough, replace(course, identity=_identity(part, search)), job=_HALVES[half])
+        ritz, lanczos = _iterated(
+            part, rough, replace(course, identity=f"{part.identity} {search.seed}"), job=_HALVES[half]
+        )
         chosen = search.chosen(ritz)
         found[half] = ritz.values[chosen]
         for row, k in enumerate(chosen):
@@ -235,9 +234,3 @@ def _read_halves(products: HessianProducts, search: Search, course: Course) -> H
 
 def _scale(values: Float[np.ndarray, " values"], ritz: Ritz) -> Float[np.ndarray, " values"]:
     return np.maximum(np.abs(values), _SMALL * np.abs(ritz.values).max())
-
-
-def _identity(products: HessianProducts, search: Search) -> str:
-    """What kept steps belong to: another network, other images, or another first vector have other ones."""
-    parts = (products.digest, digest_model(products.model), products.names, products.identity, search.seed)
-    return " ".join(map(str, parts))

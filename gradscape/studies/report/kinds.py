@@ -14,6 +14,7 @@ from gradscape.studies.report.fusion import FUSION
 from gradscape.studies.report.heatmaps import HEATMAPS
 from gradscape.studies.report.landscapes import LANDSCAPES
 from gradscape.studies.report.lines import LINES
+from gradscape.studies.report.sharpness import SHARPNESS
 from gradscape.studies.report.topologies import TOPOLOGIES
 from gradscape.studies.report.trainings import TRAININGS
 
@@ -24,6 +25,7 @@ KINDS: dict[str, ReportKind] = {
     "landscapes": LANDSCAPES,
     "lines": LINES,
     "topologies": TOPOLOGIES,
+    "sharpness": SHARPNESS,
     "heatmaps": HEATMAPS,
     "faithfulness": FAITHFULNESS,
     "attention": ATTENTION,

@@ -112,7 +112,7 @@ def _named(networks: Sequence[ReportedNetwork]) -> list[_NamedLine]:
 
 
 def _findings(line: Line) -> list[str]:
-    """The barrier between two networks, what became of batch norms, and how high a curve is beside the straight line."""
+    """The barrier, what became of batch norms, and how high a curve is beside the straight line."""
     said = (describe_barrier(line), describe_batch_norm(line.meta), describe_stored_ends(line))
     return [*filter(None, said), *describe_highest(line)]
 
