@@ -76,7 +76,8 @@ def plot_trace(curvatures: Mapping[str, Curvature], *, ax: Axes | None = None) -
         values, errors = [part.value for part in layers], [part.stderr for part in layers]
         places = np.arange(1, len(layers) + 1)
         ax.errorbar(places, values, errors, fmt="none", ecolor=look["color"], elinewidth=0.7, alpha=0.6)
-        handles += ax.plot(places, values, marker="o", markersize=2.5, linewidth=0.8, label=one_line(name), **look)
+        color = look["color"]
+        handles += ax.plot(places, values, "o", markersize=2.5, label=one_line(name), color=color)
     ax.set(xlabel="layer, from the image to the answer", ylabel="part of the trace", ylim=(0, None))
     add_legend(ax, handles if len(handles) > 1 else [])
     return ax
