@@ -15,7 +15,7 @@ from rich.console import Console
 from gradscape._names import visible
 
 if TYPE_CHECKING:
-    from gradscape.landscape import Progress
+    from gradscape.landscape import Progress, Sharpness
     from gradscape.landscape.measured import Measured
 
 __all__ = [
@@ -83,7 +83,7 @@ def say_precision(results: Iterable["Measured"]) -> None:
         say(f"computed in {said}")
 
 
-def say_stopped(results: Mapping[str, "Measured"], limits: Sequence[str]) -> None:
+def say_stopped(results: "Mapping[str, Measured | Sharpness]", limits: Sequence[str]) -> None:
     """Print of results that a limit ended how many images their points saw, and the command that goes on.
 
     Args:
