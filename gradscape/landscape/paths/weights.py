@@ -220,8 +220,9 @@ def _open(checkpoint: Checkpoint, model: nn.Module, label: str) -> _Read:
     path = Path(checkpoint)
     if is_checkpoint(path):
         stored = open_checkpoint(path)
+        keys = _keys(stored.state, model, os.fspath(path))
         _check_normalization(model, stored.meta, path)
-        return _lazily(path, _keys(stored.state, model, os.fspath(path)))
+        return _lazily(path, keys)
     return _open_foreign(path, model)
 
 
