@@ -10,8 +10,9 @@ from torch import nn
 
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import check_directions, named_tensors
+from gradscape.landscape.paths.sources import Checkpoint, run_name
 from gradscape.landscape.paths.trajectory import Trajectory
-from gradscape.landscape.paths.weights import Checkpoint, NetworkWeights, run_name
+from gradscape.landscape.paths.weights import NetworkWeights
 
 __all__ = ["Projection", "project"]
 
