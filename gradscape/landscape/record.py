@@ -36,6 +36,11 @@ class _NotesEntry(TypedDict, total=False):
     images_per_second: float
 
 
+class _FrameEntry(TypedDict):
+    number: int
+    frames: int
+
+
 class _LandscapeEntries(TypedDict, total=False):
     plan: _PlanEntry
     plan_notes: _NotesEntry
@@ -48,6 +53,7 @@ class _LandscapeEntries(TypedDict, total=False):
     images_least: int | None
     population: int | None
     trajectories: list[dict[str, Any]]
+    frame: _FrameEntry
 
 
 def check_landscape_record(meta: Mapping[str, Any]) -> None:
