@@ -24,6 +24,7 @@ from gradscape.cli.grids import parse_grid, parse_span
 from gradscape.cli.numbers import MOST_RUNS, MOST_STEPS
 
 if TYPE_CHECKING:
+    from gradscape.landscape.batch_norm import BatchNorm
     from gradscape.landscape.engine import Precision
 
 __all__ = ["landscape"]
@@ -60,6 +61,8 @@ def landscape(
     ignore: options.Ignore = "biasbn",
     space: options.Space = None,
     parameters: options.Parameters = "*",
+    batch_norm: options.BatchNorm = None,
+    calibration: options.Calibration = None,
     loss: options.Loss = "cross_entropy",
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
@@ -92,6 +95,7 @@ def landscape(
     from gradscape.landscape import SPAN_IMAGES, Options, find_loss, find_metric
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
+    from gradscape.studies.recalibration import load_calibration
     from gradscape.studies.spanned_planes import span_planes
     from gradscape.studies.subjects import draw_subjects, recommend
 
@@ -113,6 +117,16 @@ def landscape(
     evaluation = Options(
         loss=find_loss(loss),
         metric=counted,
+        batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
+        calibration=load_calibration(
+            batch_norm,
+            data,
+            calibration=calibration,
+            root=data_root,
+            image_size=size,
+            seed=seed,
+            download=download,
+        ),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from gradscape.cli import look_options, options
-from gradscape.cli.console import progress_bar, say, say_precision, say_stopped, say_written, tuned_process
+from gradscape.cli.console import (
+    moment_after_start,
+    progress_bar,
+    say,
+    say_precision,
+    say_stopped,
+    say_written,
+    tuned_process,
+)
 from gradscape.cli.grids import parse_line_grid
 from gradscape.cli.numbers import MOST_POINTS, positive
 
 if TYPE_CHECKING:
+    from gradscape.landscape.batch_norm import BatchNorm
     from gradscape.landscape.engine import Precision
 
 __all__ = ["line"]
@@ -44,12 +53,15 @@ def line(
     ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
     parameters: options.Parameters = "*",
+    batch_norm: options.BatchNorm = None,
+    calibration: options.Calibration = None,
     loss: options.Loss = "cross_entropy",
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
     tolerance: options.Tolerance = None,
+    seconds: options.Time = None,
     ray: options.Ray = None,
     allow_plan_change: options.AllowPlanChange = False,
     data_root: options.DataRoot = None,
@@ -64,6 +76,7 @@ def line(
             "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
         )
     alphas = None if grid is None else parse_line_grid(grid)
+    until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
     from gradscape.figures.surfaces.line_wording import describe_findings
@@ -71,6 +84,7 @@ def line(
     from gradscape.studies import line as study
     from gradscape.studies.drawing import draw_line
     from gradscape.studies.networks import common_image_size, load_models
+    from gradscape.studies.recalibration import load_calibration
 
     models = load_models([checkpoint, *([other] if other else [])], device)
     size = common_image_size(models)
@@ -92,6 +106,16 @@ def line(
     evaluation = Options(
         loss=find_loss(loss),
         metric=counted,
+        batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
+        calibration=load_calibration(
+            batch_norm,
+            data,
+            calibration=calibration,
+            root=data_root,
+            image_size=size,
+            seed=seed,
+            download=download,
+        ),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
@@ -100,11 +124,12 @@ def line(
         allow_plan_change=allow_plan_change,
     )
     with progress_bar(quiet=quiet) as report:
-        result = path.evaluate(images, output / "line.h5", report=report, options=evaluation)
+        result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
     written = draw_line(result, output)
     if not quiet:
         for found in describe_findings(result):
             say(found)
         say_precision([result])
-        say_stopped({"line": result}, ["--tolerance"])
+        limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
+        say_stopped({"line": result}, limits)
         say_written(written)

@@ -10,7 +10,9 @@ from gradscape.cli.output_paths import check_output
 
 __all__ = [
     "AllowPlanChange",
+    "BatchNorm",
     "BatchSize",
+    "Calibration",
     "Checkpoint",
     "Checkpoints",
     "Data",
@@ -79,6 +81,19 @@ Space = Annotated[
 ]
 Parameters = Annotated[
     str, typer.Option(help="Names that move, as patterns: 'layer4*', all but the head '!head*', or trainable.")
+]
+BatchNorm = Annotated[
+    str | None,
+    typer.Option(
+        help="Running statistics of batch norms: stored (they stay), moving (along with the directions), or "
+        "recalibrated at every point; by default as the directions say."
+    ),
+]
+Calibration = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DATA", help="Recalibrate on 2,000 training images of this data set; by default on those of --data."
+    ),
 ]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, max=MOST_BATCH, help="Images in a forward pass; else the best is found.")

@@ -1,4 +1,5 @@
 from .barrier import Barrier
+from .batch_norm import recalibrated
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -73,6 +74,7 @@ __all__ = [
     "plane_directions",
     "project",
     "random_directions",
+    "recalibrated",
     "save_csv",
     "save_directions",
     "save_npz",

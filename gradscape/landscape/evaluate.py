@@ -15,6 +15,7 @@ from torch import nn
 from gradscape._left_as_before import left_as_before
 from gradscape._model_state import model_device
 from gradscape.landscape.axis import checked_axis
+from gradscape.landscape.batch_norm import settled_directions
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import (
     Block,
@@ -23,6 +24,7 @@ from gradscape.landscape.engine import (
     ExecutionPlan,
     KnownGraphs,
     Limits,
+    Recalibration,
     Result,
     Run,
     Task,
@@ -41,10 +43,13 @@ from gradscape.landscape.engine import (
     count_images,
     cut_blocks,
     evaluable,
+    evaluate_stored_ends,
     ignored_label,
     in_mean_weight,
+    moving_names,
     named_tensors,
     ready_network,
+    running_statistics,
     seconds_an_image,
     specimen,
     whole_plan,
@@ -217,7 +222,7 @@ def evaluate_grid(
     with evaluable(model):
         earlier = followed or (whole_plan(stored.meta, "path") if stored else None)
         work, blocks = _prepare(model, batches, directions, grid=grid, options=options, earlier=earlier)
-        warn_of_negative_variances(model, directions, grid)
+        warn_of_negative_variances(model, work.directions, grid)
         if graphs is not None:
             work = replace(work, graphs=graphs)
         chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
@@ -226,6 +231,11 @@ def evaluate_grid(
             run.resume(stored, allow_plan_change=options.allow_plan_change)
         with chosen.plan.own_threads(), _workers(work, chosen, options.ray) as workers:
             run.evaluate(workers, blocks, limits, path=options.path, report=options.report, preview=options.preview)
+        if work.recalibration is not None and not isinstance(batches, Iterator):
+            again = cut_blocks(batches, chosen.plan.block_size, ignored=ignored_label(options.loss))
+            ends = _ends(model, directions, grid)
+            if found := evaluate_stored_ends(work, directions, again, run.digests, ends=ends):
+                run.add_stored_ends(found, options.path)
     return run.result()
 
 
@@ -243,8 +253,9 @@ def estimate_grid(
         planning = time.perf_counter() - began
         with chosen.plan.own_threads(), _evaluator(work, chosen) as workers:
             each = seconds_an_image(workers, work, chosen.plan)
-    passes = len(work.coordinates) * (work.images or float("nan"))
-    return GridEstimate(planning, each, each * passes, chosen.plan)
+    points, calibrating = len(work.coordinates), work.recalibration.seconds if work.recalibration else 0.0
+    passes = points * (work.images or float("nan"))
+    return GridEstimate(planning, each, each * passes + calibrating * points, chosen.plan)
 
 
 def _prepare(
@@ -258,6 +269,8 @@ def _prepare(
 ) -> tuple[Work, Iterable[Block]]:
     """What is to be done, and on which images; a model that cannot be judged is refused."""
     check_directions(directions, named_tensors(model))
+    batch_norm, directions = settled_directions(model, directions, options.batch_norm)
+    calibration = None if options.calibration is None else Recalibration(model, options.calibration, options.forward)
     size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
     ignored = ignored_label(options.loss)
     blocks = cut_blocks(batches, size, ignored=ignored)
@@ -274,6 +287,8 @@ def _prepare(
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
         tolerance=options.tolerance,
+        batch_norm=batch_norm,
+        recalibration=calibration,
     )
     check_premade(model, work.first, work.task.forward)
     labels = check_labels(model, work.first, work.task)
@@ -322,8 +337,23 @@ def _workers(work: Work, chosen: ChosenPlan, ray: str | None) -> AbstractContext
 
 @contextmanager
 def _evaluator(work: Work, chosen: ChosenPlan) -> Iterator[Evaluator]:
-    with ready_network(work.model, work.directions, work.task.forward, chosen.plan, chosen.graph) as network:
+    ready = ready_network(
+        work.model,
+        work.directions,
+        work.task.forward,
+        chosen.plan,
+        chosen.graph,
+        recalibration=work.recalibration,
+    )
+    with ready as network:
         yield Evaluator(network, work.coordinates, work.task, chosen.plan, device=model_device(work.model))
+
+
+def _ends(model: nn.Module, directions: Sequence[Direction], grid: Mapping[str, np.ndarray]) -> list[float]:
+    """Where networks are: at 0, and at 1 where a line leads to another one, statistics and all."""
+    (alphas, *others), statistics = grid.values(), running_statistics(model)
+    leads = not others and not moving_names(directions).isdisjoint(statistics)
+    return [0.0, 1.0] if leads and 1 in alphas else [0.0]
 
 
 def _checked_meta(meta: Mapping[str, Any]) -> dict[str, Any]:

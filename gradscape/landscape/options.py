@@ -3,11 +3,12 @@
 import inspect
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, final, overload
 
+from gradscape.landscape.batch_norm import BatchNorm, check_batch_norm
 from gradscape.landscape.engine import (
     ForwardFunction,
     LossFunction,
@@ -38,6 +39,12 @@ class Options:
         metric: (output, labels) -> right or wrong per image; top-1 by default, of a single logit whether it is above 0
             where the label is 1; None where there is none.
         forward: (model, inputs) -> output, where the model does not take a tensor or give one.
+        batch_norm: What becomes of batch norms' running statistics. "stored": they stay where they are, also where
+            directions would move them; "moving": they move along directions, which must do so; "recalibrated": at
+            every point they are measured on the images of `calibration`, as `recalibrated` does. By default the
+            directions decide between the first two.
+        calibration: Pairs (inputs, labels) to recalibrate with, training images without augmentation. All inputs are
+            held in memory; labels are not looked at.
         precision: "fp32" is exact to 1e-5; "bf16" takes bfloat16 products, and its error is measured and told;
             "auto" is fp32, or that of the file or plan that is followed.
         batch_size: Images in a forward pass; by default the smallest that is about as fast as any.
@@ -59,12 +66,15 @@ class Options:
             point on the same images.
 
     Raises:
-        ValueError: A number or the precision is none of the allowed.
+        ValueError: A number, the precision or the treatment of batch norms is none of the allowed, or calibration
+            images and recalibration are not given together.
     """
 
     loss: LossFunction = cross_entropy
     metric: MetricFunction | None = top1
     forward: ForwardFunction = call
+    batch_norm: BatchNorm | None = None
+    calibration: Iterable[Any] | None = None
     precision: Precision = "auto"
     batch_size: int | None = None
     plan: str | os.PathLike[str] | None = None
@@ -81,6 +91,7 @@ class Options:
     def __post_init__(self) -> None:
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"`precision` must be auto, fp32 or bf16, got {self.precision!r}")
+        check_batch_norm(self.batch_norm, calibrated=self.calibration is not None)
         for name, value in (("tolerance", self.tolerance), ("seconds", self.seconds)):
             if value is not None and not value > 0:
                 raise ValueError(f"`{name}` must be positive, got {value}")

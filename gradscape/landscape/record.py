@@ -41,10 +41,28 @@ class _FrameEntry(TypedDict):
     frames: int
 
 
+class _StoredEndsEntry(TypedDict):
+    alphas: list[float]
+    loss: list[float | None]
+    loss_stderr: list[float | None]
+    error: list[float | None]
+    images: int
+
+
+class _BatchNormEntry(TypedDict, total=False):
+    statistics: str
+    images: int
+    batches: int
+    definition: str
+    digest: str
+    stored_ends: _StoredEndsEntry
+
+
 class _LandscapeEntries(TypedDict, total=False):
     plan: _PlanEntry
     plan_notes: _NotesEntry
     earlier_plans: list[_PlanEntry]
+    batch_norm: _BatchNormEntry
     functions: dict[str, str]
     directions: list[str]
     blocks: list[str]

@@ -66,7 +66,8 @@ def warn_of_negative_variances(
     more = f" and {len(points) - _SHOWN} more" if len(points) > _SHOWN else ""
     _log.warning(
         "running variances are negative at %s = %s%s: batch norm gives no meaningful number there, mostly NaN; "
-        "stay closer to the trained networks, or let running statistics stay by `space` weights",
+        "stay closer to the trained networks, or let running statistics stay (`batch_norm='stored'`) or be measured "
+        "anew (`batch_norm='recalibrated'`)",
         symbols[0] if len(symbols) == 1 else f"({', '.join(symbols)})",
         ", ".join(points[:_SHOWN]),
         more,

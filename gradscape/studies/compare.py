@@ -9,6 +9,7 @@ from gradscape._intervals import joint_level
 from gradscape._names import tell_apart, telling_parts, unknown_name
 from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import describe_recipe_differences
+from gradscape._schema import fitting
 from gradscape.landscape import Surface
 from gradscape.landscape.metrics.measure import METRICS, measure_resamples
 from gradscape.landscape.rounding import describe_precision
@@ -228,6 +229,7 @@ def _check_comparable(networks: Mapping[str, Sequence[Surface]]) -> None:
         for what, own, other, fix in (
             ("spans or steps", _axes(reference), _axes(surface), "use one --span R and --steps N"),
             ("images", reference.blocks.count.tolist(), surface.blocks.count.tolist(), _ONE_DATA),
+            ("calibrations of batch norm", _calibration(reference), _calibration(surface), _ONE_CALIBRATION),
             *((what, reference.meta.get(key), surface.meta.get(key), fix) for key, (what, fix) in _MUST_AGREE.items()),
         ):
             if own != other:
@@ -235,6 +237,7 @@ def _check_comparable(networks: Mapping[str, Sequence[Surface]]) -> None:
 
 
 _ONE_DATA = "use one --data, --limit and --seed, and let every evaluation end"
+_ONE_CALIBRATION = "use one --batch-norm and --calibration"
 _MUST_AGREE = {
     "data": ("data", "use one --data"),
     "split": ("splits of the data", "use one --split"),
@@ -244,6 +247,11 @@ _MUST_AGREE = {
     "ignore": ("choices of what directions move", "use one --ignore"),
     "space": ("spaces of directions", "use one --space"),
 }
+
+
+def _calibration(surface: Surface) -> object:
+    """Digest of the images that statistics were measured anew on; None where they were not."""
+    return (fitting(surface.meta, "batch_norm", dict[str, Any]) or {}).get("digest")
 
 
 def _axes(surface: Surface) -> Any:

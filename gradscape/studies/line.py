@@ -1,6 +1,7 @@
 """Loss and error along a random direction, or from one network to another."""
 
 import logging
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -32,6 +33,7 @@ from gradscape.landscape.variances import negative_variances
 from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.networks import check_classes, check_same_classes
+from gradscape.studies.recalibration import calibration_names
 
 __all__ = ["LinePath", "make_path"]
 
@@ -39,6 +41,7 @@ _log = logging.getLogger(__name__)
 
 _COMPARED = 4  # images that tell whether the line ends at the other network
 _TOLERANCE = 1e-3  # of the largest output
+_LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
 _SAME = 1e-9  # of alpha: as near as rounding brings a point of an even grid to a network
 
 
@@ -58,19 +61,47 @@ class LinePath:
     alphas: np.ndarray
     meta: Mapping[str, Any]
 
-    def evaluate(self, split: Split, path: Path, *, report: Callable[[str, Progress], None], options: Options) -> Line:
+    def evaluate(
+        self,
+        split: Split,
+        path: Path,
+        *,
+        until: float | None = None,
+        report: Callable[[str, Progress], None],
+        options: Options,
+    ) -> Line:
         """Evaluate the line into an `.h5` file; `options` say how, as far as the arguments before do not.
 
         Between two networks the file also tells the barrier, where both ends have a loss.
+
+        Args:
+            split: The images.
+            path: The file.
+            until: Moment on the monotonic clock at which to stop, s.
+            report: Called with the line's title and its progress.
+            options: How.
         """
-        told = partial(report, self.meta["title"])
-        own = replace(options, path=path, meta=self.meta, report=told)
+        seconds = options.seconds if until is None else max(until - time.monotonic(), _LEAST_SECONDS)
+        own = replace(
+            options,
+            path=path,
+            meta={**self.meta, **calibration_names(options), **self._negative(options)},
+            seconds=seconds,
+            report=partial(report, self.meta["title"]),
+        )
         line = evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
         if "other" in self.meta and (barrier := _barrier(line)):
             known = {name: value for name, value in asdict(barrier).items() if np.isfinite(value)}
             line = replace(line, meta={**line.meta, "barrier": known})
             line.save(path)
         return line
+
+    def _negative(self, options: Options) -> dict[str, Any]:
+        """Where running variances that move along are negative, between two networks and beyond them."""
+        if "other" not in self.meta or options.batch_norm not in (None, "moving"):
+            return {}
+        negative = self.alphas[negative_variances(self.model, [self.direction], {"alphas": self.alphas})]
+        return {"negative_variances": negative.tolist()} if len(negative) else {}
 
 
 @left_as_before
@@ -130,8 +161,6 @@ def make_path(
         meta |= {"other": other_name, "other_weights": digest_model(other), "space": space or "states"}
         meta |= {"other_checkpoint": other.path} if other.path else {}
         meta |= {OTHER_RECIPE: dict(recipe)} if (recipe := recorded_recipe(other.meta)) else {}
-        negative = along[negative_variances(model, [direction], {"alphas": along})]
-        meta |= {"negative_variances": negative.tolist()} if len(negative) else {}
         return LinePath(model, direction, along, meta)
     making = {**making, "space": space or "weights"}
     direction, _ = random_directions(model, seed=seed, **making)

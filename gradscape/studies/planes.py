@@ -42,6 +42,7 @@ from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.live import LivePage
 from gradscape.studies.networks import check_classes
+from gradscape.studies.recalibration import calibration_names
 from gradscape.studies.spanned_planes import SpannedPlane, frame_axes, placed_runs
 from gradscape.studies.training_identity import TRAINING, identify_training
 
@@ -329,7 +330,7 @@ def evaluate_subjects(
         own = replace(
             options or Options(),
             path=subject.folder / "surface.h5",
-            meta={**subject.meta, **extent},
+            meta={**subject.meta, **extent, **calibration_names(options or Options())},
             seconds=None if seconds is None else max(seconds, _LEAST_SECONDS),
             report=partial(report, subject.title) if report else None,
             preview=LivePage(subject.folder, subject.title).show if live else None,

@@ -207,6 +207,10 @@ def test_a_metric_without_a_value_in_some_draws_says_so() -> None:
         ({"blocks": ["other"] * 12}, r"a and b have different images: use one --data, --limit and --seed"),
         ({"data": "cifar10"}, r"a and b have different data: use one --data for all"),
         ({"normalize": "layer"}, r"a and b have different normalizations of directions: use one --normalize"),
+        (
+            {"batch_norm": {"statistics": "recalibrated", "digest": "0123"}},
+            r"a and b have different calibrations of batch norm: use one --batch-norm and --calibration for all",
+        ),
         ({"functions": {"loss": "x"}}, r"a and b have different loss or metric functions"),
     ],
 )

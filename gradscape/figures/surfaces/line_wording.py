@@ -7,10 +7,13 @@ import numpy as np
 from gradscape._names import one_line
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
+from gradscape.figures.surfaces.norm_wording import describe_stored_ends
 from gradscape.landscape import Barrier, Line
 from gradscape.landscape.field import NON_FINITE
 
 __all__ = ["alpha_label", "describe_barrier", "describe_findings", "describe_nonfinite", "leads_between"]
+
+_NEGATIVE = ": beyond the two networks running variances become negative"
 
 
 def leads_between(line: Line) -> bool:
@@ -51,13 +54,21 @@ def describe_barrier(line: Line) -> str:
 
 
 def describe_findings(line: Line) -> list[str]:
-    """What a terminal says of a line, in sentences: the barrier and what it rests on, and why points are not finite."""
+    """What a terminal says of a line, in sentences.
+
+    The barrier and what it rests on, what networks have without recalibration, and why points are not finite.
+    """
     said = []
     if barrier := describe_barrier(line):
         said.append(f"{one_line(line.meta.get('title', 'network'))} to {one_line(line.meta['other'])}: {barrier}")
         said[-1] += _basis(line)
+    if stored := describe_stored_ends(line):
+        said.append(stored)
     if missing := describe_nonfinite([line]):
-        said.append(missing)
+        remedy = (
+            f"; --grid 0:1:{len(line.alphas)} stays between them, --batch-norm recalibrated measures variances anew"
+        )
+        said.append(missing + (remedy if missing.endswith(_NEGATIVE) else ""))
     return said
 
 
@@ -70,7 +81,7 @@ def describe_nonfinite(lines: Sequence[Line]) -> str:
     said = f"{count:,} point{'s' if count > 1 else ''} {NON_FINITE}"
     negative = [np.asarray(fitting(line.meta, "negative_variances", list[float]) or (), dtype=float) for line in lines]
     if all(np.isin(points, known).all() for points, known in zip(lost, negative, strict=True)):
-        return f"{said}: beyond the two networks running variances become negative"
+        return said + _NEGATIVE
     return said
 
 

@@ -16,6 +16,7 @@ from gradscape.figures.caption import add_caption
 from gradscape.figures.look import current_look
 from gradscape.figures.style import SMALL, check_choice, line_look, new_axes, new_figure, page_width, styled
 from gradscape.figures.surfaces.line_wording import alpha_label, leads_between
+from gradscape.figures.surfaces.norm_wording import stored_ends
 from gradscape.figures.surfaces.wording import describe_lines, model_name, result_names
 from gradscape.landscape import Line, Value
 from gradscape.landscape.field import value_label
@@ -137,6 +138,7 @@ def _draw_lines(
             lost = line.alphas[(line.count > 0) & ~np.isfinite(line.loss)]
             top = ax.get_xaxis_transform()
             ax.plot(lost, np.full(len(lost), 0.97), "x", color=look["color"], markersize=3.5, transform=top)
+        _mark_stored(ax, line, value, color=look["color"])
     if scale == "log":
         ax.set_yscale("log")
     _limit(ax, value)
@@ -146,6 +148,14 @@ def _draw_lines(
     ax.set_ylabel((labels.pop() if len(labels) == 1 else value) + percent, parse_math=False)
     ax.margins(x=0.02)
     return [*(handles if len(lines) > 1 else []), *(_exceptions(lines) if value == "loss" else [])]
+
+
+def _mark_stored(ax: Axes, line: Line, value: Value, *, color: Any) -> None:
+    """Open circles for networks with their own running statistics, where the line has others."""
+    alphas, losses, errors = stored_ends(line.meta)
+    heights = losses if value == "loss" else 100 * errors
+    if len(alphas):
+        ax.plot(alphas, heights, "o", color=color, markerfacecolor="none", markersize=4.5, clip_on=False)
 
 
 def _limit(ax: Axes, value: Value) -> None:
@@ -174,6 +184,11 @@ def _exceptions(lines: Sequence[Line]) -> list[Artist]:
         handles.append(Line2D([], [], color="0.3", label="no interval: few images carry the loss", **_UNSURE))
     if any(((line.count > 0) & ~np.isfinite(line.loss)).any() for line in lines):
         handles.append(Line2D([], [], color="0.3", linestyle="", marker="x", markersize=3.5, label="non-finite"))
+    if any(len(stored_ends(line.meta)[0]) for line in lines):
+        label = "networks with their own statistics"
+        handles.append(
+            Line2D([], [], color="0.3", linestyle="", marker="o", markerfacecolor="none", markersize=4.5, label=label)
+        )
     return handles
 
 

@@ -14,6 +14,12 @@ from gradscape._schema import fitting
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.line_wording import describe_barrier, describe_nonfinite, leads_between
+from gradscape.figures.surfaces.norm_wording import (
+    describe_batch_norm,
+    describe_stored_ends,
+    describe_stored_origin,
+    statistics_of,
+)
 from gradscape.figures.surfaces.trajectory_wording import describe_trajectories
 from gradscape.landscape import Field, Line
 from gradscape.landscape.field import UNRELIABLE, Reading
@@ -81,6 +87,7 @@ def _distinctions(metas: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     own = telling_parts(files) if len(set(files)) > 1 else [""] * len(files)
     columns = [
         own,
+        [statistics_of(meta) for meta in metas],
         *([_spelled(meta.get(key), spelled) for meta in metas] for key, spelled in _TELLING.items()),
     ]
     differing = [column for column in columns if len(set(column)) > 1]
@@ -127,7 +134,7 @@ def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) ->
         seed = lines[0].meta.get("seed")
         settings[0] = [names[0], *settings[0], *([f"seed {one_line(seed)}"] if seed is not None else [])]
     settings = [
-        [*setting, *filter(None, [describe_precision(line.meta)])]
+        [*setting, *filter(None, [describe_batch_norm(line.meta), describe_precision(line.meta)])]
         for setting, line in zip(settings, lines, strict=True)
     ]
     shared = [part for part in settings[0] if all(part in other for other in settings)]
@@ -135,7 +142,7 @@ def describe_lines(lines: Sequence[Line], names: Sequence[str] | None = None) ->
     estimated = any((line.loss_stderr > 0).any() for line in lines)
     shared += ["band: 95 % interval of the mean loss"] if estimated else []
     own = [
-        [*(part for part in setting if part not in shared), describe_barrier(line)]
+        [*(part for part in setting if part not in shared), describe_barrier(line), describe_stored_ends(line)]
         for setting, line in zip(settings, lines, strict=True)
     ]
     shared += filter(None, [_different_trainings(lines, names)])
@@ -176,6 +183,7 @@ def _setting(field: Field) -> list[str]:
     directions = field.meta.get("direction_file")
     parts += [f"directions from {one_line(directions)}"] if directions else []
     parts += [f"seed {one_line(seed)}"] if seed is not None else []
+    parts += [describe_batch_norm(field.meta)]
     parts += [describe_trained_loss(field.meta, drawn=field.name.startswith("loss")), describe_precision(field.meta)]
     return [part for part in parts if part]
 
@@ -189,6 +197,7 @@ def _span(field: Field) -> str:
 
 def _findings(field: Field) -> list[str]:
     parts = [_reading(reading, first=not number) for number, reading in enumerate(field.origin)]
+    parts += filter(None, [describe_stored_origin(field)])
     parts += _chance(field.meta)
     parts += field.notes
     parts += describe_trajectories(field)

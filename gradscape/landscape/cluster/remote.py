@@ -174,7 +174,7 @@ class RemoteEvaluator:
             _check_specimen(parcel.expected, specimen(work))
         graph = trusted_graph(work) if plan.traced else None
         network = self._contexts.enter_context(
-            ready_network(work.model, work.directions, work.task.forward, plan, graph)
+            ready_network(work.model, work.directions, work.task.forward, plan, graph, recalibration=work.recalibration)
         )
         device = model_device(work.model)
         self._evaluator = Evaluator(network, work.coordinates, work.task, plan, device=device)

@@ -13,7 +13,7 @@ from gradscape.landscape.engine.followed import check_followed
 from gradscape.landscape.engine.labels import check_labels, in_mean_weight
 from gradscape.landscape.engine.ledger import Judgment
 from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
-from gradscape.landscape.engine.moving import check_directions, named_tensors
+from gradscape.landscape.engine.moving import check_directions, moving_names, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
 from gradscape.landscape.engine.plan import (
     ExecutionPlan,
@@ -24,8 +24,16 @@ from gradscape.landscape.engine.plan import (
 )
 from gradscape.landscape.engine.plan_trial import seconds_an_image
 from gradscape.landscape.engine.premade import check_premade
+from gradscape.landscape.engine.recalibration import (
+    CALIBRATION_BATCH,
+    Recalibration,
+    kept_statistics,
+    running_statistics,
+    write_statistics,
+)
 from gradscape.landscape.engine.rounds import Limits, Progress, Report
 from gradscape.landscape.engine.run import Result, Run
+from gradscape.landscape.engine.stored_ends import evaluate_stored_ends
 from gradscape.landscape.engine.stored_run import check_stored_run, whole_plan
 from gradscape.landscape.engine.task import (
     ForwardFunction,
@@ -42,6 +50,7 @@ from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 __all__ = [
+    "CALIBRATION_BATCH",
     "Batch",
     "Block",
     "ChosenPlan",
@@ -56,6 +65,7 @@ __all__ = [
     "MetricFunction",
     "Precision",
     "Progress",
+    "Recalibration",
     "Report",
     "Result",
     "Run",
@@ -77,13 +87,17 @@ __all__ = [
     "cross_entropy",
     "cut_blocks",
     "evaluable",
+    "evaluate_stored_ends",
     "ignored_label",
     "in_mean_weight",
     "join_blocks",
+    "kept_statistics",
     "map_tensors",
+    "moving_names",
     "named_tensors",
     "plain_plan",
     "ready_network",
+    "running_statistics",
     "same_output",
     "seconds_an_image",
     "specimen",
@@ -91,4 +105,5 @@ __all__ = [
     "top1",
     "trusted_graph",
     "whole_plan",
+    "write_statistics",
 ]

@@ -21,8 +21,9 @@ from gradscape.landscape.engine.graph import (
     lower_to_bf16,
     silenced,
 )
-from gradscape.landscape.engine.moving import MovingTensors, Positions, moving, moving_names, named_tensors
+from gradscape.landscape.engine.moving import MovingTensors, Positions, moving_names, named_tensors
 from gradscape.landscape.engine.plan import ExecutionPlan
+from gradscape.landscape.engine.recalibration import Recalibration, moving_recalibrated, running_statistics
 from gradscape.landscape.engine.task import ForwardFunction
 
 __all__ = ["AccompaniedNetwork", "Network", "PlainNetwork", "TracedNetwork", "evaluable", "ready_network"]
@@ -80,10 +81,18 @@ class TracedNetwork(Network):
         model: What the graph was traced from: gives the origin.
         directions: One for each coordinate.
         plan: Precision, memory format, number of positions side by side, and whether it is compiled.
+        recalibrated: Whether the module has other running statistics at every position, which the graph then takes
+            over: the module has to be there first.
     """
 
     def __init__(
-        self, graph: FoldedGraph, model: nn.Module, directions: Sequence[Direction], plan: ExecutionPlan
+        self,
+        graph: FoldedGraph,
+        model: nn.Module,
+        directions: Sequence[Direction],
+        plan: ExecutionPlan,
+        *,
+        recalibrated: bool = False,
     ) -> None:
         self._points, self._batch_size = plan.points_per_forward, plan.batch_size
         tensors = {name: tensor.detach() for name, tensor in named_tensors(model).items()}
@@ -95,7 +104,10 @@ class TracedNetwork(Network):
         if fused:
             fuse_operators(module)
         layout = torch.channels_last if plan.memory_format == "channels_last" else torch.contiguous_format
-        self._weights = _Weights(graph, tensors, directions, module=module, layout=layout, points=self._points)
+        live = {name: named_tensors(model)[name] for name in running_statistics(model)} if recalibrated else {}
+        self._weights = _Weights(
+            graph, tensors, directions, module=module, layout=layout, points=self._points, live=live
+        )
         self._module = module
         self._leaking = leaking(module) if fused else None  # made last: it shares the tensors
         mode = "reduce-overhead" if plan.device.startswith("cuda") else "default"  # the former records CUDA graphs
@@ -149,8 +161,8 @@ class AccompaniedNetwork(Network):
     def move_to(self, positions: Positions) -> None:
         """Go to the one position, both of them."""
         (position,) = positions
+        self._move_module(position)  # first: the graph takes running statistics over that were measured there
         self._network.move_to(positions)
-        self._move_module(position)
 
     def outputs(self, inputs: Any) -> list[Any]:
         """The traced network's output there."""
@@ -176,6 +188,8 @@ def ready_network(
     forward: ForwardFunction,
     plan: ExecutionPlan,
     graph: FoldedGraph | None,
+    *,
+    recalibration: Recalibration | None = None,
 ) -> Iterator[Network]:
     """The network in the form that a plan asks for; afterwards the module is as before.
 
@@ -188,13 +202,15 @@ def ready_network(
         forward: (model, inputs) -> output.
         plan: How.
         graph: From `fold_batch_norms`, where the plan is to trace.
+        recalibration: Gives batch norms their statistics at every position, if there is one.
     """
     # Made before the module moves, since it takes the origin from it.
-    traced = TracedNetwork(graph, model, directions, plan) if graph is not None else None
+    recalibrated = recalibration is not None
+    traced = TracedNetwork(graph, model, directions, plan, recalibrated=recalibrated) if graph is not None else None
     if traced is not None and plan.points_per_forward > 1:
         yield traced
         return
-    with moving(model, directions) as move_to:
+    with moving_recalibrated(model, directions, recalibration) as move_to:
         yield AccompaniedNetwork(traced, move_to) if traced else PlainNetwork(model, forward, plan, move_to)
 
 
@@ -202,7 +218,7 @@ class _Weights:
     """The graph's tensors as functions of the position.
 
     Folded tensors move linearly as long as the batch norms themselves stay; else they are folded anew at
-    every position.
+    every position. `live` are running statistics that something else changes, by name, to be read at every position.
     """
 
     def __init__(
@@ -214,11 +230,12 @@ class _Weights:
         module: fx.GraphModule,
         layout: torch.memory_format,
         points: int,
+        live: Mapping[str, Tensor],
     ) -> None:
-        names = moving_names(directions)
+        names = moving_names(directions) | live.keys()
         self._folds = {} if all(fold.linear_in(names) for fold in graph.folds.values()) else graph.folds
-        self._tensors = tensors
-        if self._folds and points > 1:
+        self._tensors, self._live = tensors, live
+        if (self._folds or live) and points > 1:
             raise ValueError("`points` must be 1 where batch norms are folded anew at every position")
         origins = {name: tensors[source] for name, source in graph.sources.items()}
         changes = [_renamed(direction, graph.sources) for direction in directions]
@@ -233,7 +250,9 @@ class _Weights:
         # Lowering has decided what is held in bf16; the placeholders that it left tell.
         dtypes = {name: getattr(module, name).dtype for name in origins}
         for name, tensor in origins.items():
-            setattr(module, name, tensor.to(dtypes[name]))
+            setattr(module, name, tensor.to(dtypes[name], copy=graph.sources.get(name) in live))
+        self._unfolded = {name: source for name, source in graph.sources.items() if source in live}
+        self._module = module
         self._moving = MovingTensors(origins, changes, dtypes=dtypes, points=points)
         self.moved = self._moving.tensors
         # The graph reads the views themselves, so that moving a buffer is all there is to do. Several positions go in
@@ -246,9 +265,11 @@ class _Weights:
 
     def move_to(self, positions: Positions) -> None:
         self._moving.move_to(positions)
+        for name, source in self._unfolded.items():
+            getattr(self._module, name).copy_(self._live[source])
         if self._sources is not None:
             self._sources.move_to(positions)
-            tensors = {**self._tensors, **self._sources.tensors}
+            tensors = {**self._tensors, **self._sources.tensors, **self._live}
             for names, fold in self._folds.items():
                 for name, tensor in zip(names, fold.folded(tensors), strict=True):
                     self._folded[name].copy_(tensor)

@@ -11,9 +11,9 @@ import torch
 from gradscape._model_state import model_device
 from gradscape.landscape.engine.blocks import Batch, map_tensors
 from gradscape.landscape.engine.graph import FoldedGraph
-from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.engine.network import AccompaniedNetwork, Network, TracedNetwork, ready_network
 from gradscape.landscape.engine.plan import ExecutionPlan
+from gradscape.landscape.engine.recalibration import moving_recalibrated
 from gradscape.landscape.engine.trust import explained
 from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Evaluator, Job
@@ -26,7 +26,8 @@ _LEAST_JOBS = 3
 
 def module_losses(work: Work, plan: ExecutionPlan, points: Sequence[int]) -> np.ndarray:
     """Losses of the first images by the module itself, (points, images)."""
-    with ready_network(work.model, work.directions, work.task.forward, plan, None) as network, plan.own_threads():
+    ready = ready_network(work.model, work.directions, work.task.forward, plan, None, recalibration=work.recalibration)
+    with ready as network, plan.own_threads():
         evaluator = _evaluator_of(work, network, plan)
         evaluator.load([Batch(work.first.inputs, work.first.labels, 0, work.first.count)])
         return np.stack([evaluator.measure_one(Job((point,), (0,)))[0].losses for point in points])
@@ -43,7 +44,8 @@ class PlanTrial:
     def __init__(self, work: Work, graph: FoldedGraph, plan: ExecutionPlan) -> None:
         self.work, self.graph, self.plan = work, graph, plan
         with explained(), plan.own_threads():
-            self._network = TracedNetwork(graph, work.model, work.directions, plan)
+            recalibrated = work.recalibration is not None
+            self._network = TracedNetwork(graph, work.model, work.directions, plan, recalibrated=recalibrated)
             self._evaluator = _evaluator_of(work, self._network, plan)
             # An operator that does not exist for these types and shapes fails at its first call: here, where another
             # form can still be taken.
@@ -58,7 +60,8 @@ class PlanTrial:
     def losses(self, points: Sequence[int], *, images: int | None = None) -> np.ndarray:
         """Losses of the first images at each point, in a batch of so many; the module is there too, if it can be."""
         jobs = [Job((point,), (0,)) for point in points]
-        with moving(self.work.model, self.work.directions) as move_to, explained(), self.plan.own_threads():
+        moving = moving_recalibrated(self.work.model, self.work.directions, self.work.recalibration)
+        with moving as move_to, explained(), self.plan.own_threads():
             evaluator = self._evaluator
             if self.plan.points_per_forward == 1:
                 evaluator = _evaluator_of(self.work, AccompaniedNetwork(self._network, move_to), self.plan)

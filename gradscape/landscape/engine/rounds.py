@@ -79,7 +79,8 @@ class Limits:
         left = self.deadline - time.monotonic()
         if clock.images_per_second == 0:  # so far all was taken over from an earlier run
             return min(wanted, unit) if left > 0 else 0
-        return min(wanted, max(0, int(left * clock.images_per_second / clock.points) // unit * unit))
+        passes = left * clock.images_per_second - clock.calibrating_left
+        return min(wanted, max(0, int(passes / clock.points) // unit * unit))
 
 
 def evaluate_points(
@@ -169,7 +170,8 @@ def _evaluate_level(
         clock.tick(len(points) * (images - sum(batches[number].count for number in missing)), 0)
     clock.pace.rest()
     for job, measured in workers.measure(jobs):
-        clock.pace.passed(sum(batches[number].count for number in job.batches), points=len(job.points))
+        if not clock.calibrated(job.points):
+            clock.pace.passed(sum(batches[number].count for number in job.batches), points=len(job.points))
         for point, one in zip(job.points, measured, strict=True):
             begin = 0
             for batch in (batches[number] for number in job.batches):
@@ -191,6 +193,7 @@ class Clock:
         save: Called now and then, and in any case at the end, also after an exception or Ctrl-C.
         report: Called twice a second and at the end.
         preview: Called with the number of complete blocks when a level of the first round is done, or a round.
+        calibration: Images that go through the network at every point before the first evaluated one.
     """
 
     def __init__(
@@ -204,8 +207,11 @@ class Clock:
         save: Callable[[], None] | None,
         report: Report | None,
         preview: Callable[[int], None] | None,
+        calibration: int = 0,
     ) -> None:
         self.points, self.pace = points, pace
+        self._calibration = calibration
+        self._calibrated: set[int] = set()
         self.images_per_second = 0.0
         self._images, self._ledger, self._limits = images, ledger, limits
         self._passed = self._evaluated = self._complete = 0  # images times points; images
@@ -221,10 +227,22 @@ class Clock:
         """So many images times points are behind us, of which so many were evaluated now."""
         self._passed += passed
         self._evaluated += evaluated
-        self.images_per_second = self._evaluated / max(time.monotonic() - self._began, 1e-9)
+        spent = self._evaluated + self._calibration * len(self._calibrated)
+        self.images_per_second = spent / max(time.monotonic() - self._began, 1e-9)
         if self._ledger.changed:
             self._save.if_due()
         self._report.if_due(self._progress)
+
+    def calibrated(self, points: Sequence[int]) -> bool:
+        """Note that points were evaluated; whether they were calibrated for that, and not before."""
+        new = set(points) - self._calibrated if self._calibration else set()
+        self._calibrated |= new
+        return bool(new)
+
+    @property
+    def calibrating_left(self) -> int:
+        """Images times points that are still to be gone through for calibration."""
+        return self._calibration * (self.points - len(self._calibrated))
 
     def blocks_done(self, blocks: int) -> None:
         """So many blocks are complete at every point; at first none, but one at every point of a level."""
@@ -242,7 +260,9 @@ class Clock:
         statistics = self._ledger.statistics()
         images = self._images or int(statistics.images.max(initial=1))
         rate = self.images_per_second
-        left = (self.points * images - self._passed) / rate if rate else float("nan")
+        evaluated = self._evaluated / max(1, self._evaluated + self._calibration * len(self._calibrated))
+        todo = self.points * images - self._passed
+        left = (todo + (self.calibrating_left if todo else 0)) / rate if rate else float("nan")
         if self._limits.deadline is not None:
             left = min(left, max(0.0, self._limits.deadline - time.monotonic()))
         errors = statistics.stderr[(statistics.images > 1) & np.isfinite(statistics.stderr)]
@@ -250,7 +270,7 @@ class Clock:
             done=self._passed / images,
             total=self.points,
             images=self._complete,
-            points_per_second=rate / images,
+            points_per_second=evaluated * rate / images,
             seconds_left=left,
             median_stderr=float(np.median(errors)) if len(errors) else float("nan"),
         )

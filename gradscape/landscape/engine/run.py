@@ -73,6 +73,8 @@ class Run(Generic[Result]):
         differing += [
             role for role, name in self._provenance["functions"].items() if not same_identity(functions.get(role), name)
         ]
+        if not _same_treatment(stored.meta.get("batch_norm"), self._provenance["batch_norm"]):
+            differing.append("batch norm or calibration images")
         digests, sizes = stored.meta.get("blocks", ()), {len(stored.blocks.count), len(stored.origin.count)}
         differing += ["images"] if "plan" not in stored.meta or sizes != {len(digests)} else []
         if differing:
@@ -121,6 +123,7 @@ class Run(Generic[Result]):
             pace=Pace(self._provenance["plan_notes"].get(RATE), self._plan.batch_size),
             save=partial(self._save, path) if path else None,
             report=report,
+            calibration=self._work.recalibration.images if self._work.recalibration else 0,
             preview=(lambda complete: preview(self.result(complete))) if preview else None,
         )
         evaluate_points(
@@ -142,6 +145,17 @@ class Run(Generic[Result]):
         except OSError:
             self._kept_elsewhere = True
             raise
+
+    @property
+    def digests(self) -> list[str]:
+        """Of the blocks that were evaluated."""
+        return self._ledger.digests
+
+    def add_stored_ends(self, ends: Mapping[str, Any], path: str | os.PathLike[str] | None) -> None:
+        """Let the provenance tell what networks have with their own statistics, where these are measured anew."""
+        self._provenance["batch_norm"] = {**self._provenance["batch_norm"], "stored_ends": dict(ends)}
+        if path:
+            self._save(path)
 
     def result(self, blocks: int | None = None) -> Result:
         """What was evaluated so far, of the first `blocks` or all."""
@@ -165,10 +179,18 @@ def _provenance(work: Work, planned: ChosenPlan) -> dict[str, Any]:
         "plan": asdict(planned.plan),
         "plan_notes": dict(planned.notes),
         "weights": digest_model(work.model),
+        "batch_norm": work.batch_norm_record(),
         "directions": [digest_tensors(direction.items()) for direction in work.directions],
         **work.task.names(),
         "functions": work.task.identities(),
     }
+
+
+def _same_treatment(stored: Mapping[str, Any] | None, now: Mapping[str, Any]) -> bool:
+    """Whether batch norms were treated as they are now; of older files, without that entry, directions tell."""
+    if stored is None:
+        return now["statistics"] != "recalibrated"
+    return {name: stored.get(name) for name in now} == now
 
 
 def _check_plans(then: Mapping[str, Any], now: ExecutionPlan, *, allow_change: bool) -> bool:

@@ -14,6 +14,7 @@ from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_bat
 from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
 from gradscape.landscape.engine.network import ready_network
 from gradscape.landscape.engine.plan import plain_plan
+from gradscape.landscape.engine.recalibration import moving_recalibrated
 from gradscape.landscape.engine.task import call, judged_by_role, same_output
 from gradscape.landscape.engine.work import Work
 
@@ -75,7 +76,7 @@ def trusted_graph(work: Work) -> FoldedGraph:
     positions = work.coordinates[work.probes()].tolist()
     asked = [(position, work.first) for position in positions] + [(positions[0], half)]
     # The module is asked first, and is back in its place when the traced network copies the origin from it.
-    with moving(work.model, work.directions) as move_to:
+    with moving_recalibrated(work.model, work.directions, work.recalibration) as move_to:
         answers = [_ask(work, position, images, move_to) for position, images in asked]
     plan = replace(plain_plan(work.model, precision="fp32", batch_size=work.first.count), traced=True)
     with explained():
@@ -84,7 +85,9 @@ def trusted_graph(work: Work) -> FoldedGraph:
             graph = known
         else:
             graph = fold_batch_norms(trace(work.model, work.first.inputs, work.task.forward))
-        with ready_network(work.model, work.directions, work.task.forward, plan, graph) as network:
+        with ready_network(
+            work.model, work.directions, work.task.forward, plan, graph, recalibration=work.recalibration
+        ) as network:
             for answer in answers:
                 network.move_to([answer.position])
                 _compare(work, answer, network.outputs(answer.images.inputs)[0])

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -9,6 +10,7 @@ from torch import nn
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError
+from gradscape.landscape.engine.recalibration import Recalibration
 from gradscape.landscape.engine.task import Task
 
 __all__ = ["KnownGraphs", "Work"]
@@ -31,6 +33,8 @@ class Work:
         population: Of how many they are said to be drawn; None for as many as there are.
         seconds: How long it may take; None if as long as it takes.
         tolerance: At which standard error it stops; None if it does not.
+        batch_norm: What becomes of running statistics: stored, moving or recalibrated; none where there are none.
+        recalibration: Measures them at every point, if they are recalibrated.
         graphs: Graphs of models that were traced before, or why they cannot be; new ones are added.
     """
 
@@ -44,7 +48,14 @@ class Work:
     population: int | None
     seconds: float | None
     tolerance: float | None = None
+    batch_norm: str = "none"
+    recalibration: Recalibration | None = None
     graphs: KnownGraphs = field(default_factory=dict)
+
+    def batch_norm_record(self) -> dict[str, Any]:
+        """What the provenance says of batch norms."""
+        measured = self.recalibration.record() if self.recalibration else {}
+        return {"statistics": self.batch_norm, **measured}
 
     def probes(self) -> list[int]:
         """Points that tell positions apart: the origin, the farthest from it, and the nearest that is not the origin.

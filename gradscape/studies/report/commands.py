@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from gradscape._schema import fitting
 from gradscape.landscape.image_counts import asked_images
 from gradscape.studies.report.found import Found, ReportedNetwork
 
@@ -96,8 +97,19 @@ def making_options(found: Found[object], usual: Mapping[str, str]) -> list[objec
     """Spell how directions were made and in which precision all was computed, as far as it is not the usual way."""
     made = {name: found.meta.get(name, value) for name, value in usual.items()}
     parts = [part for name, value in made.items() if value != usual[name] for part in (f"--{name}", value)]
+    parts += _batch_norm_options(found.meta)
     plan = found.meta.get("plan")
     return [*parts, "--precision", plan["precision"]] if isinstance(plan, Mapping) and "precision" in plan else parts
+
+
+def _batch_norm_options(meta: Mapping[str, Any]) -> list[object]:
+    """Spell what became of running statistics, where the directions do not say it."""
+    statistics = (fitting(meta, "batch_norm", dict[str, Any]) or {}).get("statistics")
+    if statistics == "recalibrated":
+        data = (fitting(meta, "calibration", dict[str, str]) or {}).get("data", DATA)
+        return ["--batch-norm", statistics, *(["--calibration", data] if data != meta.get("data") else [])]
+    stays = statistics == "stored" and meta.get("space") == "states"
+    return ["--batch-norm", "stored"] if stays else []
 
 
 def image_options(found: Found[object]) -> list[object]:

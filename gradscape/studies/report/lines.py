@@ -11,6 +11,7 @@ from gradscape._names import one_line, tell_apart, telling_parts
 from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.surfaces.line_wording import alpha_label, describe_barrier, leads_between
+from gradscape.figures.surfaces.norm_wording import describe_batch_norm, describe_stored_ends
 from gradscape.figures.surfaces.wording import with_differences
 from gradscape.figures.web.line_chart import Chart, Curve, place_chart
 from gradscape.landscape import Line
@@ -112,7 +113,12 @@ def _group(heading: str, lines: Sequence[_NamedLine]) -> _LineGroup | None:
         _chart(lines, "error (%)", lambda line: 100 * line.error, linear=True),
     )
     charts = tuple(chart for chart in possible if chart)
-    remarks = tuple(f"{one.name}: {said}" for one in lines if (said := describe_barrier(one.line)))
+    remarks = tuple(
+        f"{one.name}: {said}"
+        for one in lines
+        for said in (describe_barrier(one.line), describe_batch_norm(one.line.meta), describe_stored_ends(one.line))
+        if said
+    )
     return _LineGroup(heading, charts, remarks) if charts else None
 
 

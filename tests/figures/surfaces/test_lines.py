@@ -11,6 +11,8 @@ from scipy import stats
 
 from gradscape.figures import figure_line, plot_line
 from gradscape.figures.surfaces.line_wording import describe_findings, describe_nonfinite
+from gradscape.figures.surfaces.norm_wording import describe_batch_norm
+from gradscape.figures.surfaces.wording import describe_lines, result_names
 from gradscape.landscape import Line
 from gradscape.landscape.statistics import BlockStatistics
 from tests.figures.results import make_line
@@ -204,6 +206,49 @@ def test_points_that_are_not_finite_beyond_the_networks_are_explained() -> None:
         "2 points non-finite: beyond the two networks running variances become negative"
     )
     assert describe_nonfinite([make_line(loss, ERROR, ALPHAS, other="b")]) == "2 points non-finite"
+
+
+RECALIBRATED = {
+    "statistics": "recalibrated",
+    "images": 2000,
+    "stored_ends": {
+        "alphas": [0.0, 1.0],
+        "loss": [0.25, None],
+        "loss_stderr": [0.0, 0.0],
+        "error": [0.1, 0.15],
+        "images": 400,
+    },
+}
+
+
+def test_networks_with_their_own_statistics_are_circles_beside_a_recalibrated_line() -> None:
+    ends = make_line(
+        LOSS, ERROR, ALPHAS, other="b", batch_norm=RECALIBRATED, calibration={"data": "cifar10", "split": "train"}
+    )
+    page = draw(figure_line(ends).axes[0]).get_figure(root=True)
+    assert page is not None
+    for ax, heights in zip(page.axes, ([0.25, np.nan], [10.0, 15.0]), strict=True):
+        (circles,) = [line for line in ax.lines if line.get_marker() == "o"]
+        np.testing.assert_allclose(np.asarray(circles.get_xdata()), [0, 1])
+        np.testing.assert_allclose(np.asarray(circles.get_ydata()), heights)
+    assert legend_of(page.axes[0]) == ["networks with their own statistics"]
+    caption = describe_lines([ends])
+    assert "batch norm recalibrated at every point on 2,000 images of cifar10 (train)" in caption
+    moved = "0.25 at alpha 0 (recalibrated 0.5), non-finite at alpha 1 (recalibrated 1.5)"
+    expected = f"with own batch-norm statistics loss {moved}"
+    assert expected in caption
+    assert expected in describe_findings(ends)
+
+
+def test_treatments_of_batch_norm_are_said_where_they_are_not_the_usual_ones() -> None:
+    norms = [{"statistics": name} for name in ("moving", "stored")]
+    between = [describe_batch_norm({"other": "b", "batch_norm": norm}) for norm in norms]
+    along = [describe_batch_norm({"batch_norm": norm}) for norm in norms]
+    assert between == ["", "batch-norm statistics stay"]
+    assert along == ["batch-norm statistics move along", ""]
+    assert describe_batch_norm({}) == describe_batch_norm({"batch_norm": "a user's own"}) == ""
+    lines = [make_line(LOSS, ERROR, ALPHAS, other="b", batch_norm=norm) for norm in (norms[0], RECALIBRATED)]
+    assert result_names(lines) == ["net → b", "net → b, batch norm recalibrated"]
 
 
 def test_a_random_direction_and_a_way_between_networks_do_not_share_an_axis() -> None:

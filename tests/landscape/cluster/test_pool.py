@@ -31,6 +31,7 @@ from gradscape.landscape.engine.ledger import Judgment  # noqa: E402
 from gradscape.landscape.engine.logits import cross_entropy  # noqa: E402
 from gradscape.landscape.engine.network import evaluable, ready_network  # noqa: E402
 from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan  # noqa: E402
+from gradscape.landscape.engine.recalibration import Recalibration  # noqa: E402
 from gradscape.landscape.engine.rounds import Limits  # noqa: E402
 from gradscape.landscape.engine.run import Run  # noqa: E402
 from gradscape.landscape.engine.task import LossFunction, Task  # noqa: E402
@@ -73,7 +74,8 @@ def evaluate(work: Work, plan: ExecutionPlan, workers: Workers) -> Surface:
 def evaluate_here(work: Work, plan: ExecutionPlan) -> Surface:
     with evaluable(work.model):
         graph = trusted_graph(work) if plan.traced else None
-        with ready_network(work.model, work.directions, work.task.forward, plan, graph) as network:
+        given = work.model, work.directions, work.task.forward, plan, graph
+        with ready_network(*given, recalibration=work.recalibration) as network:
             device = torch.device("cpu")
             return evaluate(work, plan, Evaluator(network, work.coordinates, work.task, plan, device=device))
 
@@ -220,6 +222,19 @@ def test_an_exception_of_the_users_code_reaches_the_caller_as_it_is(nodes: Any) 
     with pytest.raises(ValueError, match=message) as caught:
         evaluate_on(nodes, _wrong_shape)
     assert type(caught.value) is ValueError
+
+
+@pytest.mark.slow
+def test_workers_recalibrate_to_the_same_bits(nodes: Any) -> None:
+    net = small_net()
+    calibration = Recalibration(net, [images_and_labels(40, seed=3)])
+    work = replace(make_work(net), batch_norm="recalibrated", recalibration=calibration)
+    plan = make_plan(net)
+    with Cluster(nodes.address, work, plan) as workers:
+        surface = evaluate(work, plan, workers)
+    reference = evaluate_here(work, plan)
+    assert_equal_to_the_bit(surface, reference)
+    assert (surface.loss != evaluate_here(make_work(net), plan).loss).any()
 
 
 @pytest.mark.slow

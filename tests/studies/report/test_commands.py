@@ -18,7 +18,7 @@ from gradscape.models import import_checkpoint, load_checkpoint, save_checkpoint
 from gradscape.studies import cam
 from gradscape.studies.networks import load_models
 from gradscape.studies.report.collect import collect
-from gradscape.studies.report.commands import data_options
+from gradscape.studies.report.commands import data_options, making_options
 from gradscape.studies.report.definition import Shown
 from gradscape.studies.report.found import Found, ReportedNetwork
 from gradscape.studies.report.lines import LINES
@@ -227,3 +227,23 @@ def test_heatmaps_tell_what_classes_are_called_without_the_checkpoint(tmp_path: 
 def test_the_command_of_a_stopped_run_asks_for_what_the_run_was_to_see(extent: dict[str, Any], limit: list) -> None:
     meta = Provenance.of({"data": "digits", "split": "train", **extent})
     assert data_options(Found(Path("surface.h5"), None, meta)) == ["--data", "digits", *limit]
+
+
+@pytest.mark.parametrize(
+    ("meta", "expected"),
+    [
+        ({"batch_norm": {"statistics": "moving"}, "space": "states"}, []),
+        ({"batch_norm": {"statistics": "stored"}, "space": "weights"}, []),
+        ({"batch_norm": {"statistics": "stored"}, "space": "states"}, ["--batch-norm", "stored"]),
+        (
+            {"batch_norm": {"statistics": "recalibrated"}, "data": "digits", "calibration": {"data": "digits"}},
+            ["--batch-norm", "recalibrated"],
+        ),
+        (
+            {"batch_norm": {"statistics": "recalibrated"}, "data": "digits", "calibration": {"data": "npz:x.npz"}},
+            ["--batch-norm", "recalibrated", "--calibration", "npz:x.npz"],
+        ),
+    ],
+)
+def test_what_became_of_running_statistics_is_spelled(meta: dict[str, Any], expected: list[str]) -> None:
+    assert making_options(Found(Path("x.h5"), None, Provenance.of(meta)), {}) == expected
