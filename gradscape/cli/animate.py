@@ -21,6 +21,7 @@ from gradscape.cli.grids import parse_grid
 from gradscape.cli.numbers import MOST_STEPS
 
 if TYPE_CHECKING:
+    from gradscape.landscape.batch_norm import BatchNorm
     from gradscape.landscape.engine import Precision
 
 __all__ = ["animate"]
@@ -43,6 +44,8 @@ def animate(
         str | None,
         typer.Option(metavar="a0:a1:A,b0:b1:B", help="Any grid instead; the last network is at 0, 0."),
     ] = None,
+    batch_norm: options.BatchNorm = None,
+    calibration: options.Calibration = None,
     loss: options.Loss = "cross_entropy",
     metric: options.Metric = "top1",
     precision: options.Precision = "auto",
@@ -63,6 +66,7 @@ def animate(
     from gradscape.data import load_split
     from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import animation as study
+    from gradscape.studies.recalibration import load_calibration
 
     with waiting("reading the networks", quiet=quiet):
         training = study.open_training(run, device=device)
@@ -78,6 +82,16 @@ def animate(
     evaluation = Options(
         loss=find_loss(loss),
         metric=find_metric(metric),
+        batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
+        calibration=load_calibration(
+            batch_norm,
+            data,
+            calibration=calibration,
+            root=data_root,
+            image_size=training.last.image_size,
+            seed=seed,
+            download=download,
+        ),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         tolerance=tolerance,

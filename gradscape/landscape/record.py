@@ -36,6 +36,11 @@ class _NotesEntry(TypedDict, total=False):
     images_per_second: float
 
 
+class _FrameEntry(TypedDict):
+    number: int
+    frames: int
+
+
 class _StoredEndsEntry(TypedDict):
     alphas: list[float]
     loss: list[float | None]
@@ -106,6 +111,7 @@ class _LandscapeEntries(TypedDict, total=False):
     population: int | None
     trajectories: list[dict[str, Any]]
     curve: _CurveAlongEntry
+    frame: _FrameEntry
 
 
 def check_landscape_record(meta: Mapping[str, Any]) -> None:

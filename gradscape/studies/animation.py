@@ -42,6 +42,7 @@ class KeptTraining:
     """A training in the plane of its two principal components.
 
     Attributes:
+        run: Its folder.
         name: What pictures call it.
         files: The networks that it kept, in order.
         last: The last of them, at (0, 0).
@@ -49,6 +50,7 @@ class KeptTraining:
         path: Where the networks lie.
     """
 
+    run: Path
     name: str
     files: tuple[Path, ...]
     last: Classifier
@@ -81,6 +83,8 @@ class KeptTraining:
             "split": split.split,
             "checkpoint": str(file),
             "direction_file": f"pca:{self.name}",
+            "direction_path": f"pca:{self.run}",
+            "frame": {"number": number, "frames": len(self.files)},
             "axes": component_axes([self.path]),
             "trajectories": [path],
         }
@@ -104,7 +108,7 @@ def open_training(run: Path, *, device: str) -> KeptTraining:
     last = load_checkpoint(files[-1], device=device)
     directions, path = pca_directions(last, files)
     (name,) = telling_parts([run.absolute()])
-    return KeptTraining(name, tuple(files), last, directions, path)
+    return KeptTraining(run, name, tuple(files), last, directions, path)
 
 
 def evaluate_frames(

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from gradscape.data import load_split
-from gradscape.landscape import Surface
+from gradscape.landscape import Progress, Surface
 from gradscape.studies.animation import KeptTraining, draw_frames, evaluate_frames, open_training
 from gradscape.studies.planes import Axes
+from gradscape.studies.report.collect import collect
 from tests.studies.kept_runs import save_run
 
 IMAGES = load_split("digits", "train", limit=10, image_size=8)
@@ -79,6 +80,25 @@ def test_a_movie_a_page_and_stills_are_written_with_their_caption(
     page = (tmp_path / "animation.html").read_text(encoding="utf-8")
     assert 'max="2"' in page
     assert "epoch 2: loss" in page
+
+
+def test_a_stopped_animation_goes_on_to_the_same_bits(
+    training: KeptTraining, axes: Axes, frames: tuple[list[Surface], Path], tmp_path: Path
+) -> None:
+    def stop(title: str, _: Progress) -> None:
+        if title == "epoch 1":
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        evaluate_frames(training, IMAGES, axes, tmp_path, report=stop)
+    assert (tmp_path / "frames" / "epoch0000" / "surface.h5").exists()
+    for one, other in zip(frames[0], evaluate_frames(training, IMAGES, axes, tmp_path), strict=True):
+        np.testing.assert_array_equal(one.loss, other.loss)
+
+
+def test_a_report_shows_the_last_frame_alone(frames: tuple[list[Surface], Path]) -> None:
+    found = collect([frames[1]]).results["landscapes"]
+    assert [one.path.parent.name for one in found] == ["epoch0002"]
 
 
 def test_two_networks_are_too_few(tmp_path: Path) -> None:

@@ -35,8 +35,10 @@ __all__ = ["LANDSCAPES"]
 _Group = Sequence[tuple[ReportedNetwork, Found[Surface]]]
 
 
-def _read(path: Path) -> Found[Surface]:
+def _read(path: Path) -> Found[Surface] | None:
     surface = Surface.load(path)
+    if (frame := surface.meta.get("frame")) and frame["number"] < frame["frames"] - 1:
+        return None  # of a movie the report shows the end
     if not surface.count.any():
         raise ValueError("no point of it was evaluated")
     return Found(path, surface, Provenance.of(surface.meta))
