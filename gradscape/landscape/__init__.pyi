@@ -1,5 +1,4 @@
 from .barrier import Barrier
-from .batch_norm import recalibrated
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -58,7 +57,6 @@ __all__ = [
     "mse",
     "nll",
     "random_directions",
-    "recalibrated",
     "save_csv",
     "save_directions",
     "save_npz",
