@@ -1,5 +1,4 @@
 from .barrier import Barrier
-from .batch_norm import recalibrated
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -107,7 +106,6 @@ __all__ = [
     "plane_directions",
     "project",
     "random_directions",
-    "recalibrated",
     "save_csv",
     "save_directions",
     "save_npz",

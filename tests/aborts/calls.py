@@ -164,6 +164,11 @@ def _line(model: nn.Module, trip: Trip) -> object:
     )
 
 
+def _recalibrated(model: nn.Module, trip: Trip) -> object:
+    given: Any = {"batch_norm": "recalibrated", "calibration": _batches(model, trip), "forward": _forward(trip)}
+    return _surface(model, trip, **given)
+
+
 def _seconds(model: nn.Module, trip: Trip) -> object:
     directions = landscape.random_directions(model, seed=0)
     return landscape.estimate_seconds(model, _batches(model, trip), directions, [0.0], [0.0, 1.0], loss=_loss(trip))
@@ -320,6 +325,7 @@ CALLS: dict[str, Call] = {
     "surface, side by side": Call(
         "landscape.evaluate_surface", lambda *given: _surface(*given, form="side by side"), share=0.02
     ),
+    "surface, recalibrated": Call("landscape.evaluate_surface", _recalibrated),
     "line in bf16": Call("landscape.evaluate_line", _line, share=0.5),
     "seconds": Call("landscape.estimate_seconds", _seconds, share=0.1),
     "span": Call("landscape.find_span", _span, share=0.05),

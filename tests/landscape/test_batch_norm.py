@@ -19,9 +19,8 @@ from gradscape.landscape import (
     evaluate_line,
     evaluate_surface,
     random_directions,
-    recalibrated,
 )
-from gradscape.landscape.batch_norm import check_batch_norm
+from gradscape.landscape.batch_norm import check_batch_norm, recalibrated
 from gradscape.landscape.engine import Recalibration
 from gradscape.landscape.evaluate import estimate_grid
 from gradscape.landscape.options import Options
