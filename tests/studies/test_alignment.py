@@ -29,7 +29,7 @@ def test_the_aligned_network_is_kept_and_lines_to_it_tell(tmp_path: Path) -> Non
     with torch.no_grad():
         torch.testing.assert_close(aligned(images), second(images))
     state, meta = read_checkpoint(tmp_path / "aligned.safetensors")
-    assert torch.equal(state["1.running_mean"], aligned.network[1].running_mean)
+    assert torch.equal(state["1.running_mean"], aligned.state_dict()["network.1.running_mean"])
     assert (meta["alignment"], meta["score"], meta["name"]) == (made, 0.5, "own")
 
     path = path_between(first, aligned)

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from gradscape.figures.surfaces.barrier_wording import describe_aligned, describe_alignment, describe_barriers
-from gradscape.figures.surfaces.wording import describe_lines
+from gradscape.figures.surfaces.lines import plot_line
+from gradscape.figures.surfaces.wording import describe_lines, result_names
 from tests.figures.surfaces.test_lines import between
 
 BUMP = np.array([0.5, 2.0, 3.0, 2.0, 0.7])
@@ -75,3 +76,16 @@ def test_the_caption_says_that_the_second_network_was_aligned() -> None:
     caption = describe_lines([replace(line, meta={**line.meta, "alignment": ALIGNMENT})])
     assert "channels of b in the order of one, best of 3 restarts, barrier 2.55" in caption
     assert "channels of b" not in describe_lines([line])
+
+
+def test_lines_between_the_same_networks_are_told_apart_by_alignment_in_a_short_legend() -> None:
+    line = between(BUMP, blocks=4)
+    lines = [line, replace(line, meta={**line.meta, "alignment": ALIGNMENT})]
+    assert result_names(lines) == ["a → b", "a → b, aligned"]
+    legend = plot_line(lines).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["a → b", "aligned"], "the ends are named above the axes"
+    other = replace(line, meta={**line.meta, "other": "c"})
+    legend = plot_line([line, other]).get_legend()
+    assert legend is not None
+    assert [text.get_text() for text in legend.get_texts()] == ["a → b", "a → c"]

@@ -65,7 +65,8 @@ def test_running_statistics_follow_their_channels() -> None:
     assert not torch.equal(order, torch.arange(8))
     for name in ("weight", "bias", "running_mean", "running_var"):
         assert torch.equal(getattr(aligned[1], name), getattr(second[1], name)[order])
-    assert torch.equal(aligned[4].weight.view(5, 8, 12), second[4].weight.view(5, 8, 12)[:, order])
+    heads = [net.state_dict()["4.weight"].view(5, 8, 12) for net in (aligned, second)]
+    assert torch.equal(heads[0], heads[1][:, order]), "each channel is a run of twelve features"
     with torch.no_grad():
         torch.testing.assert_close(aligned(IMAGES), second(IMAGES))
     for net, state in zip((first, second), states, strict=True):
@@ -188,12 +189,12 @@ def test_published_resnets_are_aligned_as_by_the_reference(resnets: list[Classif
     orders = reference_orders(stored)
     assert {name: len(order) for name, order in orders.items()} == groups.sizes
     theirs = permuted(second, groups, orders)
-    doubles = [{name: one.detach().double() for name, one in net.named_parameters()} for net in (first, theirs)]
-    assert inner_product(*doubles) == pytest.approx(stored["objective"].max(), rel=1e-6)
+    ours, moved = ({name: one.detach().double() for name, one in net.named_parameters()} for net in (first, theirs))
+    assert inner_product(ours, moved) == pytest.approx(stored["objective"].max(), rel=1e-6)
     images = torch.rand(8, 3, 32, 32)
     with torch.no_grad():
         assert (theirs(images) - second(images)).abs().max() < 5e-5
-    still = match_weights(*doubles, groups, np.random.default_rng(0))
+    still = match_weights(ours, moved, groups, np.random.default_rng(0))
     assert all(np.array_equal(order, np.arange(len(order))) for order in still.values()), "a local maximum for us too"
 
     _, alignment = align(first, second)
