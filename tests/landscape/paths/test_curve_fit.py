@@ -170,7 +170,8 @@ def test_the_points_of_a_run_are_spread_evenly_over_the_curve() -> None:
     curve = fitted(epochs=1)
 
     def training_of(seed: int) -> BendTraining:
-        return BendTraining(curve, small_net(), task=Task(), learning_rate=1.0, weight_decay=0.0, epochs=1, seed=seed)
+        fit = {"learning_rate": 1.0, "weight_decay": 0.0, "epochs": 1, "seed": seed}
+        return BendTraining(curve, small_net(), task=Task(), fit=fit)
 
     training = training_of(3)
     ts = np.sort([training.t_at(step) for step in range(100)])
@@ -215,6 +216,25 @@ def test_what_makes_no_fit_is_refused(options: dict[str, Any], message: str, unc
 def test_networks_of_two_architectures_are_refused() -> None:
     with pytest.raises(ValueError, match="`other` must have the tensors of `model`; these differ: 7"):
         fit_curve(small_net(), small_net(classes=6), LOADER)
+
+
+def test_networks_that_differ_in_more_than_tensors_or_do_not_follow_them_are_refused() -> None:
+    class Cached(nn.Module):
+        def __init__(self, seed: int) -> None:
+            super().__init__()
+            self.inner, self.kept = small_net(seed=seed), None
+
+        def forward(self, images: Tensor) -> Tensor:
+            if self.kept is None:
+                self.kept = self.inner[7].weight.detach()
+            features = self.inner[:7](images)
+            return nn.functional.linear(features, self.kept, self.inner[7].bias)  # type: ignore[arg-type]
+
+    steeper = small_net(seed=1)
+    steeper[1].eps = 0.5  # type: ignore[assignment]
+    for first, second in ((small_net(), steeper), (Cached(0), Cached(1))):
+        with pytest.raises(ValueError, match="`model` must compute what `other` does when it has its tensors, but at"):
+            fit_curve(first, second, LOADER, epochs=1)
 
 
 def test_batches_that_end_are_refused() -> None:
