@@ -53,7 +53,7 @@ class BendTraining(LightningModule):
     ) -> None:
         super().__init__()
         self._curve = curve
-        self._called = [_Called(model, task)]  # in a list: its weights are none of this module's
+        self._called = [_JudgedNetwork(model, task)]  # in a list: its weights are none of this module's
         self._rate, self._decay = fit["learning_rate"], fit["weight_decay"]
         self._epochs, self._seed = fit["epochs"], fit["seed"]
         self._first_t = float(_generator(self._seed, _PLACE, 0).random())
@@ -122,7 +122,7 @@ class BendTraining(LightningModule):
 
 
 @final
-class _Called(nn.Module):
+class _JudgedNetwork(nn.Module):
     """A network with the loss of what it gives, so that a loss may read weights or call it at the moved point too."""
 
     def __init__(self, model: nn.Module, task: Task) -> None:
