@@ -140,7 +140,7 @@ _ENTRIES: dict[str, Callable[[Path], Iterable[str]]] = {".npz": _array_entries, 
 
 
 def _read_checkpoint(path: Path) -> Found[Classifier] | None:
-    if is_kept(path) or is_curve(path):  # which lines tell of
+    if is_kept(path) or is_curve(path):  # the line along a curve tells of it
         return None
     name = read_checkpoint(path)[1]["name"]
     if is_function_name(name):
