@@ -59,7 +59,7 @@ def test_weight_decay_pulls_the_curve_to_the_origin_as_the_papers_loss_says() ->
 def test_both_networks_and_the_process_are_the_same_to_the_bit_afterwards() -> None:
     first, second = small_net().train(), small_net(seed=1)
     first[0].weight.requires_grad_(False)
-    first[0].bias.grad = torch.ones(6)  # type: ignore[union-attr]
+    first[0].bias.grad = torch.ones(6)
     before = [copy.deepcopy(net.state_dict()) for net in (first, second)]
     random_state = torch.get_rng_state()
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_both_networks_and_the_process_are_the_same_to_the_bit_afterwards() -> N
         assert all(torch.equal(one, state[name]) for name, one in net.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random_state)
     assert (first.training, second.training, first[0].weight.requires_grad) == (True, False, False)
-    assert torch.equal(first[0].bias.grad, torch.ones(6))  # type: ignore[union-attr, arg-type]
+    assert torch.equal(first[0].bias.grad, torch.ones(6))
 
 
 def test_only_the_bend_is_trained_and_the_same_seed_gives_the_same_one() -> None:
@@ -135,7 +135,7 @@ def test_dropout_and_shuffled_batches_follow_from_the_seed_alone(tmp_path: Path)
         for number, net in enumerate(nets):
             nn.init.constant_(net[2].weight, number)  # type: ignore[arg-type]
             nn.init.zeros_(net[2].bias)  # type: ignore[arg-type]
-        return fit_curve(*nets, LOADER, epochs=3, **options)
+        return fit_curve(nets[0], nets[1], LOADER, epochs=3, **options)
 
     torch.manual_seed(1)
     whole = between()
@@ -222,13 +222,14 @@ def test_networks_that_differ_in_more_than_tensors_or_do_not_follow_them_are_ref
     class Cached(nn.Module):
         def __init__(self, seed: int) -> None:
             super().__init__()
-            self.inner, self.kept = small_net(seed=seed), None
+            self.inner = small_net(seed=seed)
+            self.kept: list[Tensor] = []
 
         def forward(self, images: Tensor) -> Tensor:
-            if self.kept is None:
-                self.kept = self.inner[7].weight.detach()
-            features = self.inner[:7](images)
-            return nn.functional.linear(features, self.kept, self.inner[7].bias)  # type: ignore[arg-type]
+            head = self.inner[7]
+            assert isinstance(head, nn.Linear)
+            self.kept = self.kept or [head.weight.detach()]
+            return nn.functional.linear(self.inner[:7](images), self.kept[0], head.bias)
 
     steeper = small_net(seed=1)
     steeper[1].eps = 0.5  # type: ignore[assignment]
