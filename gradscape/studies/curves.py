@@ -165,7 +165,7 @@ class CurvePath:
             **self.line.meta,
             CURVE: {**self.curve.about(), **self._taught()},
             "trajectories": [way.to_entry(), bend.to_entry()],
-            "axes": [f"toward {names[1]} (at 1)", f"toward the bend (at 1: {self.curve.height:.2g} of the other unit)"],
+            "axes": [f"toward {names[1]} (at 1)", f"toward the bend (unit × {self.curve.height:.2g})"],
         }
         title = f"{names[0]}, plane of the curve"
         own = self._options(options, path, until=until, report=partial(report, title), meta=meta)

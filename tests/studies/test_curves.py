@@ -80,7 +80,7 @@ def test_the_file_tells_the_curve_its_training_images_and_how_high_it_is(evaluat
     assert (told["kind"], told["length"], told["epochs"]) == ("bezier", pytest.approx(way.curve.length), 3)
     assert told["taught"] == {"data": "digits", "split": "train"}
     for value in ("loss", "error"):
-        found = measure_detour(along, straight, value=value)  # type: ignore[arg-type]
+        found = measure_detour(along, straight, value=value)
         assert told["highest"][value]["difference"] == found.difference
         assert told["highest"][value]["verdict"] == found.verdict
 

@@ -58,7 +58,7 @@ def test_lengths_are_those_of_parabola_and_triangle() -> None:
     assert chain.distance == parabola.distance == 2
 
 
-def moved_by_hand(curve: Curve, t: float, first: nn.Module, second: nn.Module) -> nn.Module:
+def moved_by_hand(curve: Curve, t: float, first: nn.Module, second: nn.Module) -> nn.Sequential:
     """The formulas of the paper, tensor by tensor; what is not trained goes straight."""
     net = small_net()
     theirs, state = second.state_dict(), {}
