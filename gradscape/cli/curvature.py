@@ -55,6 +55,8 @@ def curvature(
     quiet: options.Quiet = False,
 ) -> None:
     """Measure the Hessians of networks: largest and smallest eigenvalues, read on other images too, trace, density."""
+    if ignore not in ("none", "biasbn"):
+        raise ValueError(f"`--ignore` must be none or biasbn, got {ignore!r}")
     until = moment_after_start(seconds)
     device = tuned_process(device)
     from gradscape.data import load_split
@@ -78,7 +80,7 @@ def curvature(
         trace=trace,
         density=density,
         parameters=parameters,
-        ignore=cast("Ignore", ignore),  # which the products check
+        ignore=cast("Ignore", ignore),
         loss=find_loss(loss),
         batch_size=batch_size,
     )
