@@ -26,7 +26,7 @@ def test_it_prints_a_table_and_writes_file_table_and_picture(
 @pytest.mark.parametrize(
     ("extra", "message"),
     [
-        (("--parameters", "nothing*"), "`parameters` must match a tensor of the model"),
+        (("--parameters", "nothing*"), "`--parameters` must match a tensor of the model"),
         (("--ignore", "some"), "`--ignore` must be none or biasbn"),
     ],
 )
