@@ -5,6 +5,7 @@ an entry here.
 """
 
 from gradscape.studies.report.attention import ATTENTION
+from gradscape.studies.report.curvatures import CURVATURES
 from gradscape.studies.report.definition import ReportKind
 from gradscape.studies.report.embeddings import EMBEDDINGS
 from gradscape.studies.report.evaluations import EVALUATIONS
@@ -21,6 +22,7 @@ KINDS: dict[str, ReportKind] = {
     "evaluations": EVALUATIONS,
     "landscapes": LANDSCAPES,
     "lines": LINES,
+    "curvatures": CURVATURES,
     "heatmaps": HEATMAPS,
     "faithfulness": FAITHFULNESS,
     "attention": ATTENTION,
