@@ -5,6 +5,7 @@ an entry here.
 """
 
 from gradscape.studies.report.attention import ATTENTION
+from gradscape.studies.report.curvatures import CURVATURES
 from gradscape.studies.report.decisions import DECISIONS
 from gradscape.studies.report.definition import ReportKind
 from gradscape.studies.report.embeddings import EMBEDDINGS
@@ -26,6 +27,7 @@ KINDS: dict[str, ReportKind] = {
     "lines": LINES,
     "topologies": TOPOLOGIES,
     "sharpness": SHARPNESS,
+    "curvatures": CURVATURES,
     "heatmaps": HEATMAPS,
     "faithfulness": FAITHFULNESS,
     "attention": ATTENTION,
