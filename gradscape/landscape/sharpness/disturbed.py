@@ -75,11 +75,7 @@ class DisturbedNetwork:
                 "`loss` must be differentiable in the parameters, but nothing of it depends on them: does it detach "
                 "the output, or does `forward` run without gradients?"
             )
-        found = torch.autograd.grad(loss, parameters, allow_unused=True)
-        return [
-            torch.zeros_like(one) if part is None else part.detach()
-            for one, part in zip(parameters, found, strict=True)
-        ]
+        return [one.detach() for one in torch.autograd.grad(loss, parameters, materialize_grads=True)]
 
     def _losses(self, part: Block) -> Tensor:
         output = self._task.forward(self._model, part.inputs)
