@@ -130,7 +130,7 @@ def test_rises_are_those_of_a_plain_loop_over_sets_of_images() -> None:
 
 def test_only_chosen_parameters_are_disturbed_and_the_model_is_the_same_to_the_bit() -> None:
     net, (images, labels) = small_net(), images_and_labels(16)
-    net[0].weight.requires_grad_(False)  # type: ignore[union-attr]
+    net[0].weight.requires_grad_(False)
     before, state = digest_model(net), torch.get_rng_state()
     kinds = list(SHARPNESS_KINDS)
     found = measure_sharpness(net, [(images, labels)], kinds=kinds, rhos=[0.1], m=8, steps=3, parameters="7.bias")
@@ -207,7 +207,7 @@ def test_what_cannot_be_measured_is_refused(options: dict[str, Any], message: st
 @pytest.mark.usefixtures("unchecked")
 def test_a_norm_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`norm` .*l1"):
-        measure_sharpness(small_net(), [images_and_labels(23)], norm="l1")
+        measure_sharpness(small_net(), [images_and_labels(23)], norm="l1")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
