@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -77,7 +77,15 @@ def sharpness(
         seed=seed,
         download=download,
     )
-    asked = {"rhos": rho, "m": m, "norm": norm, "steps": steps, "draws": draws, "parameters": parameters, "seed": seed}
+    asked: dict[str, Any] = {
+        "rhos": rho,
+        "m": m,
+        "norm": norm,
+        "steps": steps,
+        "draws": draws,
+        "parameters": parameters,
+        "seed": seed,
+    }
     asked |= {"kinds": kind} if kind else {}
     with job_bar("images", quiet=quiet) as report:
         found = study.measure_networks(

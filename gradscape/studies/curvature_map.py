@@ -1,6 +1,6 @@
 """Maps of both ends of the Hessian's spectrum around networks: measured into files, and drawn."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -115,7 +115,7 @@ def describe_maps(maps: Mapping[str, CurvatureMap]) -> list[str]:
     return lines
 
 
-def _pairs(check: Mapping[str, Any]) -> zip:  # type: ignore[type-arg]
+def _pairs(check: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
     return zip(check["cold"], check["warm"], strict=True)
 
 

@@ -129,7 +129,7 @@ def compare_sharpness(
             name: {spelled_case(*case): one.spread(*case).tolist() for case in cases} for name, one in networks.items()
         },
         differences=[
-            _difference(pair, paired_rises(*(networks[name] for name in pair), *case, confidence=level))
+            _difference(pair, paired_rises(networks[pair[0]], networks[pair[1]], *case, confidence=level))
             for case in cases
             for pair in pairs
         ],

@@ -64,26 +64,26 @@ def draw_stored(
     """
     if value is None and any(isinstance(result, CurvatureMap) for result in results):
         value = "ratio"
-    shown = [_as_field(result, value) for result in results]
-    value = None if any(isinstance(one, Field) for one in shown) else value
-    drawn = _LINE if any(isinstance(one, Line) for one in shown) else _kind(kind, output)
+    drawables = [_as_field(result, value) for result in results]
+    value = None if any(isinstance(result, Field) for result in drawables) else value
+    drawn = _LINE if any(isinstance(result, Line) for result in drawables) else _kind(kind, output)
     if drawn == _LINE:
         _check_line(kind, value, scale)
     if difference and value not in (None, "loss"):
         raise ValueError(f"`--difference` is one of losses: leave out `--value {value}`")
     if difference and smoothed:
         raise ValueError("`--difference` is drawn as it was evaluated: leave out `--smooth`")
-    called = "difference" if difference else value or _field_name(shown[0], None, difference=False)
+    shown = "difference" if difference else value or _field_name(drawables[0], None, difference=False)
     stem, look = _target(output, drawn, current_look())
     if stem is None:
-        parts = (called, *([] if drawn == _LINE else [drawn]), *([] if scale in (None, "auto") else [scale]))
+        parts = (shown, *([] if drawn == _LINE else [drawn]), *([] if scale in (None, "auto") else [scale]))
         stem = files[0].with_name("_".join((files[0].stem, *map(str, parts))))
     _check_meaning(drawn, look, scale)
     asked: dict[str, Any] = {"kind": drawn, **({"scale": scale} if scale else {})}
-    with drawn_as(replace(look, limited=_field_name(shown[0], value, difference=difference))):
+    with drawn_as(replace(look, limited=_field_name(drawables[0], value, difference=difference))):
         if difference:
-            return draw_difference(shown, files, stem, **asked)
-        return draw_one(shown, files, stem, value=value, smoothed=smoothed, **asked)
+            return draw_difference(drawables, files, stem, **asked)
+        return draw_one(drawables, files, stem, value=value, smoothed=smoothed, **asked)
 
 
 def _as_field(result: Surface | Line | CurvatureMap, value: str | None) -> Surface | Line | Field:

@@ -181,6 +181,34 @@ def _span(model: nn.Module, trip: Trip) -> object:
     )
 
 
+def _sharpness(model: nn.Module, trip: Trip) -> object:
+    return landscape.measure_sharpness(
+        model,
+        _batches(model, trip),
+        kinds=("average", "worst"),
+        rhos=[0.1],
+        m=8,
+        steps=2,
+        draws=2,
+        loss=_loss(trip),
+        report=lambda *_: trip.met("report"),
+    )
+
+
+def _curvature_map(model: nn.Module, trip: Trip) -> object:
+    return landscape.evaluate_curvature(
+        model,
+        _batches(model, trip),
+        landscape.random_directions(model, seed=0),
+        [0.0, 0.25],
+        [0.0],
+        loss=_loss(trip),
+        most=10,
+        checks=1,
+        report=lambda *_: trip.met("report"),
+    )
+
+
 def _random(model: nn.Module, trip: Trip) -> object:
     return landscape.random_directions(model, seed=0, normalize="dfilter", ignore="none", space="states")
 
@@ -343,6 +371,8 @@ CALLS: dict[str, Call] = {
     "line in bf16": Call("landscape.evaluate_line", _line, share=0.5),
     "seconds": Call("landscape.estimate_seconds", _seconds, share=0.1),
     "span": Call("landscape.find_span", _span, share=0.05),
+    "sharpness": Call("landscape.measure_sharpness", _sharpness, share=0.3),
+    "curvature map": Call("landscape.evaluate_curvature", _curvature_map, share=0.1),
     "random directions": Call("landscape.random_directions", _random, share=0.5),
     "difference": Call("landscape.difference_direction", _difference, share=0.5),
     "curve": Call("landscape.fit_curve", _curve, share=0.2),

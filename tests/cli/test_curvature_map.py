@@ -43,3 +43,8 @@ def test_a_map_is_made_drawn_plotted_and_gone_on_with(
     assert "is a map of the curvature" in done.err
     table = np.genfromtxt(folder / "curvature_map.csv", delimiter=",", names=True, dtype=None, encoding=None)
     assert table["max_eig"] == pytest.approx(found.max_eig.ravel())
+    done = gradscape("report", folder, "-o", tmp_path / "report.html")
+    assert done.code == 0, done.err
+    page = (tmp_path / "report.html").read_text()
+    for part in ('id="curvature-maps"', "largest eigenvalue of the Hessian", "--map -0.1:0.1:2,0:0.1:2"):
+        assert part in page

@@ -1,6 +1,7 @@
 """Sharpness over the size of the disturbance: a panel for each kind, networks side by side with their intervals."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -48,7 +49,7 @@ def plot_sharpness(rises: Mapping[str, Mapping[float, Measure]], *, ax: Axes | N
         ax.set_yscale("log")
     for number, (network, of_network) in enumerate(rises.items()):
         shift = _SPREAD * ((number + 0.5) / len(rises) - 0.5)
-        look = {"color": CYCLE[number % len(CYCLE)]}
+        look: dict[str, Any] = {"color": CYCLE[number % len(CYCLE)]}
         places = [sizes.index(rho) + shift for rho in of_network]
         for place, one in zip(places, of_network.values(), strict=True):
             if np.isfinite(one.low):

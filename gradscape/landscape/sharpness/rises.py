@@ -12,7 +12,7 @@ from gradscape._arrays import load_result, save_arrays
 from gradscape._names import unknown_name
 from gradscape._provenance import Provenance
 from gradscape.landscape.metrics.measure import Measure
-from gradscape.landscape.sharpness.kinds import SHARPNESS_KINDS, Case, spelled_case
+from gradscape.landscape.sharpness.kinds import SHARPNESS_KINDS, Case, Norm, spelled_case
 
 __all__ = ["LEAST_UNITS", "Sharpness", "paired_rises"]
 
@@ -32,7 +32,7 @@ _ARRAYS = {
 class _SharpnessEntry(TypedDict):
     cases: list[list[Any]]
     m: int
-    norm: str
+    norm: Norm
     population: int
 
 
@@ -64,7 +64,7 @@ class Sharpness:
     rises: Float64[np.ndarray, "cases images"]
     drawn: Float64[np.ndarray, "cases draws blocks"]
     m: int
-    norm: str
+    norm: Norm
     population: int
     meta: Mapping[str, Any]
 

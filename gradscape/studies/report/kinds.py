@@ -5,6 +5,7 @@ an entry here.
 """
 
 from gradscape.studies.report.attention import ATTENTION
+from gradscape.studies.report.curvature_maps import CURVATURE_MAPS
 from gradscape.studies.report.curvatures import CURVATURES
 from gradscape.studies.report.decisions import DECISIONS
 from gradscape.studies.report.definition import ReportKind
@@ -23,6 +24,7 @@ __all__ = ["KINDS"]
 
 KINDS: dict[str, ReportKind] = {
     "evaluations": EVALUATIONS,
+    "curvature_maps": CURVATURE_MAPS,  # before landscapes, whose files have axes of the same names
     "landscapes": LANDSCAPES,
     "lines": LINES,
     "topologies": TOPOLOGIES,

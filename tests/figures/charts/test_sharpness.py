@@ -13,12 +13,18 @@ def test_every_network_has_a_dot_and_an_interval_at_every_rho() -> None:
     rises = {"a": {0.1: _measure(1.0, 0.2), 0.01: _measure(0.1, 0.2)}, "b": {0.1: _measure(2.0, np.nan)}}
     ax = plot_sharpness(rises)
     assert ax.get_yscale() == "log"
-    bars = [line.get_ydata() for line in ax.lines if line.get_linestyle() == "-"]
-    np.testing.assert_allclose(bars, [[0.8, 1.2], [0.1 / 3, 0.3]])  # that down to below 0 reaches the lower edge
+    bars = [np.asarray(line.get_ydata(), dtype=float) for line in ax.lines if line.get_linestyle() == "-"]
+    np.testing.assert_allclose(
+        np.array(bars), np.array([[0.8, 1.2], [0.1 / 3, 0.3]])
+    )  # that down to below 0 reaches the lower edge
     assert ax.get_ylim()[0] == pytest.approx(0.1 / 3)
-    dots = {line.get_label(): line.get_ydata() for line in ax.lines if line.get_linestyle() == "None"}
-    np.testing.assert_allclose(dots["a"], [1.0, 0.1])
-    np.testing.assert_allclose(dots["b"], [2.0])
+    dots = {
+        line.get_label(): np.asarray(line.get_ydata(), dtype=float)
+        for line in ax.lines
+        if line.get_linestyle() == "None"
+    }
+    np.testing.assert_allclose(dots["a"], np.array([1.0, 0.1]))
+    np.testing.assert_allclose(dots["b"], np.array([2.0]))
     assert [label.get_text() for label in ax.get_xticklabels()] == ["0.01", "0.1"]
 
 

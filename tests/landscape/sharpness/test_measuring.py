@@ -130,7 +130,7 @@ def test_rises_are_those_of_a_plain_loop_over_sets_of_images() -> None:
 
 def test_only_chosen_parameters_are_disturbed_and_the_model_is_the_same_to_the_bit() -> None:
     net, (images, labels) = small_net(), images_and_labels(16)
-    net[0].weight.requires_grad_(False)  # type: ignore[union-attr]
+    net[0].weight.requires_grad_(False)
     before, state = digest_model(net), torch.get_rng_state()
     kinds = list(SHARPNESS_KINDS)
     found = measure_sharpness(net, [(images, labels)], kinds=kinds, rhos=[0.1], m=8, steps=3, parameters="7.bias")
@@ -204,10 +204,36 @@ def test_what_cannot_be_measured_is_refused(options: dict[str, Any], message: st
         measure_sharpness(small_net(), [images_and_labels(23)], **{"m": 4, **options})
 
 
+class _Merging(nn.Linear):
+    """A weight with a low-rank change that `eval()` merges into it."""
+
+    def __init__(self) -> None:
+        super().__init__(4, 3)
+        self.change, self.merged = nn.Parameter(torch.ones(3, 4)), False
+
+    def train(self, mode: bool = True) -> "_Merging":
+        if self.merged == mode:
+            self.weight.data.add_(self.change.data, alpha=-1.0 if mode else 1.0)
+            self.merged = not mode
+        return super().train(mode)
+
+    def forward(self, images: Tensor) -> Tensor:
+        weight = self.weight if self.merged else self.weight + self.change
+        return nn.functional.linear(images, weight, self.bias)
+
+
+def test_weights_that_eval_merges_away_from_gradients_are_refused_for_worst_cases() -> None:
+    batches = [(torch.randn(16, 4, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 3)]
+    with pytest.raises(ValueError, match="none reaches change"):
+        measure_sharpness(_Merging(), batches, kinds=["sam"], rhos=[0.1], m=4)
+    left = measure_sharpness(_Merging(), batches, kinds=["sam"], rhos=[0.1], m=4, parameters="!change")
+    assert left.measure("sam").value > 0
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_a_norm_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`norm` .*l1"):
-        measure_sharpness(small_net(), [images_and_labels(23)], norm="l1")
+        measure_sharpness(small_net(), [images_and_labels(23)], norm="l1")  # type: ignore[arg-type]
 
 
 @pytest.mark.slow
