@@ -103,7 +103,9 @@ def map_pictures(
         images = pictures.images.to(model.mean.device)
         options: dict[str, Any] = {"batch_size": batch_size, "report": _part(report, number, len(models))}
         if count == 3:
-            known = {name: value for name, value in (("steps", steps), ("margin", margin)) if value is not None}
+            known: dict[str, Any] = {
+                name: value for name, value in (("steps", steps), ("margin", margin)) if value is not None
+            }
             found = decision_map(model, images, **known, **options)
         else:
             options |= {"norm": norm or "sign", "radius": radius, "steps": steps or 41, "seed": seed}

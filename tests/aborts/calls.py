@@ -277,6 +277,14 @@ def _fusion(model: nn.Module, trip: Trip) -> object:
     return explain.fusion_maps(model, _images(model, 3), forward=_forward(trip))
 
 
+def _decision(model: nn.Module, trip: Trip) -> object:
+    return explain.decision_map(model, _images(model, 3), steps=3, batch_size=4, forward=_forward(trip))
+
+
+def _gradient(model: nn.Module, trip: Trip) -> object:
+    return explain.gradient_map(model, _images(model, 1)[0], class_index=1, steps=3, forward=_forward(trip))
+
+
 def _guided(model: nn.Module, trip: Trip) -> object:
     return explain.guided_backprop(model, _images(model, 3), score=_score(trip))
 
@@ -395,6 +403,8 @@ CALLS: dict[str, Call] = {
     "layer": Call("explain.find_target_layer", _layer),
     "fusion": Call("explain.fusion_maps", _fusion),
     "blocks": Call("explain.list_blocks", lambda model, _: explain.list_blocks(model), share=0.2),
+    "decisions": Call("explain.decision_map", _decision, share=0.5),
+    "gradient": Call("explain.gradient_map", _gradient, share=0.5),
     "guided": Call("explain.guided_backprop", _guided),
     "guided gradcam": Call("explain.guided_gradcam", _guided_cam),
     "faithfulness": Call("explain.measure_faithfulness", _faithfulness),

@@ -146,7 +146,18 @@ def _checked(several: Sequence[DecisionMap]) -> Sequence[DecisionMap]:
     for one in several:
         if one.norm != first.norm or not np.array_equal(one.images, first.images):
             raise ValueError("`maps` must be of the same images and of one kind of plane")
+    _class_names(several)
     return several
+
+
+def _class_names(several: Sequence[DecisionMap]) -> dict[int, str]:
+    """Names of classes as any of the maps knows them."""
+    names: dict[int, str] = {}
+    for one in several:
+        for index, name in one.classes.items():
+            if names.setdefault(index, name) != name:
+                raise ValueError(f"`maps` must agree on classes, but class {index} is {names[index]!r} and {name!r}")
+    return names
 
 
 def _draw_images(
@@ -228,10 +239,10 @@ def _legend(several: Sequence[DecisionMap], colors: Mapping[int, str]) -> list[A
     for one in several:
         for index, share in one.shares().items():
             shares[index] = shares.get(index, 0.0) + share
-    names = {index: one.class_name(index) for one in several for index in shares}
+    names = _class_names(several)
     largest = sorted(shares, key=lambda index: -shares[index])
     handles: list[Artist] = [
-        Patch(facecolor=colors[index], label=one_line(names[index])) for index in largest[:_MOST_NAMES]
+        Patch(facecolor=colors[index], label=one_line(names.get(index, index))) for index in largest[:_MOST_NAMES]
     ]
     if len(largest) > _MOST_NAMES:
         handles.append(Patch(facecolor="none", label=f"and {len(largest) - _MOST_NAMES} more"))

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -25,7 +27,7 @@ def test_colors_tell_classes_and_their_strength_the_probability() -> None:
 def test_images_lie_where_they_are_and_the_range_is_outlined() -> None:
     found = decisions()
     ax = plot_decisions(found)
-    drawn = [tuple(np.ravel(line.get_data())) for line in ax.lines]
+    drawn = [tuple(np.concatenate([np.asarray(one) for one in line.get_data()]).tolist()) for line in ax.lines]
     assert drawn == [tuple(place) for place in found.positions]
     assert [text.get_text() for text in ax.texts] == ["A", "B", "C"]
     left, right, bottom, top = ax.images[0].get_extent()
@@ -34,9 +36,18 @@ def test_images_lie_where_they_are_and_the_range_is_outlined() -> None:
     assert len(ax.collections) == 1  # the outline
 
 
+def test_classes_are_called_as_any_of_the_networks_knows_and_as_all_agree() -> None:
+    unnamed = replace(decisions(shift=1), classes={})
+    figure = figure_decisions({"one": unnamed, "two": replace(unnamed, classes={1: "dog"})})
+    (legend,) = [legend for ax in figure.axes if (legend := ax.get_legend()) is not None]
+    assert sorted(text.get_text() for text in legend.get_texts()) == ["0", "2", "3", "dog"]
+    with pytest.raises(ValueError, match="class 1 is 'dog' and 'cow'"):
+        figure_decisions({"one": decisions(), "two": replace(decisions(), classes={1: "cow"})})
+
+
 def test_legend_has_only_classes_that_occur_on_any_map() -> None:
     figure = figure_decisions({"one": decisions(), "two": decisions(shift=1)}, names=["x", "y", "z"])
-    (legend,) = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+    (legend,) = [legend for ax in figure.axes if (legend := ax.get_legend()) is not None]
     assert sorted(text.get_text() for text in legend.get_texts()) == ["3", "bee", "cat", "dog"]
     titles = [ax.get_title() for ax in figure.axes]
     assert titles == ["A  x", "B  y", "C  z", "", "one", "two"]

@@ -39,18 +39,16 @@ def test_tree_leaves_stand_at_minima_and_branches_meet_at_saddles(known: Topolog
     ax = plot_merge_tree(known)
     assert [y for _, y in sorted(marked(ax, "o"), key=lambda place: place[1])] == sorted(known.birth[:4])
     assert sorted(y for _, y in marked(ax, "X")) == sorted(known.death[1:4])
-    bars = [line.get_xydata() for line in ax.lines if line.get_marker() == "None" and len(line.get_xdata()) == 2]
-    upright = [np.asarray(bar) for bar in bars if bar[0][0] == bar[1][0]]
-    across = [np.asarray(bar) for bar in bars if bar[0][0] != bar[1][0]]
-    for bar in across:  # no branch is crossed
-        inner = [one for one in upright if bar[:, 0].min() < one[0, 0] < bar[:, 0].max()]
-        assert all(one[:, 1].max() <= bar[0, 1] for one in inner)
+    bars = [np.stack(line.get_data()) for line in ax.lines if line.get_marker() == "None"]
+    upright = [(x, y) for x, y in bars if x[0] == x[1]]
+    for across, heights in ((x, y) for x, y in bars if x[0] != x[1]):  # no branch is crossed
+        assert all(y.max() <= heights[0] for x, y in upright if across.min() < x[0] < across.max())
 
 
 def test_diagram_has_every_pair_and_the_band(noisy: Topology) -> None:
     ax = plot_persistence(noisy)
     assert len(marked(ax, "o")) == 1
-    drawn = sum(len(line.get_xdata()) for line in ax.lines if line.get_marker() in ("o", "^"))
+    drawn = sum(np.size(line.get_xdata()) for line in ax.lines if line.get_marker() in ("o", "^"))
     assert drawn == len(noisy.dimension)
     (band,) = ax.collections
     heights = band.get_paths()[0].vertices

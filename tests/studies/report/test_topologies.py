@@ -39,6 +39,7 @@ def test_topologies_are_counted_and_drawn_on_one_scale(folder: Path) -> None:
 
 def test_commands_make_them_again(folder: Path) -> None:
     lines = [parsed(line) for line in rebuild_commands(sort_by_network(collect([folder])))]
-    assert sorted(line["files"] for line in lines) == [[Path(f"out/{name}/surface.h5")] for name in ("bowl", "valleys")]
+    for name in ("bowl", "valleys"):
+        assert [Path(f"out/{name}/surface.h5")] in [line["files"] for line in lines]
     assert {line["confidence"] for line in lines} == {0.9}
     assert {line["output"] for line in lines} == {folder / "bowl", folder / "valleys"}
