@@ -134,15 +134,18 @@ def landscape(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
-    spanned = {"space": space, "parameters": parameters, "options": evaluation}
     with waiting("spanning the plane", quiet=quiet or directions is None):
-        planes_asked = span_planes(directions, models, images, **spanned) if directions else None
+        planes = (
+            span_planes(directions, models, images, space=space, parameters=parameters, options=evaluation)
+            if directions
+            else None
+        )
     subjects = study.make_subjects(
         models,
         images,
         output,
         seeds=range(seed, seed + repeats),
-        planes=planes_asked,
+        planes=planes,
         runs=trajectory or (),
         metric=counted,
         **making,

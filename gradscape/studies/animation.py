@@ -1,7 +1,7 @@
 """A training as a movie: at each network that it kept, the landscape that lies there."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, final
@@ -28,7 +28,7 @@ from gradscape.studies.spanned_planes import component_axes, frame_axes, run_che
 __all__ = ["KeptTraining", "draw_frames", "evaluate_frames", "missing_formats", "open_training"]
 
 _LEAST_NETWORKS = 3
-_UNKNOWN: Mapping[str, Any] = {name: [None, None] for name in ("shares", "random_walk_shares")}  # of a part of a path
+_UNKNOWN = np.full(2, np.nan)
 _STILLS = 6  # frames on one page, for paper
 _MADE = (
     "each frame is the plane through the network of that time, parallel to the others, and all are on one scale; "
@@ -74,9 +74,14 @@ class KeptTraining:
         model = load_checkpoint(file, device=device).to(memory_format=torch.channels_last)
         check_classes({label: model}, split)
         seen = project(self.files[: number + 1], model, self.directions)
-        path = {**seen.to_entry(), "name": self.name, "labels": list(self.path.labels[: number + 1])}
-        shares = self.path.to_entry() if number == len(self.files) - 1 else _UNKNOWN
-        path |= {name: shares[name] for name in _UNKNOWN}
+        whole = number == len(self.files) - 1
+        path = replace(
+            seen,
+            name=self.name,
+            labels=self.path.labels[: number + 1],
+            shares=self.path.shares if whole else _UNKNOWN,  # which the plane was not made to show
+            random_walk_shares=self.path.random_walk_shares if whole else _UNKNOWN,
+        )
         meta: dict[str, Any] = {
             "model": model.meta["name"],
             "data": split.name,
@@ -86,7 +91,7 @@ class KeptTraining:
             "direction_path": f"pca:{self.run}",
             "frame": {"number": number, "frames": len(self.files)},
             "axes": component_axes([self.path]),
-            "trajectories": [path],
+            "trajectories": [dict(path.to_entry())],
         }
         return Subject(label, model, self.directions, folder / "frames" / file.stem, meta)
 

@@ -1,7 +1,7 @@
 """Networks in the plane of a map: paths with their ends, epochs and names, and how far off the plane they lie."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -40,6 +40,8 @@ LABEL = "network"
 
 CASING: dict[str, Any] = {"color": "white", "linestyle": "-", "linewidth": 2.8, "solid_capstyle": "round", "alpha": 0.9}
 """Look of what lies below a path, so that it is seen on every color."""
+
+_Corner = Literal["upper right", "upper left", "lower right", "lower left"]
 
 _COLORS = (CYCLE[1], CYCLE[6], CYCLE[3], CYCLE[0], CYCLE[2])  # those that few color maps have come first
 _SMALLEST, _LARGEST = 3.0, 11.0  # points across: a network in the plane, and the one farthest off it
@@ -183,7 +185,7 @@ def written_places(panel: Axes) -> Float[np.ndarray, " places 2"]:
     return np.concatenate([*places, *(start + (end - start) * parts for start, end in lines)])
 
 
-def add_key(ax: Axes, most: float, corner: str) -> None:
+def add_key(ax: Axes, most: float, corner: _Corner) -> None:
     """Explain the circles in a corner; what explains gaps keeps its own."""
     look: dict[str, Any] = {"linestyle": "none", "marker": "o", "markerfacecolor": "white", "markeredgecolor": "0.2"}
     label = f"{short_number(most)} off the plane"
@@ -197,7 +199,7 @@ def add_key(ax: Axes, most: float, corner: str) -> None:
     ax.add_artist(key)
 
 
-def _freest_corner(ax: Axes, trajectories: Sequence[Trajectory]) -> str:
+def _freest_corner(ax: Axes, trajectories: Sequence[Trajectory]) -> _Corner:
     (left, right), (low, high) = sorted(ax.get_xlim()), sorted(ax.get_ylim())
     shares = np.stack(
         [
@@ -206,7 +208,12 @@ def _freest_corner(ax: Axes, trajectories: Sequence[Trajectory]) -> str:
         ],
         axis=1,
     )
-    corners = {"upper right": (1, 1), "upper left": (0, 1), "lower right": (1, 0), "lower left": (0, 0)}
+    corners: dict[_Corner, tuple[int, int]] = {
+        "upper right": (1, 1),
+        "upper left": (0, 1),
+        "lower right": (1, 0),
+        "lower left": (0, 0),
+    }
     if ax.get_legend() is not None:
         del corners["lower left"]
     return max(corners, key=lambda name: float(np.hypot(*(shares - corners[name]).T).min()))

@@ -33,9 +33,12 @@ def test_frames_have_one_size_with_even_sides_and_differ(pictures: list[np.ndarr
 def test_all_frames_are_on_one_scale(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     draw = animation.draw_filled
-    monkeypatch.setattr(
-        animation, "draw_filled", lambda ax, field, shading: seen.append(shading) or draw(ax, field, shading)
-    )
+
+    def watched(ax: Any, field: Field, shading: Any) -> Any:
+        seen.append(shading)
+        return draw(ax, field, shading)
+
+    monkeypatch.setattr(animation, "draw_filled", watched)
     list(frame_pictures(frames()[:2], titles=["a", "b"]))
     assert seen[0] is seen[1]
     assert (seen[0].low, seen[0].high) == pytest.approx((0.5, 3 * bowl().max()))
