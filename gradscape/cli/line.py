@@ -11,6 +11,7 @@ from gradscape.cli.console import (
     moment_after_start,
     progress_bar,
     say,
+    say_batch_norm,
     say_precision,
     say_stopped,
     say_written,
@@ -129,6 +130,7 @@ def line(
     if not quiet:
         for found in describe_findings(result):
             say(found)
+        say_batch_norm([result])
         say_precision([result])
         limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
         say_stopped({"line": result}, limits)
