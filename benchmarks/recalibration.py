@@ -10,6 +10,7 @@ training loss, training error, test loss and test error) also the largest differ
 import argparse
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,10 @@ def main() -> None:
     calibration = [first_images(arguments.files[0], arguments.calibration)]
     known = dict(np.load(arguments.compare)) if arguments.compare else {}
     for treatment, stored in (("moving", "naive"), ("recalibrated", "naive_bn")):
-        options = {"batch_norm": treatment, "calibration": calibration if treatment == "recalibrated" else None}
+        options: dict[str, Any] = {
+            "batch_norm": treatment,
+            "calibration": calibration if treatment == "recalibrated" else None,
+        }
         began = time.perf_counter()
         line = evaluate_line(first, batches, direction, alphas, precision="fp32", **options)
         seconds = time.perf_counter() - began

@@ -26,6 +26,7 @@ __all__ = [
     "moment_after_start",
     "progress_bar",
     "say",
+    "say_batch_norm",
     "say_precision",
     "say_stopped",
     "say_table",
@@ -73,6 +74,14 @@ def say_written(paths: Iterable[Path]) -> None:
     """Print what was written."""
     for path in paths:
         say(f"wrote {path}")
+
+
+def say_batch_norm(results: Iterable["Measured"]) -> None:
+    """Print what became of batch norms' running statistics, where that is not the usual."""
+    from gradscape.figures.surfaces.norm_wording import describe_batch_norm
+
+    for said in filter(None, dict.fromkeys(describe_batch_norm(result.meta) for result in results)):
+        say(said)
 
 
 def say_precision(results: Iterable["Measured"]) -> None:

@@ -13,6 +13,7 @@ from gradscape.cli.console import (
     moment_after_start,
     progress_bar,
     say,
+    say_batch_norm,
     say_precision,
     say_stopped,
     say_written,
@@ -181,6 +182,7 @@ def landscape(
     written = draw_subjects(subjects, surfaces, output, everything=everything)
     if not quiet:
         say(study.describe_directions(subjects))
+        say_batch_norm(surfaces)
         say_precision(surfaces)
         limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
         say_stopped({one.title: surface for one, surface in zip(subjects, surfaces, strict=True)}, limits)

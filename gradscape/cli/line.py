@@ -13,6 +13,7 @@ from gradscape.cli.console import (
     moment_after_start,
     progress_bar,
     say,
+    say_batch_norm,
     say_precision,
     say_stopped,
     say_written,
@@ -165,6 +166,7 @@ def line(
         )
         written += [output / "curve.safetensors", *drawn]
     if not quiet:
+        say_batch_norm([result])
         say_precision([result])
         limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
         say_stopped(results, limits)

@@ -39,6 +39,7 @@ def test_a_recalibrated_line_says_on_what_and_what_the_networks_have_without(
     norm = line.meta["batch_norm"]
     assert (norm["statistics"], norm["images"], line.meta["calibration"]["split"]) == ("recalibrated", 30, "all")
     assert "with own batch-norm statistics loss " in done.out
+    assert "\nbatch norm recalibrated at every point on 30 images of few (all)\n" in done.out
     caption = (tmp_path / "line.txt").read_text()
     assert "batch norm recalibrated at every point on 30 images of few (all)" in caption
     assert "with own batch-norm statistics loss" in caption
@@ -55,7 +56,8 @@ def test_a_recalibrated_landscape_says_so(
     assert surface.meta["batch_norm"]["images"] == 30
     caption = (tmp_path / "loss_contour.txt").read_text()
     assert "batch norm recalibrated at every point on 30 images of few (all)" in caption
-    assert " with its own batch-norm statistics" in caption
+    assert " there with its own batch-norm statistics" in caption
+    assert "\nbatch norm recalibrated at every point on 30 images of few (all)\n" in done.out
 
 
 def test_a_line_beyond_its_networks_says_where_variances_are_negative_and_what_to_do(

@@ -61,7 +61,7 @@ def describe_stored_ends(line: Line) -> str:
 def describe_stored_origin(field: Field) -> str:
     """The loss of a network with its own statistics, in whose landscape they are measured anew; "" of other fields."""
     _, losses, _ = stored_ends(field.meta)
-    return f"{_spelled(float(losses[0]))} with its own batch-norm statistics" if len(losses) else ""
+    return f"loss {_spelled(float(losses[0]))} there with its own batch-norm statistics" if len(losses) else ""
 
 
 def _spelled(loss: float) -> str:
