@@ -92,6 +92,7 @@ def line(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
+    from gradscape.figures.surfaces.barrier_wording import describe_alignment, describe_barriers
     from gradscape.figures.surfaces.line_wording import describe_findings
     from gradscape.landscape import Options, find_loss, find_metric
     from gradscape.studies import line as study
@@ -153,7 +154,9 @@ def line(
         result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
     written = [*([output / "aligned.safetensors"] if align else []), *draw_line(result, output)]
     if not quiet:
-        for found in describe_findings(result):
+        for found in filter(
+            None, [*describe_findings(result), describe_barriers(result), describe_alignment(result.meta)]
+        ):
             say(found)
     results = {"line": result}
     if curve:

@@ -93,9 +93,12 @@ def _cell(rise: Rise, factor: float) -> str:
     if np.isinf(rise.height):
         return f"infinite at {short_number(rise.alpha)}"
     said = short_number(factor * rise.height)
-    if rise.stderr != 0:
-        between = f"{short_number(factor * rise.low)} to {short_number(factor * rise.high)}"
-        said += f" ({between if rise.reliable else 'no interval: few images carry it'})"
+    if np.isnan(rise.low):
+        said += " (no interval: too few images)"
+    elif rise.stderr != 0 and not rise.reliable:
+        said += " (no interval: few images carry it)"
+    elif rise.stderr != 0:
+        said += f" ({short_number(factor * rise.low)} to {short_number(factor * rise.high)})"
     return f"{said} at {short_number(rise.alpha)}"
 
 

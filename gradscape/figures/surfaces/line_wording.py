@@ -7,7 +7,6 @@ import numpy as np
 from gradscape._names import one_line
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
-from gradscape.figures.surfaces.barrier_wording import describe_alignment, describe_barriers
 from gradscape.figures.surfaces.curve_wording import follows_curve
 from gradscape.figures.surfaces.norm_wording import describe_stored_ends
 from gradscape.landscape import Barrier, Line
@@ -62,14 +61,12 @@ def describe_barrier(line: Line) -> str:
 def describe_findings(line: Line) -> list[str]:
     """What a terminal says of a line, in sentences.
 
-    The barrier and what it rests on, its other definitions, how the second network was aligned, what networks have
-    without recalibration, and why points are not finite.
+    The barrier and what it rests on, what networks have without recalibration, and why points are not finite.
     """
     said = []
     if barrier := describe_barrier(line):
         said.append(f"{one_line(line.meta.get('title', 'network'))} to {one_line(line.meta['other'])}: {barrier}")
         said[-1] += _basis(line)
-    said += filter(None, [describe_barriers(line), describe_alignment(line.meta)])
     if stored := describe_stored_ends(line):
         said.append(stored)
     if missing := describe_nonfinite([line]):

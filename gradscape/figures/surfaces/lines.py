@@ -125,13 +125,15 @@ def _draw_lines(
     check_choice("value", value, get_args(Value))
     check_choice("scale", scale, get_args(LineScale))
     handles: list[Artist] = []
+    pair = _shared_ends(lines)
+    shared = " → ".join(pair) if pair else ""
     for number, (line, name) in enumerate(zip(lines, names, strict=True)):
         look = line_look(number)
         values = np.asarray(line.loss if value == "loss" else 100 * line.error)
         marks: dict[str, Any] = {"marker": ".", "markersize": 3} if len(values) <= _MOST_MARKED else {}
         unsure = _unsure(line) & (value == "loss")
         ax.plot(line.alphas, values, color=look["color"], **_UNSURE, **marks)
-        handles += ax.plot(line.alphas, np.where(unsure, np.nan, values), **look, label=name)
+        handles += ax.plot(line.alphas, np.where(unsure, np.nan, values), **look, label=_beside(name, shared))
         if value == "loss":
             low, high = (np.where(unsure, np.nan, end) for end in line.interval())
             ax.fill_between(line.alphas, low, high, color=look["color"], alpha=0.22, linewidth=0)
@@ -214,11 +216,22 @@ def _add_legend(ax: Axes, handles: Sequence[Artist], *, height: float) -> None:
         text.set_parse_math(False)
 
 
+def _shared_ends(lines: Sequence[Line]) -> tuple[str, str] | None:
+    """The networks at 0 and 1, where all lines go between the same two."""
+    ends = {(model_name(line), one_line(line.meta["other"])) if leads_between(line) else None for line in lines}
+    return ends.pop() if len(ends) == 1 else None
+
+
+def _beside(name: str, shared: str) -> str:
+    """What a line's name says beside that of its ends, which stand above the axes: a long legend narrows these."""
+    rest = name.removeprefix(shared).removeprefix(",").strip() if shared else ""
+    return rest or name
+
+
 def _name_ends(ax: Axes, lines: Sequence[Line]) -> float:
     """Name the networks at 0 and 1 above the axes, where all lines go between the same two; return points it takes."""
-    ends = {(model_name(line), one_line(line.meta["other"])) if leads_between(line) else None for line in lines}
-    pair = ends.pop()
-    if ends or pair is None:
+    pair = _shared_ends(lines)
+    if pair is None:
         return 0.0
     # Beside each other within the axes where these end at the networks: centered, long names would make them narrow.
     inside = all(line.alphas.min() >= 0 and line.alphas.max() <= 1 for line in lines)

@@ -91,6 +91,7 @@ def _distinctions(metas: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     columns = [
         own,
         [statistics_of(meta) for meta in metas],
+        ["aligned" if describe_aligned(meta) else "" for meta in metas],
         *([_spelled(meta.get(key), spelled) for meta in metas] for key, spelled in _TELLING.items()),
     ]
     differing = [column for column in columns if len(set(column)) > 1]

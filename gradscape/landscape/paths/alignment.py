@@ -172,6 +172,7 @@ def _probes(model: nn.Module, inputs: Any, seed: int) -> Any:
 
 def _check_same(other: nn.Module, aligned: nn.Module, images: Any) -> float:
     """Refuse a permutation that changes what a network computes; return by how much rounding did."""
+    images = map_tensors(lambda tensor: tensor.to(model_device(other)), images)
     try:
         pair = [_outputs(copy.deepcopy(one).double(), _doubles(images)) for one in (other, aligned)]
         allowed = _EXACT

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradscape.landscape import align
+from gradscape.landscape import align, difference_direction, evaluate_line
 from gradscape.landscape.engine import evaluable
 from gradscape.landscape.paths.matching import inner_product, match_weights
 from gradscape.landscape.paths.symmetry import find_channel_groups, permuted
@@ -65,7 +65,8 @@ def test_running_statistics_follow_their_channels() -> None:
     assert not torch.equal(order, torch.arange(8))
     for name in ("weight", "bias", "running_mean", "running_var"):
         assert torch.equal(getattr(aligned[1], name), getattr(second[1], name)[order])
-    assert torch.equal(aligned[4].weight.view(5, 8, 12), second[4].weight.view(5, 8, 12)[:, order])
+    heads = [net.state_dict()["4.weight"].view(5, 8, 12) for net in (aligned, second)]
+    assert torch.equal(heads[0], heads[1][:, order]), "each channel is a run of twelve features"
     with torch.no_grad():
         torch.testing.assert_close(aligned(IMAGES), second(IMAGES))
     for net, state in zip((first, second), states, strict=True):
@@ -188,12 +189,12 @@ def test_published_resnets_are_aligned_as_by_the_reference(resnets: list[Classif
     orders = reference_orders(stored)
     assert {name: len(order) for name, order in orders.items()} == groups.sizes
     theirs = permuted(second, groups, orders)
-    doubles = [{name: one.detach().double() for name, one in net.named_parameters()} for net in (first, theirs)]
-    assert inner_product(*doubles) == pytest.approx(stored["objective"].max(), rel=1e-6)
+    ours, moved = ({name: one.detach().double() for name, one in net.named_parameters()} for net in (first, theirs))
+    assert inner_product(ours, moved) == pytest.approx(stored["objective"].max(), rel=1e-6)
     images = torch.rand(8, 3, 32, 32)
     with torch.no_grad():
         assert (theirs(images) - second(images)).abs().max() < 5e-5
-    still = match_weights(*doubles, groups, np.random.default_rng(0))
+    still = match_weights(ours, moved, groups, np.random.default_rng(0))
     assert all(np.array_equal(order, np.arange(len(order))) for order in still.values()), "a local maximum for us too"
 
     _, alignment = align(first, second)
@@ -203,3 +204,40 @@ def test_published_resnets_are_aligned_as_by_the_reference(resnets: list[Classif
     assert alignment.objectives.min() > 0.95 * stored["objective"].min()
     assert alignment.cosine == pytest.approx(stored["cos_after"], rel=0.01)
     assert alignment.deviation < 1e-12
+
+
+@pytest.mark.slow
+def test_losses_between_published_resnets_are_those_of_the_reference(
+    resnets: list[Classifier], test_data: Path
+) -> None:
+    stored = reference(test_data)
+    first, second = resnets
+    with evaluable(first):
+        groups = find_channel_groups(first, torch.rand(4, 3, 32, 32))
+    ends = {"naive": second, "aligned": permuted(second, groups, reference_orders(stored))}
+    with np.load(test_data / "cifar10" / "cifar10_train4000_lossless.npz") as data:
+        images = torch.from_numpy(data["images"][:2000]).permute(0, 3, 1, 2).float() / 255
+        labels = torch.from_numpy(data["labels"][:2000])
+    measured = [(images[:512], labels[:512])]
+    calibration = list(zip(images.split(250), labels.split(250), strict=True))
+    places = {"naive": [0, 12, 16, 24], "aligned": [0, 12, 13, 24]}
+    for name, end in ends.items():
+        chosen = places[name]
+        direction = difference_direction(first, end)
+        line = evaluate_line(first, measured, direction, stored["alphas"][chosen], precision="fp32")
+        np.testing.assert_allclose(line.loss, stored[name][chosen, 0], rtol=1e-4)
+        np.testing.assert_allclose(line.error, stored[name][chosen, 1], atol=1.01 / 512)
+        barrier = line.barrier()
+        assert barrier.height == pytest.approx({"naive": 4.9194, "aligned": 4.2364}[name], rel=1e-4)
+        assert barrier.loss["midpoint"].height == pytest.approx({"naive": 4.4040, "aligned": 4.1052}[name], rel=1e-4)
+        anew = evaluate_line(
+            first,
+            measured,
+            direction,
+            [0.5],
+            precision="fp32",
+            batch_norm="recalibrated",
+            calibration=calibration,
+        )
+        assert anew.loss[0] == pytest.approx(stored[f"{name}_bn"][12, 0], rel=1e-3)
+        assert anew.origin.loss == pytest.approx(stored[f"{name}_bn"][0, 0], rel=1e-3)

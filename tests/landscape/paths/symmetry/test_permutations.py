@@ -1,6 +1,7 @@
 """Groups of channels: any order of theirs leaves what a network computes, and none is said to move that cannot."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -15,6 +16,10 @@ from gradscape.models import create_model
 
 class Forward(nn.Module):
     """Layers by name, and what is done with them."""
+
+    if TYPE_CHECKING:  # of layers, all of which can be called
+
+        def __getattr__(self, name: str) -> Any: ...
 
     def __init__(self, forward: Callable[["Forward", Tensor], Tensor], **layers: nn.Module) -> None:
         super().__init__()
