@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 
 from gradscape._provenance import Provenance
-from gradscape.landscape import Line, Surface, load_directions, load_landscape
+from gradscape.landscape import CurvatureMap, Line, Surface, load_directions, load_landscape
 from gradscape.landscape.export import save_goldstein
 from gradscape.landscape.statistics import BlockStatistics
 from gradscape.models import load_checkpoint
@@ -73,6 +73,8 @@ def _damage(path: Path, random: Random, canary: Path) -> str:
 
 def _read(path: Path) -> Numbers:
     result = load_landscape(path)
+    if isinstance(result, CurvatureMap):
+        return {"max_eig": result.max_eig, "min_eig": result.min_eig, "meta": dict(result.meta)}
     found: Numbers = {"xcoordinates": result.alphas}
     if isinstance(result, Surface):
         found["ycoordinates"] = result.betas

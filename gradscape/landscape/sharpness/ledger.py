@@ -73,6 +73,11 @@ class RiseLedger:
         """Images of the sets that have come by."""
         return self._met * self._m
 
+    @property
+    def total(self) -> int:
+        """Images of all sets, as far as that is known before."""
+        return max(self.images, self._whole(self.images))
+
     def holds(self, block: Block) -> bool:
         """Whether the next set was measured before.
 

@@ -139,7 +139,7 @@ def measure_sharpness(
             if not ledger.holds(block):
                 ledger.add(block, *disturb(network, block, search))
             if report is not None:
-                report(ledger.images, images or ledger.images)
+                report(ledger.images, ledger.total)
             if time.monotonic() > until:
                 break
     return ledger.result(save=True)
