@@ -7,7 +7,7 @@ import typer
 from gradscape._refuge import save_or_keep
 from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import image_bar, say, say_table, say_written, tuned_process
-from gradscape.cli.numbers import positive
+from gradscape.cli.numbers import MOST_STEPS, positive, unsigned
 
 __all__ = ["decision"]
 
@@ -19,11 +19,14 @@ def decision(
     images: image_paths.Images,
     output: options.Output,
     steps: Annotated[
-        int | None, typer.Option(min=2, max=1000, help="Points along the longer side; 81, or 41 of one image.")
+        int | None, typer.Option(min=2, max=MOST_STEPS, help="Points along the longer side; 81, or 41 of one image.")
     ] = None,
     margin: Annotated[
         float | None,
-        typer.Option(min=0, max=99, help="How far the map goes beyond three images, as a share of their extent; 0.25."),
+        typer.Option(
+            help="How far the map goes beyond three images, as a share of their extent; 0.25.",
+            callback=unsigned("--margin"),
+        ),
     ] = None,
     norm: Annotated[
         Literal["sign", "l2"] | None,
