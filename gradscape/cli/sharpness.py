@@ -65,6 +65,7 @@ def sharpness(
     from gradscape.studies import comparison as tables
     from gradscape.studies import sharpness as study
     from gradscape.studies.networks import common_image_size, load_models
+    from gradscape.studies.sharpness_comparison import compare_sharpness
     from gradscape.studies.sharpness_files import save_sharpness
 
     models = load_models(checkpoints, device)
@@ -98,7 +99,7 @@ def sharpness(
             batch_size=batch_size,
             **asked,
         )
-    comparison = study.compare_sharpness(found)
+    comparison = compare_sharpness(found)
     written = save_or_keep(lambda folder: save_sharpness(comparison, folder), output)
     if not quiet:
         say_table(tables.HEADINGS, tables.tabulate_means(comparison))

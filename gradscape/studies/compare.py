@@ -16,7 +16,7 @@ from gradscape.landscape.rounding import describe_precision
 from gradscape.studies.accuracies import compare_trainings, holds_training, is_training, load_trainings
 from gradscape.studies.comparison import Comparison
 from gradscape.studies.differences import Draws, pair_difference
-from gradscape.studies.sharpness import compare_sharpness, holds_sharpness, load_sharpness
+from gradscape.studies.sharpness_comparison import compare_sharpness, holds_sharpness, load_sharpness
 from gradscape.studies.training_identity import common_name, group_alike, read_identity, warn_of_apart
 
 __all__ = ["compare_found", "compare_surfaces", "load_networks"]

@@ -6,7 +6,8 @@ from typing import final
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gradscape.landscape.hessian.image_mean import RELIABLE_EFFECTIVE_IMAGES, count_effective, half_width
+from gradscape.landscape.hessian.image_mean import count_effective, half_width
+from gradscape.landscape.statistics import RELIABLE_EFFECTIVE_IMAGES
 
 __all__ = ["HeldOut", "draw_halves"]
 

@@ -6,10 +6,9 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-__all__ = ["RELIABLE_EFFECTIVE_IMAGES", "ImageMean", "count_effective", "half_width"]
+from gradscape.landscape.statistics import RELIABLE_EFFECTIVE_IMAGES
 
-RELIABLE_EFFECTIVE_IMAGES = 40
-"""Fewer images' worth of a sum, and intervals of its mean are marked: as for the loss of a surface."""
+__all__ = ["ImageMean", "count_effective", "half_width"]
 
 
 @final

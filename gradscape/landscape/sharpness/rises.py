@@ -13,6 +13,7 @@ from gradscape._names import unknown_name
 from gradscape._provenance import Provenance
 from gradscape.landscape.metrics.measure import Measure
 from gradscape.landscape.sharpness.kinds import SHARPNESS_KINDS, Case, Norm, spelled_case
+from gradscape.landscape.statistics import RELIABLE_EFFECTIVE_IMAGES
 
 __all__ = ["LEAST_UNITS", "Sharpness", "paired_rises"]
 
@@ -20,7 +21,6 @@ LEAST_UNITS = 8
 """Sets of m images below which a worst case has no interval: Student's would cover too rarely."""
 
 _IN_NATS = ("cross_entropy", "focal", "nll", "bce_with_logits", "CrossEntropyLoss", "NLLLoss", "BCEWithLogitsLoss")
-_RELIABLE_EFFECTIVE_IMAGES = 40
 _ENTRY = "sharpness"
 _ARRAYS = {
     "loss": Float64[np.ndarray, "images"],
@@ -239,7 +239,7 @@ class _Units:
             return f"no interval: {len(self.units)} sets of m images, of {LEAST_UNITS} needed"
         squares = float((self.images**2).sum())
         effective = float(self.images.sum()) ** 2 / squares if squares else float(len(self.images))
-        if self.left and effective < _RELIABLE_EFFECTIVE_IMAGES:
+        if self.left and effective < RELIABLE_EFFECTIVE_IMAGES:
             return "unreliable: few images carry it"
         return ""
 

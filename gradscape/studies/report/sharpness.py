@@ -14,7 +14,7 @@ from gradscape.studies.report.differences_table import differences_table, range_
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, together
 from gradscape.studies.report.tables import Cell, Row, Table
-from gradscape.studies.sharpness import compare_sharpness
+from gradscape.studies.sharpness_comparison import compare_sharpness
 
 __all__ = ["SHARPNESS"]
 

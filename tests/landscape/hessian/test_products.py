@@ -6,9 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape.landscape import mse
+from gradscape.landscape import HessianProducts, mse
 from gradscape.landscape.engine import LossFunction
-from gradscape.landscape.hessian import HessianProducts
 from tests.landscape.networks import Quadratic, images_and_labels, small_net
 
 

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from gradscape._digest import digest_model
-from gradscape.landscape import measure_sharpness
-from gradscape.landscape.sharpness import SHARPNESS_KINDS, Sharpness
+from gradscape.landscape import SHARPNESS_KINDS, Sharpness, measure_sharpness
 from tests.landscape.networks import Quadratic, images_and_labels, small_net
 
 SIDE = 6
