@@ -27,7 +27,7 @@ from gradscape.landscape import (
 from gradscape.landscape.batch_norm import BatchNorm
 from gradscape.landscape.engine import running_statistics
 from gradscape.landscape.evaluate import evaluate_grid
-from gradscape.landscape.paths.curve import CURVE
+from gradscape.landscape.paths.curve_kinds import CURVE
 from gradscape.models import Classifier
 from gradscape.studies.drawing import draw_curve, draw_surface
 from gradscape.studies.line import LinePath

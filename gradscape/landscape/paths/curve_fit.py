@@ -33,7 +33,8 @@ from gradscape.landscape.engine.moving import named_tensors
 from gradscape.landscape.engine.task import judge
 from gradscape.landscape.movable import is_movable
 from gradscape.landscape.paths.bend_training import FIT, LOSSES, BendTraining, EpochBatches, StateKeeper
-from gradscape.landscape.paths.curve import Curve, CurveKind
+from gradscape.landscape.paths.curve import Curve
+from gradscape.landscape.paths.curve_kinds import CurveKind
 
 __all__ = ["curve_state", "fit_curve"]
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape import Curve, Line, difference_direction, evaluate_line
-from gradscape.landscape.paths.curve import CurveKind
+from gradscape.landscape.paths.curve_kinds import CurveKind
 from tests.landscape.networks import images_and_labels, small_net
 from tests.landscape.paths.rings import RING_BATCHES, Ring, ring_loss
 
