@@ -38,7 +38,8 @@ def test_each_network_has_its_file_and_the_same_call_takes_it_up(models: dict[st
     again = study.measure_curvatures(models, split, tmp_path, WANTED)
     assert np.array_equal(again["net1"].spectrum.values, found["net1"].spectrum.values)
     written = study.draw_curvatures(found, tmp_path)
-    assert {path.name for path in written} == {"curvature.npz", "curvature.csv", "curvature.pdf", "curvature.png"}
+    names = {f"curvature.{ending}" for ending in ("npz", "csv", "pdf", "png", "txt")}
+    assert {path.name for path in written} == names
     assert all(path.exists() for path in written)
 
 

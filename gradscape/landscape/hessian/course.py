@@ -20,6 +20,9 @@ Report = Callable[[str, int, int | None], object]
 """Called with the job, the steps done, and how many there are at most where that is known."""
 
 
+_ENDING = ".kept"  # arrays as in `.npz`, but no results, for which whoever looks for these shall not take them
+
+
 class OutOfTimeError(Exception):
     """The time is over before a result is there; what was computed is kept."""
 
@@ -80,7 +83,7 @@ class Course:
         return None if self.folder is None else _Steps(self, job)
 
     def _path(self, name: str) -> Path | None:
-        return None if self.folder is None else self.folder / f"{name}.npz"
+        return None if self.folder is None else self.folder / f"{name}{_ENDING}"
 
 
 @final

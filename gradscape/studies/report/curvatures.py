@@ -80,7 +80,7 @@ def _command(group: _Group) -> str:
 
 CURVATURES = ReportKind(
     section=Section("curvature", "Curvature"),
-    readers={".npz:converged": _read},
+    readers={".npz:curvature": _read},
     show=_show,
     describe=_describe,
     commands=_commands,

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from matplotlib.container import ErrorbarContainer
+from matplotlib.patches import Rectangle
 
 from gradscape.figures.caption import caption_of
 from gradscape.figures.charts.curvature import figure_curvature, plot_density, plot_eigenvalues, plot_trace
@@ -14,7 +15,7 @@ from tests.landscape.hessian.curvatures import made_up
 def test_bars_are_eigenvalues_and_points_what_they_are_worth() -> None:
     one, other = made_up(), made_up(seed=1)
     ax = plot_eigenvalues({"one": one, "other": other})
-    heights = [bar.get_height() for bar in ax.patches]
+    heights = [bar.get_height() for bar in ax.patches if isinstance(bar, Rectangle)]
     assert heights == pytest.approx([*one.spectrum.values, *other.spectrum.values])
     assert [text.get_text() for text in ax.get_xticklabels()] == ["$\\lambda_{1}$", "$\\lambda_{2}$", "lowest"]
     held_out = one.spectrum.held_out

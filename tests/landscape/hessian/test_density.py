@@ -11,14 +11,16 @@ from tests.landscape.networks import Quadratic
 VALUES = torch.tensor([*np.linspace(-1, 1, 13), 5.0, 8.0, 10.0])
 
 
-def density_of(values: Tensor, **options: int) -> Density:
+def density_of(values: Tensor, *, probes: int = 2, steps: int = 16) -> Density:
     """Of a parabola with these eigenvalues."""
     data = [(torch.zeros(3, 1, dtype=torch.float64), torch.ones(3, dtype=torch.float64))]
 
     def loss(output: Tensor, labels: Tensor) -> Tensor:
         return 0.5 * (output.square() @ values.double()) * labels
 
-    return hessian_density(Quadratic(torch.ones(len(values), dtype=torch.float64)), data, loss=loss, **options)
+    return hessian_density(
+        Quadratic(torch.ones(len(values), dtype=torch.float64)), data, loss=loss, probes=probes, steps=steps
+    )
 
 
 def test_weights_sum_to_one_and_a_whole_run_has_the_moments_of_its_probe() -> None:

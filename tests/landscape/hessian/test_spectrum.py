@@ -96,7 +96,7 @@ def test_a_search_goes_on_where_it_was_cut_off_to_the_same_bits(tmp_path: Path) 
 
     with pytest.raises(KeyboardInterrupt):
         hessian_spectrum(net, data, top=2, path=tmp_path, report=stop)
-    assert len(list(tmp_path.rglob("*.npz"))) == 7
+    assert len(list(tmp_path.rglob("*.kept"))) == 7
     resumed, straight = hessian_spectrum(net, data, top=2, path=tmp_path), hessian_spectrum(net, data, top=2)
     assert np.array_equal(resumed.values, straight.values)
     assert resumed.held_out is not None

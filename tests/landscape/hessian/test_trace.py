@@ -132,7 +132,7 @@ def test_a_trace_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         hessian_trace(net, data(), batch_size=4, path=tmp_path, report=stop)
-    assert [path.name for path in tmp_path.rglob("*.npz")] == ["batch0000.npz"]
+    assert [path.name for path in tmp_path.rglob("*.kept")] == ["batch0000.kept"]
     resumed, straight = (
         hessian_trace(net, data(), batch_size=4, path=tmp_path),
         hessian_trace(net, data(), batch_size=4),
