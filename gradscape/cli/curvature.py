@@ -66,6 +66,8 @@ def curvature(
 ) -> None:
     """Measure the Hessians of networks: largest and smallest eigenvalues, read on other images too, trace, density."""
     axes = None if grid is None else parse_grid(grid)
+    if ignore not in ("none", "biasbn"):
+        raise ValueError(f"`--ignore` must be none or biasbn, got {ignore!r}")
     until = moment_after_start(seconds)
     device = tuned_process(device)
     from gradscape.data import load_split
@@ -101,7 +103,7 @@ def curvature(
         trace=trace,
         density=density,
         parameters=parameters,
-        ignore=cast("Ignore", ignore),  # which the products check
+        ignore=cast("Ignore", ignore),
         loss=find_loss(loss),
         batch_size=batch_size,
     )

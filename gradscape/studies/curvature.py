@@ -134,10 +134,8 @@ def remarks_on(curvatures: Mapping[str, Curvature]) -> list[str]:
     if any(row[-1].endswith(_MARK) for row in rows):
         lines.append("!: fewer than 40 images carry it, so that its interval may be too short: take more images")
     for name, one in curvatures.items():
-        if not one.spectrum.converged.all():
-            lines.append(
-                f"{name}: {int((~one.spectrum.converged).sum())} eigenvalues have not converged (≈): see residuals"
-            )
+        if missing := int((~one.spectrum.converged).sum()):
+            lines.append(f"{name}: {missing} eigenvalue{'s' if missing > 1 else ''} not converged (≈)")
         if one.trace is not None and one.trace.inexact:
             lines.append(f"{name}: the trace is an estimate, since {one.trace.inexact}")
     return lines
@@ -215,13 +213,8 @@ def _rows(name: str, one: Curvature) -> list[tuple[str, ...]]:
     rows = []
     for index, value in enumerate(spectrum.values):
         low = index - spectrum.top
-        called = (
-            f"λ{index + 1}"
-            if low < 0
-            else f"λ{one.dimension - low:,} (lowest)"
-            if low == 0
-            else f"λ{one.dimension - low:,}"
-        )
+        called = f"λ{index + 1}" if low < 0 else f"λ{one.dimension - low:,}"
+        called += " (lowest)" if low == 0 else ""
         about = "" if spectrum.converged[index] else "≈"
         cells = [name, called, about + short_number(value, 4)]
         if held_out is None:

@@ -1,9 +1,9 @@
 """Hessians of networks side by side: their eigenvalues with what these are worth, traces by layer, densities."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -34,11 +34,13 @@ def plot_eigenvalues(curvatures: Mapping[str, Curvature], *, ax: Axes | None = N
     """
     ax = ax or new_axes()
     width = _BARS / len(curvatures)
-    handles: list[Any] = []
+    handles: list[Artist] = []
     for number, (name, one) in enumerate(curvatures.items()):
         spectrum, color = one.spectrum, CYCLE[number % len(CYCLE)]
         places = np.arange(len(spectrum.values)) + (number - (len(curvatures) - 1) / 2) * width
-        handles.append(ax.bar(places, spectrum.values, 0.9 * width, color=color, alpha=0.55, label=one_line(name)))
+        bars = ax.bar(places, spectrum.values, 0.9 * width, color=color, alpha=0.55)
+        bars.patches[0].set_label(one_line(name))
+        handles.append(bars.patches[0])
         if spectrum.held_out is None:
             continue
         middle, (low, high) = spectrum.held_out.values, spectrum.held_out.interval()
@@ -76,7 +78,8 @@ def plot_trace(curvatures: Mapping[str, Curvature], *, ax: Axes | None = None) -
         values, errors = [part.value for part in layers], [part.stderr for part in layers]
         places = np.arange(1, len(layers) + 1)
         ax.errorbar(places, values, errors, fmt="none", ecolor=look["color"], elinewidth=0.7, alpha=0.6)
-        handles += ax.plot(places, values, marker="o", markersize=2.5, linewidth=0.8, label=one_line(name), **look)
+        color = look["color"]
+        handles += ax.plot(places, values, "o", markersize=2.5, label=one_line(name), color=color)
     ax.set(xlabel="layer, from the image to the answer", ylabel="part of the trace", ylim=(0, None))
     add_legend(ax, handles if len(handles) > 1 else [])
     return ax

@@ -6,6 +6,7 @@ an entry here.
 
 from gradscape.studies.report.attention import ATTENTION
 from gradscape.studies.report.curvature_maps import CURVATURE_MAPS
+from gradscape.studies.report.curvatures import CURVATURES
 from gradscape.studies.report.definition import ReportKind
 from gradscape.studies.report.embeddings import EMBEDDINGS
 from gradscape.studies.report.evaluations import EVALUATIONS
@@ -25,6 +26,7 @@ KINDS: dict[str, ReportKind] = {
     "landscapes": LANDSCAPES,
     "lines": LINES,
     "sharpness": SHARPNESS,
+    "curvatures": CURVATURES,
     "heatmaps": HEATMAPS,
     "faithfulness": FAITHFULNESS,
     "attention": ATTENTION,
