@@ -5,7 +5,7 @@
 DATA is an `npz` file with `images` (N, H, W, 3) uint8 and `labels`. The map has 11 x 11 points and 64 images;
 `--points` takes only the first so many of its walk, and `--every` gives the rivals, which are slow, only every K-th of
 these. Rivals: the same search from a random vector; `hessian_spectrum` with the same tolerance; and the way of the
-original tool, SciPy's `eigsh` for the eigenvalue of largest magnitude and again for the other end, with its tolerance of 0.01.
+original tool, SciPy's `eigsh` for the eigenvalue of largest magnitude and again for the other end, with tolerance 0.01.
 """
 
 import argparse
