@@ -4,13 +4,14 @@
 
 DATA is an `npz` file with `images` (N, H, W, 3) uint8 and `labels`. The map has 11 x 11 points and 64 images;
 `--points` takes only the first so many of its walk, and `--every` gives the rivals, which are slow, only every K-th of
-these. Rivals: the same search from a random vector; `hessian_spectrum` with the same tolerance; the way of the original
-tool, SciPy's `eigsh` for the eigenvalue of largest magnitude and again for the other end, with its tolerance of 0.01.
+these. Rivals: the same search from a random vector; `hessian_spectrum` with the same tolerance; and the way of the
+original tool, SciPy's `eigsh` for the eigenvalue of largest magnitude and again for the other end, with tolerance 0.01.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -71,7 +72,7 @@ def main() -> None:
 
             contest("warm" if number else "first", warm)
             if number % given.every == given.every - 1:
-                contest("cold, same search", lambda point=point: _cold(finder, point))
+                contest("cold, same search", partial(_cold, finder, point))
                 with moving(model, directions) as move_to:
                     move_to(point)
                     contest("hessian_spectrum", lambda: _spectrum(model, batches))

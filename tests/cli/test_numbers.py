@@ -19,9 +19,6 @@ _NONE_WILL_DO = {
     "learning_rate",
     "margin",
     "plane",
-    "seed",
-    "workers",
-    "learning_rate",
     *_ANY_SIGN,
 }  # at no rate a network stays as it is initialized
 _NO_NUMBERS = ("nan", "inf", "-inf", "1e400", "", "five", "1,5", "0x10", "9" * 5000)
