@@ -89,6 +89,7 @@ class _AlignmentEntry(TypedDict, total=False):
     deviation: float
     seed: int
     weights: str
+    of: str
 
 
 class _LandscapeEntries(TypedDict, total=False):
