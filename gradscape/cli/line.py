@@ -136,15 +136,6 @@ def line(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
-    with progress_bar(quiet=quiet) as report:
-        result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
-    written = [*([output / "aligned.safetensors"] if align else []), *draw_line(result, output)]
-    if not quiet:
-        for found in filter(
-            None, [*describe_findings(result), describe_barriers(result), describe_alignment(result.meta)]
-        ):
-            say(found)
-    results = {"line": result}
     if curve:
         with epoch_bar("fitting the curve", curve_epochs, quiet=quiet) as told:
             way = fit_beside(
@@ -159,10 +150,20 @@ def line(
                 options=evaluation,
                 report=told,
             )
+    with progress_bar(quiet=quiet) as report:
+        result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
+    written = [*([output / "aligned.safetensors"] if align else []), *draw_line(result, output)]
+    if not quiet:
+        for found in filter(
+            None, [*describe_findings(result), describe_barriers(result), describe_alignment(result.meta)]
+        ):
+            say(found)
+    results = {"line": result}
+    if curve:
         results["curve"], drawn = curves.add_curve(
             way, result, images, output, plane=plane, until=until, options=evaluation, quiet=quiet
         )
-        written += drawn
+        written += [output / "curve.safetensors", *drawn]
     if not quiet:
         say_precision([result])
         limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]

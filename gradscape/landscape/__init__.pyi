@@ -20,8 +20,9 @@ from .losses import find_loss, find_metric
 from .metrics.measure import METRICS, Measure, Metric, measure_landscape
 from .options import Options
 from .paths.alignment import Alignment, align
-from .paths.curve import Curve, CurveKind
+from .paths.curve import Curve
 from .paths.curve_fit import fit_curve
+from .paths.curve_kinds import CurveKind
 from .paths.detour import Detour, measure_detour
 from .paths.pca import pca_directions
 from .paths.plane import plane_directions

@@ -27,7 +27,7 @@ from gradscape.landscape import (
 from gradscape.landscape.batch_norm import BatchNorm
 from gradscape.landscape.engine import running_statistics
 from gradscape.landscape.evaluate import evaluate_grid
-from gradscape.landscape.paths.curve import CURVE
+from gradscape.landscape.paths.curve_kinds import CURVE
 from gradscape.models import Classifier
 from gradscape.studies.drawing import draw_curve, draw_surface
 from gradscape.studies.line import LinePath
@@ -165,7 +165,7 @@ class CurvePath:
             **self.line.meta,
             CURVE: {**self.curve.about(), **self._taught()},
             "trajectories": [way.to_entry(), bend.to_entry()],
-            "axes": [f"toward {names[1]} (at 1)", f"toward the bend (at 1: {self.curve.height:.2g} of the other unit)"],
+            "axes": [f"toward {names[1]} (at 1)", f"toward the bend (unit × {self.curve.height:.2g})"],
         }
         title = f"{names[0]}, plane of the curve"
         own = self._options(options, path, until=until, report=partial(report, title), meta=meta)

@@ -12,9 +12,9 @@ from torch import nn
 
 from gradscape._schema import shown
 
-__all__ = ["KEPT", "KeepEvery", "check_room", "kept_checkpoints", "remove_kept"]
+__all__ = ["KeepEvery", "check_room", "is_kept", "kept_checkpoints", "remove_kept"]
 
-KEPT = "kept"
+_KEPT = "kept"
 
 _DIGITS = {"epoch": 4, "step": 6}
 _NAME = re.compile(r"(epoch|step)(\d{4,})\.safetensors")
@@ -59,7 +59,7 @@ class KeepEvery:
             folder: Of the training.
             number: From 0, the start.
         """
-        kept = folder / KEPT
+        kept = folder / _KEPT
         kept.mkdir(parents=True, exist_ok=True)
         return kept / f"{self.unit}{number:0{_DIGITS[self.unit]}d}.safetensors"
 
@@ -82,17 +82,22 @@ def kept_checkpoints(folder: str | os.PathLike[str]) -> list[Path]:
         ['epoch0000.safetensors', 'epoch0005.safetensors', 'epoch0010.safetensors']
     """
     folder = Path(folder)
-    found = {path: named for path in (folder / KEPT).glob("*.safetensors") if (named := _NAME.fullmatch(path.name))}
+    found = {path: named for path in (folder / _KEPT).glob("*.safetensors") if (named := _NAME.fullmatch(path.name))}
     if found:
         return sorted(found, key=lambda path: (found[path][1], int(found[path][2])))
-    runs = sorted(path.parent.name for path in folder.glob(f"*/{KEPT}"))
+    runs = sorted(path.parent.name for path in folder.glob(f"*/{_KEPT}"))
     advice = f"take one of its runs: {', '.join(runs[:5])}" if runs else "train with `--keep-every`"
     raise FileNotFoundError(f"{folder} holds no weights that a training kept along its way; {advice}")
 
 
+def is_kept(path: Path) -> bool:
+    """Whether a training kept a file on its way, by name and folder: nobody asked for it as a network by itself."""
+    return path.parent.name == _KEPT and _NAME.fullmatch(path.name) is not None
+
+
 def remove_kept(folder: Path) -> None:
     """Remove what an earlier training kept, of which no file says that it is this one's."""
-    for path in (folder / KEPT).glob("*.safetensors"):
+    for path in (folder / _KEPT).glob("*.safetensors"):
         if _NAME.fullmatch(path.name):
             path.unlink()
 
@@ -112,13 +117,13 @@ def check_room(folder: Path, network: nn.Module, keep: KeepEvery, *, epochs: int
     """
     files = 2 + (epochs if keep.unit == "epoch" else epochs * steps) // keep.count
     size = sum(tensor.numel() * tensor.element_size() for tensor in network.state_dict().values())
-    there = sum(path.stat().st_size for path in (folder / KEPT).glob("*.safetensors"))
+    there = sum(path.stat().st_size for path in (folder / _KEPT).glob("*.safetensors"))
     free = shutil.disk_usage(folder).free + there
     told = f"{files:,} networks of {_spelled(size)}, {_spelled(files * size)} in all"
     if files * size > free:
         raise ValueError(f"`keep_every` would keep {told}, but {folder} has room for {_spelled(free)}; keep fewer")
     if files * size > _LARGE:
-        _log.warning("%s keeps %s; %s are free", folder / KEPT, told, _spelled(free))
+        _log.warning("%s keeps %s; %s are free", folder / _KEPT, told, _spelled(free))
 
 
 def _spelled(count: int) -> str:

@@ -184,6 +184,20 @@ def _difference(model: nn.Module, trip: Trip) -> object:
     return landscape.difference_direction(model, model)
 
 
+def _curve(model: nn.Module, trip: Trip) -> object:
+    with TemporaryDirectory() as folder:
+        return landscape.fit_curve(
+            model,
+            model,
+            _batches(model, trip),
+            epochs=1,
+            loss=_loss(trip),
+            forward=_forward(trip),
+            path=Path(folder) / "curve.safetensors",
+            report=lambda *_: trip.met("report"),
+        )
+
+
 def _directions_file(model: nn.Module, trip: Trip) -> object:
     with TemporaryDirectory() as folder:
         path = Path(folder) / "directions.h5"
@@ -325,6 +339,7 @@ CALLS: dict[str, Call] = {
     "span": Call("landscape.find_span", _span, share=0.05),
     "random directions": Call("landscape.random_directions", _random, share=0.5),
     "difference": Call("landscape.difference_direction", _difference, share=0.5),
+    "curve": Call("landscape.fit_curve", _curve, share=0.2),
     "directions written": Call("landscape.save_directions", _directions_file, share=0.2),
     "directions read": Call("landscape.load_directions", _directions_file, share=0.2),
     "heatmaps": Call(

@@ -13,7 +13,14 @@ from tests.cli.conftest import Command
 
 _COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 _ANY_SIGN = {"zmin", "zmax"}
-_NONE_WILL_DO = {"seed", "workers", "learning_rate", *_ANY_SIGN}  # at no rate a network stays as it is initialized
+_NONE_WILL_DO = {
+    "seed",
+    "workers",
+    "learning_rate",
+    "margin",
+    "plane",
+    *_ANY_SIGN,
+}  # at no rate a network stays as it is initialized
 _NO_NUMBERS = ("nan", "inf", "-inf", "1e400", "", "five", "1,5", "0x10", "9" * 5000)
 
 

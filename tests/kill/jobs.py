@@ -61,8 +61,15 @@ JOBS: dict[str, Job] = {
         plan="surface.h5",
         settings={**_SAVE_OFTEN, **_COMPILE},
     ),
+    "line, curve": Job(
+        (
+            *("line", _NETWORK, _NETWORK, *_FEW, "--steps", "3"),
+            *("--curve", "bezier", "--curve-epochs", "3", "--plane", "0", "-q"),
+        ),
+        settings=_SAVE_OFTEN,
+    ),
     "line": Job(("line", _NETWORK, *_FEW, "--steps", "5", "-q"), settings=_SAVE_OFTEN),
-    "train": Job(("train", "kept_network:small_net", *_TRAINING, "-q")),
+    "train": Job(("train", "kept_network:small_net", *_TRAINING, "--keep-every", "3steps", "-q")),
     "train, with a worker": Job(("train", "kept_network:small_net", *_TRAINING, "--workers", "1", "-q")),
     "cam": Job(("cam", _NETWORK, *_IMAGES, "--method", "gradcam", "--layer", "deep", "-q")),
     "tsne": Job(("tsne", _NETWORK, "--data", "digits", "--limit", "40", "--perplexity", "8", "-q")),

@@ -7,7 +7,7 @@ from gradscape._names import data_name, one_line
 from gradscape._schema import fitting
 from gradscape.figures.style import short_number
 from gradscape.landscape import Line
-from gradscape.landscape.paths.curve import CURVE, CURVE_NAMES
+from gradscape.landscape.paths.curve_kinds import CURVE, CURVE_NAMES
 
 __all__ = ["curve_name", "describe_curve", "describe_highest", "follows_curve"]
 

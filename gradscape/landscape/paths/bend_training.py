@@ -39,10 +39,8 @@ class BendTraining(LightningModule):
         curve: Where it begins; its bend is copied.
         model: A network whose tensors have the curve's names, in `train()`; the caller puts it back.
         task: Gives the loss, and how the network is called.
-        learning_rate: At the beginning; see `rate_share`.
-        weight_decay: Factor λ of ½ λ ‖φ(t)‖², over the trained tensors.
-        epochs: How many there will be.
-        seed: Of everything random.
+        fit: `epochs`; `learning_rate` at the beginning (see `rate_share`); `weight_decay`, the factor λ of ½ λ ‖φ(t)‖²
+            over the trained tensors; and the `seed` of everything random.
     """
 
     def __init__(
@@ -51,16 +49,14 @@ class BendTraining(LightningModule):
         model: nn.Module,
         *,
         task: Task,
-        learning_rate: float,
-        weight_decay: float,
-        epochs: int,
-        seed: int,
+        fit: Mapping[str, Any],
     ) -> None:
         super().__init__()
         self._curve = curve
-        self._called = [_Called(model, task)]  # in a list: its weights are none of this module's
-        self._rate, self._decay, self._epochs, self._seed = learning_rate, weight_decay, epochs, seed
-        self._first_t = float(_generator(seed, _PLACE, 0).random())
+        self._called = [_JudgedNetwork(model, task)]  # in a list: its weights are none of this module's
+        self._rate, self._decay = fit["learning_rate"], fit["weight_decay"]
+        self._epochs, self._seed = fit["epochs"], fit["seed"]
+        self._first_t = float(_generator(self._seed, _PLACE, 0).random())
         self._buffers_before = {name: one.detach().clone() for name, one in model.named_buffers()}
         self.bend = nn.ParameterList([tensor.detach().clone() for tensor in curve.bend.values()])
         self.losses: list[float] = []
@@ -90,7 +86,7 @@ class BendTraining(LightningModule):
         # What the network draws (dropout) follows from the seed and the step alone: a run that goes on is the same.
         torch.manual_seed(int(_generator(self._seed, _STEPS, self.global_step).integers(2**62)))
         tensors = self.tensors_at(self.t_at(self.global_step))
-        loss = torch.func.functional_call(self._called[0], _within(tensors), (inputs, labels))
+        loss = self.judged(tensors, inputs, labels).mean()
         if not torch.isfinite(loss):
             raise RuntimeError(
                 f"the loss on the curve is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}; try "
@@ -101,6 +97,11 @@ class BendTraining(LightningModule):
             trained = [tensors[name] for name in self._curve.bend]
             loss = loss + 0.5 * self._decay * sum(tensor.abs().square().sum() for tensor in trained)
         return loss
+
+    def judged(self, tensors: Mapping[str, Tensor], inputs: Any, labels: Any) -> Tensor:
+        """The loss of each image for a network that has these tensors, (N,)."""
+        within = {f"model.{name}": one for name, one in tensors.items()}
+        return torch.func.functional_call(self._called[0], within, (inputs, labels))
 
     def t_at(self, step: int) -> float:
         """The point of the curve that a step of the whole run is about."""
@@ -121,7 +122,7 @@ class BendTraining(LightningModule):
 
 
 @final
-class _Called(nn.Module):
+class _JudgedNetwork(nn.Module):
     """A network with the loss of what it gives, so that a loss may read weights or call it at the moved point too."""
 
     def __init__(self, model: nn.Module, task: Task) -> None:
@@ -130,7 +131,7 @@ class _Called(nn.Module):
         self._task = task
 
     def forward(self, inputs: Any, labels: Any) -> Tensor:
-        return self._task.loss(self._task.forward(self.model, inputs), labels).mean()
+        return self._task.loss(self._task.forward(self.model, inputs), labels)
 
 
 @final
@@ -205,7 +206,3 @@ def rate_share(done: float) -> float:
 
 def _generator(seed: int, use: int, number: int) -> np.random.Generator:
     return np.random.default_rng((seed, use, number))
-
-
-def _within(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {f"model.{name}": one for name, one in tensors.items()}

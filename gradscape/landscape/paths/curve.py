@@ -4,7 +4,7 @@ import copy
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, final
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -19,18 +19,11 @@ from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.line import Line
 from gradscape.landscape.options import Options, options_as_keywords
 from gradscape.landscape.paths.curve_files import read_curve, write_curve
+from gradscape.landscape.paths.curve_kinds import CURVE, CURVE_NAMES, CurveKind
 from gradscape.landscape.paths.plane import plane_directions
 from gradscape.landscape.paths.trajectory import Trajectory
 
-__all__ = ["CURVE", "CURVE_NAMES", "Curve", "CurveKind", "shares_of_points"]
-
-CURVE = "curve"
-"""Entry of a line that follows a curve: its kind, length and the straight distance of its ends."""
-
-CurveKind = Literal["bezier", "chain"]
-
-CURVE_NAMES: Mapping[CurveKind, str] = {"bezier": "Bézier curve", "chain": "chain of two lines"}
-"""What pictures call them."""
+__all__ = ["Curve", "shares_of_points"]
 
 _NODES = 64  # of Gauss and Legendre, for the length
 
@@ -209,9 +202,16 @@ class Curve:
             name=CURVE_NAMES[self.kind],
             joined=True,
         )
-        place = {"alphas": networks.alphas[2:], "betas": np.ones(1), "distance": np.zeros(1)}
         directions = along, {name: height * change for name, change in upright.items()}
-        return directions, [way, replace(networks, **place, labels=("bend",), name="bend")]
+        bend_alone = replace(
+            networks,
+            alphas=networks.alphas[2:],
+            betas=np.ones(1),
+            distance=np.zeros(1),
+            labels=("bend",),
+            name="bend",
+        )
+        return directions, [way, bend_alone]
 
     def about(self) -> dict[str, Any]:
         """What a line or a surface says of the curve, as JSON holds it."""

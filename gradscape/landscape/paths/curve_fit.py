@@ -19,16 +19,27 @@ from gradscape._refuge import save_or_keep
 from gradscape._torch_files import read_torch
 from gradscape._trainer import isolated_trainer, quiet_trainer
 from gradscape.landscape.directions import Direction, difference_direction
-from gradscape.landscape.engine import Block, ForwardFunction, LossFunction, Task, call, cross_entropy, cut_blocks
+from gradscape.landscape.engine import (
+    Block,
+    ForwardFunction,
+    LossFunction,
+    Task,
+    call,
+    cross_entropy,
+    cut_blocks,
+    same_output,
+)
 from gradscape.landscape.engine.moving import named_tensors
 from gradscape.landscape.engine.task import judge
 from gradscape.landscape.movable import is_movable
 from gradscape.landscape.paths.bend_training import FIT, LOSSES, BendTraining, EpochBatches, StateKeeper
-from gradscape.landscape.paths.curve import Curve, CurveKind
+from gradscape.landscape.paths.curve import Curve
+from gradscape.landscape.paths.curve_kinds import CurveKind
 
 __all__ = ["curve_state", "fit_curve"]
 
 _TRIED = 32  # images
+_FOLLOWED = 1e-3  # of the largest loss
 _DISTURBANCE = 0.01  # of the distance: on a symmetric ridge the gradient of the middle has no way down
 
 
@@ -112,9 +123,11 @@ def fit_curve(
         }
         if place is not None and place.exists():
             return _finished(place, fit)
-        bend, losses = _trained(start, model, batches, task, fit=fit, place=place, report=report)
+        training = BendTraining(start, model, task=task, fit=fit)
+        _check_followed(training, model, other, first, task)
+        losses = _trained(training, model, batches, fit=fit, place=place, report=report)
     meta = {"weights": fit["weights"], "versions": current_versions(), FIT: fit, LOSSES: losses}
-    curve = replace(start, bend=bend, meta=meta)
+    curve = replace(start, bend=training.result(), meta=meta)
     if place is not None:
         save_or_keep(curve.save, place)
         curve_state(place).unlink(missing_ok=True)
@@ -192,6 +205,7 @@ def _first_batch(model: nn.Module, batches: Iterable[Any], task: Task, *, seed: 
 def _finished(place: Path, fit: Mapping[str, Any]) -> Curve:
     curve = Curve.load(place)
     _check_same(curve.meta.get(FIT), fit, place)
+    curve_state(place).unlink(missing_ok=True)  # of a fit that was killed as it ended
     return curve
 
 
@@ -209,32 +223,45 @@ def _check_same(stored: Any, fit: Mapping[str, Any], place: Path) -> None:
         )
 
 
+def _check_followed(training: BendTraining, model: nn.Module, other: nn.Module, block: Block, task: Task) -> None:
+    """Compare the losses at t = 1 with the other network's own: what is cached, or no tensor, does not move.
+
+    Raises:
+        ValueError: They differ.
+    """
+    model.train()
+    with torch.no_grad():
+        torch.manual_seed(0)  # of dropout, which is the same for both
+        here = block.to(model_device(model))
+        reached = training.judged(training.tensors_at(1.0), here.inputs, here.labels)
+        with unchanged(other):
+            other.train()
+            torch.manual_seed(0)
+            there = block.to(model_device(other))
+            own = task.loss(task.forward(other, there.inputs), there.labels)
+    if not same_output(own.cpu(), reached.cpu(), _FOLLOWED):
+        raise ValueError(
+            "`model` must compute what `other` does when it has its tensors, but at t = 1 the losses differ: weights "
+            "are cached or merged, or the networks differ in more than tensors, so that no curve leads to the other"
+        )
+
+
 def _trained(
-    start: Curve,
+    training: BendTraining,
     model: nn.Module,
     batches: Iterable[Any],
-    task: Task,
     *,
     fit: Mapping[str, Any],
     place: Path | None,
     report: Callable[[int, float], None] | None,
-) -> tuple[Direction, list[float]]:
-    """The bend after all epochs, and the mean loss of each; it goes on from a state, if there is one."""
+) -> list[float]:
+    """Train the bend; return the mean loss of each epoch. It goes on from a state, if there is one."""
     state = None if place is None else curve_state(place)
     stored = _read_state(state, fit) if state is not None and state.exists() else {}
-    training = BendTraining(
-        start,
-        model,
-        task=task,
-        learning_rate=fit["learning_rate"],
-        weight_decay=fit["weight_decay"],
-        epochs=fit["epochs"],
-        seed=fit["seed"],
-    )
     training.losses = list(stored["gradscape"][LOSSES]) if stored else []
     if len(training.losses) == fit["epochs"]:
         training.load_state_dict(stored["state_dict"])
-        return training.result(), training.losses
+        return training.losses
     keeper = StateKeeper(training, state, fit=fit, report=report)
     trainer = quiet_trainer(
         state.parent if state else Path.cwd(), [keeper], epochs=fit["epochs"], device=str(model_device(model))
@@ -243,7 +270,7 @@ def _trained(
     model.train()
     with torch.enable_grad():
         trainer.fit(training, seeded, ckpt_path=state if stored else None, weights_only=True)
-    return training.result(), training.losses
+    return training.losses
 
 
 def _read_state(path: Path, fit: Mapping[str, Any]) -> dict[str, Any]:

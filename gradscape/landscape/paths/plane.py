@@ -43,8 +43,8 @@ def plane_directions(
     Raises:
         ValueError: The networks do not have the same tensors, two of them are one, or all three lie on a line.
 
-    Source: Garipov et al., Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs (2018), section 3 and
-        appendix A.1; they measure from the same axes in units of parameters.
+    Source: Garipov et al., Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs (2018), footnote 1, where the
+        same axes are measured in units of parameters.
 
     Example:
         >>> import torch

@@ -25,7 +25,7 @@ __all__ = ["Checkpoint", "Columns", "NetworkWeights", "numbers", "run_name"]
 
 Checkpoint = str | os.PathLike[str] | nn.Module | Mapping[str, Tensor]
 
-_MOST_NUMBERS = 2**24  # of a part, in double precision 128 MiB
+_MOST_NUMBERS = 2**26  # of a part, in double precision 512 MiB: other programs' files are read whole for each
 _KEPT = re.compile(r"(epoch|step)[-_]?0*(\d+)")
 _KEPT_FOLDER = "kept"
 _COUNTER = "num_batches_tracked"
@@ -161,6 +161,8 @@ class NetworkWeights:
     def _rows(self, columns: Sequence[tuple[str, slice]]) -> Float[np.ndarray, "networks columns"]:
         names = [name for name, _ in columns]
         own = np.concatenate([_double(numbers(self.moving[name])[place]) for name, place in columns])
+        if not np.isfinite(own).all():
+            raise ValueError("`model` must hold finite numbers, but does not: it has diverged")
         rows = np.empty((len(self.sources), len(own)))
         for row, read, label in zip(rows, self.sources, self.labels, strict=True):
             tensors = read(names)

@@ -16,6 +16,7 @@ from gradscape.landscape.paths.curve_files import is_curve
 from gradscape.models import Classifier, load_checkpoint
 from gradscape.studies.report.found import Found
 from gradscape.studies.report.kinds import KINDS
+from gradscape.training.kept import is_kept
 
 __all__ = ["Findings", "collect"]
 
@@ -139,7 +140,7 @@ _ENTRIES: dict[str, Callable[[Path], Iterable[str]]] = {".npz": _array_entries, 
 
 
 def _read_checkpoint(path: Path) -> Found[Classifier] | None:
-    if is_curve(path):  # which its line tells of
+    if is_kept(path) or is_curve(path):  # the line along a curve tells of it
         return None
     name = read_checkpoint(path)[1]["name"]
     if is_function_name(name):

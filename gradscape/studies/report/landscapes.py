@@ -14,7 +14,7 @@ from gradscape.figures.surfaces.layout import DrawingKind
 from gradscape.figures.surfaces.shading import Scale
 from gradscape.figures.web.report_surface import plotly_script, surface_content, surface_picture
 from gradscape.landscape import Surface
-from gradscape.landscape.paths.curve import CURVE
+from gradscape.landscape.paths.curve_kinds import CURVE
 from gradscape.studies.report.commands import (
     USUAL_MAKING,
     command,

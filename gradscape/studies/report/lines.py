@@ -16,7 +16,7 @@ from gradscape.figures.surfaces.line_wording import alpha_label, describe_barrie
 from gradscape.figures.surfaces.wording import with_differences
 from gradscape.figures.web.line_chart import Chart, ChartCurve, place_chart
 from gradscape.landscape import Line
-from gradscape.landscape.paths.curve import CURVE
+from gradscape.landscape.paths.curve_kinds import CURVE
 from gradscape.studies.alignment import ALIGNMENT
 from gradscape.studies.report.commands import (
     UNKNOWN,

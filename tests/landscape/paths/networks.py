@@ -15,7 +15,7 @@ State = Mapping[str, Tensor]
 def wandering(count: int, *, seed: int = 0) -> list[nn.Module]:
     """Networks that move away from a first one, uneven steps and a drift; batch norm's statistics move, too."""
     generator = torch.Generator().manual_seed(seed)
-    nets = [small_net(seed=number) for number in range(count)]
+    nets: list[nn.Module] = [small_net(seed=number) for number in range(count)]
     state = {name: one.clone() for name, one in small_net().state_dict().items()}
     for number, net in enumerate(nets):
         net.load_state_dict(state)

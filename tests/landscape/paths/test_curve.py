@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape import Curve, Line, difference_direction, evaluate_line
-from gradscape.landscape.paths.curve import CurveKind
+from gradscape.landscape.paths.curve_kinds import CurveKind
 from tests.landscape.networks import images_and_labels, small_net
 from tests.landscape.paths.rings import RING_BATCHES, Ring, ring_loss
 
@@ -58,7 +58,7 @@ def test_lengths_are_those_of_parabola_and_triangle() -> None:
     assert chain.distance == parabola.distance == 2
 
 
-def moved_by_hand(curve: Curve, t: float, first: nn.Module, second: nn.Module) -> nn.Module:
+def moved_by_hand(curve: Curve, t: float, first: nn.Module, second: nn.Module) -> nn.Sequential:
     """The formulas of the paper, tensor by tensor; what is not trained goes straight."""
     net = small_net()
     theirs, state = second.state_dict(), {}

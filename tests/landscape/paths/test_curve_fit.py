@@ -59,7 +59,7 @@ def test_weight_decay_pulls_the_curve_to_the_origin_as_the_papers_loss_says() ->
 def test_both_networks_and_the_process_are_the_same_to_the_bit_afterwards() -> None:
     first, second = small_net().train(), small_net(seed=1)
     first[0].weight.requires_grad_(False)
-    first[0].bias.grad = torch.ones(6)  # type: ignore[union-attr]
+    first[0].bias.grad = torch.ones(6)
     before = [copy.deepcopy(net.state_dict()) for net in (first, second)]
     random_state = torch.get_rng_state()
     with torch.no_grad():
@@ -68,7 +68,7 @@ def test_both_networks_and_the_process_are_the_same_to_the_bit_afterwards() -> N
         assert all(torch.equal(one, state[name]) for name, one in net.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random_state)
     assert (first.training, second.training, first[0].weight.requires_grad) == (True, False, False)
-    assert torch.equal(first[0].bias.grad, torch.ones(6))  # type: ignore[union-attr, arg-type]
+    assert torch.equal(first[0].bias.grad, torch.ones(6))
 
 
 def test_only_the_bend_is_trained_and_the_same_seed_gives_the_same_one() -> None:
@@ -105,8 +105,10 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path) -> None
     fitted(path=path, report=lambda epochs, loss: told.append(epochs), weight_decay=0.01)
     assert told == [3, 4]
     assert path.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    curve_state(path).touch()
     fitted(path=path, report=lambda epochs, loss: told.append(epochs), weight_decay=0.01)
     assert told == [3, 4], "a finished one is read"
+    assert not curve_state(path).exists()
     with pytest.raises(ValueError, match=r"`path` holds another curve, .*: `epochs` was 4, is 5; choose another"):
         fitted(path=path, epochs=5, weight_decay=0.01)
     assert whole.meta["losses"] == Curve.load(path).meta["losses"]
@@ -133,7 +135,7 @@ def test_dropout_and_shuffled_batches_follow_from_the_seed_alone(tmp_path: Path)
         for number, net in enumerate(nets):
             nn.init.constant_(net[2].weight, number)  # type: ignore[arg-type]
             nn.init.zeros_(net[2].bias)  # type: ignore[arg-type]
-        return fit_curve(*nets, LOADER, epochs=3, **options)
+        return fit_curve(nets[0], nets[1], LOADER, epochs=3, **options)
 
     torch.manual_seed(1)
     whole = between()
@@ -168,7 +170,8 @@ def test_the_points_of_a_run_are_spread_evenly_over_the_curve() -> None:
     curve = fitted(epochs=1)
 
     def training_of(seed: int) -> BendTraining:
-        return BendTraining(curve, small_net(), task=Task(), learning_rate=1.0, weight_decay=0.0, epochs=1, seed=seed)
+        fit = {"learning_rate": 1.0, "weight_decay": 0.0, "epochs": 1, "seed": seed}
+        return BendTraining(curve, small_net(), task=Task(), fit=fit)
 
     training = training_of(3)
     ts = np.sort([training.t_at(step) for step in range(100)])
@@ -213,6 +216,26 @@ def test_what_makes_no_fit_is_refused(options: dict[str, Any], message: str, unc
 def test_networks_of_two_architectures_are_refused() -> None:
     with pytest.raises(ValueError, match="`other` must have the tensors of `model`; these differ: 7"):
         fit_curve(small_net(), small_net(classes=6), LOADER)
+
+
+def test_networks_that_differ_in_more_than_tensors_or_do_not_follow_them_are_refused() -> None:
+    class Cached(nn.Module):
+        def __init__(self, seed: int) -> None:
+            super().__init__()
+            self.inner = small_net(seed=seed)
+            self.kept: list[Tensor] = []
+
+        def forward(self, images: Tensor) -> Tensor:
+            head = self.inner[7]
+            assert isinstance(head, nn.Linear)
+            self.kept = self.kept or [head.weight.detach()]
+            return nn.functional.linear(self.inner[:7](images), self.kept[0], head.bias)
+
+    steeper = small_net(seed=1)
+    steeper[1].eps = 0.5  # type: ignore[assignment]
+    for first, second in ((small_net(), steeper), (Cached(0), Cached(1))):
+        with pytest.raises(ValueError, match="`model` must compute what `other` does when it has its tensors, but at"):
+            fit_curve(first, second, LOADER, epochs=1)
 
 
 def test_batches_that_end_are_refused() -> None:

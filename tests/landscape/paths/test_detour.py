@@ -43,9 +43,9 @@ def test_it_is_the_difference_of_the_highest_points_with_its_paired_error() -> N
     assert (found.curve_at, found.line_at, found.images) == (0.5, 0.75, 192)
     differences = curve[:, 2] - line[:, 3]
     stderr = differences.std(ddof=1) / 6**0.5 * (1 - 192 / 4000) ** 0.5
-    assert (found.difference, found.stderr) == (pytest.approx(differences.mean()), pytest.approx(stderr))
+    assert [found.difference, found.stderr] == pytest.approx([differences.mean(), stderr])
     half = stats.t.ppf(0.975, 5) * stderr
-    assert (found.low, found.high) == (pytest.approx(found.difference - half), pytest.approx(found.difference + half))
+    assert [found.low, found.high] == pytest.approx([found.difference - half, found.difference + half])
     assert (found.curve_highest, found.line_highest) == pytest.approx((curve[:, 2].mean(), line[:, 3].mean()))
     assert found.verdict == "lower"
     assert measure_detour(line_of(line), line_of(curve)).verdict == "higher"

@@ -203,7 +203,7 @@ def test_what_is_no_network_is_refused(tmp_path: Path) -> None:
         ([{"0.bias": "text"}], "got a dict of str"),
     ):
         with pytest.raises(TypeError, match=message):
-            pca_directions(net, nonsense)  # type: ignore[call-overload]
+            pca_directions(net, nonsense)  # type: ignore[arg-type]
     with pytest.raises(FileNotFoundError):
         pca_directions(net, [tmp_path / "nothing.safetensors"])
     torch.save({"first": net.state_dict(), "second": net.state_dict()}, tmp_path / "two.pt")

@@ -15,7 +15,7 @@ FIRST, SECOND, THIRD = NETS
 def test_the_picture_keeps_distances_and_angles() -> None:
     directions, points = plane_directions(FIRST, SECOND, THIRD)
     products = plane(directions) @ plane(directions).T
-    unit = np.linalg.norm(rows([SECOND]) - rows([FIRST]))
+    unit = float(np.linalg.norm(rows([SECOND]) - rows([FIRST])))
     np.testing.assert_allclose(products, unit**2 * np.eye(2), atol=1e-5 * unit**2)
     drawn = np.stack([points.alphas, points.betas], axis=1)
     for one in range(3):

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -21,8 +23,9 @@ def moved(directions: tuple[Direction, Direction], alpha: float, beta: float) ->
 
 def oblique(*, states: bool = False) -> tuple[Direction, Direction]:
     """Two directions of other lengths than 1, 53° apart."""
-    space = "states" if states else "weights"
-    one, other = random_directions(MODEL, seed=3, ignore="none", space=space, normalize="none")
+    one, other = random_directions(
+        MODEL, seed=3, ignore="none", space="states" if states else "weights", normalize="none"
+    )
     return {name: 3 * one[name] for name in one}, {name: one[name] + 0.8 * other[name] for name in one}
 
 
@@ -71,12 +74,12 @@ def test_running_statistics_count_for_nothing() -> None:
     np.testing.assert_array_equal(with_states.distance, without.distance)
 
 
-def test_a_direction_may_lack_tensors_and_come_from_a_file() -> None:
+def test_a_direction_may_lack_tensors_and_come_from_a_file(tmp_path: Path) -> None:
     one, other = random_directions(MODEL, seed=1, ignore="none")
     few = {"7.weight": one["7.weight"]}, {"0.weight": other["0.weight"], "7.weight": 0 * one["7.weight"]}
     path = project(NETS, MODEL, few)
-    save_directions("few.h5", few, MODEL)
-    again = project(NETS, MODEL, load_directions("few.h5", MODEL))
+    save_directions(tmp_path / "few.h5", few, MODEL)
+    again = project(NETS, MODEL, load_directions(tmp_path / "few.h5", MODEL))
     np.testing.assert_array_equal(path.alphas, again.alphas)
     change = NETS[0].state_dict()["7.weight"] - MODEL.state_dict()["7.weight"]
     assert path.alphas[0] == pytest.approx(float((change * one["7.weight"]).sum() / one["7.weight"].square().sum()))

@@ -14,6 +14,7 @@ from PIL import Image
 from gradscape._provenance import Provenance
 from gradscape.cli.app import app
 from gradscape.data.pictures import load_pictures
+from gradscape.landscape import Curve
 from gradscape.models import import_checkpoint, load_checkpoint, save_checkpoint
 from gradscape.studies import cam
 from gradscape.studies.networks import load_models
@@ -162,6 +163,24 @@ def test_a_line_is_asked_for_as_it_was(
     found = parsed(line)
     assert {name: found[name] for name in grid} == grid
     assert found["other"] == (Path("b.safetensors") if between else None)
+
+
+def test_a_curve_is_asked_for_with_its_line_and_stands_beside_it(tmp_path: Path) -> None:
+    heights, alphas = np.linspace(1, 2, 5), np.linspace(0, 1, 5)
+    meta = {"model": "net", "other": "b", "other_checkpoint": "b.safetensors", "data": "digits"}
+    curve = {"kind": "chain", "length": 3.0, "distance": 2.0, "epochs": 7, "learning_rate": 0.1, "seed": 3}
+    make_line(heights, heights / 9, alphas, **meta).save(tmp_path / "line.h5")
+    make_line(heights, heights / 9, alphas, **meta, curve=curve).save(tmp_path / "curve.h5")
+    make_surface(**meta, curve=curve).save(tmp_path / "plane" / "surface.h5")
+    tensors = {"w": torch.zeros(2)}
+    Curve(kind="chain", start=tensors, bend=tensors, end=tensors, meta={}).save(tmp_path / "curve.safetensors")
+    assert collect([tmp_path]).unread == []
+    networks = networks_in(tmp_path)
+    (line,) = rebuild_commands(networks)
+    asked = {"curve": "chain", "curve_epochs": 7, "curve_learning_rate": 0.1, "seed": 3, "steps": 5}
+    assert parsed(line).items() >= asked.items()
+    ((along, straight),) = line_group_names(networks)
+    assert along == f"{straight}, chain of two lines"
 
 
 def content_of(shown: Shown) -> list[dict[str, Any]]:

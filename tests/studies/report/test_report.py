@@ -127,6 +127,14 @@ def test_a_best_checkpoint_counts_only_where_something_is_about_it(tmp_path: Pat
     assert {first.title, second.title} == {"resnet20 (resnet20)", "resnet20 (best)"}
 
 
+def test_weights_that_a_training_kept_on_its_way_are_no_networks_of_their_own(tmp_path: Path) -> None:
+    last = save_network(tmp_path, "resnet20", seed=0)
+    kept = save_network(tmp_path / "elsewhere", "resnet20", seed=1)
+    (tmp_path / "kept").mkdir()
+    kept.rename(tmp_path / "kept" / "epoch0003.safetensors")
+    assert [network.checkpoint.path for network in networks_in(tmp_path) if network.checkpoint] == [last]
+
+
 def test_what_lies_in_two_of_the_folders_is_taken_once(tmp_path: Path) -> None:
     make_surface().save(tmp_path / "inner" / "surface.h5")
     assert len(collect([tmp_path, tmp_path / "inner"]).results["landscapes"]) == 1
