@@ -94,6 +94,7 @@ class _AlignmentEntry(TypedDict, total=False):
     deviation: float
     seed: int
     weights: str
+    of: str
 
 
 class _LandscapeEntries(TypedDict, total=False):

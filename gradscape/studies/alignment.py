@@ -39,6 +39,7 @@ def align_second(
     images, _ = next(iter(split))
     aligned, alignment = align(model, other, restarts=restarts, seed=seed, inputs=images)
     made = {"with": name, "weights": digest_model(model), **alignment.to_entry()}
+    made |= {"of": other.path} if other.path else {}
     aligned.meta = {**aligned.meta, ALIGNMENT: made}
     save_checkpoint(file, aligned, **aligned.meta)
     return {name: model, other_name: aligned}

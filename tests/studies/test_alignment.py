@@ -8,6 +8,7 @@ import torch
 from gradscape._checkpoint import read_checkpoint
 from gradscape._digest import digest_model
 from gradscape.studies.alignment import align_second
+from gradscape.studies.report.lines import _aligned_options
 from tests.studies.test_line import LABELS, SPLIT, network, path_between
 
 
@@ -35,6 +36,8 @@ def test_the_aligned_network_is_kept_and_lines_to_it_tell(tmp_path: Path) -> Non
     path = path_between(first, aligned)
     assert (path.meta["alignment"], path.meta["other_weights"]) == (made, digest_model(aligned))
     assert path.meta["other_checkpoint"] == "two.safetensors"
+    assert _aligned_options(path.meta) == ["--align", "--restarts", 2, "--seed", 3]
+    assert _aligned_options({**path.meta, "other_checkpoint": "aligned.safetensors"}) == [], "it is aligned by itself"
     assert "alignment" not in path_between(first, second).meta
 
 

@@ -18,6 +18,7 @@ from gradscape.figures.surfaces.wording import with_differences
 from gradscape.figures.web.line_chart import Chart, ChartCurve, place_chart
 from gradscape.landscape import Line
 from gradscape.landscape.paths.curve_kinds import CURVE
+from gradscape.studies.alignment import ALIGNMENT
 from gradscape.studies.report.commands import (
     UNKNOWN,
     USUAL_MAKING,
@@ -165,11 +166,20 @@ def _commands(networks: Sequence[ReportedNetwork]) -> list[str]:
 def _command(network: ReportedNetwork, found: Found[Line], paths: Mapping[str, str]) -> str:
     meta, parts = found.meta, [network_path(network)]
     if between := leads_between(found.result):
-        parts.append(paths.get(str(meta.get("other_weights"))) or str(meta.get("other_checkpoint", UNKNOWN)))
+        own = paths.get(str(meta.get("other_weights")))
+        parts += [own] if own else [str(meta.get("other_checkpoint", UNKNOWN)), *map(str, _aligned_options(meta))]
     making = making_options(found, _BETWEEN if between else USUAL_MAKING)
     seed = [] if between else ["--seed", meta.get("seed", 0)]
     asked = [*data_options(found), *function_options(found), *_grid(found.result.alphas, between=between)]
     return command("line", *parts, *asked, *seed, *_curve_options(meta), *making, "-o", found.path.parent)
+
+
+def _aligned_options(meta: Mapping[str, Any]) -> list[object]:
+    """Spell how the second network was aligned, where it is only there as it was before."""
+    made = fitting(meta, ALIGNMENT, dict[str, Any]) or {}
+    if made.get("of") is None or made["of"] != meta.get("other_checkpoint"):
+        return []
+    return ["--align", "--restarts", len(made["objectives"]), *(["--seed", made["seed"]] if made.get("seed") else [])]
 
 
 def _curve_options(meta: Mapping[str, Any]) -> list[object]:
