@@ -16,7 +16,7 @@ def test_a_table_has_every_number_with_its_interval_and_the_command_makes_it_aga
     assert isinstance(shown.given, list)
     (table,) = shown.given
     assert table.caption.startswith("Hessian on digits: mean loss over 120 of 500 images")
-    assert [row.name for row in table.rows] == [f"made up: {name}" for name in ("λ1", "λ2", "λ64 (lowest)", "trace")]
+    assert [row.heading for row in table.rows] == [f"made up: {name}" for name in ("λ1", "λ2", "λ64 (lowest)", "trace")]
     assert " to " in table.rows[0].cells[3].text
     assert CURVATURES.commands(networks) == [
         "gradscape curvature CKPT --data digits --split test --limit 120 --top 2 --bottom 1 --trace --density "
