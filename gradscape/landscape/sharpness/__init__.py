@@ -1,1 +1,8 @@
-"""Sharpness as papers use it: how far the loss rises where weights are disturbed at random, or in the worst way."""
+"""Sharpness as papers use it: how far the loss rises where weights are disturbed at random, or in the worst way.
+
+Its names stand in ``__init__.pyi``; each loads when first used: files that hold results need no more than these.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,1 +1,8 @@
-"""Minima, saddles and persistence pairs of a surface, with the band that noise stays below."""
+"""Minima, saddles and persistence pairs of a surface, with the band that noise stays below.
+
+Its names stand in ``__init__.pyi``; each loads when first used: files that hold results need no more than these.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
