@@ -17,6 +17,7 @@ _NONE_WILL_DO = {
     "seed",
     "workers",
     "learning_rate",
+    "bottom",
     "margin",
     "plane",
     *_ANY_SIGN,

@@ -100,7 +100,8 @@ def test_the_three_definitions_of_the_field_for_loss_and_error() -> None:
     }
     assert set(barrier.error) == {"chord", "ends", "midpoint"}
     for rise in barrier.error.values():
-        assert (rise.height, rise.alpha) == (pytest.approx(0.5), 0.5)
+        assert rise.height == pytest.approx(0.5)
+        assert rise.alpha == 0.5
     rise = barrier.loss["chord"]
     assert (barrier.height, barrier.stderr, barrier.alpha) == (rise.height, rise.stderr, rise.alpha)
     assert (rise.low, rise.high, rise.stderr, rise.reliable) == (3.0, 3.0, 0.0, True), "of all images nothing is open"

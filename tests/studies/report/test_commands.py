@@ -79,7 +79,10 @@ def test_every_printed_line_is_understood(tmp_path: Path, imported: Path) -> Non
     make_line(bowl()[2], bowl()[2] / 100, np.linspace(-1, 1, 7), **about).save(tmp_path / "nets" / "line.h5")
     networks = networks_in(tmp_path / "nets")
     lines = {line.split()[1]: parsed(line) for line in printed(networks)}
-    assert set(lines) == {"import", "evaluate", "landscape", "line", "cam", "attention", "fusion", "tsne", "train"}
+    assert set(lines) == {
+        *("import", "evaluate", "landscape", "line", "curvature", "sharpness", "cam", "attention", "fusion", "tsne"),
+        "train",
+    }
     assert (lines["import"]["file"], lines["import"]["labels"]) == (tmp_path / "foreign.pt", tmp_path / "labels.txt")
     assert lines["cam"]["images"] == [picture] == lines["attention"]["images"]
     assert lines["landscape"]["directions"] == "my/dirs.h5"
@@ -167,7 +170,7 @@ def test_a_line_is_asked_for_as_it_was(
 
 def test_a_curve_is_asked_for_with_its_line_and_stands_beside_it(tmp_path: Path) -> None:
     heights, alphas = np.linspace(1, 2, 5), np.linspace(0, 1, 5)
-    meta = {"model": "net", "other": "b", "other_checkpoint": "b.safetensors", "data": "digits"}
+    meta: dict[str, Any] = {"model": "net", "other": "b", "other_checkpoint": "b.safetensors", "data": "digits"}
     curve = {"kind": "chain", "length": 3.0, "distance": 2.0, "epochs": 7, "learning_rate": 0.1, "seed": 3}
     make_line(heights, heights / 9, alphas, **meta).save(tmp_path / "line.h5")
     make_line(heights, heights / 9, alphas, **meta, curve=curve).save(tmp_path / "curve.h5")
