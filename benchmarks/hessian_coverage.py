@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from gradscape.data import load_split
 from gradscape.landscape import Trace
-from gradscape.landscape.hessian.held_out import HeldOut, draw_halves
+from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 
 TOP = 3
 HIDDEN = 6
@@ -53,7 +53,7 @@ def image_hessians(net: nn.Module, images: Tensor, labels: Tensor) -> np.ndarray
     return hessian(flat, images, labels).numpy()
 
 
-def held_out_of(hessians: np.ndarray, drawn: np.ndarray, seed: int) -> tuple[HeldOut, np.ndarray]:
+def held_out_of(hessians: np.ndarray, drawn: np.ndarray, seed: int) -> tuple[HeldOutCurvature, np.ndarray]:
     """What halves of the drawn images give, and vᵀHv over all images, the mean over the vectors of both halves."""
     second, population = draw_halves(len(drawn), seed), len(hessians)
     flat = hessians.reshape(population, -1)
@@ -68,7 +68,7 @@ def held_out_of(hessians: np.ndarray, drawn: np.ndarray, seed: int) -> tuple[Hel
             everywhere = (flat @ np.outer(vector, vector).ravel()).astype(float)
             found[half, row], forms[half, row, ~own] = values[-1 - row], everywhere[drawn[~own]]
             truths[half, row] = everywhere.mean()
-    return HeldOut(second, found, forms, population), truths.mean(axis=0)
+    return HeldOutCurvature(second, found, forms, population), truths.mean(axis=0)
 
 
 def covered(hessians: np.ndarray, *, images: int, draws: int) -> dict[str, tuple[float, float, float]]:

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float
 from gradscape._arrays import load_result, save_arrays
 from gradscape._provenance import Provenance
 from gradscape.landscape.hessian.density import Density
-from gradscape.landscape.hessian.held_out import HeldOut
+from gradscape.landscape.hessian.held_out import HeldOutCurvature
 from gradscape.landscape.hessian.spectrum import Spectrum
 from gradscape.landscape.hessian.trace import Trace
 
@@ -108,7 +108,7 @@ def _made(arrays: dict[str, np.ndarray], entry: _CurvatureEntry, meta: Provenanc
     names, population = tuple(entry["names"]), entry["population"]
     held_out = trace = density = None
     if "forms" in arrays:
-        held_out = HeldOut(arrays["second"], arrays["found"], arrays["forms"], population)
+        held_out = HeldOutCurvature(arrays["second"], arrays["found"], arrays["forms"], population)
     if "traces" in arrays:
         told = {"probe_stderr": entry["probe_stderr"], "inexact": entry["inexact"]}
         trace = Trace(arrays["traces"], population, names, layers=arrays.get("layers"), **told)  # type: ignore[arg-type]

@@ -8,12 +8,12 @@ from jaxtyping import Bool, Float
 
 from gradscape.landscape.hessian.image_mean import RELIABLE_EFFECTIVE_IMAGES, count_effective, half_width
 
-__all__ = ["HeldOut", "draw_halves"]
+__all__ = ["HeldOutCurvature", "draw_halves"]
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOutCurvature:
     """Curvature vᵀHv along eigenvectors of the Hessian of one half of the images, read on the other; and the reverse.
 
     An eigenvector found on some images fits these: curvature along it is less on others, and λ itself overstates what

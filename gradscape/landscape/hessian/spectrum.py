@@ -14,7 +14,7 @@ from gradscape._left_as_before import left_as_before
 from gradscape.landscape.directions import Direction, Ignore
 from gradscape.landscape.engine import ForwardFunction, LossFunction, call, cross_entropy
 from gradscape.landscape.hessian.course import Course, Report
-from gradscape.landscape.hessian.held_out import HeldOut, draw_halves
+from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 from gradscape.landscape.hessian.lanczos import Lanczos, Ritz
 from gradscape.landscape.hessian.products import BATCH_IMAGES, HessianProducts
 
@@ -51,7 +51,7 @@ class Spectrum:
     converged: Bool[np.ndarray, " values"]
     top: int
     steps: int
-    held_out: HeldOut | None
+    held_out: HeldOutCurvature | None
     images: int
     names: tuple[str, ...]
     directions: tuple[Direction, ...] = ()
@@ -212,7 +212,7 @@ def _iterated(products: HessianProducts, search: Search, course: Course, *, job:
     return lanczos.ritz(), lanczos
 
 
-def _read_halves(products: HessianProducts, search: Search, course: Course) -> HeldOut | None:
+def _read_halves(products: HessianProducts, search: Search, course: Course) -> HeldOutCurvature | None:
     """Find the vectors on each half of the images and read them on the other; None if the time is over before."""
     second = draw_halves(products.images, search.seed)
     found, forms = np.empty((2, search.wanted)), np.full((2, search.wanted, products.images), np.nan)
@@ -229,7 +229,7 @@ def _read_halves(products: HessianProducts, search: Search, course: Course) -> H
                 return None
             forms[half, row, other] = rest.image_forms(lanczos.vector(ritz.coefficients[:, k]))
             course.tell(f"{_HALVES[half]} on the other", row + 1, len(chosen))
-    return HeldOut(second, found, forms, products.population)
+    return HeldOutCurvature(second, found, forms, products.population)
 
 
 def _scale(values: Float[np.ndarray, " values"], ritz: Ritz) -> Float[np.ndarray, " values"]:

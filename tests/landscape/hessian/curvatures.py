@@ -3,7 +3,7 @@
 import numpy as np
 
 from gradscape.landscape import Curvature, Density, Spectrum, Trace
-from gradscape.landscape.hessian.held_out import HeldOut, draw_halves
+from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 
 NAMES = ("stem.weight", "stem.bias", "head.weight")
 
@@ -22,7 +22,7 @@ def made_up(*, images: int = 120, population: int = 500, seed: int = 0, top: int
         converged=np.array([True, True, False]),
         top=top,
         steps=20,
-        held_out=HeldOut(second, np.stack([values + 1, values + 2]), forms, population),
+        held_out=HeldOutCurvature(second, np.stack([values + 1, values + 2]), forms, population),
         images=images,
         names=NAMES,
     )

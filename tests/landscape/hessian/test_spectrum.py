@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape import HessianProducts, hessian_spectrum
-from gradscape.landscape.hessian.held_out import HeldOut, draw_halves
+from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 from tests.landscape.networks import Quadratic
 
 
@@ -76,7 +76,7 @@ def test_held_out_of_a_sample_has_the_error_of_the_images_that_are_left() -> Non
     second = draw_halves(100, 0)
     forms = np.full((2, 1, 100), np.nan)
     forms[0, 0, second], forms[1, 0, ~second] = generator.normal(3, 2, 50), generator.normal(3, 2, 50)
-    held_out = HeldOut(second, np.array([[10.0], [10.0]]), forms, 400)
+    held_out = HeldOutCurvature(second, np.array([[10.0], [10.0]]), forms, 400)
     read = np.array([forms[0, 0, second].mean(), forms[1, 0, ~second].mean()])
     assert held_out.values == pytest.approx([(0.125 * 10 + 0.875 * read).mean()])
     deviations = np.array([forms[0, 0, second].std(ddof=1), forms[1, 0, ~second].std(ddof=1)])
