@@ -9,11 +9,11 @@ from typing import Any, final
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from gradscape._checkpoint import Classifier
 from gradscape._journal import undone
 from gradscape._model_state import check_made, model_device, unchanged
+from gradscape._substitution import called_with
 
 __all__ = [
     "ForwardFunction",
@@ -181,4 +181,4 @@ def call_model(model: nn.Module, images: Any) -> Any:
         for name, tensor in chain(model.named_parameters(), model.named_buffers())
         if tensor.is_inference()
     }
-    return functional_call(model, copies, (images,)) if copies else model(images)
+    return called_with(model, copies, images) if copies else model(images)

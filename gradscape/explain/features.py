@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from jaxtyping import Shaped
 from torch import Tensor, nn
-from torch.func import functional_call
 
 from gradscape._left_as_before import left_as_before
+from gradscape._substitution import called_with
 from gradscape.explain.explainable import ForwardFunction, call_model, called_by, explainable, images_for
 from gradscape.explain.inputs import Inputs, inputs_for
 from gradscape.explain.layer_layouts import settle_layout
@@ -117,7 +117,7 @@ def run_without_memory(model: nn.Module, images: Inputs) -> None:
     """
     with explainable(model), torch.no_grad():
         state = {name: one.detach().to("meta") for name, one in (*model.named_parameters(), *model.named_buffers())}
-        functional_call(model, state, (inputs_for(model, images, device=torch.device("meta")),))
+        called_with(model, state, inputs_for(model, images, device=torch.device("meta")))
 
 
 def as_array(tensor: Tensor) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Every public function that takes a model, called with what may fail."""
 
 import ast
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -217,6 +218,51 @@ def _difference(model: nn.Module, trip: Trip) -> object:
     return landscape.difference_direction(model, model)
 
 
+def _spectrum(model: nn.Module, trip: Trip) -> object:
+    return landscape.hessian_spectrum(model, _batches(model, trip), top=2, steps=6, **_watched(trip))
+
+
+def _density(model: nn.Module, trip: Trip) -> object:
+    return landscape.hessian_density(model, _batches(model, trip), probes=2, steps=4, **_watched(trip))
+
+
+def _trace(model: nn.Module, trip: Trip) -> object:
+    return landscape.hessian_trace(model, _batches(model, trip), probes=6, **_watched(trip))
+
+
+def _watched(trip: Trip) -> dict[str, Any]:
+    return {"loss": _loss(trip), "forward": _forward(trip), "report": lambda *_: trip.met("report")}
+
+
+def _others(model: nn.Module) -> list[dict[str, Tensor]]:
+    """Networks near a model that do not lie on a line, none of which is called."""
+    draw = torch.Generator().manual_seed(2)
+
+    def moved(tensor: Tensor) -> Tensor:
+        return tensor + torch.rand(tensor.shape, generator=draw).to(tensor) if tensor.is_floating_point() else tensor
+
+    return [{name: moved(tensor.detach()) for name, tensor in model.state_dict().items()} for _ in range(3)]
+
+
+def _principal(model: nn.Module, trip: Trip) -> object:
+    return landscape.pca_directions(model, _others(model))
+
+
+def _projected(model: nn.Module, trip: Trip) -> object:
+    return landscape.project(_others(model), model, landscape.random_directions(model, seed=0))
+
+
+def _plane(model: nn.Module, trip: Trip) -> object:
+    second, third = copy.deepcopy(model), copy.deepcopy(model)
+    for other, state in zip((second, third), _others(model), strict=False):
+        other.load_state_dict(state)
+    return landscape.plane_directions(model, second, third)
+
+
+def _aligned(model: nn.Module, trip: Trip) -> object:
+    return landscape.align(model, model, restarts=2, inputs=_images(model, 2))
+
+
 def _curve(model: nn.Module, trip: Trip) -> object:
     with TemporaryDirectory() as folder:
         return landscape.fit_curve(
@@ -381,6 +427,13 @@ CALLS: dict[str, Call] = {
     "span": Call("landscape.find_span", _span, share=0.05),
     "sharpness": Call("landscape.measure_sharpness", _sharpness, share=0.3),
     "curvature map": Call("landscape.evaluate_curvature", _curvature_map, share=0.1),
+    "spectrum": Call("landscape.hessian_spectrum", _spectrum, share=0.2),
+    "density": Call("landscape.hessian_density", _density, share=0.1),
+    "trace": Call("landscape.hessian_trace", _trace, share=0.2),
+    "principal plane": Call("landscape.pca_directions", _principal, share=0.3),
+    "projected": Call("landscape.project", _projected, share=0.3),
+    "plane of three": Call("landscape.plane_directions", _plane, share=0.3),
+    "aligned": Call("landscape.align", _aligned, share=0.2),
     "random directions": Call("landscape.random_directions", _random, share=0.5),
     "difference": Call("landscape.difference_direction", _difference, share=0.5),
     "curve": Call("landscape.fit_curve", _curve, share=0.2),

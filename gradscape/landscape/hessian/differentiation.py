@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd import forward_ad
 
+from gradscape._substitution import called_with
 from gradscape.landscape.engine import Batch, map_tensors, tensors_in
 from gradscape.landscape.engine.task import Task
 
@@ -119,7 +120,7 @@ class Differentiated:
 
     def _called(self, tensors: Mapping[str, Tensor], inputs: Any, labels: Any | None) -> Any:
         renamed = {f"model.{name}": tensor for name, tensor in tensors.items()}
-        return torch.func.functional_call(self._judged, renamed, (inputs, labels))
+        return called_with(self._judged, renamed, inputs, labels)
 
     def _forward_product(self, direction: Tensors, batch: Batch) -> Tensors:
         """The sum of the images' Hessians times a direction."""

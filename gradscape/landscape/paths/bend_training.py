@@ -12,6 +12,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from gradscape._refuge import save_or_keep
+from gradscape._substitution import called_with
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import Task
 from gradscape.landscape.paths.curve import Curve, shares_of_points
@@ -101,7 +102,7 @@ class BendTraining(LightningModule):
     def judged(self, tensors: Mapping[str, Tensor], inputs: Any, labels: Any) -> Tensor:
         """The loss of each image for a network that has these tensors, (N,)."""
         within = {f"model.{name}": one for name, one in tensors.items()}
-        return torch.func.functional_call(self._called[0], within, (inputs, labels))
+        return called_with(self._called[0], within, inputs, labels)
 
     def t_at(self, step: int) -> float:
         """The point of the curve that a step of the whole run is about."""
