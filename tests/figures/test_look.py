@@ -94,6 +94,7 @@ def test_a_page_is_exactly_as_wide_as_was_asked_for_with_no_letter_below_seven_p
     assert small == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAGES)
 def test_no_file_says_where_data_lie_or_who_drew_it(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("USER", "reviewed-author")

@@ -2,7 +2,9 @@
 
 import math
 import re
+from collections.abc import Iterable
 from functools import lru_cache
+from typing import Any
 
 import pytest
 from torch import nn
@@ -126,17 +128,12 @@ for _row in PRINTED:
     _BY_NETWORK.setdefault((_row.model, _row.data), []).append(_row)
 
 
-_COUNTED_ANEW = 10  # each so many-th network by make test, all by make test-all
+def _some(cases: Iterable[tuple[Any, ...]], *, each: int) -> list[Any]:
+    """Every so many-th by `make test`, all by `make test-all`."""
+    return [pytest.param(*case, marks=pytest.mark.slow if number % each else ()) for number, case in enumerate(cases)]
 
 
-@pytest.mark.parametrize(
-    "network",
-    [
-        pytest.param(network, marks=pytest.mark.slow if number % _COUNTED_ANEW else ())
-        for number, network in enumerate(_BY_NETWORK)
-    ],
-    ids="-".join,
-)
+@pytest.mark.parametrize("network", _some(((one,) for one in _BY_NETWORK), each=10), ids="-".join)
 def test_every_printed_count_is_hit_or_its_miss_is_explained(network: tuple[str, str]) -> None:
     counts: dict[str, int] = {}
     for row in _BY_NETWORK[network]:
@@ -147,7 +144,7 @@ def test_every_printed_count_is_hit_or_its_miss_is_explained(network: tuple[str,
         assert row.verdict == "hit" or row.reason, _label(row)
 
 
-@pytest.mark.parametrize(("name", "num_classes", "image_size", "parameters"), _MEASURED)
+@pytest.mark.parametrize(("name", "num_classes", "image_size", "parameters"), _some(_MEASURED, each=5))
 def test_networks_have_as_many_parameters_as_the_authors_own(
     name: str, num_classes: int, image_size: int, parameters: int
 ) -> None:
@@ -159,7 +156,7 @@ def test_operations_are_those_of_spanets_own_counter(name: str, operations: int)
     assert count_operations(_network(name, 1000, 224), 224) == operations
 
 
-@pytest.mark.parametrize(("name", "billions"), _BILLIONS)
+@pytest.mark.parametrize(("name", "billions"), _some(_BILLIONS, each=3))
 def test_operations_of_other_scales_agree_in_the_known_digits(name: str, billions: str) -> None:
     assert f"{count_operations(_network(name, 1000, 224), 224) / 1e9:.4f}" == billions
 
@@ -188,7 +185,14 @@ def test_contradictory_rows_of_ulsam_follow_its_rule(row: PrintedCell) -> None:
 
 @pytest.mark.parametrize(
     "row",
-    [row for row in PRINTED if row.paper == "BA2M" and row.model.endswith("+ba2m") and row.quantity == "parameters"],
+    _some(
+        (
+            (row,)
+            for row in PRINTED
+            if row.paper == "BA2M" and row.model.endswith("+ba2m") and row.quantity == "parameters"
+        ),
+        each=7,
+    ),
     ids=_label,
 )
 def test_sizes_with_ba2m_are_equation_16_and_two_normalizations(row: PrintedCell) -> None:
