@@ -132,7 +132,7 @@ def make_path(
         alphas: (A,) coordinates instead of span and steps.
         space: "weights" or "states"; None takes states between two networks, else weights.
         metric: What the evaluation will count as right.
-        **making: More options of `random_directions`.
+        **making: More options of `random_directions`; None takes filters and ignores biases and norms.
 
     Raises:
         ValueError: The models take images of different sizes, have classes of other names or in another order, or
@@ -163,7 +163,8 @@ def make_path(
         meta |= {OTHER_RECIPE: dict(recipe)} if (recipe := recorded_recipe(other.meta)) else {}
         meta |= {ALIGNMENT: other.meta[ALIGNMENT]} if ALIGNMENT in other.meta else {}
         return LinePath(model, direction, along, meta)
-    making = {**making, "space": space or "weights"}
+    chosen = {name: one for name, one in making.items() if one is not None}
+    making = {"normalize": "filter", "ignore": "biasbn", **chosen, "space": space or "weights"}
     direction, _ = random_directions(model, seed=seed, **making)
     along = np.linspace(-span, span, steps) if alphas is None else alphas
     along = _with_points(along, (0.0,) if along.min() < 0 < along.max() else ())
