@@ -39,6 +39,7 @@ def test_the_aligned_network_is_kept_and_lines_to_it_tell(tmp_path: Path) -> Non
     assert _aligned_options(path.meta) == ["--align", "--restarts", 2, "--seed", 3]
     assert _aligned_options({**path.meta, "other_checkpoint": "aligned.safetensors"}) == [], "it is aligned by itself"
     assert "alignment" not in path_between(first, second).meta
+    assert "alignment" not in path_between(network(seed=2), aligned).meta, "it was aligned with another"
 
 
 def test_networks_of_other_classes_are_refused_before_anything_is_written(tmp_path: Path) -> None:
