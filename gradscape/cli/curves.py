@@ -1,19 +1,22 @@
 """The part of gradscape line that fits a curve between two networks."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gradscape.cli.console import progress_bar, say
+from gradscape.cli.console import epoch_bar
 from gradscape.cli.numbers import MOST_EPOCHS, MOST_STEPS, positive
 
 if TYPE_CHECKING:
     from gradscape.data import Split
-    from gradscape.landscape import Line, Options
+    from gradscape.landscape import Options
+    from gradscape.models import Classifier
     from gradscape.studies.curves import CurvePath
+    from gradscape.studies.line import LinePath
 
-__all__ = ["CurveEpochs", "CurveKind", "CurveRate", "PlaneSteps", "add_curve", "check_curve"]
+__all__ = ["CurveEpochs", "CurveKind", "CurveRate", "PlaneSteps", "check_curve", "fit_way"]
 
 CurveKind = Annotated[
     str | None,
@@ -48,33 +51,32 @@ def check_curve(kind: str | None, *, between: bool, space: str | None) -> None:
         raise ValueError("`--curve` ends at both networks, which `--space weights` does not: leave that out")
 
 
-def add_curve(
-    way: "CurvePath",
-    straight: "Line",
-    images: "Split",
+def fit_way(
+    line: "LinePath",
+    models: "Mapping[str, Classifier]",
+    taught: "Split",
     output: Path,
     *,
-    plane: int,
-    until: float | None,
+    kind: str,
+    epochs: int,
+    learning_rate: float,
+    seed: int,
     options: "Options",
     quiet: bool,
-) -> tuple["Line", list[Path]]:
-    """Evaluate a curve and its plane, draw both, and say what was found.
+) -> "CurvePath":
+    """Fit a curve beside a line, and show how far it is."""
+    from gradscape.studies.curves import fit_beside
 
-    Returns:
-        The curve's line, and what was written.
-    """
-    from gradscape.figures.surfaces.curve_wording import describe_curve, describe_highest
-
-    with progress_bar(quiet=quiet) as report:
-        along = way.evaluate(straight, images, output / "curve.h5", until=until, report=report, options=options)
-        plain = None
-        if plane:
-            plain = way.evaluate_plane(
-                images, output / "plane" / "surface.h5", steps=plane, until=until, report=report, options=options
-            )
-    written = way.draw(straight, along, plain, output)
-    if not quiet:
-        for found in (describe_curve(along.meta), *describe_highest(along)):
-            say(found)
-    return along, written
+    with epoch_bar("fitting the curve", epochs, quiet=quiet) as told:
+        return fit_beside(
+            line,
+            models,
+            taught,
+            output / "curve.safetensors",
+            kind=kind,
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed,
+            options=options,
+            report=told,
+        )

@@ -1,15 +1,14 @@
 """gradscape line."""
 
-import functools
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from gradscape.cli import curves, look_options, options
 from gradscape.cli.console import (
-    epoch_bar,
     moment_after_start,
     progress_bar,
     say,
@@ -82,54 +81,41 @@ def line(
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate loss and error along a random direction, or from one network (alpha 0) to another (1), and draw them."""
-    if other and (parameters != "*" or any(option is not None for option in (span, normalize, ignore))):
-        raise ValueError(
-            "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
-        )
-    if align and other is None:
-        raise ValueError("`--align` brings a second network into the order of the first: give a second one")
+    making = {"normalize": normalize, "ignore": ignore, "parameters": None if parameters == "*" else parameters}
+    _check_asked(other, {"span": span, **making}, align=align)
     curves.check_curve(curve, between=other is not None, space=space)
     alphas = None if grid is None else parse_line_grid(grid)
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.figures.surfaces.barrier_wording import describe_alignment, describe_barriers
-    from gradscape.figures.surfaces.line_wording import describe_findings
     from gradscape.landscape import Options, find_loss, find_metric
-    from gradscape.studies import line as study
-    from gradscape.studies.alignment import align_second
-    from gradscape.studies.curves import fit_beside, settled_norm
-    from gradscape.studies.drawing import draw_line
+    from gradscape.studies import ways as study
+    from gradscape.studies.alignment import ALIGNED_FILE, align_second
+    from gradscape.studies.curves import settled_norm
+    from gradscape.studies.line import make_path
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.recalibration import load_calibration
 
     models = load_models([checkpoint, *([other] if other else [])], device)
-    size = common_image_size(models)
-    load = functools.partial(load_split, root=data_root, image_size=size, seed=seed, download=download)
-    images = load(data, split, limit=sys.maxsize if limit is None else limit)
-    if align:
-        models = align_second(models, images, output / "aligned.safetensors", restarts=restarts, seed=seed)
-    making = {"normalize": normalize or "filter", "ignore": ignore or "biasbn"} if other is None else {}
-    making |= {} if parameters == "*" else {"parameters": parameters}
+    shown: dict[str, Any] = {
+        "root": data_root,
+        "image_size": common_image_size(models),
+        "seed": seed,
+        "download": download,
+    }
+    images = load_split(data, split, limit=sys.maxsize if limit is None else limit, **shown)
+    models = align_second(models, images, output, restarts=restarts, seed=seed) if align else models
     counted = find_metric(metric)
-    path = study.make_path(
+    path = make_path(
         models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, metric=counted, **making
     )
-    if curve:
-        batch_norm = settled_norm(models, batch_norm)
+    settled = settled_norm(models, batch_norm) if curve else batch_norm
+    taught = calibration if curve and settled != "recalibrated" else None  # of the curve alone
     evaluation = Options(
         loss=find_loss(loss),
         metric=counted,
-        batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
-        calibration=load_calibration(
-            batch_norm,
-            data,
-            calibration=calibration if curve is None or batch_norm == "recalibrated" else None,
-            root=data_root,
-            image_size=size,
-            seed=seed,
-            download=download,
-        ),
+        batch_norm=cast("BatchNorm | None", settled),  # which `Options` checks
+        calibration=load_calibration(settled, data, calibration=None if taught else calibration, **shown),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
@@ -137,37 +123,37 @@ def line(
         ray=ray,
         allow_plan_change=allow_plan_change,
     )
-    if curve:
-        with epoch_bar("fitting the curve", curve_epochs, quiet=quiet) as told:
-            way = fit_beside(
-                path,
-                models,
-                load(calibration or data, "train", limit=sys.maxsize),
-                output / "curve.safetensors",
-                kind=curve,
-                epochs=curve_epochs,
-                learning_rate=curve_learning_rate,
-                seed=seed,
-                options=evaluation,
-                report=told,
-            )
+    way = curve and curves.fit_way(
+        path,
+        models,
+        load_split(calibration or data, "train", limit=sys.maxsize, **shown),
+        output,
+        kind=curve,
+        epochs=curve_epochs,
+        learning_rate=curve_learning_rate,
+        seed=seed,
+        options=evaluation,
+        quiet=quiet,
+    )
     with progress_bar(quiet=quiet) as report:
-        result = path.evaluate(images, output / "line.h5", until=until, report=report, options=evaluation)
-    written = [*([output / "aligned.safetensors"] if align else []), *draw_line(result, output)]
-    if not quiet:
-        for found in filter(
-            None, [*describe_findings(result), describe_barriers(result), describe_alignment(result.meta)]
-        ):
-            say(found)
-    results = {"line": result}
-    if curve:
-        results["curve"], drawn = curves.add_curve(
-            way, result, images, output, plane=plane, until=until, options=evaluation, quiet=quiet
+        ways = study.evaluate_ways(
+            path, way or None, images, output, plane=plane, until=until, report=report, options=evaluation
         )
-        written += [output / "curve.safetensors", *drawn]
     if not quiet:
-        say_batch_norm([result])
-        say_precision([result])
+        for found in ways.findings:
+            say(found)
+        say_batch_norm([ways.lines["line"]])
+        say_precision([ways.lines["line"]])
         limits = [name for name, value in (("--time", seconds), ("--tolerance", tolerance)) if value is not None]
-        say_stopped(results, limits)
-        say_written(written)
+        say_stopped(ways.lines, limits)
+        say_written([*([output / ALIGNED_FILE] if align else []), *ways.written])
+
+
+def _check_asked(other: Path | None, random: Mapping[str, object], *, align: bool) -> None:
+    """Refuse options of a random direction between two networks, and of a second network where there is none."""
+    if other and any(option is not None for option in random.values()):
+        raise ValueError(
+            "`--span`, `--normalize`, `--ignore` and `--parameters` are for random directions, not between two networks"
+        )
+    if align and other is None:
+        raise ValueError("`--align` brings a second network into the order of the first: give a second one")

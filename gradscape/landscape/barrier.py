@@ -58,7 +58,7 @@ class Barrier:
             images were seen, NaN with fewer than two blocks.
         alpha: Where it is, in [0, 1]; at an end there is no rise.
         images: How many images it rests on.
-        loss: By definition; without "midpoint" where ½ is not among the points.
+        loss: By definition; without "midpoint" where ½ is not among the points, or was not evaluated.
         error: The same of the error, in [0, 1]; empty where no metric was measured.
     """
 
@@ -123,7 +123,7 @@ def measure_barrier(alphas: Float[np.ndarray, " alphas"], blocks: BlockStatistic
 
 def _rises(way: _Way) -> dict[Definition, Rise]:
     chord, ends = (_rise(way, share) for share in (way.along, np.full_like(way.along, _MIDDLE)))
-    middle = way.along == _MIDDLE
+    middle = (way.along == _MIDDLE) & way.between.count.any(axis=0)
     at_middle = replace(way, along=way.along[middle], between=way.between.points(np.flatnonzero(middle)))
     found: dict[Definition, Rise] = {"chord": chord, "ends": ends}
     return found | ({"midpoint": _rise(at_middle, at_middle.along)} if middle.any() else {})

@@ -9,21 +9,23 @@ from gradscape.landscape import align
 from gradscape.models import Classifier, save_checkpoint
 from gradscape.studies.networks import check_classes, check_same_classes
 
-__all__ = ["ALIGNMENT", "align_second"]
+__all__ = ["ALIGNED_FILE", "ALIGNMENT", "align_second"]
 
 ALIGNMENT = "alignment"
 """Of the provenance of an aligned network, and of lines to it."""
 
+ALIGNED_FILE = "aligned.safetensors"
+
 
 def align_second(
-    models: Mapping[str, Classifier], split: Split, file: Path, *, restarts: int, seed: int
+    models: Mapping[str, Classifier], split: Split, folder: Path, *, restarts: int, seed: int
 ) -> dict[str, Classifier]:
     """Align the second of two networks with the first, and keep it as a checkpoint.
 
     Args:
         models: Two, by name.
         split: Its first images tell whether the network still computes the same.
-        file: The `.safetensors` file.
+        folder: Where it becomes `aligned.safetensors`.
         restarts: As in `align`.
         seed: As in `align`.
 
@@ -41,5 +43,5 @@ def align_second(
     made = {"with": name, "weights": digest_model(model), **alignment.to_entry()}
     made |= {"of": other.path} if other.path else {}
     aligned.meta = {**aligned.meta, ALIGNMENT: made}
-    save_checkpoint(file, aligned, **aligned.meta)
+    save_checkpoint(folder / ALIGNED_FILE, aligned, **aligned.meta)
     return {name: model, other_name: aligned}

@@ -14,6 +14,7 @@ from gradscape._digest import digest_model
 from gradscape._left_as_before import left_as_before
 from gradscape._provenance import CHANCE
 from gradscape._recipe_record import OTHER_RECIPE, RECIPE, recorded_recipe
+from gradscape._schema import fitting
 from gradscape.data import Split
 from gradscape.landscape import (
     Barrier,
@@ -132,7 +133,7 @@ def make_path(
         alphas: (A,) coordinates instead of span and steps.
         space: "weights" or "states"; None takes states between two networks, else weights.
         metric: What the evaluation will count as right.
-        **making: More options of `random_directions`.
+        **making: More options of `random_directions`; None takes filters and ignores biases and norms.
 
     Raises:
         ValueError: The models take images of different sizes, have classes of other names or in another order, or
@@ -161,9 +162,11 @@ def make_path(
         meta |= {"other": other_name, "other_weights": digest_model(other), "space": space or "states"}
         meta |= {"other_checkpoint": other.path} if other.path else {}
         meta |= {OTHER_RECIPE: dict(recipe)} if (recipe := recorded_recipe(other.meta)) else {}
-        meta |= {ALIGNMENT: other.meta[ALIGNMENT]} if ALIGNMENT in other.meta else {}
+        aligned = fitting(other.meta, ALIGNMENT, dict[str, Any]) or {}  # perhaps with quite another network
+        meta |= {ALIGNMENT: aligned} if aligned.get("weights") == digest_model(model) else {}
         return LinePath(model, direction, along, meta)
-    making = {**making, "space": space or "weights"}
+    chosen = {name: one for name, one in making.items() if one is not None}
+    making = {"normalize": "filter", "ignore": "biasbn", **chosen, "space": space or "weights"}
     direction, _ = random_directions(model, seed=seed, **making)
     along = np.linspace(-span, span, steps) if alphas is None else alphas
     along = _with_points(along, (0.0,) if along.min() < 0 < along.max() else ())

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, final
@@ -24,6 +25,7 @@ from gradscape.landscape import (
 )
 from gradscape.models import Classifier, load_checkpoint
 from gradscape.training import kept_checkpoints
+from gradscape.training.run_files import LAST, STATE
 
 __all__ = ["SpannedPlane", "component_axes", "frame_axes", "placed_runs", "run_checkpoints", "span_planes"]
 
@@ -63,14 +65,15 @@ def run_checkpoints(run: Path) -> list[Path]:
         run: The folder of a training with `--keep-every`, or any folder of checkpoints; of a file that file alone.
 
     Raises:
-        FileNotFoundError: There is nothing of this name, or no checkpoint in it.
+        FileNotFoundError: There is nothing of this name, no checkpoint in it, or the folder is that of a training which
+            kept none: its last and best network are no way.
     """
     if not run.exists():
         raise FileNotFoundError(f"there is no run {run}")
     if not run.is_dir():
         return [run]
     found = [path for path in run.iterdir() if path.suffix in _NETWORKS and not path.name.startswith(".")]
-    if (run / "kept").is_dir() or not found:
+    if (run / "kept").is_dir() or {LAST, STATE} <= {path.name for path in found} or not found:
         return kept_checkpoints(run)
     return sorted(found, key=lambda path: [int(part) if part.isdigit() else part for part in _parts(path.name)])
 
@@ -110,7 +113,8 @@ def span_planes(
         ((name, model),) = models.items()
         kept = {} if space is None else {"space": space}
         make = _principal_plane if kind == "pca" else _plane_of_three
-        return {name: make(model, rest.split(","), kept)}
+        with _called(f"--directions {kind}:…"):
+            return {name: make(model, rest.split(","), kept)}
     if asked == "hessian" and not Path(asked).exists():
         return {name: _eigenplane(model, split, parameters, options) for name, model in models.items()}
     if not Path(asked).exists():
@@ -131,10 +135,11 @@ def placed_runs(plane: SpannedPlane, model: Classifier, runs: Sequence[Path]) ->
         FileNotFoundError: There is no such run, or it has no checkpoints.
         ValueError: They do not fit the model.
     """
-    more = [
-        _named(project(run_checkpoints(run), model, plane.directions), name)
-        for run, name in zip(runs, _run_names(runs), strict=True)
-    ]
+    with _called("--trajectory"):
+        more = [
+            _named(project(run_checkpoints(run), model, plane.directions), name)
+            for run, name in zip(runs, _run_names(runs), strict=True)
+        ]
     return SpannedPlane(plane.directions, (*plane.trajectories, *more), plane.meta)
 
 
@@ -173,6 +178,15 @@ def component_axes(trajectories: Sequence[Trajectory]) -> list[str]:
         beside = "" if math.isnan(walk) else f"; random walk {100 * walk:.0f} %"
         said.append(f"PC {number} ({100 * own:.0f} % of the path{beside})")
     return said
+
+
+@contextmanager
+def _called(option: str) -> Iterator[None]:
+    """Networks that do not fit are told by the option that names them: `checkpoints` are others for a command."""
+    try:
+        yield
+    except ValueError as problem:
+        raise ValueError(str(problem).replace("`checkpoints`", f"`{option}`")) from problem
 
 
 def _parts(name: str) -> list[str]:

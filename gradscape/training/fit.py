@@ -20,8 +20,9 @@ from gradscape.training.epoch_bar import EpochBar
 from gradscape.training.history import EpochRows, column_names
 from gradscape.training.kept import KeepEvery, check_room
 from gradscape.training.recipe import Recipe
-from gradscape.training.recorder import BEST, LAST, STATE, Recorder, Save, gave_up
+from gradscape.training.recorder import Recorder, Save, gave_up
 from gradscape.training.resumption import describe_training, read_state
+from gradscape.training.run_files import BEST, LAST, STATE
 from gradscape.training.validation import hold_out
 
 __all__ = ["TrainingRun", "train_model"]

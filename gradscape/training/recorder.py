@@ -15,11 +15,11 @@ from gradscape._refuge import save_or_keep
 from gradscape.training.classification import Classification
 from gradscape.training.history import EpochRow, EpochRows, save_metrics
 from gradscape.training.kept import KeepEvery, remove_kept
+from gradscape.training.run_files import BEST, LAST, METRICS, STATE
 
-__all__ = ["BEST", "LAST", "METRICS", "STATE", "Recorder", "Save", "best_epoch", "gave_up"]
+__all__ = ["Recorder", "Save", "best_epoch", "gave_up"]
 
 Save = Callable[[Path, nn.Module, EpochRow], object]
-LAST, BEST, METRICS, STATE = "model.safetensors", "best.safetensors", "metrics.csv", "state.ckpt"
 
 _GO_ON = "what it holds belongs into {}, and the same training then goes on from there"
 _log = logging.getLogger(__name__)

@@ -118,6 +118,16 @@ def test_without_the_middle_or_without_a_metric_a_definition_or_the_error_is_lef
     assert values_of([0, 1, 3, 2, 1, 0], [np.nan] * 6).barrier().error == {}
 
 
+def test_of_a_run_that_was_stopped_before_the_middle_the_other_definitions_stay() -> None:
+    whole = values_of([1, 4, 9, 5, 3], [0.1, 0.2, 0.9, 0.5, 0.1], np.linspace(0, 1, 5))
+    reached = np.array([True, True, False, True, True])
+    known = {"mean": np.nan, "m2": np.nan, "right": np.nan, "count": 0}
+    stopped = {name: np.where(reached, getattr(whole.blocks, name), gone) for name, gone in known.items()}
+    barrier = replace(whole, blocks=replace(whole.blocks, **stopped)).barrier()
+    assert set(barrier.loss) == set(barrier.error) == {"chord", "ends"}
+    assert (barrier.height, barrier.alpha) == (2.5, 0.25)
+
+
 def test_the_error_is_paired_over_the_blocks_too() -> None:
     line = line_of(np.random.default_rng(0).random((5, 6)) + np.array([0, 0, 1, 3, 0, 0]))
     right = np.random.default_rng(1).integers(0, 33, (5, 6)).astype(float)

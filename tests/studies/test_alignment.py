@@ -15,7 +15,7 @@ from tests.studies.test_line import LABELS, SPLIT, network, path_between
 def test_the_aligned_network_is_kept_and_lines_to_it_tell(tmp_path: Path) -> None:
     first, second = network(), network(seed=1, score=0.5)
     second.path = "two.safetensors"
-    pair = align_second({"first": first, "second": second}, SPLIT, tmp_path / "aligned.safetensors", restarts=2, seed=3)
+    pair = align_second({"first": first, "second": second}, SPLIT, tmp_path, restarts=2, seed=3)
     assert (pair["first"], list(pair)) == (first, ["first", "second"])
     aligned = pair["second"]
     made = aligned.meta["alignment"]
@@ -39,10 +39,11 @@ def test_the_aligned_network_is_kept_and_lines_to_it_tell(tmp_path: Path) -> Non
     assert _aligned_options(path.meta) == ["--align", "--restarts", 2, "--seed", 3]
     assert _aligned_options({**path.meta, "other_checkpoint": "aligned.safetensors"}) == [], "it is aligned by itself"
     assert "alignment" not in path_between(first, second).meta
+    assert "alignment" not in path_between(network(seed=2), aligned).meta, "it was aligned with another"
 
 
 def test_networks_of_other_classes_are_refused_before_anything_is_written(tmp_path: Path) -> None:
     models = {"first": network(labels=LABELS), "second": network(seed=1, labels=[*LABELS[:8], "jay", "ibis"])}
     with pytest.raises(ValueError, match="'ibis' is class 8 of first, but class 9 of second"):
-        align_second(models, SPLIT, tmp_path / "aligned.safetensors", restarts=1, seed=0)
+        align_second(models, SPLIT, tmp_path, restarts=1, seed=0)
     assert not list(tmp_path.iterdir())

@@ -108,6 +108,8 @@ def test_words_and_pictures_tell_line_and_curve_apart(evaluated: Evaluated) -> N
     assert said.startswith("Bézier curve of length ")
     assert said.endswith(" apart, fitted in 3 epochs on digits (train)")
     assert said in caption
+    once = {**along.meta["curve"], "epochs": 1}
+    assert describe_curve({**along.meta, "curve": once}).endswith("fitted in 1 epoch on digits (train)")
     for sentence in describe_highest(along):
         assert sentence in caption
     assert describe_curve(straight.meta) == ""
@@ -127,6 +129,7 @@ def highest(**found: Any) -> Any:
         ({}, ": the curve is lower by 1.5 ± 0.12 (paired standard error over 1,000 images)"),
         ({"stderr": 0.0}, ": the curve is lower by 1.5 (all 1,000 images)"),
         ({"stderr": None}, ": 1.5 lower on these 1,000 images, too few for a standard error"),
+        ({"stderr": None, "difference": 0.0, "verdict": "not told apart"}, ": the same on these 1,000 images"),
         (
             {"verdict": "not told apart"},
             ": not told apart, the difference is -1.5 ± 0.12 (paired standard error over 1,000 images)",

@@ -8,7 +8,7 @@ import pytest
 
 from gradscape.data import load_split
 from gradscape.landscape import Trajectory, hessian_spectrum, pca_directions
-from gradscape.models import Classifier
+from gradscape.models import Classifier, save_checkpoint
 from gradscape.studies.networks import load_models
 from gradscape.studies.planes import framed_axes, make_subjects
 from gradscape.studies.spanned_planes import frame_axes, placed_runs, run_checkpoints, span_planes
@@ -48,6 +48,28 @@ def test_runs_without_networks_are_refused(tmp_path: Path) -> None:
         run_checkpoints(tmp_path / "nowhere")
     with pytest.raises(FileNotFoundError, match="train with `--keep-every`"):
         run_checkpoints(tmp_path)
+
+
+def test_the_last_and_the_best_network_of_a_training_that_kept_none_are_no_way(tmp_path: Path) -> None:
+    for name in ("best.safetensors", "model.safetensors", "state.ckpt"):
+        (tmp_path / name).touch()
+    with pytest.raises(FileNotFoundError, match="train with `--keep-every`"):
+        run_checkpoints(tmp_path)
+
+
+def test_networks_that_do_not_fit_are_told_by_the_option_that_names_them(
+    run: Path, models: Mapping[str, Classifier]
+) -> None:
+    ((name, model),) = models.items()
+    with pytest.raises(
+        ValueError, match=r"`--directions pca:…` must span a plane, which takes at least 3 networks, got 1"
+    ):
+        span_planes(f"pca:{run / 'model.safetensors'}", models, IMAGES)
+    other = run.parent / "other.safetensors"
+    save_checkpoint(other, model, **{**model.meta, "mean": [0.0] * 3})
+    plane = span_planes(f"pca:{run}", models, IMAGES)[name]
+    with pytest.raises(ValueError, match="`--trajectory` must take images as `model` does"):
+        placed_runs(plane, model, [other])
 
 
 def test_a_plane_of_a_training_is_that_of_its_principal_components(

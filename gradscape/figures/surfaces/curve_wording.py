@@ -34,7 +34,8 @@ def describe_curve(meta: Mapping[str, Any]) -> str:
     said += f" of length {short_number(curve['length'], 4)}, its ends {short_number(curve['distance'], 4)} apart"
     taught = fitting(curve, "taught", dict[str, str]) or {}
     if "epochs" in curve and taught:
-        said += f", fitted in {curve['epochs']:,} epochs on {data_name(taught.get('data') or '')}"
+        epochs = f"{curve['epochs']:,} epoch{'s' if curve['epochs'] != 1 else ''}"
+        said += f", fitted in {epochs} on {data_name(taught.get('data') or '')}"
         said += f" ({one_line(taught['split'])})" if taught.get("split") else ""
     return said
 
@@ -65,6 +66,8 @@ def _compared(value: str, found: Mapping[str, Any]) -> str:
     images = f"{found['images']:,} images"
     gap, stderr = abs(found["difference"]), found.get("stderr")
     way = "lower" if found["difference"] < 0 else "higher"
+    if not gap and stderr is None:  # both at one of the networks, mostly
+        return f"{said}: the same on these {images}"
     if stderr is None:
         return f"{said}: {told(gap)} {way} on these {images}, too few for a standard error"
     error = f" ± {told(stderr, 2)}" if stderr else ""

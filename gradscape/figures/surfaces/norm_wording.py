@@ -15,10 +15,17 @@ __all__ = ["describe_batch_norm", "describe_stored_ends", "describe_stored_origi
 
 _USUAL = {True: "moving", False: "stored"}
 _SAID = {"moving": "batch-norm statistics move along", "stored": "batch-norm statistics stay"}
+_STRANGE = (
+    "batch-norm statistics stay those of the network that the plane leads through: heights at other networks' places "
+    "are not theirs, --batch-norm recalibrated measures statistics anew"
+)
 
 
 def describe_batch_norm(meta: Mapping[str, Any]) -> str:
-    """What became of running statistics, where that is not what the kind of result leads to expect; else ""."""
+    """What became of running statistics, where that is not what the kind of result leads to expect; else "".
+
+    Where networks are seen in a plane, their own statistics are expected.
+    """
     norm = fitting(meta, "batch_norm", dict[str, Any]) or {}
     statistics = norm.get("statistics")
     if statistics == "recalibrated":
@@ -26,6 +33,8 @@ def describe_batch_norm(meta: Mapping[str, Any]) -> str:
         data, split = data_name(named.get("data") or ""), one_line(named.get("split") or "")
         source = f" of {data} ({split})" if data and split else ""
         return f"batch norm recalibrated at every point on {fitting(norm, 'images', int) or 0:,} images{source}"
+    if statistics == "stored" and fitting(meta, "trajectories", list):
+        return _STRANGE
     usual = _USUAL["other" in meta]
     return _SAID.get(statistics, "") if statistics in _SAID and statistics != usual else ""
 

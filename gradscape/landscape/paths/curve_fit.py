@@ -31,7 +31,7 @@ from gradscape.landscape.engine import (
 )
 from gradscape.landscape.engine.moving import named_tensors
 from gradscape.landscape.engine.task import judge
-from gradscape.landscape.movable import is_movable
+from gradscape.landscape.movable import bare_name, is_movable
 from gradscape.landscape.paths.bend_training import FIT, LOSSES, BendTraining, EpochBatches, StateKeeper
 from gradscape.landscape.paths.curve import Curve
 from gradscape.landscape.paths.curve_kinds import CurveKind
@@ -160,7 +160,9 @@ def _first_curve(model: nn.Module, other: nn.Module, kind: CurveKind, *, seed: i
     change = difference_direction(model, other)
     tensors = named_tensors(model)
     start = {name: tensors[name].detach().clone() for name in change}
-    end = {name: start[name] + one for name, one in change.items()}
+    # Not start + change, which half precision rounds to another network.
+    others = {bare_name(name): tensor.detach() for name, tensor in named_tensors(other).items()}
+    end = {name: others[bare_name(name)].to(one).clone() for name, one in start.items()}
     trained = [name for name, one in model.named_parameters() if is_movable(one)]
     if not trained:
         raise ValueError("`model` must have parameters that can be trained, but has none")

@@ -94,12 +94,14 @@ def pca_directions(
     if len(runs) > 1 and centering == "final":
         raise ValueError("`centering` must be mean for several runs, which have several ends, got final")
     weights = NetworkWeights.of(model, runs, space=space)
+    if (count := len(weights.labels)) < 3:
+        raise ValueError(f"`checkpoints` must span a plane, which takes at least 3 networks, got {count}; give more")
     gram = _gram(weights)
     scores = _scores(gram, centering)
     squares = (scores**2).sum(axis=0)
-    if len(gram) < 3 or not squares[1] > _LEAST * squares[0]:
+    if not squares[1] > _LEAST * squares[0]:
         raise ValueError(
-            f"`checkpoints` must span a plane, but the {len(gram)} networks lie on a line, or are one; give more"
+            f"`checkpoints` must span a plane, but the {count} networks lie on a line, or are one; give more"
         )
     # Of centered rows X the direction is Xᵀu/√λ, and the scores are √λ·u.
     directions, projection = _combine(weights, _adjoint(scores / squares, centering))

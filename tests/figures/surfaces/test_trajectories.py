@@ -149,6 +149,15 @@ def test_captions_tell_shares_beside_those_of_a_random_walk() -> None:
     assert "networks (first, second, third)" in caption_of(figure_landscape(with_paths(make_points())))
 
 
+def test_captions_warn_where_networks_are_seen_with_statistics_of_another() -> None:
+    advice = "--batch-norm recalibrated measures statistics anew"
+    paths = [make_path()]
+    for statistics, seen in (("stored", paths), ("moving", paths), ("none", paths), ("stored", [])):
+        surface = with_paths(*seen, batch_norm={"statistics": statistics})
+        warned = advice in caption_of(figure_landscape(surface))
+        assert warned == (statistics == "stored" and bool(seen))
+
+
 def test_names_that_look_like_formulas_stay_as_they_are() -> None:
     points = replace(make_points(), labels=("$a$", "b_{c}", "<i>"), name="$x$")
     ax = drawn(figure_landscape(with_paths(points, axes=["$x$", "y"])))

@@ -71,6 +71,14 @@ def test_both_networks_and_the_process_are_the_same_to_the_bit_afterwards() -> N
     assert torch.equal(first[0].bias.grad, torch.ones(6))
 
 
+def test_in_half_precision_a_curve_ends_at_the_second_network_itself() -> None:
+    torch.manual_seed(0)
+    first, second = (nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 3)).bfloat16() for _ in range(2))
+    batches = [(torch.randn(32, 4).bfloat16(), torch.arange(32) % 3)]
+    curve = fit_curve(first, second, batches, epochs=1)
+    assert all(torch.equal(curve.end[name], one) for name, one in second.named_parameters())
+
+
 def test_only_the_bend_is_trained_and_the_same_seed_gives_the_same_one() -> None:
     curve, again, other = fitted(), fitted(), fitted(seed=1)
     first, second = small_net(), small_net(seed=1)

@@ -173,7 +173,8 @@ def _without(net: nn.Module, name: str) -> dict[str, torch.Tensor]:
 
 BAD = {"7.bias": torch.full((5,), torch.nan)}
 REFUSED: list[tuple[Any, dict[str, str], str]] = [
-    (NETS[:2], {}, "`checkpoints` must span a plane, but the 2 networks"),
+    (NETS[:2], {}, "`checkpoints` must span a plane, which takes at least 3 networks, got 2"),
+    (NETS[:1], {}, "at least 3 networks, got 1"),
     ([NETS[0], NETS[0], NETS[1], NETS[0]], {}, "the 4 networks lie on a line"),
     (NETS, {"centering": "median"}, "`centering` must be mean or final, got 'median'"),
     ({"a": NETS[:4], "b": NETS[4:]}, {"centering": "final"}, "`centering` must be mean for several runs"),
