@@ -1,12 +1,14 @@
 """A training as a movie: each frame is the plane through its own network, and what is there is not evaluated again."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from gradscape.data import load_split
 from gradscape.landscape import Progress, Surface
+from gradscape.landscape.paths.sources import open_network
 from gradscape.studies.animation import KeptTraining, draw_frames, evaluate_frames, open_training
 from gradscape.studies.planes import Axes
 from gradscape.studies.report.collect import collect
@@ -52,6 +54,22 @@ def test_frames_show_the_same_part_of_parallel_planes_each_through_its_network(
     # The last frame's plane is that of the training: its middle row holds the last network itself.
     last = surfaces[-1]
     assert last.loss[1, np.abs(last.alphas).argmin()] == pytest.approx(float(last.origin.loss), rel=1e-4)
+
+
+def test_weights_are_read_twice_however_many_frames_there_are(
+    training: KeptTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+
+    def counted(checkpoint: object, *others: Any) -> Any:
+        opened.append(checkpoint)
+        return open_network(checkpoint, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("gradscape.landscape.paths.weights.open_network", counted)
+    again = open_training(training.run, device="cpu")  # once for the plane, and once to see them in it
+    for number in range(len(again.files)):
+        again.frame(number, IMAGES, tmp_path, device="cpu")
+    assert sorted(opened) == sorted(2 * again.files)  # type: ignore[type-var]
 
 
 def test_frames_go_on_to_the_same_bits_and_nothing_is_evaluated_again(
