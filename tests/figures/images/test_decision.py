@@ -79,3 +79,16 @@ def test_drawing_changes_nothing() -> None:
     assert torch.is_grad_enabled()
     for name, value in before.items():
         np.testing.assert_array_equal(value, getattr(found, name))
+
+
+def test_a_plane_much_higher_than_wide_fits_on_paper() -> None:
+    found = decisions()
+    high = replace(found, alphas=found.alphas / 400)
+    assert figure_decisions({"net": high}).get_figheight() < 8
+
+
+def test_captions_say_whose_loss_it_is_of_each_network_where_they_differ() -> None:
+    found = decisions(norm="sign")
+    assert "loss of class dog" in caption_of(figure_decisions({"one": found}))
+    both = caption_of(figure_decisions({"one": found, "two": replace(found, label=2)}))
+    assert "one: loss of class dog · two: loss of class bee" in both
