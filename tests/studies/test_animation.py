@@ -6,13 +6,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from gradscape.cli.grids import parse_grid
 from gradscape.data import load_split
 from gradscape.landscape import Progress, Surface
 from gradscape.landscape.paths.sources import open_network
 from gradscape.studies.animation import KeptTraining, draw_frames, evaluate_frames, open_training
 from gradscape.studies.planes import Axes
 from gradscape.studies.report.collect import collect
+from gradscape.studies.report.networks import sort_by_network
+from gradscape.studies.report.provenance import rebuild_commands
 from tests.studies.kept_runs import save_run
+from tests.studies.report.test_commands import parsed
 
 IMAGES = load_split("digits", "train", limit=10, image_size=8)
 
@@ -117,6 +121,17 @@ def test_a_stopped_animation_goes_on_to_the_same_bits(
 def test_a_report_shows_the_last_frame_alone(frames: tuple[list[Surface], Path]) -> None:
     found = collect([frames[1]]).results["landscapes"]
     assert [one.path.parent.name for one in found] == ["epoch0002"]
+
+
+def test_a_report_makes_the_whole_movie_again(
+    training: KeptTraining, axes: Axes, frames: tuple[list[Surface], Path]
+) -> None:
+    (line,) = [one for one in rebuild_commands(sort_by_network(collect([frames[1]]))) if " --data " in one]
+    asked = parsed(line)
+    assert line.startswith("gradscape animate ")
+    assert (asked["run"], asked["output"], asked["limit"]) == (training.run, frames[1], 10)
+    for axis, expected in zip(parse_grid(asked["grid"]), axes, strict=True):
+        np.testing.assert_allclose(axis[[0, -1]], expected[[0, -1]], rtol=1e-6, atol=1e-9)
 
 
 def test_two_networks_are_too_few(tmp_path: Path) -> None:
