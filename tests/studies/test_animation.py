@@ -130,7 +130,7 @@ def test_a_report_makes_the_whole_movie_again(
     asked = parsed(line)
     assert line.startswith("gradscape animate ")
     assert (asked["run"], asked["output"], asked["limit"]) == (training.run, frames[1], 10)
-    for axis, expected in zip(parse_grid(asked["grid"]), axes, strict=True):
+    for axis, expected in zip(parse_grid(str(asked["grid"])), axes, strict=True):
         np.testing.assert_allclose(axis[[0, -1]], expected[[0, -1]], rtol=1e-6, atol=1e-9)
 
 

@@ -272,7 +272,7 @@ def test_what_became_of_running_statistics_is_spelled(meta: dict[str, Any], expe
 
 
 def test_trainings_that_were_seen_in_a_plane_are_asked_for_again(tmp_path: Path) -> None:
-    meta = {"model": "net", "data": "digits", "direction_path": "pca:runs/a", "direction_file": "pca:a"}
+    meta: dict[str, Any] = {"model": "net", "data": "digits", "direction_path": "pca:runs/a", "direction_file": "pca:a"}
     make_surface(**meta, trajectory_paths=["runs/b", "runs/c"]).save(tmp_path / "surface.h5")
     (line,) = rebuild_commands(networks_in(tmp_path))
     assert parsed(line)["trajectory"] == [Path("runs/b"), Path("runs/c")]
