@@ -213,7 +213,8 @@ def _describe(maps: Mapping[str, DecisionMap]) -> str:
     count = f"{len(first.alphas)} × {len(first.betas)} images"
     if first.norm:
         how = {"sign": "signs, coordinates are the change of every pixel", "l2": "direction, coordinates are distances"}
-        said.append(f"{count} along the gradient's {how[first.norm]}, and along random ones, seed {first.meta['seed']}")
+        seed = f", seed {one_line(first.meta['seed'])}" if "seed" in first.meta else ""
+        said.append(f"{count} along the gradient's {how[first.norm]}, and along random ones{seed}")
     else:
         said.append(f"{count} of the plane through A, B and C, coordinates are Euclidean distances of pixels in [0, 1]")
     if first.norm:
