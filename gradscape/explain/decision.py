@@ -13,6 +13,7 @@ from gradscape._checkpoint import Classifier
 from gradscape._left_as_before import left_as_before
 from gradscape._names import class_label
 from gradscape._provenance import current_versions
+from gradscape._taps import check_images_apart
 from gradscape.explain.decision_regions import DecisionMap
 from gradscape.explain.explainable import ForwardFunction as Forward
 from gradscape.explain.explainable import call_model, called_by, explainable, images_for, title_of, uncompiled
@@ -23,6 +24,9 @@ from gradscape.explain.logits import logits_in
 from gradscape.explain.output_kind import OutputKind
 
 __all__ = ["decision_map", "gradient_map"]
+
+_BY_ITSELF = 1e-4  # of the largest output: more is not rounding
+_OF_TYPE = 8  # times the rounding of the output's own type, where that is coarser
 
 Report = Callable[[int, int], None]
 """Called with the points that are done, and with all."""
@@ -61,7 +65,7 @@ def decision_map(
     Raises:
         TypeError: The images are no float tensor.
         ValueError: There are not three images, they lie in a line or are not finite, an option is out of range, or the
-            model gives no logits (images, classes).
+            model gives no logits (images, classes), is random in `eval()` or depends on the rest of the batch.
 
     Source: Somepalli et al., Can Neural Nets Learn the Same Model Twice? Investigating Reproducibility and Double
         Descent from the Decision Boundary Perspective, CVPR 2022, section 3.
@@ -120,7 +124,7 @@ def gradient_map(
     Raises:
         TypeError: The image is no float tensor.
         ValueError: It is not finite, the loss has no gradient there, an option is out of range, or the model gives no
-            logits (images, classes).
+            logits (images, classes), is random in `eval()` or depends on the rest of the batch.
 
     Source: Tramèr et al., Ensemble Adversarial Training, ICLR 2018, figure 1; Goodfellow et al. 2015 (sign).
     """
@@ -161,6 +165,7 @@ def _asked(
     """The model's answers at all points; inside of `explainable`."""
     if batch_size < 1:
         raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
+    _check_by_itself(model, images)
     grid = len(plane.betas), len(plane.alphas)
     label = int(about.get("label", -1))
     answers = list(_answers(model, images, plane, at_images.outputs, label=label, size=batch_size, report=report))
@@ -188,6 +193,19 @@ def _asked(
             **{name: value for name, value in about.items() if name not in ("norm", "label")},
         },
     )
+
+
+@torch.no_grad()
+def _check_by_itself(model: nn.Module, images: Tensor) -> None:
+    """Refuse a model whose answer for a point is random, or depends on the points beside it."""
+    check_images_apart(model)
+    several = images if len(images) > 1 else torch.cat([images, 1 - images])
+    alone, again, together = (logits_in(call_model(model, given)) for given in (images[:1], images[:1], several))
+    share = max(_BY_ITSELF, _OF_TYPE * torch.finfo(alone.dtype).eps)
+    slack = share * float(alone.detach().double().abs().nan_to_num(0.0, 0.0, 0.0).max())
+    for other, what in ((again, "is random in eval()"), (together[:1], "depends on the other images of its batch")):
+        if not torch.allclose(alone.double(), other.double(), rtol=0.0, atol=slack, equal_nan=True):
+            raise ValueError(f"`model` must judge each image by itself, but what it gives for one {what}")
 
 
 @torch.no_grad()

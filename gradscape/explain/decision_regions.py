@@ -16,6 +16,8 @@ __all__ = ["HALF_STEP", "DecisionMap"]
 HALF_STEP = 0.5 / 255
 """Of pixels of 8 bits: what lies less than that outside of [0, 1] is rounded back."""
 
+_NORMS = ("", "sign", "l2")
+
 _ARRAYS: dict[str, Any] = {
     "alphas": Float[np.ndarray, "alphas"],
     "betas": Float[np.ndarray, "betas"],
@@ -72,6 +74,27 @@ class DecisionMap:
     label: int
     classes: Mapping[int, str]
     meta: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        grid = len(self.betas), len(self.alphas)
+        for name in ("class_index", "confidence", "loss", "excess"):
+            if (shape := getattr(self, name).shape) != grid:
+                raise ValueError(f"`{name}` must have the grid (betas, alphas) {grid}, got {shape}")
+        if self.norm not in _NORMS:
+            raise ValueError(f"`norm` must be sign, l2 or empty, got {self.norm!r}")
+        count = len(self.images)
+        if count != (1 if self.norm else 3) or {len(self.image_class), len(self.image_confidence)} != {count}:
+            raise ValueError(f"`images` must be three with their classes, or one where there is a norm, got {count}")
+        if self.positions.shape != (count, 2) or (self.label >= 0) != bool(self.norm):
+            raise ValueError(
+                "`positions` must have two coordinates of each image, and `label` a class along a gradient"
+            )
+        for name in ("alphas", "betas"):
+            axis = getattr(self, name)
+            if len(axis) < 2 or not np.isfinite(axis).all() or not (np.diff(axis) > 0).all():
+                raise ValueError(f"`{name}` must be at least two finite coordinates in ascending order")
+        if min(self.class_index.min(), self.image_class.min()) < 0:
+            raise ValueError("`class_index` must hold classes from 0 on")
 
     @property
     def inside(self) -> Bool[np.ndarray, "betas alphas"]:

@@ -32,7 +32,7 @@ from .paths.curve_kinds import CurveKind
 from .paths.detour import Detour, measure_detour
 from .paths.pca import pca_directions
 from .paths.plane import plane_directions
-from .paths.projection import project
+from .paths.projection import project, project_each
 from .paths.trajectory import Trajectory
 from .sharpness.kinds import SHARPNESS_KINDS, SharpnessKind
 from .sharpness.measuring import measure_sharpness
@@ -106,6 +106,7 @@ __all__ = [
     "pca_directions",
     "plane_directions",
     "project",
+    "project_each",
     "random_directions",
     "save_csv",
     "save_directions",

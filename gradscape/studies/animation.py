@@ -19,7 +19,7 @@ from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.scales import chosen_scale
 from gradscape.figures.surfaces.trajectory_wording import FARTHEST
 from gradscape.figures.surfaces.wording import describe_field
-from gradscape.landscape import Direction, Field, Options, Progress, Surface, Trajectory, pca_directions, project
+from gradscape.landscape import Direction, Field, Options, Progress, Surface, Trajectory, pca_directions, project_each
 from gradscape.models import Classifier, load_checkpoint
 from gradscape.studies.networks import check_classes
 from gradscape.studies.planes import Axes, Subject, evaluate_subjects
@@ -28,7 +28,6 @@ from gradscape.studies.spanned_planes import component_axes, frame_axes, run_che
 __all__ = ["KeptTraining", "draw_frames", "evaluate_frames", "missing_formats", "open_training"]
 
 _LEAST_NETWORKS = 3
-_UNKNOWN = np.full(2, np.nan)
 _STILLS = 6  # frames on one page, for paper
 _MADE = (
     "each frame is the plane through the network of that time, parallel to the others, and all are on one scale; "
@@ -48,6 +47,7 @@ class KeptTraining:
         last: The last of them, at (0, 0).
         directions: The pair that spans the plane.
         path: Where the networks lie.
+        seen: For each network, where it and those before it lie in the plane through it.
     """
 
     run: Path
@@ -56,6 +56,7 @@ class KeptTraining:
     last: Classifier
     directions: tuple[Direction, Direction]
     path: Trajectory
+    seen: tuple[Trajectory, ...]
 
     def axes(self, steps: int) -> Axes:
         """The grid of all frames, with `steps` points on its longer side."""
@@ -73,15 +74,9 @@ class KeptTraining:
         file, label = self.files[number], self.path.labels[number]
         model = load_checkpoint(file, device=device).to(memory_format=torch.channels_last)
         check_classes({label: model}, split)
-        seen = project(self.files[: number + 1], model, self.directions)
-        whole = number == len(self.files) - 1
-        path = replace(
-            seen,
-            name=self.name,
-            labels=self.path.labels[: number + 1],
-            shares=self.path.shares if whole else _UNKNOWN,  # which the plane was not made to show
-            random_walk_shares=self.path.random_walk_shares if whole else _UNKNOWN,
-        )
+        path = replace(self.seen[number], name=self.name, labels=self.path.labels[: number + 1])
+        if number == len(self.files) - 1:  # no other plane was made to show its networks
+            path = replace(path, shares=self.path.shares, random_walk_shares=self.path.random_walk_shares)
         meta: dict[str, Any] = {
             "model": model.meta["name"],
             "data": split.name,
@@ -113,7 +108,7 @@ def open_training(run: Path, *, device: str) -> KeptTraining:
     last = load_checkpoint(files[-1], device=device)
     directions, path = pca_directions(last, files)
     (name,) = telling_parts([run.absolute()])
-    return KeptTraining(run, name, tuple(files), last, directions, path)
+    return KeptTraining(run, name, tuple(files), last, directions, path, tuple(project_each(files, last, directions)))
 
 
 def evaluate_frames(

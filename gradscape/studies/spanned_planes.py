@@ -124,7 +124,7 @@ def span_planes(
 
 
 def placed_runs(plane: SpannedPlane, model: Classifier, runs: Sequence[Path]) -> SpannedPlane:
-    """The plane with the networks of more trainings in it.
+    """The plane with the networks of more trainings in it, each once: those that it is made of are there already.
 
     Args:
         plane: The plane.
@@ -140,7 +140,8 @@ def placed_runs(plane: SpannedPlane, model: Classifier, runs: Sequence[Path]) ->
             _named(project(run_checkpoints(run), model, plane.directions), name)
             for run, name in zip(runs, _run_names(runs), strict=True)
         ]
-    return SpannedPlane(plane.directions, (*plane.trajectories, *more), plane.meta)
+    new = [one for one in more if not any(_same_path(one, other) for other in plane.trajectories)]
+    return SpannedPlane(plane.directions, (*plane.trajectories, *new), plane.meta)
 
 
 def frame_axes(trajectories: Sequence[Trajectory], steps: int) -> tuple[np.ndarray, np.ndarray]:
@@ -242,6 +243,13 @@ def _origin(kind: str, names: Sequence[str], texts: Sequence[str], axes: Sequenc
 
 def _run_names(runs: Sequence[Path]) -> list[str]:
     return [one_line(name) for name in telling_parts([run.absolute() for run in runs])]
+
+
+def _same_path(one: Trajectory, other: Trajectory) -> bool:
+    if one.labels != other.labels:
+        return False
+    places, others = (np.stack([path.alphas, path.betas, path.distance]) for path in (one, other))
+    return np.allclose(places, others, rtol=1e-6, atol=1e-6 * float(np.abs(places).max()))
 
 
 def _named(trajectory: Trajectory, name: str) -> Trajectory:

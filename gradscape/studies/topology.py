@@ -55,7 +55,10 @@ def find_topologies(
     own = telling_parts([file.absolute().with_suffix("") for file in files])
     names = tell_apart([[file_name(name) for name in several] for several in (result_names(surfaces), own)])
     found = [surface.topology(value, confidence=confidence, seed=seed) for surface in surfaces]
-    told = [replace(one, meta={**one.meta, "surface_file": str(file)}) for one, file in zip(found, files, strict=True)]
+    told = [
+        replace(one, meta={**one.meta, "surface_file": str(file), "bootstrap_seed": seed})  # `seed` is the directions'
+        for one, file in zip(found, files, strict=True)
+    ]
     return dict(zip(names, told, strict=True))
 
 

@@ -1,4 +1,6 @@
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from gradscape.explain import DecisionMap, decision_map, gradient_map
+from gradscape.models import create_model
 
 SHAPE = (3, 4, 5)
 PIXELS = 60
@@ -180,3 +183,48 @@ def test_file_gives_it_back(tmp_path: Path) -> None:
     assert (again.label, again.norm, again.meta["margin"]) == (-1, "", 0.25)
     assert sum(again.shares().values()) == pytest.approx(1)
     assert {*again.shares()} <= {*again.occurring}
+
+
+class Company(Linear):
+    """Logits less half of their mean over the batch."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = super().forward(images)
+        return logits - logits.mean(0) / 2
+
+
+class Noisy(Linear):
+    """Logits with noise, also in eval mode."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits = super().forward(images)
+        return logits + torch.randn_like(logits)
+
+
+@pytest.mark.parametrize(("kind", "said"), [(Company, "depends on the other images"), (Noisy, "is random in eval")])
+def test_networks_that_do_not_judge_an_image_by_itself_are_refused(kind: type[Linear], said: str) -> None:
+    net = kind(*(one.detach() for one in linear().parameters()))
+    for ask in (lambda: decision_map(net, images(), steps=3), lambda: gradient_map(net, images()[0], class_index=1)):
+        with pytest.raises(ValueError, match=f"`model` must judge each image by itself, but .* {said}"):
+            ask()
+
+
+def test_a_network_that_says_that_it_weighs_the_batch_is_refused() -> None:
+    net = create_model("cifar_resnet18+ba2m@evaluation=batch", num_classes=4)
+    with pytest.raises(ValueError, match="evaluation"):
+        decision_map(net, torch.rand(3, 3, 8, 8), steps=3)
+
+
+def test_maps_that_contradict_themselves_are_refused() -> None:
+    found = decision_map(linear(), images(), steps=5)
+    two = {name: getattr(found, name)[:2] for name in ("positions", "images", "image_class", "image_confidence")}
+    changes: list[tuple[dict[str, Any], str]] = [
+        ({"norm": "linf"}, "`norm` must be sign, l2 or empty"),
+        (two, "`images` must be three"),
+        ({"alphas": found.alphas[::-1]}, "`alphas` must be at least two finite coordinates in ascending order"),
+        ({"class_index": -1 - found.class_index}, "classes from 0 on"),
+        ({"label": 2}, "`label` a class along a gradient"),
+    ]
+    for changed, said in changes:
+        with pytest.raises(ValueError, match=said):
+            replace(found, **changed)

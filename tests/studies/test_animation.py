@@ -1,16 +1,22 @@
 """A training as a movie: each frame is the plane through its own network, and what is there is not evaluated again."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from gradscape.cli.grids import parse_grid
 from gradscape.data import load_split
 from gradscape.landscape import Progress, Surface
+from gradscape.landscape.paths.sources import open_network
 from gradscape.studies.animation import KeptTraining, draw_frames, evaluate_frames, open_training
 from gradscape.studies.planes import Axes
 from gradscape.studies.report.collect import collect
+from gradscape.studies.report.networks import sort_by_network
+from gradscape.studies.report.provenance import rebuild_commands
 from tests.studies.kept_runs import save_run
+from tests.studies.report.test_commands import parsed
 
 IMAGES = load_split("digits", "train", limit=10, image_size=8)
 
@@ -52,6 +58,22 @@ def test_frames_show_the_same_part_of_parallel_planes_each_through_its_network(
     # The last frame's plane is that of the training: its middle row holds the last network itself.
     last = surfaces[-1]
     assert last.loss[1, np.abs(last.alphas).argmin()] == pytest.approx(float(last.origin.loss), rel=1e-4)
+
+
+def test_weights_are_read_twice_however_many_frames_there_are(
+    training: KeptTraining, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[object] = []
+
+    def counted(checkpoint: object, *others: Any) -> Any:
+        opened.append(checkpoint)
+        return open_network(checkpoint, *others)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("gradscape.landscape.paths.weights.open_network", counted)
+    again = open_training(training.run, device="cpu")  # once for the plane, and once to see them in it
+    for number in range(len(again.files)):
+        again.frame(number, IMAGES, tmp_path, device="cpu")
+    assert sorted(opened) == sorted(2 * again.files)  # type: ignore[type-var]
 
 
 def test_frames_go_on_to_the_same_bits_and_nothing_is_evaluated_again(
@@ -99,6 +121,17 @@ def test_a_stopped_animation_goes_on_to_the_same_bits(
 def test_a_report_shows_the_last_frame_alone(frames: tuple[list[Surface], Path]) -> None:
     found = collect([frames[1]]).results["landscapes"]
     assert [one.path.parent.name for one in found] == ["epoch0002"]
+
+
+def test_a_report_makes_the_whole_movie_again(
+    training: KeptTraining, axes: Axes, frames: tuple[list[Surface], Path]
+) -> None:
+    (line,) = [one for one in rebuild_commands(sort_by_network(collect([frames[1]]))) if " --data " in one]
+    asked = parsed(line)
+    assert line.startswith("gradscape animate ")
+    assert (asked["run"], asked["output"], asked["limit"]) == (training.run, frames[1], 10)
+    for axis, expected in zip(parse_grid(str(asked["grid"])), axes, strict=True):
+        np.testing.assert_allclose(axis[[0, -1]], expected[[0, -1]], rtol=1e-6, atol=1e-9)
 
 
 def test_two_networks_are_too_few(tmp_path: Path) -> None:

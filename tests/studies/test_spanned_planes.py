@@ -171,3 +171,9 @@ def test_subjects_with_networks_have_a_grid_of_their_own(
     assert subject.meta["seed"] == 0
     (plain,) = make_subjects(models, IMAGES, tmp_path, seeds=[0])
     assert framed_axes([plain], 7) is None
+
+
+def test_a_run_that_the_plane_is_made_of_is_shown_once(run: Path, models: Mapping[str, Classifier]) -> None:
+    (plane,) = span_planes(f"pca:{run}", models, IMAGES).values()
+    (model,) = models.values()
+    assert [one.name for one in placed_runs(plane, model, [run]).trajectories] == ["sgd"]

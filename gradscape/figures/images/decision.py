@@ -30,6 +30,7 @@ _PALEST = 0.2  # of a class's color, where the network only guesses
 _MOST_COLUMNS = 3
 _MOST_NAMES = 14
 _STRIP = 0.95  # inches
+_HIGHEST = 4.0  # inches: planes much higher than wide are drawn narrower
 _LETTERS = "ABC"
 _AXES = {
     "": ("distance from A towards B", "at right angles"),
@@ -123,7 +124,7 @@ def figure_decisions(maps: Mapping[str, DecisionMap], *, names: Sequence[str] | 
     width, caption = page_width(double=True), _describe(maps)
     high = float(np.ptp(_ends(first.betas)) / np.ptp(_ends(first.alphas)))
     panel = min(width / columns - 0.6 - (0.6 if losses else 0), 3.2)
-    height = _STRIP + 0.15 + rows * (panel * high + 0.62) + caption_height(caption, width)
+    height = _STRIP + 0.15 + rows * (min(panel * high, _HIGHEST) + 0.62) + caption_height(caption, width)
     figure = new_figure(width, height, solid=True)
     outer = figure.add_gridspec(2, 1, height_ratios=[_STRIP, height - _STRIP])
     colors = _colors(several)
@@ -212,9 +213,14 @@ def _describe(maps: Mapping[str, DecisionMap]) -> str:
     count = f"{len(first.alphas)} × {len(first.betas)} images"
     if first.norm:
         how = {"sign": "signs, coordinates are the change of every pixel", "l2": "direction, coordinates are distances"}
-        said.append(f"{count} along the gradient's {how[first.norm]}, and along random ones, seed {first.meta['seed']}")
+        seed = f", seed {one_line(first.meta['seed'])}" if "seed" in first.meta else ""
+        said.append(f"{count} along the gradient's {how[first.norm]}, and along random ones{seed}")
     else:
         said.append(f"{count} of the plane through A, B and C, coordinates are Euclidean distances of pixels in [0, 1]")
+    if first.norm:
+        losses = {one_line(name): f"loss of class {one_line(one.class_name(one.label))}" for name, one in maps.items()}
+        same = len(set(losses.values())) == 1
+        said += [next(iter(losses.values()))] if same else [f"{name}: {loss}" for name, loss in losses.items()]
     said.append("the paler, the less probable the class")
     if not first.inside.all():
         share = 100 * float(first.inside.mean())

@@ -16,6 +16,8 @@ from gradscape.figures.surfaces.color_bars import add_colorbar
 from gradscape.figures.surfaces.fields import drawn_unit
 from gradscape.figures.surfaces.maps import draw_filled
 from gradscape.figures.surfaces.shading import DrawnRange, shade_panels
+from gradscape.figures.surfaces.trajectories import label_networks
+from gradscape.figures.surfaces.trajectory_wording import axis_labels
 from gradscape.figures.surfaces.wording import describe_fields, result_names
 from gradscape.landscape import Topology
 
@@ -143,10 +145,14 @@ def figure_topology(topologies: Topology | Sequence[Topology], *, titles: Sequen
         plot_merge_tree(topology, ax=tree, limits=(low, high))
         plot_persistence(topology, ax=diagram, limits=(low, high))
         ground.set_title(name if rows > 1 else "", parse_math=False)
+        across, upward = axis_labels(field.meta, brief=True)
+        ground.set_xlabel(across, parse_math=False)
+        ground.set_ylabel(upward, parse_math=False)
     panels[0, 2].legend(
         handles=_legend(several), loc="lower right", borderpad=0.2, handletextpad=0.3, handlelength=1.2, framealpha=0
     )
     add_caption(figure, caption)
+    label_networks(panels[:, 0].tolist())
     return figure
 
 

@@ -86,7 +86,7 @@ def _described(field: Field, trajectory: Trajectory, *, circled: bool) -> str:
     labels = [one_line(label) for label in trajectory.labels]
     several = f"{labels[0]} to {labels[-1]}" if trajectory.joined and len(labels) > 1 else ", ".join(labels)
     parts = [f"{one_line(trajectory.name)} ({several})", *_explained(trajectory)]
-    if circled:
+    if circled and trajectory.distance.any():
         parts.append(f"up to {short_number(float(trajectory.distance.max()))} off the plane (size of the circles)")
     outside = [labels[number] for number in np.flatnonzero(~within(field, trajectory))]
     if outside:

@@ -22,7 +22,7 @@ from gradscape.figures.surfaces.norm_wording import (
     describe_stored_origin,
     statistics_of,
 )
-from gradscape.figures.surfaces.trajectory_wording import describe_trajectories
+from gradscape.figures.surfaces.trajectory_wording import FARTHEST, describe_trajectories
 from gradscape.landscape import Field, Line
 from gradscape.landscape.field import UNRELIABLE, Reading
 from gradscape.landscape.image_counts import describe_images
@@ -206,7 +206,8 @@ def _span(field: Field) -> str:
 
 
 def _findings(field: Field) -> list[str]:
-    parts = [_reading(reading, first=not number) for number, reading in enumerate(field.origin)]
+    place = " of the network" if FARTHEST in field.meta else " at the origin"  # of a movie another one lies there
+    parts = [_reading(reading, place="" if number else place) for number, reading in enumerate(field.origin)]
     parts += filter(None, [describe_stored_origin(field)])
     parts += _chance(field.meta)
     parts += field.notes
@@ -216,11 +217,10 @@ def _findings(field: Field) -> list[str]:
     return parts
 
 
-def _reading(reading: Reading, *, first: bool) -> str:
+def _reading(reading: Reading, *, place: str) -> str:
     """A number at the trained network itself; only the first of several says where that is."""
     factor, unit = drawn_unit(reading.unit)
     stderr = f" ± {short_number(factor * reading.stderr, 2)}" if reading.stderr > 0 else ""
-    place = " at the origin" if first else ""
     return f"{reading.name}{place} {short_number(factor * reading.value)}{stderr}" + (f" {unit}" if unit else "")
 
 

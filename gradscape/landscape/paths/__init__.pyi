@@ -3,7 +3,7 @@ from .curve_fit import fit_curve
 from .detour import Detour, measure_detour
 from .pca import pca_directions
 from .plane import plane_directions
-from .projection import project
+from .projection import project, project_each
 from .trajectory import Trajectory
 
 __all__ = [
@@ -15,4 +15,5 @@ __all__ = [
     "pca_directions",
     "plane_directions",
     "project",
+    "project_each",
 ]

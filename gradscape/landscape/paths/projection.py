@@ -1,7 +1,7 @@
 """Networks seen in a plane: the nearest points by least squares, and how far off it they are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -14,7 +14,7 @@ from gradscape.landscape.paths.sources import Checkpoint, run_name
 from gradscape.landscape.paths.trajectory import Trajectory
 from gradscape.landscape.paths.weights import NetworkWeights
 
-__all__ = ["Projection", "project"]
+__all__ = ["Projection", "project", "project_each"]
 
 _LEAST_ANGLE = 1e-5  # in radians; in half precision two directions that ought to be one differ by more
 _ROUNDED = 1e-14  # of squared distances: differences of so little are rounding
@@ -51,17 +51,56 @@ def project(checkpoints: Sequence[Checkpoint], model: nn.Module, directions: Seq
         >>> path.alphas.round(5).tolist(), path.betas.round(5).tolist()
         ([2.0], [-1.0])
     """
+    name = run_name(checkpoints)
+    weights = NetworkWeights.of(model, {name: checkpoints})
+    projection, _ = _seen(weights, model, directions)
+    return projection.trajectory(name, weights.labels, slice(None))
+
+
+def project_each(
+    checkpoints: Sequence[Checkpoint], model: nn.Module, directions: Sequence[Direction]
+) -> list[Trajectory]:
+    """For each network the plane through it, and where that network and all before it lie there.
+
+    What `project` gives of `checkpoints[: k + 1]` with the k-th network as the model, without shares; but each network
+    is read once for all planes, as squared distances are ‖θ_j‖² + ‖θ_k‖² − 2⟨θ_j, θ_k⟩, seen from `model`.
+
+    Args:
+        checkpoints: Networks in order, as `pca_directions` takes them.
+        model: Any network near them; it is only read.
+        directions: The two that span every plane.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: As `project`.
+    """
+    name = run_name(checkpoints)
+    weights = NetworkWeights.of(model, {name: checkpoints})
+    whole, gram = _seen(weights, model, directions)
+    squares = np.diag(gram)  # by the same sums, so that a network is at no distance from itself
+    apart = np.maximum(squares + squares[:, None] - 2 * gram, 0.0)
+    return [
+        replace(whole, products=whole.products - own, squares=own_squares).trajectory(
+            name, weights.labels, slice(0, number + 1), shares=np.full(2, np.nan)
+        )
+        for number, (own, own_squares) in enumerate(zip(whole.products, apart, strict=True))
+    ]
+
+
+def _seen(
+    weights: NetworkWeights, model: nn.Module, directions: Sequence[Direction]
+) -> tuple["Projection", Float[np.ndarray, "networks networks"]]:
+    """Networks seen in a plane, and their products with each other."""
     if len(directions) != 2:
         raise ValueError(f"`directions` must be the two of a plane, got {len(directions)}")
     tensors = named_tensors(model)
     check_directions(directions, tensors)
     axes = [{place: change.to(tensors[place].dtype) for place, change in one.items()} for one in directions]
-    name = run_name(checkpoints)
-    weights = NetworkWeights.of(model, {name: checkpoints})
-    projection = Projection.of(len(weights.labels))
+    count = len(weights.labels)
+    projection, gram = Projection.of(count), np.zeros((count, count))
     for part in weights.parts():
         projection.add(part.rows, [part.of(axis) for axis in axes])
-    return projection.trajectory(name, weights.labels, slice(None))
+        gram += part.rows @ part.rows.T
+    return projection, gram
 
 
 @final

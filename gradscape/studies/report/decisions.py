@@ -63,7 +63,9 @@ def _command(group: _Group) -> str:
     one, folder = found.result, found.path.parent
     parts: list[object] = [*network_paths(group), *image_options(found), "--steps", max(one.class_index.shape)]
     if one.norm:
-        parts += ["--norm", one.norm, "--radius", exact(one.alphas[-1]), "--class", one.label]
+        parts += ["--norm", one.norm, "--radius", exact(one.alphas[-1])]
+        if all(other.result.label == one.label for _, other in group):  # else each network's own predicted class
+            parts += ["--class", one.label]
         parts += ["--seed", found.meta.seed] if found.meta.seed else []
     elif "margin" in found.meta:
         parts += ["--margin", found.meta["margin"]]

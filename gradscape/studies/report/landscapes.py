@@ -9,6 +9,7 @@ import numpy as np
 
 from gradscape._names import one_line
 from gradscape._provenance import Provenance
+from gradscape._schema import fitting
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.surfaces.layout import DrawingKind
 from gradscape.figures.surfaces.shading import Scale
@@ -129,6 +130,8 @@ def _rebuild(group: _Group) -> list[str]:
     found = group[0][1]
     if "data" not in found.meta or CURVE in found.meta:
         return []  # of another program, or made with a curve
+    if "frame" in found.meta:
+        return [_movie_command(found)]
     seeds = sorted({one.meta.get("seed", 0) for _, one in group})
     output = found.path.parent.parent if len(seeds) > 1 else found.path.parent
     if len(network_paths(group)) > 1:
@@ -143,9 +146,20 @@ def _command(group: _Group, seeds: Sequence[int], output: Path) -> str:
     parts += making_options(first, USUAL_MAKING)
     file = meta.get("direction_path") or meta.get("direction_file")
     parts += ["--directions", file] if file else ["--seed", seeds[0]]
+    for run in fitting(meta, "trajectory_paths", list[str]) or ():
+        parts += ["--trajectory", run]
     if len(seeds) > 1:
         parts += ["--repeats", len(seeds)]
     return command("landscape", *parts, "-o", output)
+
+
+def _movie_command(last: Found[Surface]) -> str:
+    """What makes all frames again: the grid is that of the last one, in `frames/NETWORK` of the movie's folder."""
+    run = str(last.meta.get("direction_path", "RUN")).removeprefix("pca:")
+    parts: list[object] = [run, *data_options(last), *function_options(last)]
+    parts += ["--grid", ",".join(map(evenly, (last.result.alphas, last.result.betas)))]
+    parts += making_options(last, {})
+    return command("animate", *parts, "-o", last.path.parent.parent.parent)
 
 
 def _grid(surface: Surface) -> list[object]:

@@ -81,6 +81,7 @@ def _command(found: Found[Topology]) -> str:
     parts: list[object] = [found.meta.get("surface_file", "SURFACE.h5")]
     parts += ["--value", topology.value] if topology.value != "loss" else []
     parts += ["--confidence", topology.confidence] if topology.confidence != 0.95 else []
+    parts += ["--seed", seed] if (seed := found.meta.get("bootstrap_seed")) else []
     return command("topology", *parts, "-o", found.path.parent)
 
 

@@ -79,3 +79,23 @@ def test_drawing_changes_nothing() -> None:
     assert torch.is_grad_enabled()
     for name, value in before.items():
         np.testing.assert_array_equal(value, getattr(found, name))
+
+
+def test_a_plane_much_higher_than_wide_fits_on_paper() -> None:
+    found = decisions()
+    high = replace(found, alphas=found.alphas / 400)
+    assert figure_decisions({"net": high}).get_figheight() < 8
+
+
+def test_captions_say_whose_loss_it_is_of_each_network_where_they_differ() -> None:
+    found = decisions(norm="sign")
+    assert "loss of class dog" in caption_of(figure_decisions({"one": found}))
+    both = caption_of(figure_decisions({"one": found, "two": replace(found, label=2)}))
+    assert "one: loss of class dog · two: loss of class bee" in both
+
+
+def test_a_map_whose_file_tells_no_seed_is_drawn_without_one() -> None:
+    found = decisions(norm="l2")
+    assert "along random ones, seed 0" in caption_of(figure_decisions({"one": found}))
+    meta = {name: value for name, value in found.meta.items() if name != "seed"}
+    assert "seed" not in caption_of(figure_decisions({"one": replace(found, meta=meta)}))

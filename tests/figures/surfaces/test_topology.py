@@ -1,10 +1,14 @@
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
+from matplotlib.text import Annotation
 
 from gradscape.figures import figure_topology, plot_merge_tree, plot_persistence
 from gradscape.figures.caption import caption_of
+from gradscape.figures.surfaces.trajectories import LABEL
 from gradscape.landscape import Topology
+from tests.figures.results import bowl, make_surface
+from tests.figures.trajectories import make_path
 from tests.landscape.noisy_surfaces import NOISES, drawn_surface
 from tests.landscape.topology.surfaces import himmelblau, surface_of_function
 
@@ -73,3 +77,13 @@ def test_caption_says_that_all_was_seen_and_errors_are_in_percent(known: Topolog
     assert f"band (±{100 * error.band:.2g} %)" in caption_of(figure)
     with pytest.raises(ValueError, match="fields of one name"):
         figure_topology([known, error])
+
+
+def test_networks_on_the_map_have_their_names_placed_and_axes_are_brief() -> None:
+    surface = make_surface(
+        bowl(), trajectories=[make_path().to_entry()], axes=["PC 1 (62 % of the path)", "PC 2 (20 % of the path)"]
+    )
+    ground = figure_topology(surface.topology()).axes[0]
+    assert (ground.get_xlabel(), ground.get_ylabel()) == ("PC 1", "PC 2")
+    named = [text for text in ground.texts if isinstance(text, Annotation) and text.get_gid() == LABEL]
+    assert len({text.get_position() for text in named}) > 1  # none is where all begin

@@ -14,6 +14,7 @@ from matplotlib.text import Annotation, Text
 from gradscape.figures import figure_comparison, figure_landscape, plot_filled
 from gradscape.figures.caption import caption_of
 from gradscape.figures.surfaces.trajectories import LABEL, labelled
+from gradscape.figures.surfaces.trajectory_wording import FARTHEST
 from gradscape.landscape import Surface, Trajectory
 from tests.figures.results import make_surface
 from tests.figures.trajectories import make_path, make_points
@@ -169,3 +170,12 @@ def test_a_surface_without_networks_has_none() -> None:
     ax = plot_filled(make_surface())
     assert names(ax) == []
     assert len(ax.lines) == 2  # the cross at the origin, in white and in black
+
+
+def test_in_a_movie_the_loss_is_that_of_the_frames_network_and_no_circle_is_told_where_there_is_none() -> None:
+    alone = make_path(distance=0.0)
+    still, frame = (caption_of(figure_landscape(with_paths(alone, **about))) for about in ({}, {FARTHEST: 2.0}))
+    assert "loss at the origin" in still
+    assert "loss of the network" in frame
+    assert "origin" not in frame
+    assert "off the plane" not in frame

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradscape.landscape import Direction, load_directions, project, random_directions, save_directions
+from gradscape.landscape import Direction, load_directions, project, project_each, random_directions, save_directions
 from tests.landscape.networks import small_net
 from tests.landscape.paths.networks import plane, row, rows, wandering
 
@@ -64,6 +64,17 @@ def test_networks_off_the_plane_have_their_nearest_point_and_distance() -> None:
     basis = np.linalg.qr(plane(directions).T)[0]
     np.testing.assert_allclose(path.shares, ((centered @ basis) ** 2).sum(axis=0) / (centered**2).sum(), rtol=1e-6)
     assert np.isnan(path.random_walk_shares).all()
+
+
+def test_planes_through_each_network_show_what_each_by_itself_would() -> None:
+    directions = oblique()
+    seen = project_each(NETS, MODEL, directions)
+    for number, path in enumerate(seen):
+        alone = project(NETS[: number + 1], NETS[number], directions)
+        for name in ("alphas", "betas", "distance"):
+            np.testing.assert_allclose(getattr(path, name), getattr(alone, name), rtol=1e-6, atol=1e-7)
+        assert path.distance[-1] == 0
+        assert np.isnan(path.shares).all()
 
 
 def test_running_statistics_count_for_nothing() -> None:

@@ -269,3 +269,11 @@ def test_the_command_of_a_stopped_run_asks_for_what_the_run_was_to_see(extent: d
 )
 def test_what_became_of_running_statistics_is_spelled(meta: dict[str, Any], expected: list[str]) -> None:
     assert making_options(Found(Path("x.h5"), None, Provenance.of(meta)), {}) == expected
+
+
+def test_trainings_that_were_seen_in_a_plane_are_asked_for_again(tmp_path: Path) -> None:
+    meta: dict[str, Any] = {"model": "net", "data": "digits", "direction_path": "pca:runs/a", "direction_file": "pca:a"}
+    make_surface(**meta, trajectory_paths=["runs/b", "runs/c"]).save(tmp_path / "surface.h5")
+    (line,) = rebuild_commands(networks_in(tmp_path))
+    assert parsed(line)["trajectory"] == [Path("runs/b"), Path("runs/c")]
+    assert parsed(line)["directions"] == "pca:runs/a"

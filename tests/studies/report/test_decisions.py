@@ -29,3 +29,13 @@ def test_maps_of_one_plane_stand_on_one_page_and_are_made_again(tmp_path: Path, 
     assert line["images"] == [Path(files[0])]
     assert line["steps"] == 7
     assert (line["norm"], line["class_index"], line["output"]) == (norm or None, "1" if norm else None, tmp_path)
+
+
+def test_networks_whose_own_classes_differ_are_asked_for_without_one(tmp_path: Path) -> None:
+    for number, name in enumerate(("first", "second")):
+        found = decisions(norm="l2")
+        about = {"model": name, "title": name, "weights": f"012{number}", "image_digest": "ab"}
+        (tmp_path / name).mkdir()
+        replace(found, label=number, meta={**found.meta, **about}).save(tmp_path / name / "decision.npz")
+    (line,) = rebuild_commands(sort_by_network(collect([tmp_path])))
+    assert "--class" not in line

@@ -8,6 +8,7 @@ from gradscape.studies.report import write_report
 from gradscape.studies.report.collect import collect
 from gradscape.studies.report.networks import sort_by_network
 from gradscape.studies.report.provenance import rebuild_commands
+from gradscape.studies.topology import find_topologies, save_topologies
 from tests.landscape.noisy_surfaces import NOISES, drawn_surface
 from tests.landscape.topology.surfaces import himmelblau, surface_of_function
 from tests.studies.report.test_commands import parsed
@@ -43,3 +44,11 @@ def test_commands_make_them_again(folder: Path) -> None:
         assert [Path(f"out/{name}/surface.h5")] in [line["files"] for line in lines]
     assert {line["confidence"] for line in lines} == {0.9}
     assert {line["output"] for line in lines} == {folder / "bowl", folder / "valleys"}
+
+
+def test_the_seed_of_the_bootstrap_is_asked_for_again(tmp_path: Path) -> None:
+    file = tmp_path / "surface.h5"
+    surface_of_function(himmelblau, -5.5, 5.5, 11).save(file)
+    save_topologies(find_topologies([file], seed=3), tmp_path / "out")
+    (line,) = [line for line in rebuild_commands(sort_by_network(collect([tmp_path / "out"]))) if " topology " in line]
+    assert parsed(line)["seed"] == 3
