@@ -49,7 +49,7 @@ def home(tmp_path: Path) -> Path:
     return folder
 
 
-def test_there_are_the_six_notebooks() -> None:
+def test_there_are_the_seven_notebooks() -> None:
     assert [path.stem for path in NOTEBOOKS] == [
         "01_first_landscape",
         "02_comparing_architectures",
@@ -57,6 +57,7 @@ def test_there_are_the_six_notebooks() -> None:
         "04_what_it_looks_at",
         "05_attention_and_fusion",
         "06_figures_of_a_paper",
+        "07_paths_and_curvature",
     ]
 
 
