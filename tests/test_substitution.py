@@ -31,8 +31,8 @@ def test_every_place_has_the_new_tensor_and_afterwards_the_old_one(name: str) ->
         assert all(module._parameters[key] is one for key, one in parameters.items())
         assert all(module._buffers[key] is one for key, one in buffers.items())
     with torch.no_grad():
-        model[0].weight.copy_(new)
-        model[1].running_mean.fill_(1)
+        model.get_parameter("0.weight").copy_(new)
+        model.get_buffer("1.running_mean").fill_(1)
     assert torch.equal(found, model(images))
 
 
@@ -42,7 +42,7 @@ def test_derivatives_count_every_place() -> None:
     def total(weight: Tensor) -> Tensor:
         return called_with(model, {"0.weight": weight}, images).sum()
 
-    weight = model[0].weight.detach().clone().requires_grad_()
+    weight = model.get_parameter("0.weight").detach().clone().requires_grad_()
     assert torch.autograd.gradcheck(total, weight)
 
 

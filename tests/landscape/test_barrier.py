@@ -122,7 +122,9 @@ def test_of_a_run_that_was_stopped_before_the_middle_the_other_definitions_stay(
     whole = values_of([1, 4, 9, 5, 3], [0.1, 0.2, 0.9, 0.5, 0.1], np.linspace(0, 1, 5))
     reached = np.array([True, True, False, True, True])
     known = {"mean": np.nan, "m2": np.nan, "right": np.nan, "count": 0}
-    stopped = {name: np.where(reached, getattr(whole.blocks, name), gone) for name, gone in known.items()}
+    stopped: dict[str, Any] = {
+        name: np.where(reached, getattr(whole.blocks, name), gone) for name, gone in known.items()
+    }
     barrier = replace(whole, blocks=replace(whole.blocks, **stopped)).barrier()
     assert set(barrier.loss) == set(barrier.error) == {"chord", "ends"}
     assert (barrier.height, barrier.alpha) == (2.5, 0.25)
