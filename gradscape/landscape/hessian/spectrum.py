@@ -144,7 +144,8 @@ def hessian_spectrum(
     Source: Lanczos 1950; Pearlmutter 1994.
 
     Example:
-        >>>         >>> from gradscape.landscape import hessian_spectrum
+        >>> import torch
+        >>> from gradscape.landscape import hessian_spectrum
         >>> net = torch.nn.Linear(4, 3)
         >>> spectrum = hessian_spectrum(net, [(torch.randn(64, 4), torch.arange(64) % 3)], top=2)
         >>> spectrum.values.shape, bool(spectrum.converged.all())
