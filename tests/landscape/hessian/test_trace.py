@@ -85,6 +85,34 @@ class _OwnScale(nn.Module):
         return self.linear(images) * self.scale
 
 
+class _Shared(nn.Module):
+    """A weight that is straight in the outputs, but whose layer does not tell all of it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.first, self.second, self.way = nn.Linear(4, 3), nn.Linear(4, 3), way
+        if way == "tied":
+            self.second.weight = self.first.weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        layer, weight, other = self.first, self.first.weight, images.flip(1)
+        if self.way == "without a call":
+            return nn.functional.linear(images, weight, layer.bias) + self.second(other)
+        if self.way == "beside":
+            return layer(images) + nn.functional.linear(other, weight) + self.second(other)
+        return layer(images) + (layer(other) if self.way == "twice" else 0) + self.second(other)
+
+
+@pytest.mark.parametrize("way", ["tied", "without a call", "beside", "twice"])
+def test_a_weight_that_is_used_elsewhere_too_is_not_taken_for_its_layers_own(way: str) -> None:
+    torch.manual_seed(0)
+    net, batches = _Shared(way).double(), [(torch.randn(12, 4).double(), torch.arange(12) % 3)]
+    exact = float(dense_diagonal(HessianProducts(net, batches)).sum())
+    trace = hessian_trace(net, batches, probes=90)
+    assert "first.weight is used otherwise than by one call" in trace.inexact
+    assert trace.value == pytest.approx(exact, rel=1e-8)
+
+
 @pytest.mark.parametrize(
     ("net", "why"),
     [
