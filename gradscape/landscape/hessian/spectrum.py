@@ -36,7 +36,9 @@ class Spectrum:
         values: The largest, falling, then the smallest, rising, (top + bottom,), in units of the loss.
         residuals: ‖Hv − λv‖ of each, (top + bottom,): an eigenvalue lies as near as this.
         errors: Estimated |λ − exact| of each, (top + bottom,), of the iteration alone, not over images.
-        converged: Whether that is below the tolerance.
+        converged: Whether that is below the tolerance, and none beyond was left out, as far
+            as can be told: from one random vector an eigenvalue that is there twice is found once before the space
+            that it spans is done.
         top: How many of `values` are the largest.
         steps: Products that the iteration took.
         held_out: What eigenvectors of one half of the images are worth on the other; None where it was not asked for.
@@ -89,6 +91,22 @@ class Search:
         """Which of the approximations these are: the largest, falling, then the smallest, rising."""
         last = len(ritz.values) - 1
         return [*range(last, last - self.top, -1), *range(self.bottom)]
+
+    def converged(self, lanczos: Lanczos) -> Bool[np.ndarray, " values"]:
+        """Which of the wanted values are known to the tolerance, none beyond them left out."""
+        ritz = lanczos.ritz()
+        chosen = self.chosen(ritz)
+        values = ritz.values[chosen]
+        known = ritz.errors[chosen] <= self.tolerance * _scale(values, ritz)
+        rest = None if lanczos.is_complete else lanczos.last_space()
+        if rest is not None:
+            allowed = self.tolerance * _scale(rest.values, ritz)
+            settled = rest.errors <= allowed
+            if self.top:
+                known[: self.top] &= settled[-1] and rest.values[-1] <= values[self.top - 1] + allowed[-1]
+            if self.bottom:
+                known[self.top :] &= settled[0] and rest.values[0] >= values[-1] - allowed[0]
+        return known
 
 
 @left_as_before
@@ -175,12 +193,11 @@ def find_spectrum(products: HessianProducts, search: Search, course: Course) -> 
         products, search, replace(course, identity=f"{products.identity} {search.seed}"), job="whole"
     )
     chosen = search.chosen(ritz)
-    errors, values = ritz.errors[chosen], ritz.values[chosen]
     return Spectrum(
-        values=values,
+        values=ritz.values[chosen],
         residuals=ritz.residuals[chosen],
-        errors=errors,
-        converged=errors <= search.tolerance * _scale(values, ritz),
+        errors=ritz.errors[chosen],
+        converged=search.converged(lanczos),
         top=search.top,
         steps=lanczos.steps,
         held_out=_read_halves(products, search, course) if search.held_out else None,
@@ -205,11 +222,8 @@ def _iterated(products: HessianProducts, search: Search, course: Course, *, job:
             break
         lanczos.step()
         course.tell(job, lanczos.steps, most)
-        if search.steps is None and lanczos.steps > search.wanted:
-            ritz = lanczos.ritz()
-            chosen = search.chosen(ritz)
-            if (ritz.errors[chosen] <= search.tolerance * _scale(ritz.values[chosen], ritz)).all():
-                break
+        if search.steps is None and lanczos.steps > search.wanted and search.converged(lanczos).all():
+            break
     return lanczos.ritz(), lanczos
 
 

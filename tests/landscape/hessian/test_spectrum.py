@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradscape.landscape import HessianProducts, hessian_spectrum
+from gradscape.landscape import HessianProducts, hessian_spectrum, mse
 from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 from tests.landscape.networks import Quadratic
 
@@ -44,6 +44,18 @@ def test_ends_are_algebraic_whatever_their_size() -> None:
     assert spectrum.values == pytest.approx([2.0, 0.5, -9.0])
     assert spectrum.held_out is not None
     assert spectrum.held_out.values == pytest.approx([2.0, 0.5, -9.0])  # every image has the same Hessian
+
+
+def test_eigenvalues_of_a_squared_loss_come_as_often_as_there_are_outputs() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(64, 6).double()
+    net, data = nn.Linear(6, 3, bias=False).double(), [(images, torch.randn(64, 3).double())]
+    exact = np.linalg.eigvalsh(2 / 3 * (images.T @ images / 64).numpy()).repeat(3)
+    spectrum = hessian_spectrum(net, data, top=4, bottom=4, loss=mse, held_out=False)
+    assert spectrum.converged.all()
+    assert spectrum.values == pytest.approx([*exact[::-1][:4], *exact[:4]], rel=1e-5)
+    early = hessian_spectrum(net, data, top=4, bottom=1, loss=mse, held_out=False, steps=6)
+    assert early.converged.tolist() == [False] * 4 + [True]
 
 
 def test_unconverged_values_are_told() -> None:
