@@ -24,6 +24,7 @@ _MOST_STEPS = 100
 _STEPS_A_VALUE = 12
 _ROUGH = 1e-2  # error of eigenvalues of halves, whose vectors are only read: any vector can be
 _HALVES: Final = ("first half", "second half")
+_LEAST_IMAGES = 2  # of which halves are made
 _SMALL = 1e-2  # of the largest: what is smaller need not be as exact in proportion
 
 
@@ -188,6 +189,11 @@ def find_spectrum(products: HessianProducts, search: Search, course: Course) -> 
         raise ValueError(
             f"`top` + `bottom` must be from 1 to {products.dimension:,}, the number of scalars in the parameters, got "
             f"{search.wanted}"
+        )
+    if search.held_out and products.images < _LEAST_IMAGES:
+        raise ValueError(
+            f"`batches` must hold at least {_LEAST_IMAGES} images to read vectors of one half on the other, got "
+            f"{products.images}: give more, or `held_out`=False"
         )
     ritz, lanczos = _iterated(
         products, search, replace(course, identity=f"{products.identity} {search.seed}"), job="whole"

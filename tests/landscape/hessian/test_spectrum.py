@@ -139,3 +139,20 @@ def test_what_cannot_be_found_is_refused(options: dict, message: str) -> None:
     net, data = net_and_data()
     with pytest.raises(ValueError, match=message):
         hessian_spectrum(net, data, **options)
+
+
+def test_one_image_has_no_halves() -> None:
+    net, data = net_and_data(1)
+    with pytest.raises(ValueError, match="`batches` must hold at least 2 images"):
+        hessian_spectrum(net, data)
+    assert hessian_spectrum(net, data, held_out=False).values[0] > 0
+
+
+def test_two_images_of_several_have_halves_without_an_error() -> None:
+    net, data = net_and_data(2)
+    found = hessian_spectrum(net, data).held_out
+    assert found is not None
+    assert found.stderr == pytest.approx(0)
+    of_several = HeldOutCurvature(found.second, found.found, found.forms, 9)
+    assert np.isnan(of_several.stderr).all()
+    assert not of_several.reliable.any()

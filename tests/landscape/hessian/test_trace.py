@@ -182,3 +182,16 @@ def test_the_interval_knows_how_few_images_carry_it() -> None:
 def test_too_few_probes_are_refused() -> None:
     with pytest.raises(ValueError, match="`probes` must be at least 6"):
         hessian_trace(nn.Linear(4, 3), [(torch.randn(6, 4), torch.arange(6) % 3)], probes=5)
+
+
+def test_the_interval_of_an_estimate_knows_how_few_probes_it_rests_on() -> None:
+    trace = Trace(np.full(1000, 5.0), 1000, ("w",), probe_stderr=2.0, probes=10, inexact="it bends")
+    assert trace.interval() == pytest.approx((5 - 2.2622 * 2, 5 + 2.2622 * 2), abs=1e-3)  # Student's, 9 degrees
+    even = Trace(np.tile([4.0, 6.0], 500), 2000, ("w",), probe_stderr=0.0, inexact="")
+    assert even.interval() == pytest.approx(even.mean.interval())
+
+
+def test_one_image_of_several_has_no_error() -> None:
+    net, data = nn.Linear(4, 3), [(torch.ones(1, 4), torch.tensor([0]))]
+    trace = hessian_trace(net, data)
+    assert np.isnan(Trace(trace.images, 7, trace.names).interval()).all()
