@@ -69,18 +69,23 @@ def plot_trace(curvatures: Mapping[str, Curvature], *, ax: Axes | None = None) -
         The axes.
     """
     ax = ax or new_axes()
-    handles = []
+    handles, lowest = [], 0.0
     for number, (name, one) in enumerate(curvatures.items()):
         layers = _by_layer(one)
         if not layers:
             continue
         look = line_look(number)
         values, errors = [part.value for part in layers], [part.stderr for part in layers]
+        lowest = min(lowest, *values)
         places = np.arange(1, len(layers) + 1)
         ax.errorbar(places, values, errors, fmt="none", ecolor=look["color"], elinewidth=0.7, alpha=0.6)
         color = look["color"]
         handles += ax.plot(places, values, "o", markersize=2.5, label=one_line(name), color=color)
-    ax.set(xlabel="layer, from the image to the answer", ylabel="part of the trace", ylim=(0, None))
+    ax.set(xlabel="layer, from the image to the answer", ylabel="part of the trace")
+    if lowest < 0:  # of a loss that is not convex in the outputs
+        ax.axhline(0, color="0.3", linewidth=0.6)
+    else:
+        ax.set_ylim(bottom=0)
     add_legend(ax, handles if len(handles) > 1 else [])
     return ax
 

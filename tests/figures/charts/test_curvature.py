@@ -36,6 +36,16 @@ def test_layers_are_sums_of_their_parameters() -> None:
     assert np.asarray(dots.get_ydata()) == pytest.approx([means[0] + means[1], means[2]])
 
 
+def test_negative_parts_of_a_trace_are_seen() -> None:
+    one = made_up()
+    assert one.trace is not None
+    assert one.trace.layers is not None
+    assert plot_trace({"one": one}).get_ylim()[0] == 0
+    layers = one.trace.layers * [1.0, 1.0, -1.0]
+    ax = plot_trace({"one": replace(one, trace=replace(one.trace, layers=layers, images=layers.sum(axis=1)))})
+    assert ax.get_ylim()[0] < layers[:, 2].mean()
+
+
 def test_a_density_is_the_smoothed_one() -> None:
     one = made_up()
     (line,) = plot_density({"one": one}).lines
