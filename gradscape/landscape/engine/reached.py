@@ -1,6 +1,6 @@
 """Whether gradients reach the tensors that losses depend on: what is merged or detached gets none, without a word."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -59,7 +59,7 @@ def check_reached(model: nn.Module, names: Iterable[str], block: Block, task: Ta
         total = losses().sum()
         if not total.requires_grad:
             return  # nothing of it does, which whoever differentiates says
-        found = torch.autograd.grad(total, list(chosen.values()), allow_unused=True)
+        found: Sequence[Tensor | None] = torch.autograd.grad(total, list(chosen.values()), allow_unused=True)
     unreached = [name for name, one in zip(chosen, found, strict=True) if one is None]
     for name in unreached:
         with moving(model, [{name: wave(chosen[name].detach())}]) as move_to, torch.no_grad():

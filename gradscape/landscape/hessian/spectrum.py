@@ -14,6 +14,7 @@ from gradscape._left_as_before import left_as_before
 from gradscape.landscape.directions import Direction, Ignore
 from gradscape.landscape.engine import ForwardFunction, LossFunction, call, cross_entropy
 from gradscape.landscape.hessian.course import Course, Report
+from gradscape.landscape.hessian.extremes import LEAST_COLD
 from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 from gradscape.landscape.hessian.lanczos import Lanczos, Ritz
 from gradscape.landscape.hessian.products import BATCH_IMAGES, HessianProducts
@@ -100,7 +101,9 @@ class Search:
         values = ritz.values[chosen]
         known = ritz.errors[chosen] <= self.tolerance * _scale(values, ritz)
         rest = None if lanczos.is_complete else lanczos.last_space()
-        if rest is not None:
+        if rest is None:
+            known &= lanczos.is_complete or lanczos.steps >= LEAST_COLD
+        else:
             allowed = self.tolerance * _scale(rest.values, ritz)
             settled = rest.errors <= allowed
             if self.top:

@@ -157,8 +157,8 @@ def find_trace(products: HessianProducts, course: Course, *, probes: int = 30, s
     own = replace(course, identity=f"{products.identity} {seed} {probes}")
     if why:
         images, error = _estimated(products, own, probes=probes, seed=seed)
-        told = {"probe_stderr": error, "probes": probes // 3}
-        return Trace(images, products.population, products.names, inexact=why, **told)
+        made = (images, products.population, products.names)
+        return Trace(*made, probe_stderr=error, probes=probes // 3, inexact=why)
     found = exact_diagonal(products, own)
     return Trace(
         images=found.traces.sum(axis=1),

@@ -58,6 +58,20 @@ def test_eigenvalues_of_a_squared_loss_come_as_often_as_there_are_outputs() -> N
     assert early.converged.tolist() == [False] * 4 + [True]
 
 
+def test_a_random_vector_without_curvature_is_not_taken_for_the_lowest_eigenvalue() -> None:
+    values = torch.cat([torch.linspace(0, 1e-4, 3000), torch.tensor([-1.0, 20.0, 50.0, 100.0])]).double()
+    data = [(torch.zeros(3, 1, dtype=torch.float64), torch.ones(3, dtype=torch.float64))]
+    model, options = Quadratic(torch.ones(len(values)).double()), {"top": 0, "bottom": 1, "held_out": False}
+
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        return 0.5 * (output.square() @ values) * labels
+
+    found = hessian_spectrum(model, data, loss=loss, **options)
+    assert found.converged.all()
+    assert found.values == pytest.approx([-1.0])
+    assert not hessian_spectrum(model, data, loss=loss, steps=3, **options).converged.any()
+
+
 def test_unconverged_values_are_told() -> None:
     net, data = net_and_data()
     spectrum = hessian_spectrum(net, data, top=2, bottom=2, steps=5, tolerance=1e-8, held_out=False)
