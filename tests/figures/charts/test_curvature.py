@@ -26,6 +26,14 @@ def test_bars_are_eigenvalues_and_points_what_they_are_worth() -> None:
     assert np.allclose(ends.T, held_out.interval())
 
 
+def test_what_is_not_converged_is_hatched_and_the_caption_says_so() -> None:
+    bars = [bar for bar in plot_eigenvalues({"one": made_up()}).patches if isinstance(bar, Rectangle)]
+    assert [bool(bar.get_hatch()) for bar in bars] == [False, False, True]
+    assert "hatched: not converged" in caption_of(figure_curvature({"one": made_up()}))
+    sure = replace(made_up().spectrum, converged=np.ones(3, bool))
+    assert "hatched" not in caption_of(figure_curvature({"one": replace(made_up(), spectrum=sure)}))
+
+
 def test_layers_are_sums_of_their_parameters() -> None:
     one = made_up()
     ax = plot_trace({"one": one})

@@ -1,6 +1,7 @@
 """Ends of spectra against dense eigenvalues, with what they are worth on other images."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_eigenvalues_of_a_squared_loss_come_as_often_as_there_are_outputs() -> N
 def test_a_random_vector_without_curvature_is_not_taken_for_the_lowest_eigenvalue() -> None:
     values = torch.cat([torch.linspace(0, 1e-4, 3000), torch.tensor([-1.0, 20.0, 50.0, 100.0])]).double()
     data = [(torch.zeros(3, 1, dtype=torch.float64), torch.ones(3, dtype=torch.float64))]
-    model, options = Quadratic(torch.ones(len(values)).double()), {"top": 0, "bottom": 1, "held_out": False}
+    model = Quadratic(torch.ones(len(values)).double())
+    options: dict[str, Any] = {"top": 0, "bottom": 1, "held_out": False}
 
     def loss(output: Tensor, labels: Tensor) -> Tensor:
         return 0.5 * (output.square() @ values) * labels
