@@ -43,7 +43,7 @@ def plot_eigenvalues(curvatures: Mapping[str, Curvature], *, ax: Axes | None = N
         places = np.arange(len(spectrum.values)) + (number - (len(curvatures) - 1) / 2) * width
         bars = ax.bar(places, spectrum.values, 0.9 * width, color=color, alpha=0.55)
         for bar, known in zip(bars.patches, spectrum.converged, strict=True):
-            bar.set_hatch(None if known else _UNSURE)
+            bar.set_hatch("" if known else _UNSURE)
         bars.patches[0].set_label(one_line(name))
         handles.append(bars.patches[0])
         if spectrum.held_out is None:
