@@ -47,7 +47,8 @@ def check_reached(model: nn.Module, names: Iterable[str], block: Block, task: Ta
         ValueError: Losses follow, but no gradient does; the message names the tensor.
     """
     part = block.part(0, min(block.count, _IMAGES))
-    chosen = {name: one for name, one in model.named_parameters() if name in set(names)}
+    wanted = set(names)
+    chosen = {name: one for name, one in model.named_parameters() if name in wanted and one.is_floating_point()}
     for one in chosen.values():
         one.requires_grad_()
 
