@@ -68,6 +68,8 @@ def curvature(
     axes = None if grid is None else parse_grid(grid)
     if ignore not in ("none", "biasbn"):
         raise ValueError(f"`--ignore` must be none or biasbn, got {ignore!r}")
+    if axes is not None and (trace or density):
+        raise ValueError("`--map` must go without `--trace` and `--density`: run the command once for each")
     until = moment_after_start(seconds)
     device = tuned_process(device)
     from gradscape.data import load_split

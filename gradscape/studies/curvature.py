@@ -185,10 +185,13 @@ def _measured(name: str, model: Classifier, split: Split, wanted: Wanted, *, cou
     with suppress(OutOfTimeError):
         trace = find_trace(products, course, seed=wanted.search.seed) if wanted.trace else None
         density = find_density(products, course, seed=wanted.search.seed) if wanted.density else None
-    return Curvature(spectrum, products.dimension, trace, density, _provenance(name, model, split, wanted))
+    functions = {**products.task.names(), "functions": products.task.identities()}
+    return Curvature(spectrum, products.dimension, trace, density, _provenance(name, model, split, wanted, functions))
 
 
-def _provenance(name: str, model: Classifier, split: Split, wanted: Wanted) -> Provenance:
+def _provenance(
+    name: str, model: Classifier, split: Split, wanted: Wanted, functions: Mapping[str, object]
+) -> Provenance:
     return Provenance(
         model=model.meta["name"],
         title=name,
@@ -203,6 +206,7 @@ def _provenance(name: str, model: Classifier, split: Split, wanted: Wanted) -> P
             "parameters": wanted.parameters,
             "ignore": wanted.ignore,
             "batch_size": wanted.batch_size,
+            **functions,
             **({"checkpoint": model.path} if model.path else {}),
         },
     )

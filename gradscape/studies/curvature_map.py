@@ -1,6 +1,6 @@
 """Maps of both ends of the Hessian's spectrum around networks: measured into files, and drawn."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,7 +108,7 @@ def describe_maps(maps: Mapping[str, CurvatureMap]) -> list[str]:
         if not done.all():
             lines.append(f"{name} is not done: the same command without --time goes on")
         if checks := found.meta.get("checks"):
-            off = max(abs(cold - warm) / max(map(abs, one["cold"])) for one in checks for cold, warm in _pairs(one))
+            off = max(_share(abs(cold - warm), of=one["cold"]) for one in checks for cold, warm in _pairs(one))
             lines.append(
                 f"{name}: cold starts at {len(checks)} points differ by at most {100 * off:.2g} % of the larger"
             )
@@ -117,6 +117,11 @@ def describe_maps(maps: Mapping[str, CurvatureMap]) -> list[str]:
 
 def _pairs(check: Mapping[str, Any]) -> Iterator[tuple[float, float]]:
     return zip(check["cold"], check["warm"], strict=True)
+
+
+def _share(difference: float, *, of: Sequence[float]) -> float:
+    largest = max(map(abs, of))
+    return difference / largest if largest else 0.0
 
 
 def _place(name: str, folder: Path, *, several: bool) -> Path:

@@ -27,6 +27,7 @@ def test_it_prints_a_table_and_writes_file_table_and_picture(
     ("extra", "message"),
     [
         (("--parameters", "nothing*"), "`--parameters` must match a tensor of the model"),
+        (("--map", "0:1:2,0:1:2", "--trace"), "`--map` must go without `--trace` and `--density`"),
         (("--ignore", "some"), "`--ignore` must be none or biasbn"),
     ],
 )

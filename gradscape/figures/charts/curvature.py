@@ -17,6 +17,7 @@ from gradscape.landscape.hessian.image_mean import ImageMean
 __all__ = ["figure_curvature", "plot_density", "plot_eigenvalues", "plot_trace"]
 
 _BARS = 0.8  # of the distance between two eigenvalues
+_UNSURE = "////"  # of bars that are not converged
 _PLACES = 800
 _LOWEST = 0.1  # eigenvalues: densities of less than so many in the width of the kernel are not drawn
 
@@ -24,6 +25,8 @@ _LOWEST = 0.1  # eigenvalues: densities of less than so many in the width of the
 @styled()
 def plot_eigenvalues(curvatures: Mapping[str, Curvature], *, ax: Axes | None = None) -> Axes:
     """Draw the eigenvalues as bars, and beside each what its vectors are worth over all images, with its interval.
+
+    Bars of eigenvalues that are not converged are hatched.
 
     Args:
         curvatures: By the name that the legend takes.
@@ -39,6 +42,8 @@ def plot_eigenvalues(curvatures: Mapping[str, Curvature], *, ax: Axes | None = N
         spectrum, color = one.spectrum, CYCLE[number % len(CYCLE)]
         places = np.arange(len(spectrum.values)) + (number - (len(curvatures) - 1) / 2) * width
         bars = ax.bar(places, spectrum.values, 0.9 * width, color=color, alpha=0.55)
+        for bar, known in zip(bars.patches, spectrum.converged, strict=True):
+            bar.set_hatch("" if known else _UNSURE)
         bars.patches[0].set_label(one_line(name))
         handles.append(bars.patches[0])
         if spectrum.held_out is None:
@@ -69,18 +74,23 @@ def plot_trace(curvatures: Mapping[str, Curvature], *, ax: Axes | None = None) -
         The axes.
     """
     ax = ax or new_axes()
-    handles = []
+    handles, lowest = [], 0.0
     for number, (name, one) in enumerate(curvatures.items()):
         layers = _by_layer(one)
         if not layers:
             continue
         look = line_look(number)
         values, errors = [part.value for part in layers], [part.stderr for part in layers]
+        lowest = min(lowest, *values)
         places = np.arange(1, len(layers) + 1)
         ax.errorbar(places, values, errors, fmt="none", ecolor=look["color"], elinewidth=0.7, alpha=0.6)
         color = look["color"]
         handles += ax.plot(places, values, "o", markersize=2.5, label=one_line(name), color=color)
-    ax.set(xlabel="layer, from the image to the answer", ylabel="part of the trace", ylim=(0, None))
+    ax.set(xlabel="layer, from the image to the answer", ylabel="part of the trace")
+    if lowest < 0:  # of a loss that is not convex in the outputs
+        ax.axhline(0, color="0.3", linewidth=0.6)
+    else:
+        ax.set_ylim(bottom=0)
     add_legend(ax, handles if len(handles) > 1 else [])
     return ax
 
@@ -162,6 +172,8 @@ def _describe(curvatures: Mapping[str, Curvature]) -> str:
         f"Hessian of the mean loss over {images}",
         "bars: eigenvalues on these images",
     ]
+    if not all(one.spectrum.converged.all() for one in curvatures.values()):
+        parts[-1] += " (hatched: not converged)"
     if any(one.spectrum.held_out for one in curvatures.values()):
         parts.append(
             "points: curvature over all images along eigenvectors of one half of these, read on the other, with 95 % "

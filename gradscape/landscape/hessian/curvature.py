@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypedDict, final
+from typing import Any, NotRequired, TypedDict, final
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -42,6 +42,7 @@ class _CurvatureEntry(TypedDict):
     top: int
     steps: int
     probe_stderr: float
+    probes: NotRequired[int]  # files written before have none
     inexact: str
 
 
@@ -87,6 +88,7 @@ class Curvature:
             "top": spectrum.top,
             "steps": spectrum.steps,
             "probe_stderr": trace.probe_stderr if trace else 0.0,
+            "probes": trace.probes if trace else 0,
             "inexact": trace.inexact if trace else "",
         }
         save_arrays(path, arrays, {**self.meta, "curvature": entry})
@@ -110,7 +112,7 @@ def _made(arrays: dict[str, np.ndarray], entry: _CurvatureEntry, meta: Provenanc
     if "forms" in arrays:
         held_out = HeldOutCurvature(arrays["second"], arrays["found"], arrays["forms"], population)
     if "traces" in arrays:
-        told = {"probe_stderr": entry["probe_stderr"], "inexact": entry["inexact"]}
+        told = {"probe_stderr": entry["probe_stderr"], "probes": entry.get("probes", 0), "inexact": entry["inexact"]}
         trace = Trace(arrays["traces"], population, names, layers=arrays.get("layers"), **told)  # type: ignore[arg-type]
     if "nodes" in arrays:
         density = Density(arrays["nodes"], arrays["weights"], entry["dimension"], entry["images"])

@@ -17,7 +17,18 @@ from gradscape.landscape.hessian.extremes import Extremes
 __all__ = ["CurvatureWalk"]
 
 _SAVE_SECONDS = 10.0
-_FIXED = ("weights", "directions", "functions", "image_digest", "parameters", "ignore", "tolerance", "seed", "plan")
+_FIXED = (
+    "weights",
+    "directions",
+    "functions",
+    "image_digest",
+    "parameters",
+    "ignore",
+    "tolerance",
+    "most",
+    "seed",
+    "plan",
+)
 _CHECKS = "checks"
 
 _log = logging.getLogger(__name__)
@@ -106,8 +117,7 @@ class CurvatureWalk:
             if found is None or not np.isfinite(before).all():
                 continue
             checked.append({"place": list(self.point(at)), "warm": before, "cold": list(found.values)})
-            if found.values[0] > before[0] and found.values[1] < before[1]:
-                self._note(at, found)
+            self._widen(at, found)
             allowed = self._meta["tolerance"] * max(map(abs, found.values))
             if found.values[0] > before[0] + allowed or found.values[1] < before[1] - allowed:
                 _log.warning(
@@ -142,6 +152,17 @@ class CurvatureWalk:
         self._values["max_eig"][place], self._values["min_eig"][place] = found.values
         self._values["max_residual"][place], self._values["min_residual"][place] = found.residuals
         self._converged[place] = found.converged
+
+    def _widen(self, place: _Place, found: Extremes) -> None:
+        """Keep the more extreme of each end: no value lies outside of the spectrum."""
+        replaced = []
+        for end, (name, sign) in enumerate((("max", 1), ("min", -1))):
+            replaced.append(sign * found.values[end] > sign * self._values[f"{name}_eig"][place])
+            if replaced[end]:
+                self._values[f"{name}_eig"][place] = found.values[end]
+                self._values[f"{name}_residual"][place] = found.residuals[end]
+        if any(replaced):
+            self._converged[place] = found.converged and (all(replaced) or self._converged[place])
 
     def _resume(self, stored: CurvatureMap) -> None:
         now = {**{name: self._meta[name] for name in _FIXED}, "axes": [self._alphas.tolist(), self._betas.tolist()]}

@@ -13,6 +13,7 @@ from torch.autograd import forward_ad
 
 from gradscape._substitution import called_with
 from gradscape.landscape.engine import Batch, map_tensors, tensors_in
+from gradscape.landscape.engine.reached import wave
 from gradscape.landscape.engine.task import Task
 
 __all__ = ["Differentiated", "Tensors"]
@@ -64,7 +65,7 @@ class Differentiated:
     def __init__(self, model: nn.Module, task: Task, names: tuple[str, ...], probe: Batch) -> None:
         self._judged, self.names = _Judged(model, task), names
         parameters = dict(model.named_parameters())
-        direction = {name: _wave(parameters[name].detach()) for name in names}
+        direction = {name: wave(parameters[name].detach()) for name in names}
         exact = self._explained(direction, probe)
         alone = torch.stack([_inner(self._reverse_product(direction, one), direction) for one in _single(probe)])
         self.product: Callable[[Tensors, Batch], Tensors] = self._reverse_product
@@ -185,14 +186,6 @@ def _single(batch: Batch) -> list[Batch]:
         map_tensors(lambda tensor, i=i: tensor[i : i + 1], (batch.inputs, batch.labels)) for i in range(batch.count)
     )
     return [Batch(inputs, labels, 0, 1) for inputs, labels in pairs]
-
-
-def _wave(tensor: Tensor) -> Tensor:
-    """A direction without chance and without zeros, as large as the tensor's own entries."""
-    scale = tensor.double().square().mean().sqrt().item() or 1.0
-    return (
-        (scale * torch.cos(torch.arange(tensor.numel(), device=tensor.device) + 0.5)).reshape(tensor.shape).to(tensor)
-    )
 
 
 def _inner(one: Tensors, other: Tensors) -> Tensor:

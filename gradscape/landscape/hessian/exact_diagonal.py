@@ -8,9 +8,10 @@ from typing import Any, final
 import numpy as np
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradscape.landscape.engine import Batch
+from gradscape.landscape.engine.reached import wave
 from gradscape.landscape.hessian.course import Course
 from gradscape.landscape.hessian.differentiation import Differentiated, Tensors
 from gradscape.landscape.hessian.layers import TappedLayers, own_layers
@@ -45,9 +46,11 @@ def why_not_exact(products: HessianProducts) -> str:
 
     On a few images the second derivatives of outputs and losses are measured along every parameter tensor by itself.
     Where outputs have none, and those of the losses are those of the outputs' straight lines, diag H is that of the
-    Gauss-Newton matrix.
+    Gauss-Newton matrix. Whether what a layer is given and gives tells all of the gradients by its parameters is
+    measured too: others may share them, or the model may use them without calling the layer.
     """
-    if own_layers(products.model, products.names) is None:
+    layers = own_layers(products.model, products.names)
+    if layers is None:
         return "it has parameters outside of convolutions, linear layers and batch norms"
     few = next(products.part(np.arange(min(_PROBED, products.images))).batches())
     try:
@@ -56,6 +59,8 @@ def why_not_exact(products: HessianProducts) -> str:
             if not isinstance(outputs, Tensor) or len(outputs) != few.count or outputs[0].numel() > _MOST_OUTPUTS:
                 return f"its outputs are no tensor of up to {_MOST_OUTPUTS} numbers an image"
             bent = next((name for name in products.names if _is_bent(differentiated, name, few)), None)
+            if bent is None and (elsewhere := _used_elsewhere(differentiated, layers, few)):
+                return f"{elsewhere} is used otherwise than by one call of its layer"
     except (NotImplementedError, RuntimeError) as problem:
         return f"torch has no forward derivative of it ({str(problem).splitlines()[0]})"
     return f"its outputs are no straight lines along {bent}" if bent else ""
@@ -145,6 +150,26 @@ def _output_hessians(differentiated: Differentiated, outputs: Tensor, batch: Bat
         torch.autograd.grad(slopes[:, c].sum(), flat, retain_graph=True, materialize_grads=True)[0] for c in columns
     ]
     return torch.stack(rows, dim=1).detach()
+
+
+def _used_elsewhere(differentiated: Differentiated, layers: dict[str, nn.Module], batch: Batch) -> str:
+    """A parameter of whose gradient its layer's one call does not tell all; "" if there is none."""
+    with torch.enable_grad(), TappedLayers(layers) as tapped:
+        leaves = differentiated.leaves()
+        outputs = differentiated.outputs(leaves, batch)
+        used = [name for name in layers if name in tapped.outputs]
+        places, along = [*leaves.values(), *(tapped.outputs[name] for name in used)], wave(outputs.detach())
+        found = torch.autograd.grad(outputs, places, along, materialize_grads=True)
+    told = {
+        f"{name}.{own}".removeprefix("."): one.sum(dim=0)
+        for name, back in zip(used, found[len(leaves) :], strict=True)
+        for own, one in tapped.gradients(name, tapped.unfolded(name), back).items()
+    }
+    for name, whole in zip(leaves, found, strict=False):
+        rest = whole - told[name].reshape(whole.shape) if name in told else whole
+        if not float(rest.norm()) <= _BENT * float(whole.norm()):
+            return name
+    return ""
 
 
 def _is_bent(differentiated: Differentiated, name: str, batch: Batch) -> bool:

@@ -60,9 +60,11 @@ class HeldOutCurvature:
         others = counts[::-1]
         rest = self.population - counts
         with np.errstate(divide="ignore", invalid="ignore"):
-            deviations = np.nanstd(self.forms, axis=2, ddof=1)
+            squares = np.nansum((self.forms - self.read[..., None]) ** 2, axis=2)
+            deviations = np.sqrt(squares / (others - 1)[:, None])
             left = np.sqrt(np.maximum(1 - others / rest, 0))
-            each = (1 - self._weights)[:, None] * deviations * (left / np.sqrt(others))[:, None]
+            factors = (1 - self._weights) * left / np.sqrt(others)
+            each = np.where(factors[:, None] == 0, 0, factors[:, None] * deviations)
         return np.sqrt((each**2).sum(axis=0)) / 2
 
     @property
@@ -84,7 +86,7 @@ class HeldOutCurvature:
         Args:
             level: Wanted coverage in (0, 1).
         """
-        half = np.array([half_width(float(one), len(self.second) - 2, level) for one in self.stderr])
+        half = np.array([half_width(float(one), float(len(self.second) - 2), level) for one in self.stderr])
         return self.values - half, self.values + half
 
     @property

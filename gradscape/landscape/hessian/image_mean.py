@@ -35,13 +35,15 @@ class ImageMean:
 
     @property
     def stderr(self) -> float:
-        """Its standard error, s/√n · √(1 − n/N): 0 where all images were seen.
+        """Its standard error, s/√n · √(1 − n/N): 0 where all images were seen, NaN of one of several.
 
         Source: Cochran, Sampling Techniques (1977), eq. 2.20.
         """
         count = len(self.images)
         if count == self.population:
             return 0.0
+        if count == 1:
+            return float("nan")
         return float(self.images.std(ddof=1) / np.sqrt(count) * np.sqrt(1 - count / self.population))
 
     @property
@@ -58,7 +60,7 @@ class ImageMean:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided Student interval of the mean over all images; see `reliable` for where not to trust it."""
-        half = half_width(self.stderr, len(self.images) - 1, level)
+        half = half_width(self.stderr, float(len(self.images) - 1), level)
         return self.value - half, self.value + half
 
 
@@ -74,7 +76,7 @@ def count_effective(images: Float[np.ndarray, "*batch images"]) -> float:
     return float(effective.min())
 
 
-def half_width(stderr: float, freedom: int, level: float) -> float:
+def half_width(stderr: float, freedom: float, level: float) -> float:
     """Half of a Student interval.
 
     Args:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 __all__ = ["Lanczos", "Ritz", "Step", "StepStore"]
 
-_BREAKDOWN = 10  # units in the last place of the matrix's size: nothing but rounding is left of the next vector
+_BREAKDOWN = 0.75  # power of rounding, times the matrix's size: that of products is left of the next vector, no more
 
 
 @final
@@ -131,9 +131,24 @@ class Lanczos:
 
     def ritz(self) -> Ritz:
         """Eigenvalues of the matrix in the basis, with their residuals."""
+        return self._ritz(0)
+
+    def last_space(self) -> Ritz | None:
+        """The same in the invariant space that was begun last; None where there is only one, which is not done.
+
+        Each space begins by a random vector, beside those that were done. So its ends are those of all that was not
+        in these, and an eigenvalue that is there twice is found twice only when it is in two of them.
+        """
+        ends = [index for index, norm in enumerate(self._norms) if norm == 0]
+        if not ends:
+            return None
+        before = [index + 1 for index in ends if index + 1 < self.steps]
+        return self._ritz(before[-1] if before else 0)
+
+    def _ritz(self, start: int) -> Ritz:
         from scipy.linalg import eigh_tridiagonal
 
-        values, coefficients = eigh_tridiagonal(np.array(self._diagonal), np.array(self._norms[:-1]))
+        values, coefficients = eigh_tridiagonal(np.array(self._diagonal[start:]), np.array(self._norms[start:-1]))
         residuals = np.abs(self._norms[-1] * coefficients[-1]) * (not self.is_complete)
         return Ritz(values, residuals, coefficients)
 
@@ -153,7 +168,7 @@ class Lanczos:
         norm = float(rest.norm())
         if index + 1 >= self._dimension:
             return Step(diagonal, 0.0, torch.zeros_like(vector))
-        if norm <= _BREAKDOWN * torch.finfo(vector.dtype).eps * size:
+        if norm <= torch.finfo(vector.dtype).eps ** _BREAKDOWN * size:
             rest, norm = self._orthogonal(self._random(index + 1, torch.float64)), 0.0
         return Step(diagonal, norm, (rest / rest.norm()).to(vector))
 

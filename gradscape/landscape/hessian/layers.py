@@ -66,14 +66,17 @@ class TappedLayers:
             By parameter ("weight", "bias"): summed over images, of its shape; and summed over its scalars, (images,).
         """
         layer = self._layers[name]
-        gradients = _own_gradients(layer, columns, cotangent)
         totals, traces = {}, {}
-        for own, gradient in gradients.items():
+        for own, gradient in self.gradients(name, columns, cotangent).items():
             parameter = layer.get_parameter(own)
             squared = gradient.reshape(len(weights), -1).square()
             totals[own] = (weights.to(squared) @ squared).double().reshape(parameter.shape)
             traces[own] = weights * squared.sum(dim=1, dtype=torch.float64)
         return totals, traces
+
+    def gradients(self, name: str, columns: Tensor, cotangent: Tensor) -> dict[str, Tensor]:
+        """Each image's own gradient by the layer's own parameters, (images, …); arguments as those of `squares`."""
+        return _own_gradients(self._layers[name], columns, cotangent)
 
     def unfolded(self, name: str) -> Tensor:
         """What goes into a layer, as its gradients need it."""

@@ -110,7 +110,7 @@ def evaluate_curvature(
     products = HessianProducts(
         model, batches, loss=loss, forward=forward, parameters=parameters, ignore=ignore, batch_size=batch_size
     )
-    chosen = {"parameters": parameters, "ignore": ignore, "tolerance": tolerance, "seed": seed}
+    chosen = {"parameters": parameters, "ignore": ignore, "tolerance": tolerance, "most": most, "seed": seed}
     told = {**(meta or {}), **_made(products, directions, batch_size), **chosen}
     walk = CurvatureWalk(checked_axis(alphas, "alphas"), checked_axis(betas, "betas"), told, path)
     finder = Finder(products, directions, tolerance=tolerance, most=most, seed=seed, held=products.images <= batch_size)

@@ -33,6 +33,7 @@ from gradscape.landscape.engine import (
     map_tensors,
     tensors_in,
 )
+from gradscape.landscape.engine.reached import check_precise, check_reached
 from gradscape.landscape.hessian.differentiation import Differentiated, Tensors
 from gradscape.landscape.movable import chosen_names, is_movable
 
@@ -57,7 +58,7 @@ class HessianProducts:
         batches: Pairs (inputs, labels), as in `evaluate_surface`.
         loss: One number an image, twice differentiable; kinks as those of ReLU are no obstacle.
         forward: (model, inputs) -> output.
-        parameters: A pattern of names, as in `random_directions`.
+        parameters: A pattern of names, as in `random_directions`; frozen ones (`requires_grad=False`) count as well.
         ignore: "none" takes all of these, "biasbn" only tensors with more than one dimension.
         batch_size: Images that go through the network together; the more, the more memory, the same result up to
             rounding.
@@ -72,7 +73,8 @@ class HessianProducts:
 
     Raises:
         TypeError: `batches` are of another kind, or a chosen parameter is complex.
-        ValueError: Loss, labels or model are such as `evaluate_surface` refuses, or have no second derivative.
+        ValueError: Loss, labels or model are such as `evaluate_surface` refuses, or have no second derivative; the
+            model is in half precision; or it merges or detaches a parameter, so that no derivative reaches it.
 
     Example:
         >>> import torch
@@ -97,6 +99,7 @@ class HessianProducts:
     ) -> None:
         if batch_size < 1:
             raise ValueError(f"`batch_size` must be at least 1, got {batch_size}")
+        check_precise(model)
         self.model = model
         self.task = in_mean_weight(Task(loss, None, forward), batches)
         self.names = _chosen(model, parameters, ignore)
@@ -227,6 +230,7 @@ class HessianProducts:
         check_model(self.model, first, self.task)
         everywhere = {name: torch.ones_like(one) for name, one in self.model.named_parameters() if name in self.names}
         check_followed(self.model, [everywhere], first, self.task.forward)
+        check_reached(self.model, self.names, first, self.task)
         (whole,) = join_blocks([block, *labels.within(blocks)], 0, 2**62)
         named = ((str(index), one) for index, one in enumerate(tensors_in((whole.inputs, whole.labels))))
         return whole, digest_tensors(named)

@@ -14,6 +14,7 @@ from gradscape._left_as_before import left_as_before
 from gradscape.landscape.directions import Direction, Ignore
 from gradscape.landscape.engine import ForwardFunction, LossFunction, call, cross_entropy
 from gradscape.landscape.hessian.course import Course, Report
+from gradscape.landscape.hessian.extremes import LEAST_COLD
 from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 from gradscape.landscape.hessian.lanczos import Lanczos, Ritz
 from gradscape.landscape.hessian.products import BATCH_IMAGES, HessianProducts
@@ -24,6 +25,7 @@ _MOST_STEPS = 100
 _STEPS_A_VALUE = 12
 _ROUGH = 1e-2  # error of eigenvalues of halves, whose vectors are only read: any vector can be
 _HALVES: Final = ("first half", "second half")
+_LEAST_IMAGES = 2  # of which halves are made
 _SMALL = 1e-2  # of the largest: what is smaller need not be as exact in proportion
 
 
@@ -36,7 +38,9 @@ class Spectrum:
         values: The largest, falling, then the smallest, rising, (top + bottom,), in units of the loss.
         residuals: ‖Hv − λv‖ of each, (top + bottom,): an eigenvalue lies as near as this.
         errors: Estimated |λ − exact| of each, (top + bottom,), of the iteration alone, not over images.
-        converged: Whether that is below the tolerance.
+        converged: Whether that is below the tolerance, and none beyond was left out, as far
+            as can be told: from one random vector an eigenvalue that is there twice is found once before the space
+            that it spans is done.
         top: How many of `values` are the largest.
         steps: Products that the iteration took.
         held_out: What eigenvectors of one half of the images are worth on the other; None where it was not asked for.
@@ -89,6 +93,24 @@ class Search:
         """Which of the approximations these are: the largest, falling, then the smallest, rising."""
         last = len(ritz.values) - 1
         return [*range(last, last - self.top, -1), *range(self.bottom)]
+
+    def converged(self, lanczos: Lanczos) -> Bool[np.ndarray, " values"]:
+        """Which of the wanted values are known to the tolerance, none beyond them left out."""
+        ritz = lanczos.ritz()
+        chosen = self.chosen(ritz)
+        values = ritz.values[chosen]
+        known = ritz.errors[chosen] <= self.tolerance * _scale(values, ritz)
+        rest = None if lanczos.is_complete else lanczos.last_space()
+        if rest is None:
+            known &= lanczos.is_complete or lanczos.steps >= LEAST_COLD
+        else:
+            allowed = self.tolerance * _scale(rest.values, ritz)
+            settled = rest.errors <= allowed
+            if self.top:
+                known[: self.top] &= settled[-1] and rest.values[-1] <= values[self.top - 1] + allowed[-1]
+            if self.bottom:
+                known[self.top :] &= settled[0] and rest.values[0] >= values[-1] - allowed[0]
+        return known
 
 
 @left_as_before
@@ -144,7 +166,8 @@ def hessian_spectrum(
     Source: Lanczos 1950; Pearlmutter 1994.
 
     Example:
-        >>>         >>> from gradscape.landscape import hessian_spectrum
+        >>> import torch
+        >>> from gradscape.landscape import hessian_spectrum
         >>> net = torch.nn.Linear(4, 3)
         >>> spectrum = hessian_spectrum(net, [(torch.randn(64, 4), torch.arange(64) % 3)], top=2)
         >>> spectrum.values.shape, bool(spectrum.converged.all())
@@ -170,16 +193,20 @@ def find_spectrum(products: HessianProducts, search: Search, course: Course) -> 
             f"`top` + `bottom` must be from 1 to {products.dimension:,}, the number of scalars in the parameters, got "
             f"{search.wanted}"
         )
+    if search.held_out and products.images < _LEAST_IMAGES:
+        raise ValueError(
+            f"`batches` must hold at least {_LEAST_IMAGES} images to read vectors of one half on the other, got "
+            f"{products.images}: give more, or `held_out`=False"
+        )
     ritz, lanczos = _iterated(
         products, search, replace(course, identity=f"{products.identity} {search.seed}"), job="whole"
     )
     chosen = search.chosen(ritz)
-    errors, values = ritz.errors[chosen], ritz.values[chosen]
     return Spectrum(
-        values=values,
+        values=ritz.values[chosen],
         residuals=ritz.residuals[chosen],
-        errors=errors,
-        converged=errors <= search.tolerance * _scale(values, ritz),
+        errors=ritz.errors[chosen],
+        converged=search.converged(lanczos),
         top=search.top,
         steps=lanczos.steps,
         held_out=_read_halves(products, search, course) if search.held_out else None,
@@ -204,11 +231,8 @@ def _iterated(products: HessianProducts, search: Search, course: Course, *, job:
             break
         lanczos.step()
         course.tell(job, lanczos.steps, most)
-        if search.steps is None and lanczos.steps > search.wanted:
-            ritz = lanczos.ritz()
-            chosen = search.chosen(ritz)
-            if (ritz.errors[chosen] <= search.tolerance * _scale(ritz.values[chosen], ritz)).all():
-                break
+        if search.steps is None and lanczos.steps > search.wanted and search.converged(lanczos).all():
+            break
     return lanczos.ritz(), lanczos
 
 

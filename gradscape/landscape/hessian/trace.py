@@ -34,6 +34,7 @@ class Trace:
         names: The parameters.
         diagonal: Diagonal entries of the Hessian by parameter; None of an estimate.
         probe_stderr: Standard error by the probes of an estimate; 0 of an exact trace.
+        probes: How many that error rests on; 0 of an exact trace.
         inexact: Why it is an estimate, in words; "" if it is exact.
     """
 
@@ -43,6 +44,7 @@ class Trace:
     layers: Float[np.ndarray, "images parameters"] | None = None
     diagonal: Direction | None = None
     probe_stderr: float = 0.0
+    probes: int = 0
     inexact: str = ""
 
     @property
@@ -66,12 +68,16 @@ class Trace:
         return self.mean.reliable
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
-        """Two-sided interval of the trace over all images.
+        """Two-sided Student interval of the trace over all images, with Welch's degrees of freedom over both errors.
 
         Args:
             level: Wanted coverage in (0, 1).
         """
-        half = half_width(self.stderr, len(self.images) - 1, level)
+        variances = np.array([self.mean.stderr, self.probe_stderr]) ** 2
+        freedoms = np.maximum([len(self.images) - 1, self.probes - 1], 1)
+        shares = float((variances**2 / freedoms).sum())
+        freedom = float(variances.sum()) ** 2 / shares if shares else float(freedoms[0])
+        half = half_width(self.stderr, freedom, level)
         return self.value - half, self.value + half
 
     def by_parameter(self) -> dict[str, ImageMean]:
@@ -151,7 +157,8 @@ def find_trace(products: HessianProducts, course: Course, *, probes: int = 30, s
     own = replace(course, identity=f"{products.identity} {seed} {probes}")
     if why:
         images, error = _estimated(products, own, probes=probes, seed=seed)
-        return Trace(images, products.population, products.names, probe_stderr=error, inexact=why)
+        made = (images, products.population, products.names)
+        return Trace(*made, probe_stderr=error, probes=probes // 3, inexact=why)
     found = exact_diagonal(products, own)
     return Trace(
         images=found.traces.sum(axis=1),

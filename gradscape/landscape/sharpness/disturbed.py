@@ -1,12 +1,10 @@
 """A network away from its weights: losses of images there, and their gradient."""
 
-from collections.abc import Sequence
 from typing import final
 
 import torch
 from torch import Tensor, nn
 
-from gradscape._model_state import changes_with_mode
 from gradscape.landscape.directions import Direction, gaussian
 from gradscape.landscape.engine import Block, Task
 from gradscape.landscape.engine.moving import moving
@@ -77,16 +75,7 @@ class DisturbedNetwork:
                 "`loss` must be differentiable in the parameters, but nothing of it depends on them: does it detach "
                 "the output, or does `forward` run without gradients?"
             )
-        found: Sequence[Tensor | None] = torch.autograd.grad(loss, parameters, allow_unused=True)
-        if changes_with_mode(self._model):
-            cut = [name for name, one in zip(self._chosen, found, strict=True) if one is None]
-            if cut:
-                raise ValueError(
-                    f"`model` must let gradients reach its weights, but none reaches {bare_name(cut[0])}: its own "
-                    "`train()` or `eval()` may have merged it into another one. Undo that, or leave it out by "
-                    f'`parameters`="!{bare_name(cut[0])}"'
-                )
-        return [torch.zeros_like(one) if part is None else part for one, part in zip(parameters, found, strict=True)]
+        return list(torch.autograd.grad(loss, parameters, materialize_grads=True))
 
     def _losses(self, part: Block) -> Tensor:
         output = self._task.forward(self._model, part.inputs)

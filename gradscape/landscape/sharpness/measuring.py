@@ -37,6 +37,7 @@ from gradscape.landscape.engine import (
     plain_plan,
 )
 from gradscape.landscape.engine.labels import LaterLabels
+from gradscape.landscape.engine.reached import check_precise, check_reached
 from gradscape.landscape.movable import chosen_names
 from gradscape.landscape.sharpness.disturbances import Disturbances, disturb
 from gradscape.landscape.sharpness.disturbed import DisturbedNetwork
@@ -73,8 +74,8 @@ def measure_sharpness(
 ) -> Sharpness:
     """Measure how far the loss rises where weights are disturbed at random, or in the worst way.
 
-    The model is evaluated in `eval()`, in fp32 and where it is; it is the same to the bit afterwards, also after an
-    exception.
+    The model is evaluated in `eval()`, in its own float32 or float64 and where it is; it is the same to the bit
+    afterwards, also after an exception.
 
     Args:
         model: Any module.
@@ -105,8 +106,8 @@ def measure_sharpness(
 
     Raises:
         ValueError: A kind, norm, size or number is none of the allowed, there are fewer than m images, the loss is a
-            scalar or not differentiable, the model is random or depends on the batch, or `path` holds another
-            measurement.
+            scalar or not differentiable, the model is random, depends on the batch, is in half precision or detaches
+            a parameter, or `path` holds another measurement.
 
     Source: Foret et al. 2021 (SAM); Kwon et al. 2021 (ASAM); Andriushchenko et al. 2023.
 
@@ -123,13 +124,14 @@ def measure_sharpness(
     _check_counts(search, m=m, batch_size=batch_size, seconds=seconds)
     until = float("inf") if seconds is None else time.monotonic() + seconds
     ignored = ignored_label(loss)
+    check_precise(model)
     images = count_images(batches, ignored=ignored)
     with evaluable(model):
         task = in_mean_weight(Task(loss, None, forward), batches)
         sets = _whole_sets(cut_blocks(batches, m or sys.maxsize, ignored=ignored), m)
         first = next(sets)
         names = chosen_names(model, [name for name, _ in model.named_parameters()], parameters)
-        labels = _check(model, first, task, names)
+        labels = _check(model, first, task, names, sought=bool(search.rows(random=False)))
         ledger = RiseLedger(search, images, population or getattr(batches, "population", None), path)
         ledger.begin(
             {**(meta or {}), **_made(model, task, search, batch_size), "parameters": parameters}, m=first.count
@@ -156,7 +158,7 @@ def _whole_sets(blocks: Iterator[Block], m: int | None) -> Iterator[Block]:
             raise ValueError(f"`m` must be at most the {block.count} images that there are, got {m}: take fewer")
 
 
-def _check(model: nn.Module, first: Block, task: Task, names: set[str]) -> LaterLabels:
+def _check(model: nn.Module, first: Block, task: Task, names: set[str], *, sought: bool) -> LaterLabels:
     """Refuse a model or functions that cannot be judged, by the first images."""
     tried = first.part(0, min(first.count, _TRIED)).to(model_device(model))
     away = {name: torch.ones_like(one) for name, one in model.named_parameters() if name in names}
@@ -167,6 +169,8 @@ def _check(model: nn.Module, first: Block, task: Task, names: set[str]) -> Later
         Work(model, [away], np.array([[0.0], [1.0]]), [1], task, tried, images=None, population=None, seconds=None)
     )
     check_followed(model, [away], tried, task.forward)
+    if sought:
+        check_reached(model, names, tried, task)
     return labels
 
 

@@ -78,11 +78,16 @@ def split_option(meta: Mapping[str, Any], *, usual: str) -> list[object]:
     return ["--split", split] if split != usual else []
 
 
-def function_options(found: Found[object]) -> list[object]:
-    """Spell the loss and the metric of a landscape or a line, where they are not the usual ones."""
+def function_options(found: Found[object], *, judged: bool = True) -> list[object]:
+    """Spell the loss and the metric of a result, where they are not the usual ones.
+
+    Args:
+        found: The result.
+        judged: Whether its command has a metric; that of a landscape or a line has.
+    """
     functions = found.meta.get("functions", {})
     parts: list[object] = []
-    for role, usual in (("loss", "cross_entropy"), ("metric", "top1")):
+    for role, usual in (("loss", "cross_entropy"), ("metric", "top1"))[: 1 + judged]:
         name = re.split("[#@]", str(functions.get(role, f"gradscape.{usual}")))[0]  # a digest follows
         module, _, function = name.rpartition(".")
         # What was made within Python has no name to be imported by; an object goes by that of its class.

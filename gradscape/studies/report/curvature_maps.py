@@ -9,7 +9,7 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.figures.style import short_number
 from gradscape.landscape import CURVATURE_FIELDS, CurvatureMap
-from gradscape.studies.report.commands import command, data_options, evenly, network_path
+from gradscape.studies.report.commands import command, data_options, evenly, function_options, network_path
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, owned
@@ -62,6 +62,7 @@ def _command(network: ReportedNetwork, found: Found[CurvatureMap]) -> str:
     one, meta = found.result, found.meta
     parts: list[object] = [network_path(network), *data_options(found)]
     parts += ["--map", ",".join(map(evenly, (one.alphas, one.betas))), "--ignore", meta.get("ignore", "none")]
+    parts += function_options(found, judged=False)
     parts += ["--parameters", meta["parameters"]] if meta.get("parameters", "*") != "*" else []
     parts += ["--seed", meta.seed] if meta.seed else []
     return command("curvature", *parts, "-o", found.path.parent)

@@ -8,7 +8,7 @@ from gradscape._provenance import Provenance
 from gradscape.data.pictures import ShownPictures
 from gradscape.landscape import Curvature
 from gradscape.studies.curvature import HEADINGS, remarks_on, tabulate_curvatures
-from gradscape.studies.report.commands import command, data_options, network_paths
+from gradscape.studies.report.commands import command, data_options, function_options, network_paths
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, together
@@ -31,8 +31,8 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
 
 def _images(found: Found[Curvature]) -> object:
     """What Hessians of one table share."""
-    meta = found.meta
-    return [str(meta.get(name)) for name in ("data", "split", "images", "population", "seed", "parameters", "ignore")]
+    shared = ("data", "split", "images", "population", "seed", "parameters", "ignore", "functions")
+    return [str(found.meta.get(name)) for name in shared]
 
 
 def _table(group: _Group) -> Table:
@@ -71,6 +71,7 @@ def _command(group: _Group) -> str:
     parts += ["--top", spectrum.top, "--bottom", len(spectrum.values) - spectrum.top]
     parts += ["--trace"] if found.result.trace else []
     parts += ["--density"] if found.result.density else []
+    parts += function_options(found, judged=False)
     for name, usual in (("parameters", "*"), ("ignore", "none")):
         parts += [f"--{name}", meta[name]] if meta.get(name, usual) != usual else []
     parts += ["--seed", meta.seed] if meta.seed else []

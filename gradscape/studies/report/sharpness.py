@@ -8,7 +8,7 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.figures.style import short_number
 from gradscape.landscape import Sharpness
 from gradscape.landscape.sharpness.kinds import list_cases
-from gradscape.studies.report.commands import command, data_options, exact, network_paths
+from gradscape.studies.report.commands import command, data_options, exact, function_options, network_paths
 from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
 from gradscape.studies.report.differences_table import differences_table, range_text, spaced
 from gradscape.studies.report.facts import Fact, state
@@ -90,6 +90,7 @@ def _command(group: _Group) -> str:
     if tuple(one.cases) != tuple(list_cases(list(dict.fromkeys(kind for kind, _ in one.cases)), None, one.norm)):
         for rho in dict.fromkeys(rho for _, rho in one.cases):
             parts += ["--rho", exact(rho)]
+    parts += function_options(found, judged=False)
     parts += ["--parameters", meta["parameters"]] if meta.get("parameters", "*") != "*" else []
     parts += ["--m", one.m, "--norm", one.norm, "--steps", meta.get("steps"), "--draws", meta.get("draws")]
     parts += ["--seed", meta.seed] if meta.seed else []

@@ -26,6 +26,14 @@ def test_bars_are_eigenvalues_and_points_what_they_are_worth() -> None:
     assert np.allclose(ends.T, held_out.interval())
 
 
+def test_what_is_not_converged_is_hatched_and_the_caption_says_so() -> None:
+    bars = [bar for bar in plot_eigenvalues({"one": made_up()}).patches if isinstance(bar, Rectangle)]
+    assert [bool(bar.get_hatch()) for bar in bars] == [False, False, True]
+    assert "hatched: not converged" in caption_of(figure_curvature({"one": made_up()}))
+    sure = replace(made_up().spectrum, converged=np.ones(3, bool))
+    assert "hatched" not in caption_of(figure_curvature({"one": replace(made_up(), spectrum=sure)}))
+
+
 def test_layers_are_sums_of_their_parameters() -> None:
     one = made_up()
     ax = plot_trace({"one": one})
@@ -34,6 +42,16 @@ def test_layers_are_sums_of_their_parameters() -> None:
     means = one.trace.layers.mean(axis=0)
     (dots,) = [line for line in ax.lines if line.get_label() == "one"]
     assert np.asarray(dots.get_ydata()) == pytest.approx([means[0] + means[1], means[2]])
+
+
+def test_negative_parts_of_a_trace_are_seen() -> None:
+    one = made_up()
+    assert one.trace is not None
+    assert one.trace.layers is not None
+    assert plot_trace({"one": one}).get_ylim()[0] == 0
+    layers = one.trace.layers * [1.0, 1.0, -1.0]
+    ax = plot_trace({"one": replace(one, trace=replace(one.trace, layers=layers, images=layers.sum(axis=1)))})
+    assert ax.get_ylim()[0] < layers[:, 2].mean()
 
 
 def test_a_density_is_the_smoothed_one() -> None:

@@ -10,7 +10,8 @@ from torch.func import functional_call, hessian
 
 from gradscape._digest import digest_model
 from gradscape.landscape import CurvatureMap, Direction, evaluate_curvature, load_landscape, random_directions
-from gradscape.landscape.hessian.extremes import find_extremes
+from gradscape.landscape.hessian.curvature_walk import CurvatureWalk
+from gradscape.landscape.hessian.extremes import Extremes, find_extremes
 from tests.landscape.networks import Quadratic, images_and_labels, small_net
 
 SIDE = 24
@@ -129,6 +130,28 @@ def test_a_map_that_was_left_amid_goes_on_to_the_same_bits(tmp_path: Path) -> No
     assert again.warm is None
     with pytest.raises(ValueError, match=r"`path` .* holds another map, of other directions"):
         evaluate_curvature(net, [(images, labels)], random_directions(net, seed=1), ALPHAS, BETAS, path=path)
+
+
+def test_a_cold_start_replaces_the_end_that_it_finds_more_extreme() -> None:
+    axis = np.array([0.0])
+    walk = CurvatureWalk(axis, axis, {"tolerance": 0.01}, None)
+
+    def ends(largest: float, smallest: float) -> Extremes:
+        return Extremes((largest, smallest), torch.zeros(2, 3), (0.1, 0.2), 9, converged=True)
+
+    walk.begin(None)
+    walk.add((0, 0), ends(4.0, -1.0))
+    walk.check(lambda _: ends(3.999, -1.005), 1)
+    found = walk.result()
+    assert (found.max_eig.item(), found.min_eig.item()) == (4.0, -1.005)
+
+
+def test_a_map_that_others_gave_up_earlier_is_not_gone_on_with(tmp_path: Path) -> None:
+    theta, _, directions, loss = _quartic()
+    options: dict[str, Any] = {"loss": loss, "path": tmp_path / "map.h5", "checks": 0}
+    evaluate_curvature(Quadratic(theta.clone()), BATCHES, directions, [0.0], [0.0], most=10, **options)
+    with pytest.raises(ValueError, match="of other most"):
+        evaluate_curvature(Quadratic(theta.clone()), BATCHES, directions, [0.0], [0.0], most=50, **options)
 
 
 def test_points_without_a_finite_hessian_and_points_that_are_left_early_are_marked() -> None:

@@ -1,5 +1,7 @@
 """Hessian products against closed forms, torch's own dense Hessian and curvlinops."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -227,3 +229,57 @@ def test_a_forward_pass_without_gradients_is_refused() -> None:
 
     with pytest.raises(ValueError, match="does the forward pass detach"):
         HessianProducts(nn.Linear(4, 3), [(torch.randn(7, 4), torch.arange(7) % 3)], forward=forward)
+
+
+class _Held(nn.Module):
+    """A layer, its weight and bias given to a function of its own."""
+
+    def __init__(self, held: Callable[[Tensor], Tensor], *, merges: bool = False) -> None:
+        super().__init__()
+        self.layer, self.head, self.auxiliary = nn.Linear(4, 5), nn.Linear(5, 3), nn.Linear(5, 3)
+        self.held, self.merges = held, merges
+        self.merged: Tensor | None = None
+
+    def train(self, mode: bool = True) -> "_Held":
+        super().train(mode)
+        self.merged = self.layer.weight.detach() + 0 if self.merges and not mode else None
+        return self
+
+    def forward(self, images: Tensor) -> Tensor:
+        weight = self.layer.weight if self.merged is None else self.merged
+        return self.head(F.linear(images, weight, self.held(self.layer.bias)).relu())
+
+
+@pytest.mark.parametrize(
+    ("model", "name"),
+    [
+        (_Held(Tensor.detach), "layer.bias"),
+        (_Held(lambda bias: bias.data), "layer.bias"),
+        (_Held(lambda bias: bias, merges=True), "layer.weight"),
+    ],
+)
+def test_a_parameter_that_losses_follow_but_no_gradient_reaches_is_refused(model: nn.Module, name: str) -> None:
+    data = [(torch.randn(7, 4, generator=torch.Generator().manual_seed(0)), torch.arange(7) % 3)]
+    with pytest.raises(ValueError, match=f"none reaches {name}"):
+        HessianProducts(model, data)
+    vector = torch.ones(HessianProducts(model, data, parameters="head*").dimension)
+    assert bool(HessianProducts(model, data, parameters="head*").product(vector).any())
+
+
+def test_a_parameter_that_losses_do_not_follow_has_no_curvature() -> None:
+    data = [(torch.randn(7, 4, generator=torch.Generator().manual_seed(0)), torch.arange(7) % 3)]
+    products = HessianProducts(_Held(lambda bias: bias), data)
+    found = products.to_direction(products.product(torch.arange(float(products.dimension))))
+    assert {name for name, one in found.items() if not bool(one.any())} == {"auxiliary.weight", "auxiliary.bias"}
+
+
+def test_frozen_parameters_count_as_well() -> None:
+    net, data = nn.Linear(4, 3).requires_grad_(False), [(torch.randn(7, 4), torch.arange(7) % 3)]
+    assert bool(HessianProducts(net, data).product(torch.arange(15.0)).any())
+    assert not net.weight.requires_grad
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_half_precision_is_refused(kind: torch.dtype) -> None:
+    with pytest.raises(ValueError, match=f"weight is in {str(kind)[6:]}"):
+        HessianProducts(nn.Linear(4, 3).to(kind), [(torch.randn(7, 4).to(kind), torch.arange(7) % 3)])

@@ -1,13 +1,14 @@
 """Ends of spectra against dense eigenvalues, with what they are worth on other images."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from gradscape.landscape import HessianProducts, hessian_spectrum
+from gradscape.landscape import HessianProducts, hessian_spectrum, mse
 from gradscape.landscape.hessian.held_out import HeldOutCurvature, draw_halves
 from tests.landscape.networks import Quadratic
 
@@ -44,6 +45,33 @@ def test_ends_are_algebraic_whatever_their_size() -> None:
     assert spectrum.values == pytest.approx([2.0, 0.5, -9.0])
     assert spectrum.held_out is not None
     assert spectrum.held_out.values == pytest.approx([2.0, 0.5, -9.0])  # every image has the same Hessian
+
+
+def test_eigenvalues_of_a_squared_loss_come_as_often_as_there_are_outputs() -> None:
+    torch.manual_seed(0)
+    images = torch.randn(64, 6).double()
+    net, data = nn.Linear(6, 3, bias=False).double(), [(images, torch.randn(64, 3).double())]
+    exact = np.linalg.eigvalsh(2 / 3 * (images.T @ images / 64).numpy()).repeat(3)
+    spectrum = hessian_spectrum(net, data, top=4, bottom=4, loss=mse, held_out=False)
+    assert spectrum.converged.all()
+    assert spectrum.values == pytest.approx([*exact[::-1][:4], *exact[:4]], rel=1e-5)
+    early = hessian_spectrum(net, data, top=4, bottom=1, loss=mse, held_out=False, steps=6)
+    assert early.converged.tolist() == [False] * 4 + [True]
+
+
+def test_a_random_vector_without_curvature_is_not_taken_for_the_lowest_eigenvalue() -> None:
+    values = torch.cat([torch.linspace(0, 1e-4, 3000), torch.tensor([-1.0, 20.0, 50.0, 100.0])]).double()
+    data = [(torch.zeros(3, 1, dtype=torch.float64), torch.ones(3, dtype=torch.float64))]
+    model = Quadratic(torch.ones(len(values)).double())
+    options: dict[str, Any] = {"top": 0, "bottom": 1, "held_out": False}
+
+    def loss(output: Tensor, labels: Tensor) -> Tensor:
+        return 0.5 * (output.square() @ values) * labels
+
+    found = hessian_spectrum(model, data, loss=loss, **options)
+    assert found.converged.all()
+    assert found.values == pytest.approx([-1.0])
+    assert not hessian_spectrum(model, data, loss=loss, steps=3, **options).converged.any()
 
 
 def test_unconverged_values_are_told() -> None:
@@ -127,3 +155,20 @@ def test_what_cannot_be_found_is_refused(options: dict, message: str) -> None:
     net, data = net_and_data()
     with pytest.raises(ValueError, match=message):
         hessian_spectrum(net, data, **options)
+
+
+def test_one_image_has_no_halves() -> None:
+    net, data = net_and_data(1)
+    with pytest.raises(ValueError, match="`batches` must hold at least 2 images"):
+        hessian_spectrum(net, data)
+    assert hessian_spectrum(net, data, held_out=False).values[0] > 0
+
+
+def test_two_images_of_several_have_halves_without_an_error() -> None:
+    net, data = net_and_data(2)
+    found = hessian_spectrum(net, data).held_out
+    assert found is not None
+    assert found.stderr == pytest.approx(0)
+    of_several = HeldOutCurvature(found.second, found.found, found.forms, 9)
+    assert np.isnan(of_several.stderr).all()
+    assert not of_several.reliable.any()

@@ -85,6 +85,34 @@ class _OwnScale(nn.Module):
         return self.linear(images) * self.scale
 
 
+class _Shared(nn.Module):
+    """A weight that is straight in the outputs, but whose layer does not tell all of it."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.first, self.second, self.way = nn.Linear(4, 3), nn.Linear(4, 3), way
+        if way == "tied":
+            self.second.weight = self.first.weight
+
+    def forward(self, images: Tensor) -> Tensor:
+        layer, weight, other = self.first, self.first.weight, images.flip(1)
+        if self.way == "without a call":
+            return nn.functional.linear(images, weight, layer.bias) + self.second(other)
+        if self.way == "beside":
+            return layer(images) + nn.functional.linear(other, weight) + self.second(other)
+        return layer(images) + (layer(other) if self.way == "twice" else 0) + self.second(other)
+
+
+@pytest.mark.parametrize("way", ["tied", "without a call", "beside", "twice"])
+def test_a_weight_that_is_used_elsewhere_too_is_not_taken_for_its_layers_own(way: str) -> None:
+    torch.manual_seed(0)
+    net, batches = _Shared(way).double(), [(torch.randn(12, 4).double(), torch.arange(12) % 3)]
+    exact = float(dense_diagonal(HessianProducts(net, batches)).sum())
+    trace = hessian_trace(net, batches, probes=90)
+    assert "first.weight is used otherwise than by one call" in trace.inexact
+    assert trace.value == pytest.approx(exact, rel=1e-8)
+
+
 @pytest.mark.parametrize(
     ("net", "why"),
     [
@@ -154,3 +182,16 @@ def test_the_interval_knows_how_few_images_carry_it() -> None:
 def test_too_few_probes_are_refused() -> None:
     with pytest.raises(ValueError, match="`probes` must be at least 6"):
         hessian_trace(nn.Linear(4, 3), [(torch.randn(6, 4), torch.arange(6) % 3)], probes=5)
+
+
+def test_the_interval_of_an_estimate_knows_how_few_probes_it_rests_on() -> None:
+    trace = Trace(np.full(1000, 5.0), 1000, ("w",), probe_stderr=2.0, probes=10, inexact="it bends")
+    assert trace.interval() == pytest.approx((5 - 2.2622 * 2, 5 + 2.2622 * 2), abs=1e-3)  # Student's, 9 degrees
+    even = Trace(np.tile([4.0, 6.0], 500), 2000, ("w",), probe_stderr=0.0, inexact="")
+    assert even.interval() == pytest.approx(even.mean.interval())
+
+
+def test_one_image_of_several_has_no_error() -> None:
+    net, data = nn.Linear(4, 3), [(torch.ones(1, 4), torch.tensor([0]))]
+    trace = hessian_trace(net, data)
+    assert np.isnan(Trace(trace.images, 7, trace.names).interval()).all()

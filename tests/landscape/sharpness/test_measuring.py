@@ -229,6 +229,27 @@ def test_weights_that_eval_merges_away_from_gradients_are_refused_for_worst_case
     assert left.measure("sam").value > 0
 
 
+def test_whole_numbers_among_the_parameters_are_refused_by_name() -> None:
+    net = nn.Linear(4, 3)
+    net.register_parameter("counts", nn.Parameter(torch.arange(3), requires_grad=False))
+    batches = [(torch.randn(16, 4, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 3)]
+    with pytest.raises(ValueError, match="counts"):
+        measure_sharpness(net, batches, kinds=["sam"], m=4)
+
+
+def test_weights_that_are_detached_and_half_precision_are_refused() -> None:
+    class Detaching(nn.Linear):
+        def forward(self, images: Tensor) -> Tensor:
+            return nn.functional.linear(images, self.weight, self.bias.detach())
+
+    batches = [(torch.randn(16, 4, generator=torch.Generator().manual_seed(0)), torch.arange(16) % 3)]
+    with pytest.raises(ValueError, match="none reaches bias"):
+        measure_sharpness(Detaching(4, 3), batches, kinds=["sam"], m=4)
+    assert measure_sharpness(Detaching(4, 3), batches, kinds=["average"], rhos=[0.1], m=4).measure("average").value > 0
+    with pytest.raises(ValueError, match="weight is in bfloat16"):
+        measure_sharpness(nn.Linear(4, 3).bfloat16(), [(batches[0][0].bfloat16(), batches[0][1])], m=4)
+
+
 @pytest.mark.usefixtures("unchecked")
 def test_a_norm_that_there_is_not_is_refused() -> None:
     with pytest.raises(ValueError, match=r"`norm` .*l1"):
