@@ -32,6 +32,7 @@ _OPTIONAL = {
     "nodes": Float[np.ndarray, "probes steps"],
     "weights": Float[np.ndarray, "probes steps"],
 }
+_TOGETHER = (("second", "found", "forms"), ("nodes", "weights"))
 
 
 class _CurvatureEntry(TypedDict):
@@ -109,6 +110,10 @@ class Curvature:
 def _made(arrays: dict[str, np.ndarray], entry: _CurvatureEntry, meta: Provenance) -> Curvature:
     names, population = tuple(entry["names"]), entry["population"]
     held_out = trace = density = None
+    for together in _TOGETHER:
+        lost = [name for name in together if name not in arrays]
+        if 0 < len(lost) < len(together):
+            raise ValueError(f"`{lost[0]}` is missing, which belongs to {', '.join(sorted({*together} - {*lost}))}")
     if "forms" in arrays:
         held_out = HeldOutCurvature(arrays["second"], arrays["found"], arrays["forms"], population)
     if "traces" in arrays:
