@@ -252,6 +252,10 @@ def _projected(model: nn.Module, trip: Trip) -> object:
     return landscape.project(_others(model), model, landscape.random_directions(model, seed=0))
 
 
+def _projected_each(model: nn.Module, trip: Trip) -> object:
+    return landscape.project_each(_others(model), model, landscape.random_directions(model, seed=0))
+
+
 def _plane(model: nn.Module, trip: Trip) -> object:
     second, third = copy.deepcopy(model), copy.deepcopy(model)
     for other, state in zip((second, third), _others(model), strict=False):
@@ -432,6 +436,7 @@ CALLS: dict[str, Call] = {
     "trace": Call("landscape.hessian_trace", _trace, share=0.2),
     "principal plane": Call("landscape.pca_directions", _principal, share=0.3),
     "projected": Call("landscape.project", _projected, share=0.3),
+    "projected one by one": Call("landscape.project_each", _projected_each, share=0.2),
     "plane of three": Call("landscape.plane_directions", _plane, share=0.3),
     "aligned": Call("landscape.align", _aligned, share=0.2),
     "random directions": Call("landscape.random_directions", _random, share=0.5),
