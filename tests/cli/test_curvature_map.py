@@ -12,6 +12,7 @@ FEW = ("--data", "digits", "--limit", "16", "--device", "cpu")
 KEPT = Path(__file__).parents[1] / "kept"
 
 
+@pytest.mark.slow
 def test_a_map_is_made_drawn_plotted_and_gone_on_with(
     gradscape: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -36,6 +36,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     return "losses_of_their_own"
 
 
+@pytest.mark.slow
 def test_a_landscape_of_a_users_loss_and_metric(
     gradscape: Command, checkpoint: Path, tmp_path: Path, own: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

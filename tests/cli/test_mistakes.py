@@ -103,6 +103,7 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_no_disk_space(tiny_disk: Path, checkpoint: Path) -> None:
     """The surface, which fits, is kept; the first picture that does not is told by name."""
     done = _run(

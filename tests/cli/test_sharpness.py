@@ -12,6 +12,7 @@ from tests.studies.networks import save_network
 SMALL = ("--data", "digits", "--split", "test", "--limit", 66, "--m", 8, "--draws", 2, "--device", "cpu")
 
 
+@pytest.mark.slow
 def test_two_networks_are_measured_compared_and_reported_and_the_command_goes_on(
     gradscape: Command, tmp_path: Path
 ) -> None:

@@ -37,6 +37,7 @@ def test_one_surface_is_told_drawn_and_kept(gradscape: Command, surfaces: list[P
         assert (tmp_path / "out" / f"topology.{ending}").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_several_lie_in_folders_of_their_names(gradscape: Command, surfaces: list[Path], tmp_path: Path) -> None:
     done = gradscape("topology", *surfaces, "-o", tmp_path / "out")
     assert done.code == 0, done.err

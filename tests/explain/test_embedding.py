@@ -189,6 +189,7 @@ def test_the_same_seed_gives_the_same_points_and_another_seed_others(net: Net, b
     assert first.meta["features"] == 7
 
 
+@pytest.mark.slow
 def test_umap_gives_the_same_points_again_and_no_divergence() -> None:
     pytest.importorskip("umap", reason="umap-learn is not installed")
     done = subprocess.run(

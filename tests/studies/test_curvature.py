@@ -22,6 +22,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Classifier]:
     return {f"net{seed}": load_checkpoint(save_network(folder / str(seed), "resnet20", seed=seed)) for seed in (0, 1)}
 
 
+@pytest.mark.slow
 def test_each_network_has_its_file_and_the_same_call_takes_it_up(models: dict[str, Classifier], tmp_path: Path) -> None:
     split = load_split("digits", "test", image_size=16, limit=8)
     found = study.measure_curvatures(models, split, tmp_path, WANTED)

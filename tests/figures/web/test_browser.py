@@ -127,6 +127,7 @@ def test_hovering_names_the_point_under_the_mouse(browser: Any, place: str) -> N
             assert float(text.removeprefix(start).split("error")[0]) == pytest.approx(0.02 * value, rel=0.05)
 
 
+@pytest.mark.slow
 def test_switches_change_relief_and_map_alike(browser: Any) -> None:
     alphas, betas = np.meshgrid(ALPHAS, BETAS)
     for name, values in (("loss", loss(alphas, betas)), ("error", 100 * error(alphas, betas))):
@@ -267,6 +268,7 @@ def test_several_surfaces_are_all_drawn_at_first_each_value_on_its_own_scale(bro
     assert browser.execute_script(scale) == "minmax"
 
 
+@pytest.mark.slow
 def test_surfaces_are_taken_away_and_shown_again_also_while_they_are_drawn(browser: Any, tmp_path: Path) -> None:
     titles = ["one", "two", "three"]
     page = tmp_path / "several.html"
@@ -283,6 +285,7 @@ def test_surfaces_are_taken_away_and_shown_again_also_while_they_are_drawn(brows
     assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
+@pytest.mark.slow
 def test_networks_are_drawn_on_map_and_relief_and_named(browser: Any, tmp_path: Path) -> None:
     page = tmp_path / "networks.html"
     entry = {**make_path().to_entry(), "name": EVIL}
@@ -302,6 +305,7 @@ def test_networks_are_drawn_on_map_and_relief_and_named(browser: Any, tmp_path: 
     assert browser.title != "hacked"
 
 
+@pytest.mark.slow
 def test_a_slider_shows_one_frame_after_the_other(browser: Any, tmp_path: Path) -> None:
     page = tmp_path / "frames.html"
     frames = [make_surface(bowl(steepness), trajectories=[make_path().to_entry()]) for steepness in (1.0, 2.0, 4.0)]

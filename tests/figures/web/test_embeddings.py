@@ -195,6 +195,7 @@ def counts(browser: Any) -> list[str]:
     return [one.text for one in browser.find_elements("css selector", "#counts li")]
 
 
+@pytest.mark.slow
 def test_pointing_at_a_point_shows_its_thumbnail_and_class(browser: Any) -> None:
     card = browser.find_element("id", "card")
     assert not card.is_displayed()

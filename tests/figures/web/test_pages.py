@@ -12,7 +12,7 @@ import gradscape.figures.web
 from gradscape.figures.web import page_policy, render_page
 
 TEMPLATES = Path(gradscape.figures.web.__file__).with_name("templates")
-PAGES = ("embedding.html", "live.html", "surface.html", "report/report.html")
+PAGES = ("animation.html", "embedding.html", "live.html", "surface.html", "report/report.html")
 
 
 @pytest.mark.parametrize("path", sorted(TEMPLATES.rglob("*.html")), ids=lambda path: path.name)

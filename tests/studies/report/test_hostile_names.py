@@ -212,6 +212,7 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "notebook"])
+@pytest.mark.slow
 def test_in_a_browser_nothing_runs_nothing_is_asked_for_and_names_stay_text(
     pages: Mapping[str, Path], opened: Any, kind: str
 ) -> None:
