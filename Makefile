@@ -4,7 +4,7 @@ BIN := .venv/bin
 # left for the end.
 PYTEST := OMP_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-.PHONY: demo test test-all test-zoo test-zoo-tenth test-wild test-wild-tenth aborts fuzz kill leaks check clean
+.PHONY: demo test test-all test-reference test-zoo test-zoo-tenth test-wild test-wild-tenth aborts fuzz kill leaks check clean
 
 demo: .venv/.installed
 	$(BIN)/gradscape demo
@@ -13,7 +13,10 @@ test: .venv/.installed-dev
 	$(PYTEST)
 
 test-all: .venv/.installed-dev
-	$(PYTEST) -m "not zoo and not wild"
+	$(PYTEST) -m "not zoo and not wild and not reference"
+
+test-reference: .venv/.installed-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m reference tests/landscape
 
 test-zoo: .venv/.installed-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -m zoo tests/models/test_zoo.py

@@ -131,6 +131,7 @@ def _log_readably() -> None:
     handler.setFormatter(Lines())
     logging.basicConfig(level=logging.WARNING, handlers=[handler])
     logging.getLogger("matplotlib").addFilter(shorten_cache_warning)
+    logging.getLogger("PIL").setLevel(logging.CRITICAL)  # of what cannot be read one line is told, which is ours
 
 
 def _tell(mistake: str) -> int:

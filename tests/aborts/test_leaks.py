@@ -24,7 +24,14 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore"), pytest.mar
 
 _CALLS, _WARM = int(os.environ.get("GRADSCAPE_LEAK_CALLS", "30")), 20
 _MOST_BYTES = 24 * 2**20  # the allocator's own waste; a network and its activations, kept at every call, are 60 MiB
-_LONG = {"span": 30, "searched span": 5, "settled axes": 5, "surface, traced": 30, "surface, side by side": 30}
+_LONG: dict[str, int] = {
+    "span": 30,
+    "searched span": 5,
+    "settled axes": 5,
+    "surface, traced": 30,
+    "surface, side by side": 30,
+}
+_LONG |= dict.fromkeys(("curve", "spectrum", "density", "trace", "aligned", "sharpness", "curvature map"), 10)
 _PAGE = os.sysconf("SC_PAGE_SIZE")
 
 

@@ -200,7 +200,7 @@ def test_fields_have_the_original_tools_names(tmp_path: Path) -> None:
     assert again.origin == found.origin
 
 
-@pytest.mark.slow
+@pytest.mark.reference
 def test_a_map_along_a_line_of_a_published_network_is_the_reference(akamaster: nn.Module, test_images: Any) -> None:
     ((images, labels),) = test_images
     found = evaluate_curvature(

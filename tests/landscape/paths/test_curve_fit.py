@@ -31,7 +31,7 @@ def ring_fit(kind: CurveKind, **options: Any) -> Curve:
     return fit_curve(Ring(1.0, 0.0), Ring(-1.0, 0.0), RING_BATCHES * 50, kind=kind, **options)
 
 
-@pytest.mark.slow
+@pytest.mark.reference
 @pytest.mark.parametrize(("kind", "height"), [("bezier", 3 / 2**0.5), ("chain", 1.5**0.5)])
 def test_a_longer_fit_comes_nearer_to_the_best_bend(kind: CurveKind, height: float) -> None:
     x, y = ring_fit(kind, epochs=60).bend["place"].tolist()
