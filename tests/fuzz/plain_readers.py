@@ -78,7 +78,7 @@ def plain_safetensors(path: Path, *, described: bool = True) -> Numbers:
 def plain_table(path: Path) -> Numbers:
     """The columns of a csv table of numbers."""
     with path.open(newline="", encoding="utf-8") as file:
-        headings, *rows = list(csv.reader(file))
+        headings, *rows = [row for row in csv.reader(file) if row]  # empty lines are none
     if len(set(headings)) != len(headings) or any(len(row) != len(headings) for row in rows):
         raise ValueError("columns are not told apart")
     return {name: np.array([float(row[number]) for row in rows]) for number, name in enumerate(headings)}
