@@ -15,7 +15,14 @@ else:  # at a single point, the origin, values are numpy scalars, which know all
     Ints = Int[np.ndarray, "*grid"] | np.int64
     Bools = Bool[np.ndarray, "*grid"] | np.bool_
 
-__all__ = ["LEAST_BLOCKS", "RELIABLE_EFFECTIVE_IMAGES", "UNKNOWN_POPULATION", "BlockStatistics", "paired_difference"]
+__all__ = [
+    "LEAST_BLOCKS",
+    "RELIABLE_EFFECTIVE_IMAGES",
+    "UNKNOWN_POPULATION",
+    "BlockStatistics",
+    "paired_difference",
+    "student_half_width",
+]
 
 # Stands for images of unknown number: so large that no finite-population correction remains.
 UNKNOWN_POPULATION = 2**53
@@ -137,11 +144,7 @@ class BlockStatistics:
         Returns:
             Lower and upper ends, in the loss's unit; see `reliable` for where not to trust them.
         """
-        from scipy.special import stdtrit  # a quarter of a second that reading and drawing a file would pay for nothing
-
-        if not 0 < level < 1:
-            raise ValueError(f"`level` must lie between 0 and 1, got {level}")
-        half = stdtrit(np.maximum(self.images - 1, 1), (1 + level) / 2) * self.stderr
+        half = student_half_width(self.stderr, self.images - 1, level)
         return self.loss - half, self.loss + half
 
     def reshape(self, grid: tuple[int, ...]) -> "BlockStatistics":
@@ -184,3 +187,18 @@ def paired_difference(first: BlockStatistics, second: BlockStatistics) -> tuple[
 def _total(values: Float[np.ndarray, "blocks *grid"]) -> Floats:
     # In the order of the blocks on every grid shape, as a plain loop adds: `sum` would pair up along a contiguous axis.
     return np.add.accumulate(values, axis=0)[-1] if len(values) else values.sum(axis=0)
+
+
+def student_half_width(stderr: Floats | float, freedom: Floats | Ints | float | int, level: float) -> Floats | float:
+    """Half of a two-sided Student interval.
+
+    Args:
+        stderr: Standard error.
+        freedom: Degrees of freedom; less than one counts as one.
+        level: Wanted coverage in (0, 1).
+    """
+    from scipy.special import stdtrit  # a quarter of a second that reading and drawing a file would pay for nothing
+
+    if not 0 < level < 1:
+        raise ValueError(f"`level` must lie between 0 and 1, got {level}")
+    return stdtrit(np.maximum(freedom, 1), (1 + level) / 2) * stderr

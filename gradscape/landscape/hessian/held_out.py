@@ -6,8 +6,8 @@ from typing import final
 import numpy as np
 from jaxtyping import Bool, Float
 
-from gradscape.landscape.hessian.image_mean import count_effective, half_width
-from gradscape.landscape.statistics import RELIABLE_EFFECTIVE_IMAGES
+from gradscape.landscape.hessian.image_mean import count_effective
+from gradscape.landscape.statistics import RELIABLE_EFFECTIVE_IMAGES, student_half_width
 
 __all__ = ["HeldOutCurvature", "draw_halves"]
 
@@ -86,7 +86,7 @@ class HeldOutCurvature:
         Args:
             level: Wanted coverage in (0, 1).
         """
-        half = np.array([half_width(float(one), float(len(self.second) - 2), level) for one in self.stderr])
+        half = student_half_width(self.stderr, len(self.second) - 2, level)
         return self.values - half, self.values + half
 
     @property

@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 from jaxtyping import Float
 
-from gradscape.landscape.statistics import RELIABLE_EFFECTIVE_IMAGES
+from gradscape.landscape.statistics import RELIABLE_EFFECTIVE_IMAGES, student_half_width
 
-__all__ = ["ImageMean", "count_effective", "half_width"]
+__all__ = ["ImageMean", "count_effective"]
 
 
 @final
@@ -60,7 +60,7 @@ class ImageMean:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided Student interval of the mean over all images; see `reliable` for where not to trust it."""
-        half = half_width(self.stderr, float(len(self.images) - 1), level)
+        half = float(student_half_width(self.stderr, len(self.images) - 1, level))
         return self.value - half, self.value + half
 
 
@@ -74,18 +74,3 @@ def count_effective(images: Float[np.ndarray, "*batch images"]) -> float:
     squares = (sizes**2).sum(axis=-1)
     effective = np.where(squares > 0, sizes.sum(axis=-1) ** 2 / np.where(squares > 0, squares, 1), images.shape[-1])
     return float(effective.min())
-
-
-def half_width(stderr: float, freedom: float, level: float) -> float:
-    """Half of a Student interval.
-
-    Args:
-        stderr: Standard error.
-        freedom: Degrees of freedom.
-        level: Wanted coverage in (0, 1).
-    """
-    from scipy.special import stdtrit  # a quarter of a second that reading and drawing a file would pay for nothing
-
-    if not 0 < level < 1:
-        raise ValueError(f"`level` must lie between 0 and 1, got {level}")
-    return float(stdtrit(max(freedom, 1), (1 + level) / 2)) * stderr

@@ -16,8 +16,9 @@ from gradscape.landscape.directions import Direction, Ignore
 from gradscape.landscape.engine import ForwardFunction, LossFunction, call, cross_entropy
 from gradscape.landscape.hessian.course import Course, Report
 from gradscape.landscape.hessian.exact_diagonal import exact_diagonal, why_not_exact
-from gradscape.landscape.hessian.image_mean import ImageMean, half_width
+from gradscape.landscape.hessian.image_mean import ImageMean
 from gradscape.landscape.hessian.products import BATCH_IMAGES, HessianProducts
+from gradscape.landscape.statistics import student_half_width
 
 __all__ = ["Trace", "find_trace", "hessian_trace"]
 
@@ -77,7 +78,7 @@ class Trace:
         freedoms = np.maximum([len(self.images) - 1, self.probes - 1], 1)
         shares = float((variances**2 / freedoms).sum())
         freedom = float(variances.sum()) ** 2 / shares if shares else float(freedoms[0])
-        half = half_width(self.stderr, freedom, level)
+        half = float(student_half_width(self.stderr, freedom, level))
         return self.value - half, self.value + half
 
     def by_parameter(self) -> dict[str, ImageMean]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gradscape._schema import fitting
 from gradscape.landscape.line import Line
-from gradscape.landscape.statistics import BlockStatistics, paired_difference
+from gradscape.landscape.statistics import BlockStatistics, paired_difference, student_half_width
 from gradscape.landscape.surface import Value
 
 __all__ = ["Detour", "measure_detour"]
@@ -77,8 +77,6 @@ def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
         >>> measure_detour(curve, line).images
         64
     """
-    from scipy.special import stdtrit  # a quarter of a second that reading a file would pay for nothing
-
     if value not in ("loss", "error"):
         raise ValueError(f"`value` must be loss or error, got {value!r}")
     _check_comparable(curve.meta, line.meta)
@@ -92,7 +90,7 @@ def measure_detour(curve: Line, line: Line, *, value: Value = "loss") -> Detour:
     if np.isfinite(difference):
         difference = float(found[0])
     stderr = _settled_error(float(spread[0]), difference, everything=images == on_curve.population)
-    reach = stderr * float(stdtrit(max(1, int((shared > 0).sum()) - 1), (1 + _LEVEL) / 2))
+    reach = float(student_half_width(stderr, int((shared > 0).sum()) - 1, _LEVEL))
     return Detour(
         value=value,
         curve_highest=heights[0],
