@@ -1,4 +1,4 @@
 from tests.landscape.forms import form
-from tests.landscape.published import akamaster, test_images
+from tests.landscape.published import akamaster, cifar_images
 
-__all__ = ["akamaster", "form", "test_images"]
+__all__ = ["akamaster", "cifar_images", "form"]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gradscape.models import create_model
 from gradscape.models.foreign_state import foreign_state
 
-__all__ = ["akamaster", "test_images"]
+__all__ = ["akamaster", "cifar_images"]
 
 _MEAN, _STD = (torch.tensor(values).view(3, 1, 1) for values in ([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]))
 
@@ -24,7 +24,7 @@ def akamaster(test_data: Path) -> nn.Module:
 
 
 @pytest.fixture(scope="session")
-def test_images(test_data: Path) -> list[tuple[Tensor, Tensor]]:
+def cifar_images(test_data: Path) -> list[tuple[Tensor, Tensor]]:
     """1,000 test images of CIFAR-10, normalized for it."""
     arrays = np.load(test_data / "cifar10" / "cifar10_test1000_lossless.npz")
     pixels = torch.from_numpy(arrays["images"]).permute(0, 3, 1, 2).float() / 255

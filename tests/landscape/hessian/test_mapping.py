@@ -201,8 +201,8 @@ def test_fields_have_the_original_tools_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.reference
-def test_a_map_along_a_line_of_a_published_network_is_the_reference(akamaster: nn.Module, test_images: Any) -> None:
-    ((images, labels),) = test_images
+def test_a_map_along_a_line_of_a_published_network_is_the_reference(akamaster: nn.Module, cifar_images: Any) -> None:
+    ((images, labels),) = cifar_images
     found = evaluate_curvature(
         akamaster,
         [(images[:64], labels[:64])],

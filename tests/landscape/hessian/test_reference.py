@@ -16,9 +16,9 @@ TOP = (102.28227, 80.82914, 62.90563, 56.32503, 45.34648)
 
 
 @pytest.fixture(scope="module")
-def first_images(test_images: Any) -> Any:
+def first_images(cifar_images: Any) -> Any:
     """The first 256."""
-    ((images, labels),) = test_images
+    ((images, labels),) = cifar_images
     return [(images[:256], labels[:256])]
 
 

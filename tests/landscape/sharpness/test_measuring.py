@@ -257,10 +257,10 @@ def test_a_norm_that_there_is_not_is_refused() -> None:
 
 
 @pytest.mark.slow
-def test_rises_of_a_published_network_are_the_reference_ones(akamaster: nn.Module, test_images: Any) -> None:
+def test_rises_of_a_published_network_are_the_reference_ones(akamaster: nn.Module, cifar_images: Any) -> None:
     before = digest_model(akamaster)
     rhos = {"sam": (0.01, 0.05, 0.1), "asam": (0.1, 0.5, 1.0)}
-    ((images, labels),) = test_images
+    ((images, labels),) = cifar_images
     found = measure_sharpness(akamaster, [(images[:256], labels[:256])], kinds=list(rhos), rhos=rhos, m=None)
     expected = [0.0369494, 0.2104725, 0.4791407, 0.1088413, 0.8393261, 3.4816199]
     np.testing.assert_allclose([one.value for one in found.measures.values()], expected, rtol=1e-4)
