@@ -10,13 +10,12 @@ import numpy as np
 from gradscape import figures
 from gradscape._files import save_rows
 from gradscape._provenance import CHANCE
-from gradscape._recipe_record import RECIPE, recorded_recipe
 from gradscape.data import Split
 from gradscape.figures import figure_comparison, figure_landscape, save_figure
 from gradscape.landscape import CURVATURE_FIELDS, CurvatureMap, evaluate_curvature, random_directions
 from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
-from gradscape.studies.networks import check_classes
+from gradscape.studies.networks import check_classes, measured_entries
 
 __all__ = ["CURVATURE_FILE", "describe_maps", "draw_maps", "map_curvatures"]
 
@@ -56,9 +55,7 @@ def map_curvatures(
     guessing = models_at_chance(models, split, data=split.name)
     found = {}
     for name, model in models.items():
-        meta: dict[str, Any] = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
-        meta |= {"checkpoint": model.path} if model.path else {}
-        meta |= {RECIPE: dict(recipe)} if (recipe := recorded_recipe(model.meta)) else {}
+        meta = measured_entries(name, model, split)
         meta |= {CHANCE: [name]} if name in guessing else {}
         found[name] = evaluate_curvature(
             model,

@@ -13,7 +13,7 @@ import numpy as np
 from gradscape._digest import digest_model
 from gradscape._left_as_before import left_as_before
 from gradscape._provenance import CHANCE
-from gradscape._recipe_record import OTHER_RECIPE, RECIPE, recorded_recipe
+from gradscape._recipe_record import OTHER_RECIPE, recorded_recipe
 from gradscape._schema import fitting
 from gradscape.data import Split
 from gradscape.landscape import (
@@ -34,7 +34,7 @@ from gradscape.landscape.variances import negative_variances
 from gradscape.models import Classifier
 from gradscape.studies.alignment import ALIGNMENT
 from gradscape.studies.chance import models_at_chance
-from gradscape.studies.networks import check_classes, check_same_classes
+from gradscape.studies.networks import check_classes, check_same_classes, measured_entries
 from gradscape.studies.recalibration import calibration_names
 
 __all__ = ["LinePath", "make_path"]
@@ -141,9 +141,7 @@ def make_path(
     """
     check_classes(models, split)
     (name, model), *others = models.items()
-    meta: dict[str, Any] = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
-    meta |= {"checkpoint": model.path} if model.path else {}
-    meta |= {RECIPE: dict(recipe)} if (recipe := recorded_recipe(model.meta)) else {}
+    meta = measured_entries(name, model, split)
     if guessing := models_at_chance(models, split, data=split.name, metric=metric):
         meta[CHANCE] = guessing
     if others:

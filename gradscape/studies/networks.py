@@ -4,12 +4,14 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._names import class_label, tell_apart, telling_parts
 from gradscape._provenance import Provenance, current_versions
+from gradscape._recipe_record import RECIPE, recorded_recipe
 from gradscape.data import Split
 from gradscape.data.pictures import Pictures
 from gradscape.data.source import are_names
@@ -24,6 +26,7 @@ __all__ = [
     "file_name",
     "load_finite_models",
     "load_models",
+    "measured_entries",
     "other_classes",
     "provenance",
 ]
@@ -168,6 +171,25 @@ def file_name(name: str) -> str:
     """A model's or a picture's name as that of a file or a folder: nothing in it leads elsewhere."""
     kept = "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)
     return kept.lstrip(".") or "unnamed"
+
+
+def measured_entries(name: str, model: Classifier, split: Split) -> dict[str, Any]:
+    """What the file of a measurement says of its network and images, besides what measuring adds.
+
+    Args:
+        name: What pictures call the model.
+        model: The model.
+        split: The images.
+    """
+    recipe = recorded_recipe(model.meta)
+    return {
+        "model": model.meta["name"],
+        "title": name,
+        "data": split.name,
+        "split": split.split,
+        **({"checkpoint": model.path} if model.path else {}),
+        **({RECIPE: dict(recipe)} if recipe else {}),
+    }
 
 
 def provenance(name: str, model: Classifier, pictures: Pictures) -> Provenance:

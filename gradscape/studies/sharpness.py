@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from gradscape._provenance import CHANCE
-from gradscape._recipe_record import RECIPE, recorded_recipe
 from gradscape.data import Split
 from gradscape.landscape import Sharpness, measure_sharpness
 from gradscape.models import Classifier
 from gradscape.studies.chance import models_at_chance
-from gradscape.studies.networks import check_classes
+from gradscape.studies.networks import check_classes, measured_entries
 from gradscape.studies.sharpness_comparison import SHARPNESS_FILE
 
 __all__ = ["measure_networks", "sharpness_path"]
@@ -46,9 +45,7 @@ def measure_networks(
     guessing = models_at_chance(models, split, data=split.name)
     found = {}
     for name, model in models.items():
-        meta: dict[str, Any] = {"model": model.meta["name"], "title": name, "data": split.name, "split": split.split}
-        meta |= {"checkpoint": model.path} if model.path else {}
-        meta |= {RECIPE: dict(recipe)} if (recipe := recorded_recipe(model.meta)) else {}
+        meta = measured_entries(name, model, split)
         meta |= {CHANCE: [name]} if name in guessing else {}
         told = None if report is None else partial(report, name)
         path = sharpness_path(name, folder, several=len(models) > 1)
