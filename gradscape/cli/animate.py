@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -70,28 +70,18 @@ def animate(
 
     with waiting("reading the networks", quiet=quiet):
         training = study.open_training(run, device=device)
-    images = load_split(
-        data,
-        split,
-        root=data_root,
-        image_size=training.last.image_size,
-        limit=sys.maxsize if limit is None else limit,
-        seed=seed,
-        download=download,
-    )
+    shown: dict[str, Any] = {
+        "root": data_root,
+        "image_size": training.last.image_size,
+        "seed": seed,
+        "download": download,
+    }
+    images = load_split(data, split, limit=sys.maxsize if limit is None else limit, **shown)
     evaluation = Options(
         loss=find_loss(loss),
         metric=find_metric(metric),
         batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
-        calibration=load_calibration(
-            batch_norm,
-            data,
-            calibration=calibration,
-            root=data_root,
-            image_size=training.last.image_size,
-            seed=seed,
-            download=download,
-        ),
+        calibration=load_calibration(batch_norm, data, calibration=calibration, **shown),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         tolerance=tolerance,

@@ -4,7 +4,7 @@ import functools
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -101,8 +101,13 @@ def landscape(
     from gradscape.studies.subjects import draw_subjects, recommend
 
     models = load_models(checkpoints, device)
-    size = common_image_size(models)
-    load = functools.partial(load_split, data, split, root=data_root, image_size=size, seed=seed, download=download)
+    shown: dict[str, Any] = {
+        "root": data_root,
+        "image_size": common_image_size(models),
+        "seed": seed,
+        "download": download,
+    }
+    load = functools.partial(load_split, data, split, **shown)
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
     advice = study.advice_before(
@@ -119,15 +124,7 @@ def landscape(
         loss=find_loss(loss),
         metric=counted,
         batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
-        calibration=load_calibration(
-            batch_norm,
-            data,
-            calibration=calibration,
-            root=data_root,
-            image_size=size,
-            seed=seed,
-            download=download,
-        ),
+        calibration=load_calibration(batch_norm, data, calibration=calibration, **shown),
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
