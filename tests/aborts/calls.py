@@ -257,7 +257,14 @@ def _projected_each(model: nn.Module, trip: Trip) -> object:
 
 
 def _plane(model: nn.Module, trip: Trip) -> object:
-    second, third = copy.deepcopy(model), copy.deepcopy(model)
+    # What networks keep of their last answer cannot be copied, and need not be.
+    kept = {
+        id(one): one
+        for module in model.modules()
+        for one in vars(module).values()
+        if isinstance(one, Tensor) and not one.is_leaf
+    }
+    second, third = copy.deepcopy(model, dict(kept)), copy.deepcopy(model, dict(kept))
     for other, state in zip((second, third), _others(model), strict=False):
         other.load_state_dict(state)
     return landscape.plane_directions(model, second, third)
