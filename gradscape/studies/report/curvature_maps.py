@@ -10,7 +10,7 @@ from gradscape.data.pictures import ShownPictures
 from gradscape.figures.style import short_number
 from gradscape.landscape import CURVATURE_FIELDS, CurvatureMap
 from gradscape.studies.report.commands import command, data_options, evenly, function_options, network_path
-from gradscape.studies.report.definition import ReportKind, Section, Shown, Suggestion
+from gradscape.studies.report.definition import ReportKind, Section, Shown
 from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, owned
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
@@ -74,9 +74,5 @@ CURVATURE_MAPS = ReportKind(
     show=_show,
     describe=_describe,
     commands=_commands,
-    suggestion=Suggestion(
-        "maps of the curvature",
-        "curvature {networks} --data {data} --limit 64 --map -0.5:0.5:11,-0.5:0.5:11",
-    ),
     template="evaluations",
 )
