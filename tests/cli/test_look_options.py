@@ -162,6 +162,7 @@ def test_every_option_of_plot_changes_the_picture_or_is_refused(
     assert first.read_bytes() != stored_plain[kind]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", MEANINGS)
 @pytest.mark.parametrize("asked", [{"value": "error"}, {"scale": "log"}, {"scale": "minmax"}, {"value": "stderr"}])
 def test_values_and_scales_of_plot_change_the_picture_or_are_refused(

@@ -73,6 +73,7 @@ def small_net() -> nn.Sequential:
     return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), CBAM(8, reduction=2), nn.ReLU(inplace=True)).eval()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", ATTENTIONS)
 def test_every_attention_of_the_zoo_shows_what_passes_its_taps(attention: str) -> None:
     # In float64: a softmax over large logits turns the last bits of two fp32 kernels into more than the tolerance.

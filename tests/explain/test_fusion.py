@@ -60,6 +60,7 @@ def test_residual_attention_networks_fuse_trunk_and_mask(learning: str) -> None:
     np.testing.assert_allclose(fusion.fused, fusion.before * (kept + fusion.part), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attention", [name for name in ATTENTIONS if name not in REPLACING])
 def test_every_attention_of_the_zoo_fuses_as_its_formula_says(attention: str) -> None:
     model = settled(with_attention(attention), image_size=24)

@@ -118,6 +118,7 @@ def test_a_web_page_says_the_datas_name_and_not_where_they_lie() -> None:
     assert SECRET not in page
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PAGES)
 def test_a_caption_is_drawn_only_where_it_was_asked_for(kind: str, tmp_path: Path) -> None:
     plain, captioned = drawn_page(kind), drawn_page(kind, width="single", **ASKED)
@@ -216,6 +217,7 @@ def test_a_panel_without_a_line_is_called_flat_only_where_it_is() -> None:
     assert said.startswith("no contour between 0.5 and ")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("camera", [(30.0, 20.0), (150.0, 40.0), (-55.0, 32.0), (-120.0, 10.0)])
 @pytest.mark.parametrize("width", [40.0, 60.0, "single"])
 def test_a_relief_has_all_its_labels_on_the_page_from_wherever_it_is_seen(camera: Any, width: Any) -> None:

@@ -57,6 +57,7 @@ def pdf_objects(path: Path) -> list[bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_every_font_of_a_pdf_is_embedded_as_truetype(tmp_path: Path) -> None:
     path = save_figure(page(), tmp_path / "page")[0]
     objects = pdf_objects(path)
@@ -71,6 +72,7 @@ def test_every_font_of_a_pdf_is_embedded_as_truetype(tmp_path: Path) -> None:
         assert not re.search(rb"/Subtype\s*/(Type1|Type3)\b", font)
 
 
+@pytest.mark.slow
 def test_contours_of_a_pdf_are_curves_and_no_pictures(tmp_path: Path) -> None:
     raw = save_figure(page(), tmp_path / "page")[0].read_bytes()
     assert not re.search(rb"/Subtype\s*/Image", raw)

@@ -11,6 +11,8 @@ _NETWORK = str(KEPT / "model.safetensors")
 _IMAGES = ("--images", str(KEPT / "images"))
 _TRAINING = ("--data", "digits", "--recipe", "digits", "--epochs", "3", "--limit", "200", "--image-size", "16")
 _FEW = ("--data", "digits", "--limit", "64", "--batch-size", "32")
+_RUN = str(Path(__file__).with_name("run"))
+"""What `gradscape train kept_network:small_net` with `_TRAINING` and `--keep-every 1epochs` kept."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,14 @@ JOBS: dict[str, Job] = {
     "train, with a worker": Job(("train", "kept_network:small_net", *_TRAINING, "--workers", "1", "-q")),
     "cam": Job(("cam", _NETWORK, *_IMAGES, "--method", "gradcam", "--layer", "deep", "-q")),
     "tsne": Job(("tsne", _NETWORK, "--data", "digits", "--limit", "40", "--perplexity", "8", "-q")),
+    "curvature": Job(("curvature", _NETWORK, *_FEW, "--trace", "--density", "-q")),
+    "curvature, map": Job(
+        ("curvature", _NETWORK, *_FEW, "--map", "-0.5:0.5:3,-0.5:0.5:2", "-q"),
+        settings={"gradscape.landscape.hessian.curvature_walk:_SAVE_SECONDS": 0.0},
+    ),
+    "sharpness": Job(("sharpness", _NETWORK, *_FEW, "--kind", "average", "--kind", "worst", "-q")),
+    "animate": Job(("animate", _RUN, *_FEW, "--steps", "3", "-q"), settings=_SAVE_OFTEN),
+    "decision": Job(("decision", _NETWORK, "--images", str(KEPT / "images" / "digit-3.png"), "--steps", "5", "-q")),
     "compare": Job(("compare", str(KEPT / "surface.h5"), "-q")),
     "figure": Job(("figure", "upanets:15", str(KEPT / "surface.h5"), "-q")),
     "report": Job(("report", str(KEPT), "-q"), output="report.html"),

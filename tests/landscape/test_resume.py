@@ -161,6 +161,7 @@ def test_lambdas_are_told_apart_by_their_code(tmp_path: Path) -> None:
                 evaluate(tmp_path / "s.h5", loss=loss)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "message"),
     [

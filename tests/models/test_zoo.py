@@ -132,6 +132,7 @@ def test_every_parameter_has_a_share_in_the_training_loss(name: str) -> None:
     assert [key for key, parameter in network.named_parameters() if parameter.grad is None] == []
 
 
+@pytest.mark.slow
 @every_model
 def test_an_images_output_does_not_depend_on_its_batch_nor_on_the_memory_format(name: str) -> None:
     images = _images(name, 7).double()  # a deep network would make much of the rounding of single precision

@@ -44,6 +44,7 @@ def leads(label: Annotation) -> bool:
     return label.arrow_patch.get_visible()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", ["4", "5"])
 @pytest.mark.parametrize("own", [(), (Bubble("own", 98.9, 1.5, 65.9, "own"), Bubble("mine", 95.4, 11.0, 8.6, "own"))])
 def test_labels_lie_on_no_other_on_no_line_to_another_on_no_dot_and_inside(

@@ -190,6 +190,7 @@ def test_what_is_saved_is_a_table_of_every_point_and_pictures_for_paper(browser:
         assert ElementTree.parse(drawing).getroot().tag.endswith("svg")
 
 
+@pytest.mark.slow
 def test_colors_are_those_of_the_system(browser: Any) -> None:
     paper = "return getComputedStyle(document.body).backgroundColor"
     seen = {}
@@ -204,6 +205,7 @@ def test_colors_are_those_of_the_system(browser: Any) -> None:
     assert seen["dark"] < 150 < 600 < seen["light"]
 
 
+@pytest.mark.slow
 def test_on_paper_a_relief_is_a_picture_of_itself_and_a_map_as_large_as_its_place(browser: Any) -> None:
     printed = browser.execute_script("""
         dispatchEvent(new Event("beforeprint"));

@@ -89,6 +89,7 @@ def test_small_thumbnails_are_kept_to_the_bit() -> None:
         np.testing.assert_array_equal(sheet[top : top + side, left : left + side], random[number])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("images", "largest"), [(5, 64), (3000, 40), (30000, 8)])
 def test_the_page_stays_small_however_many_images_there_are(images: int, largest: int) -> None:
     assert thumbnail_side(images) == largest

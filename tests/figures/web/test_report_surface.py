@@ -44,6 +44,7 @@ def test_a_view_that_nobody_measured_is_left_out() -> None:
     assert "error" not in content["panels"][0]["template"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2])
 def test_the_printed_map_is_a_picture(count: int) -> None:
     names = ["a", "b"][:count]

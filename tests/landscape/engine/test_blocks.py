@@ -132,6 +132,7 @@ def _data(count: int = 40) -> list[tuple[Tensor, Tensor]]:
     return [(torch.randn(count, 4, generator=generator), torch.randint(0, 3, (count,), generator=generator))]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("form")
 @pytest.mark.parametrize(
     "kind",

@@ -388,6 +388,7 @@ def test_losses_in_a_column_are_taken() -> None:
 WEIGHT = torch.tensor([0.2, 3.0, 1.0, 0.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "loss",
     [

@@ -49,6 +49,7 @@ def _cropped(model: nn.Module, inputs: Tensor) -> Tensor:
     return model(inputs[..., settings.crop :])
 
 
+@pytest.mark.slow
 def test_another_loss_of_the_same_name_and_code_is_refused_in_every_form(
     tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +62,7 @@ def test_another_loss_of_the_same_name_and_code_is_refused_in_every_form(
     _assert_refused(tmp_path / "s.h5", loss=_scaled, allow_plan_change=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "function", "name", "values"),
     [("metric", _first_of, "k", (1, 3)), ("forward", _cropped, "crop", (0, 1))],
@@ -75,6 +77,7 @@ def test_so_are_another_metric_and_another_adapter(
     _assert_refused(tmp_path / "s.h5", **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["graph", "module"], indirect=True)
 def test_another_network_with_the_same_weights_is_refused(tmp_path: Path, form: str) -> None:
     _evaluate(tmp_path / "s.h5")
@@ -99,6 +102,7 @@ def test_what_only_shows_in_the_last_images_is_found_there(tmp_path: Path, monke
         evaluate_surface(net, batches, directions, axis, axis, path=path, loss=marked, metric=None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [1 + 1e-7, 1 + 1e-3])
 def test_rounding_of_another_version_goes_on_where_the_plan_may_change(tmp_path: Path, change: float) -> None:
     _evaluate(tmp_path / "s.h5", images=64)

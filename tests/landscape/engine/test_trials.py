@@ -88,6 +88,7 @@ def test_the_error_of_bf16_is_measured_and_told(population: int | None) -> None:
     assert (np.abs(surface.loss - exact.loss) <= surface.loss_rounding).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("untraceable", [True, False])
 @pytest.mark.parametrize("population", [None, 1000])
 def test_the_error_of_bf16_is_told_also_where_nothing_is_traced(
@@ -241,6 +242,7 @@ def two_threads() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 def test_a_plan_of_other_threads_is_followed_only_where_rounding_may_differ(
     tmp_path: Path, two_threads: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -275,6 +277,7 @@ def test_one_thread_is_taken_where_it_is_faster_and_gives_the_same_losses(
     np.testing.assert_allclose(surface.loss, ruled.loss, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_plan_of_one_thread_is_followed_whatever_the_process_has(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, two_threads: None
 ) -> None:

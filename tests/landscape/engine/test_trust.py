@@ -128,6 +128,7 @@ class _Leaving(nn.Module):
         return self.net(images) * shares[:, :1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["graph", "side by side"], indirect=True)
 @pytest.mark.parametrize("share", [1.0, 1e-4])
 def test_a_loss_of_what_the_forward_pass_leaves_behind_keeps_to_the_module(form: str, share: float) -> None:

@@ -103,6 +103,7 @@ class _Shared(nn.Module):
         return layer(images) + (layer(other) if self.way == "twice" else 0) + self.second(other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", ["tied", "without a call", "beside", "twice"])
 def test_a_weight_that_is_used_elsewhere_too_is_not_taken_for_its_layers_own(way: str) -> None:
     torch.manual_seed(0)

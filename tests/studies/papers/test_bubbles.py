@@ -43,6 +43,7 @@ def test_every_published_row_has_a_number_and_a_known_paper() -> None:
         assert any(value is not None for value in (row.accuracy, row.size, row.efficiency, row.error, row.seconds))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "table"), [("upanets:10", "4"), ("upanets:11", "5")])
 def test_a_bubble_plot_needs_nothing_and_shows_the_table(name: str, table: str, tmp_path: Path) -> None:
     written = make_figure(name, [], tmp_path)

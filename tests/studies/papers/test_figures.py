@@ -256,6 +256,7 @@ def test_pictures_from_a_data_set_are_as_many_as_in_the_paper_and_named_by_class
     assert all((everything == image).all(axis=(1, 2, 3)).any() for image in arrays["images"])
 
 
+@pytest.mark.slow
 def test_two_networks_of_one_name_are_told_apart(saved: Saved, photographs: list[Path], tmp_path: Path) -> None:
     twins = [save_network(tmp_path / folder, "resnet20+ba2m", seed=len(folder)) for folder in ("a", "bb")]
     renamed = [path.rename(path.with_name(f"{number}.safetensors")) for number, path in enumerate(twins)]

@@ -123,6 +123,7 @@ def test_the_densenet_is_the_one_for_cifar_with_a_growth_rate_of_12() -> None:
     assert count_parameters(net) == 1_000_618
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LANDSCAPES)
 def test_surfaces_that_are_there_are_drawn_with_their_numbers(name: str, save: Save, tmp_path: Path) -> None:
     figure = LANDSCAPES[name]
