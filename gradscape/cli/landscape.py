@@ -2,6 +2,7 @@
 
 import functools
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from gradscape.landscape.engine import Precision
 
 __all__ = ["landscape"]
+
+_COUNTED = {"pca": ("space",), "plane": ("space",), "hessian": ("parameters",)}
+"""What of the options that shape random directions counts for other kinds of them."""
 
 
 @look_options.with_look(*look_options.SURFACE)
@@ -58,8 +62,8 @@ def landscape(
         list[Path] | None,
         typer.Option(metavar="RUN", help="Show the networks of a training, kept or in a folder; several times."),
     ] = None,
-    normalize: options.Normalize = "filter",
-    ignore: options.Ignore = "biasbn",
+    normalize: options.Normalize = None,
+    ignore: options.Ignore = None,
     space: options.Space = None,
     parameters: options.Parameters = "*",
     batch_norm: options.BatchNorm = None,
@@ -88,6 +92,10 @@ def landscape(
     quiet: options.Quiet = False,
 ) -> None:
     """Evaluate the loss and error around trained networks, on one scale, and draw them."""
+    making = {"normalize": normalize, "ignore": ignore, "space": space}
+    making |= {"parameters": None if parameters == "*" else parameters}
+    if directions is not None:
+        _check_shaping(directions, making)
     axes = None if grid is None else parse_grid(grid)
     width = None if span == "auto" else parse_span(span)
     until = moment_after_start(seconds)
@@ -117,8 +125,6 @@ def landscape(
         say(advice)
     if (trained := study.advice_on_loss(models, loss)) and not quiet:
         say(trained)
-    making = {"normalize": normalize, "ignore": ignore, "space": space or "weights"}
-    making |= {} if parameters == "*" else {"parameters": parameters}
     counted = find_metric(metric)
     evaluation = Options(
         loss=find_loss(loss),
@@ -146,7 +152,7 @@ def landscape(
         planes=planes,
         runs=trajectory or (),
         metric=counted,
-        **making,
+        **{name: value for name, value in making.items() if value is not None},
     )
     axes = axes or (study.framed_axes(subjects, steps) if width is None else None)
     memory = output / "span.json"
@@ -185,3 +191,15 @@ def landscape(
         say_stopped({one.title: surface for one, surface in zip(subjects, surfaces, strict=True)}, limits)
         say_written(written)
         say(recommend(written, output))
+
+
+def _check_shaping(directions: str, shaping: Mapping[str, str | None]) -> None:
+    """Refuse options that shape random directions, where others are taken that they mean nothing for.
+
+    Raises:
+        ValueError: Such an option was given.
+    """
+    kind = directions.partition(":")[0] if directions == "hessian" or not Path(directions).exists() else ""
+    for name, value in shaping.items():
+        if value is not None and name not in _COUNTED.get(kind, ()):
+            raise ValueError(f"`--{name}` shapes random directions and means nothing for `--directions {directions}`")

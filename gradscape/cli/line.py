@@ -49,10 +49,8 @@ def line(
     grid: Annotated[
         str | None, typer.Option(metavar="a0:a1:A", help="Any points instead, and the networks themselves.")
     ] = None,
-    normalize: Annotated[
-        str | None, typer.Option(help="Of a random direction: filter, layer, weight, dfilter, dlayer or none.")
-    ] = None,
-    ignore: Annotated[str | None, typer.Option(help="Of a random direction: biasbn or none.")] = None,
+    normalize: options.Normalize = None,
+    ignore: options.Ignore = None,
     space: Annotated[str | None, typer.Option(help="weights or states; between networks states by default.")] = None,
     parameters: options.Parameters = "*",
     batch_norm: options.BatchNorm = None,

@@ -70,8 +70,17 @@ Precision = Annotated[str, typer.Option(help="fp32 or bf16; auto is fp32, or tha
 Plan = Annotated[
     Path | None, typer.Option(help="Follow the plan of this surface or line file, for the same numbers to the bit.")
 ]
-Normalize = Annotated[str, typer.Option(help="filter, layer, weight, dfilter, dlayer or none.")]
-Ignore = Annotated[str, typer.Option(help="biasbn: biases and batch-norm parameters stay in place; none: they move.")]
+Normalize = Annotated[
+    str | None,
+    typer.Option(help="Of random directions: filter (the default), layer, weight, dfilter, dlayer or none."),
+]
+Ignore = Annotated[
+    str | None,
+    typer.Option(
+        help="Of random directions: biasbn (the default): biases and batch-norm parameters stay in place; none: they "
+        "move."
+    ),
+]
 Space = Annotated[
     str | None,
     typer.Option(

@@ -54,6 +54,18 @@ def test_a_training_becomes_a_movie(gradscape: Command, run: Path, tmp_path: Pat
             ("landscape", "{net}", "--directions", "nothing.h5", *FEW, "-o", "out"),
             "there is no direction file nothing.h5",
         ),
+        (
+            ("landscape", "{net}", "--directions", "pca:{run}", "--ignore", "none", *FEW, "-o", "out"),
+            "`--ignore` shapes random directions",
+        ),
+        (
+            ("landscape", "{net}", "--directions", "hessian", "--space", "states", *FEW, "-o", "out"),
+            "`--space` shapes random directions",
+        ),
+        (
+            ("landscape", "{net}", "--directions", "plane:{net},{net}", "--parameters", "f*", *FEW, "-o", "out"),
+            "`--parameters` shapes random directions",
+        ),
         (("animate", "nowhere", *FEW, "-o", "out"), "there is no run nowhere"),
         (("animate", "{net}", *FEW, "-o", "out"), "must hold at least 3 networks"),
     ],

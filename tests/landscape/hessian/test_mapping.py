@@ -201,19 +201,17 @@ def test_fields_have_the_original_tools_names(tmp_path: Path) -> None:
 
 
 @pytest.mark.reference
-def test_a_map_along_a_line_of_a_published_network_is_the_reference(akamaster: nn.Module, cifar_images: Any) -> None:
+def test_a_map_along_a_line_of_a_published_network_is_the_reference(
+    akamaster: nn.Module, cifar_images: Any, test_data: Path
+) -> None:
     ((images, labels),) = cifar_images
-    found = evaluate_curvature(
-        akamaster,
-        [(images[:64], labels[:64])],
-        random_directions(akamaster, seed=0),
-        [-0.25, 0.0],
-        [0.0],
-        ignore="biasbn",
-        checks=0,
-    )
-    # The reference's smallest eigenvalues have residuals of .004 and .007, ours about the tolerance of 1 %.
-    np.testing.assert_allclose(found.max_eig, [[319.784, 174.968]], rtol=1e-3)
-    np.testing.assert_allclose(found.min_eig, [[-24.381, -11.032]], rtol=1e-2)
-    np.testing.assert_allclose(found.ratio, [[0.0762, 0.0630]], rtol=1e-2)
-    assert found.products.ravel()[1] < found.products.ravel()[0]
+    rows = np.load(test_data.parent / "science" / "line_eigs.npz")["rows"]
+    alphas, _, largest, _, smallest, residuals = rows.T
+    directions = random_directions(akamaster, seed=0)
+    batches = [(images[:64], labels[:64])]
+    options: dict[str, Any] = {"ignore": "biasbn", "checks": 0, "tolerance": 1e-4}
+    found = evaluate_curvature(akamaster, batches, directions, alphas, [0.0], **options)
+    np.testing.assert_allclose(found.max_eig[0], largest, rtol=1e-4)
+    # Some eigenvalue lies within the residual of what the reference had not fully converged.
+    assert (np.abs(found.min_eig[0] - smallest) <= np.maximum(residuals, 1e-4 * np.abs(smallest))).all()
+    assert found.products.ravel()[1:].max() < found.products.ravel()[0]

@@ -13,6 +13,8 @@ from gradscape.landscape import hessian_spectrum, hessian_trace
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 TOP = (102.28227, 80.82914, 62.90563, 56.32503, 45.34648)
+BOTTOM = (-4.56934, -4.40616, -4.22679)
+TOP_OF_MATRICES = (82.85751, 63.79901, 50.59165, 45.46349, 36.87527)
 
 
 @pytest.fixture(scope="module")
@@ -27,6 +29,18 @@ def test_top_five_eigenvalues_are_the_reference_by_20_products(akamaster: nn.Mod
     spectrum = hessian_spectrum(akamaster, first_images, bottom=0, steps=20, held_out=False)
     assert spectrum.values == pytest.approx(TOP, rel=1e-4)
     assert spectrum.converged.all()
+
+
+@pytest.mark.reference
+def test_the_lowest_three_eigenvalues_are_the_reference_by_60_products(akamaster: nn.Module, first_images: Any) -> None:
+    spectrum = hessian_spectrum(akamaster, first_images, top=5, bottom=3, steps=60, held_out=False)
+    assert spectrum.values == pytest.approx((*TOP, *BOTTOM), rel=1e-4)
+
+
+@pytest.mark.reference
+def test_without_tensors_of_one_dimension_they_are_the_reference_too(akamaster: nn.Module, first_images: Any) -> None:
+    spectrum = hessian_spectrum(akamaster, first_images, bottom=0, ignore="biasbn", steps=30, held_out=False)
+    assert spectrum.values == pytest.approx(TOP_OF_MATRICES, rel=1e-4)
 
 
 @pytest.mark.reference
