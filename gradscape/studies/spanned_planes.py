@@ -228,7 +228,10 @@ def _eigenplane(model: Classifier, split: Split, parameters: str, options: Optio
         forward=chosen.forward,
         held_out=False,
     )
-    axes = [f"eigenvector {number} (λ = {value:.4g})" for number, value in enumerate(spectrum.values[:2], 1)]
+    axes = [
+        f"eigenvector {number} (λ {'=' if converged else '≈'} {value:.4g})"
+        for number, (value, converged) in enumerate(zip(spectrum.values, spectrum.converged, strict=True), 1)
+    ]
     meta = {"direction_file": "eigenvectors of the Hessian", "direction_path": "hessian", "axes": axes}
     return SpannedPlane(spectrum.directions[:2], meta=meta)
 
