@@ -214,4 +214,3 @@ def test_a_map_along_a_line_of_a_published_network_is_the_reference(
     np.testing.assert_allclose(found.max_eig[0], largest, rtol=1e-4)
     # Some eigenvalue lies within the residual of what the reference had not fully converged.
     assert (np.abs(found.min_eig[0] - smallest) <= np.maximum(residuals, 1e-4 * np.abs(smallest))).all()
-    assert found.products.ravel()[1:].max() < found.products.ravel()[0]
