@@ -28,6 +28,7 @@ from gradscape.cli.numbers import MOST_RUNS, MOST_STEPS
 if TYPE_CHECKING:
     from gradscape.landscape.batch_norm import BatchNorm
     from gradscape.landscape.engine import Precision
+    from gradscape.landscape.options import Estimator
 
 __all__ = ["landscape"]
 
@@ -73,6 +74,7 @@ def landscape(
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
+    estimator: options.Estimator = "mean",
     tolerance: options.Tolerance = None,
     seconds: options.Time = None,
     live: Annotated[bool, typer.Option("--live", help="Show the surface so far in live.html, which reloads.")] = False,
@@ -134,6 +136,7 @@ def landscape(
         precision=cast("Precision", precision),  # which `Options` checks
         batch_size=batch_size,
         plan=plan,
+        estimator=cast("Estimator", estimator),  # which `Options` checks
         tolerance=tolerance,
         ray=ray,
         allow_plan_change=allow_plan_change,

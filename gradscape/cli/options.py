@@ -19,6 +19,7 @@ __all__ = [
     "DataRoot",
     "Device",
     "Download",
+    "Estimator",
     "Ignore",
     "Limit",
     "Loss",
@@ -106,6 +107,13 @@ Calibration = Annotated[
 ]
 BatchSize = Annotated[
     int | None, typer.Option(min=1, max=MOST_BATCH, help="Images in a forward pass; else the best is found.")
+]
+Estimator = Annotated[
+    str,
+    typer.Option(
+        help="mean: every point sees the same images; regression: few points see many images, and estimates for all "
+        "follow, with smaller standard errors where --time or --tolerance stops."
+    ),
 ]
 Tolerance = Annotated[
     float | None,

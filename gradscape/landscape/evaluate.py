@@ -55,6 +55,7 @@ from gradscape.landscape.engine import (
     specimen,
     whole_plan,
 )
+from gradscape.landscape.estimator import Levels, grid_levels
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
 from gradscape.landscape.options import Options, options_as_keywords
@@ -297,15 +298,30 @@ def _prepare(
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
         tolerance=options.tolerance,
+        levels=_levels(options, grid, positions),
         batch_norm=batch_norm,
         recalibration=calibration,
     )
+    if work.levels is not None and work.images is None:
+        raise ValueError(
+            '`estimator` "regression" has to know how many images `batches` hold: give a list or a data set, or "mean"'
+        )
     check_premade(model, work.first, work.task.forward)
     labels = check_labels(model, work.first, work.task)
     check_model(model, work.first, work.task)
     check_handles(work)
     check_followed(model, directions, work.first, work.task.forward)
     return work, chain([first], labels.within(blocks))
+
+
+def _levels(
+    options: Options, grid: Mapping[str, np.ndarray], positions: Float[np.ndarray, "points directions"] | None
+) -> Levels | None:
+    if options.estimator == "mean":
+        return None
+    if len(grid) < 2 or positions is not None:
+        raise ValueError('`estimator` "regression" is for surfaces: the points of a line are few, take "mean"')
+    return grid_levels([*grid.values()][::-1])
 
 
 def _followed_plan(options: Options) -> Mapping[str, Any] | None:

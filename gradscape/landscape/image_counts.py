@@ -27,6 +27,10 @@ def describe_images(meta: Mapping[str, Any], *, used: int, population: int) -> s
         used: Images at each point.
         population: How many these were drawn from.
     """
+    levels = meta.get("estimator", {}).get("levels") or [{"images": used}]
+    if levels[0]["images"] > used:
+        most = f"{levels[0]['points']:,} points {levels[0]['images']:,}"
+        return f"{used:,} of {population:,} images, {most} (regression estimate)"
     least, asked = int(meta.get(IMAGES_LEAST, used)), asked_images(meta)
     if not was_stopped(meta):
         return f"{used:,} of {population:,} images" if population > used else f"{used:,} images"

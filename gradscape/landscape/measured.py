@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,16 +12,20 @@ from gradscape._hdf5 import Hdf5Group, open_hdf5, save_hdf5
 from gradscape._names import error_line
 from gradscape._provenance import Provenance
 from gradscape.landscape.axis import checked_axis
+from gradscape.landscape.estimator.sample import Sample
+from gradscape.landscape.estimator.sample_file import read_sample, sample_arrays
 from gradscape.landscape.record import check_landscape_record
 from gradscape.landscape.rounding import recorded_rounding
-from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints
+from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints, student_half_width
 
 __all__ = ["Measured", "read_measured", "write_measured"]
 
 _GROUP = "gradscape"
 _FORMAT = 1
 _PLACES = ("blocks", "origin")
+_SAMPLE = "sample"
 _UNFILLED = -1.0
+_FREEDOM = 2  # degrees of freedom of a block: all that residuals of a kurtosis of about 30 tell of their variance
 _LARGEST_BLOCK = 2**40  # images, so that sums of them have 64 bits
 _ROUNDED = 1e-9  # of a loss, or of the largest: sums in another order
 _MADE_BY_ORIGINAL = "dir_file"  # which no other tool has
@@ -35,11 +39,14 @@ class Measured(ABC):
         blocks: The sums over blocks of images that all values follow from, (blocks, *grid).
         origin: The same at the trained network itself, always evaluated, also where the grid misses it.
         meta: Provenance; also plan, plan_notes, directions, functions, blocks and how the directions were made.
+        sample: What was measured where the regression estimator was taken, from which an evaluation goes on: `blocks`
+            and `origin` are then its estimates, as sums over the blocks that every point saw.
     """
 
     blocks: BlockStatistics
     origin: BlockStatistics
     meta: Mapping[str, Any]
+    sample: Sample | None = None
 
     @property
     def loss(self) -> Floats:
@@ -88,7 +95,10 @@ class Measured(ABC):
 
     def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """Lower and upper end of the confidence interval of `loss` at each point."""
-        return self.blocks.interval(level)
+        if self.sample is None:
+            return self.blocks.interval(level)
+        half = student_half_width(self.loss_stderr, _FREEDOM * len(self.blocks.count), level)
+        return self.loss - half, self.loss + half
 
     @abstractmethod
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -119,6 +129,8 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
             for name in BlockStatistics.arrays()
         },
     }
+    if measured.sample is not None:
+        values |= {f"{_GROUP}/{_SAMPLE}/{name}": array for name, array in sample_arrays(measured.sample).items()}
     attributes: dict[str, str | int] = {
         "format": _FORMAT,
         "population": int(measured.blocks.population),
@@ -148,7 +160,7 @@ def read_measured(path: str | os.PathLike[str], axes: tuple[str, ...]) -> tuple[
         coordinates = [_read_axis(file, name) for name in axes]
         grid = tuple(len(axis) for axis in reversed(coordinates))
         own = _GROUP in file or _has_lost_its_name(file)
-        return coordinates, _own_fields(file, grid) if own else _foreign_fields(file, grid)
+        return coordinates, _own_fields(file, coordinates) if own else _foreign_fields(file, grid)
 
 
 def _read_axis(file: Hdf5Group, name: str) -> np.ndarray:
@@ -166,7 +178,9 @@ def _has_lost_its_name(file: Hdf5Group) -> bool:
     return any(file.is_group(name) and all(place in file.group(name) for place in _PLACES) for name in others)
 
 
-def _own_fields(file: Hdf5Group, grid: tuple[int, ...]) -> dict[str, Any]:
+def _own_fields(file: Hdf5Group, coordinates: Sequence[np.ndarray]) -> dict[str, Any]:
+    axes = coordinates[::-1]
+    grid = tuple(map(len, axes))
     group = file.group(_GROUP)
     if (stored := group.whole("format")) != _FORMAT:
         raise ValueError(f"{file.path} has format {stored}, this version reads {_FORMAT}")
@@ -182,7 +196,8 @@ def _own_fields(file: Hdf5Group, grid: tuple[int, ...]) -> dict[str, Any]:
     )
     if not file.checked:
         _compare_with_blocks(file, blocks, meta)
-    return {"blocks": blocks, "origin": origin, "meta": meta}
+    sample = read_sample(group.group(_SAMPLE), axes, population) if _SAMPLE in group else None
+    return {"blocks": blocks, "origin": origin, "meta": meta, "sample": sample}
 
 
 def _read_blocks(group: Hdf5Group, grid: tuple[int, ...], population: int) -> BlockStatistics:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, final, overload
+from typing import Any, Concatenate, Generic, Literal, ParamSpec, TypeVar, final, get_args, overload
 
 from gradscape.landscape.batch_norm import BatchNorm, check_batch_norm
 from gradscape.landscape.engine import (
@@ -20,7 +20,9 @@ from gradscape.landscape.engine import (
     top1,
 )
 
-__all__ = ["Options", "Preview", "options_as_keywords"]
+__all__ = ["Estimator", "Options", "Preview", "options_as_keywords"]
+
+Estimator = Literal["mean", "regression"]
 
 Preview = Callable[[Any], None]  # of a surface or a line, whichever is evaluated
 
@@ -50,6 +52,9 @@ class Options:
         batch_size: Images in a forward pass; by default the smallest that is about as fast as any.
         plan: A surface or line file whose plan is followed: precision, batches and form of the network. On the same
             machine the same evaluation then gives the same bits, whatever else keeps it busy.
+        estimator: Of a surface. "mean": every point sees the same images. "regression": few points see many images,
+            all points few, and the mean over all images is estimated everywhere from what the many say of the few; it
+            pays where `tolerance` or `seconds` end the evaluation, and is the plain mean where nothing does.
         tolerance: Stop when the median standard error is at most this share of the range of the loss.
         seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.
         population: Number of images that those in `batches` were drawn from; by default what `batches` says in
@@ -78,6 +83,7 @@ class Options:
     precision: Precision = "auto"
     batch_size: int | None = None
     plan: str | os.PathLike[str] | None = None
+    estimator: Estimator = "mean"
     tolerance: float | None = None
     seconds: float | None = None
     population: int | None = None
@@ -92,6 +98,8 @@ class Options:
         if self.precision not in ("auto", "fp32", "bf16"):
             raise ValueError(f"`precision` must be auto, fp32 or bf16, got {self.precision!r}")
         check_batch_norm(self.batch_norm, calibrated=self.calibration is not None)
+        if self.estimator not in get_args(Estimator):
+            raise ValueError(f"`estimator` must be mean or regression, got {self.estimator!r}")
         for name, value in (("tolerance", self.tolerance), ("seconds", self.seconds)):
             if value is not None and not value > 0:
                 raise ValueError(f"`{name}` must be positive, got {value}")

@@ -97,11 +97,22 @@ class _AlignmentEntry(TypedDict, total=False):
     of: str
 
 
+class _LevelEntry(TypedDict):
+    points: int
+    images: int
+
+
+class _EstimatorEntry(TypedDict):
+    kind: str
+    levels: list[_LevelEntry]
+
+
 class _LandscapeEntries(TypedDict, total=False):
     plan: _PlanEntry
     plan_notes: _NotesEntry
     earlier_plans: list[_PlanEntry]
     batch_norm: _BatchNormEntry
+    estimator: _EstimatorEntry
     alignment: _AlignmentEntry
     functions: dict[str, str]
     directions: list[str]

@@ -77,7 +77,9 @@ def test_an_unknown_name(gradscape: Command) -> None:
     _assert_one_line(done, "upanet16")
 
 
-@pytest.mark.parametrize(("option", "value"), [("--normalize", "all"), ("--precision", "fp8")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--normalize", "all"), ("--precision", "fp8"), ("--estimator", "median")]
+)
 @pytest.mark.usefixtures("here", "unchecked")
 def test_an_unknown_choice(gradscape: Command, checkpoint: Path, option: str, value: str) -> None:
     done = gradscape("landscape", checkpoint, "--data", "digits", option, value, "--span", 1, "-o", "out")

@@ -26,7 +26,7 @@ ALPHAS, BETAS = np.linspace(-1, 1, 9), np.linspace(-1, 1, 7)
 BATCH_SIZE = 16
 
 
-class _StopError(Exception):
+class StoppedError(Exception):
     pass
 
 
@@ -43,7 +43,7 @@ def stopped_after(passes: int | None) -> Iterator[None]:
             if left[0] is not None:
                 left[0] -= len(job.points) * len(job.batches)
                 if left[0] < 0:
-                    raise _StopError
+                    raise StoppedError
             yield job
 
     def check(*given: Any) -> None:
@@ -81,7 +81,7 @@ def test_what_a_file_holds_is_not_evaluated_again_and_the_result_is_the_same_to_
     tmp_path: Path, form: str, passes: int
 ) -> None:
     uninterrupted = evaluate(None)
-    with pytest.raises(_StopError):
+    with pytest.raises(StoppedError):
         evaluate(tmp_path / "s.h5", passes=passes)
     begun = Surface.load(tmp_path / "s.h5")
     assert begun.meta["plan"]["points_per_forward"] == (3 if form == "side by side" else 1)
@@ -113,7 +113,7 @@ def test_a_list_that_has_grown_refines_its_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["graph"], indirect=True)
 def test_a_round_that_had_only_begun_is_begun_anew(tmp_path: Path, form: str) -> None:
-    with pytest.raises(_StopError):
+    with pytest.raises(StoppedError):
         evaluate(tmp_path / "s.h5", images=40, passes=2 * 64)  # the third block, of 8 images, is open and not evaluated
     assert_equal_to_the_bit(evaluate(tmp_path / "s.h5"), evaluate(None))
 
@@ -141,7 +141,7 @@ def test_a_last_block_that_was_not_full_grows(tmp_path: Path, form: str) -> None
 
 @pytest.mark.parametrize("form", ["graph"], indirect=True)
 def test_fewer_images_than_a_file_holds_are_refused(tmp_path: Path, form: str) -> None:
-    with pytest.raises(_StopError):
+    with pytest.raises(StoppedError):
         evaluate(tmp_path / "s.h5", passes=300)
     with pytest.raises(ValueError, match="give 3 blocks of images, but the run to be resumed has 7"):
         evaluate(tmp_path / "s.h5", images=48)
@@ -207,7 +207,7 @@ def test_other_threads_are_refused_unless_asked_for(tmp_path: Path, monkeypatch:
     before = torch.get_num_threads()
     torch.set_num_threads(2)
     try:
-        with pytest.raises(_StopError):
+        with pytest.raises(StoppedError):
             evaluate(tmp_path / "s.h5", passes=200)
         torch.set_num_threads(3)
         with pytest.raises(ValueError, match=r"another plan .threads: 2 → 3"):

@@ -35,14 +35,20 @@ class Ledger:
     Args:
         points: Number of points, the origin included.
         population: Images that the evaluated ones are drawn from; None if that is all there are.
+
+    Attributes:
+        digests: Of the blocks.
+        changed: Whether something was entered.
+        complete: Whether all images that there are have been seen.
+        population: As given.
     """
 
     def __init__(self, points: int, population: int | None) -> None:
         self.digests: list[str] = []
         self.changed = False
-        self.complete = False  # whether all images that there are have been seen
+        self.complete = False
         self._sizes: list[int] = []
-        self._population = population
+        self.population = population
         self._empty = BlockStatistics.empty(0, (points,), population or 0)
         self._arrays = {name: getattr(self._empty, name) for name in BlockStatistics.arrays()}
 
@@ -132,11 +138,15 @@ class Ledger:
             self._arrays[name][first : first + len(value), point] = value
         self.changed = True
 
+    def estimates(self) -> BlockStatistics:
+        """What is known of the means over all images, at the origin and at every point."""
+        return self.statistics()
+
     def statistics(self, blocks: int | None = None) -> BlockStatistics:
         """What was evaluated so far, (blocks, points), of the first `blocks` or all; the arrays are copies."""
         arrays = {name: array[:blocks].copy() for name, array in self._arrays.items()}
         evaluated = int(arrays["count"].sum(axis=0).max(initial=0))
-        population = self._population or (0 if self.complete else UNKNOWN_POPULATION)
+        population = self.population or (0 if self.complete else UNKNOWN_POPULATION)
         return BlockStatistics(**arrays, population=max(population, evaluated))
 
 

@@ -16,10 +16,13 @@ from gradscape.landscape.engine.plan import ExecutionPlan
 from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.schedule import doubling_rounds
 from gradscape.landscape.engine.workers import Job, Workers
+from gradscape.landscape.statistics import BlockStatistics
 
-__all__ = ["Clock", "Limits", "Progress", "Report", "evaluate_points"]
+__all__ = ["ROUND_IMAGES", "Clock", "Limits", "Progress", "Report", "evaluate_level", "evaluate_points"]
 
-_ROUND_IMAGES = 4096  # so many images at most are held at a time, and seen by all points before the next are loaded
+ROUND_IMAGES = 4096
+"""So many images at most are held at a time, and seen by all points before the next are loaded."""
+
 _REPORT_SECONDS = 0.5
 _SAVE_SECONDS = 1.0
 _PREVIEW_SECONDS = 2.0
@@ -66,11 +69,17 @@ class Limits:
         """Whether the standard errors are small enough."""
         if self.tolerance is None:
             return False
-        statistics = ledger.statistics()
-        # Of finite losses: one infinite point would make the range infinite, and any error small enough.
-        loss = statistics.loss[np.isfinite(statistics.loss)]
-        errors = statistics.stderr[np.isfinite(statistics.stderr)]
-        return len(errors) > 0 and bool(np.median(errors) <= self.tolerance * np.ptp(loss))
+        estimates = ledger.estimates()
+        errors = estimates.stderr[np.isfinite(estimates.stderr)]
+        return len(errors) > 0 and bool(np.median(errors) <= self.tolerance * _finite_range(estimates))
+
+    def variance(self, ledger: Ledger) -> float | None:
+        """Square of the standard error that is small enough; None where none was asked for."""
+        return None if self.tolerance is None else float((self.tolerance * _finite_range(ledger.estimates())) ** 2)
+
+    def seconds_left(self) -> float | None:
+        """Until the deadline; None where there is none."""
+        return None if self.deadline is None else self.deadline - time.monotonic()
 
     def images(self, wanted: int, clock: "Clock", unit: int) -> int:
         """How many of the wanted images the next round can have in the time left, in whole batches."""
@@ -81,6 +90,12 @@ class Limits:
             return min(wanted, unit) if left > 0 else 0
         passes = left * clock.images_per_second - clock.calibrating_left
         return min(wanted, max(0, int(passes / clock.points) // unit * unit))
+
+
+def _finite_range(estimates: BlockStatistics) -> float:
+    """Of finite losses: one infinite point would make the range infinite, and any error small enough."""
+    known = estimates.loss[np.isfinite(estimates.loss)]
+    return float(np.ptp(known)) if len(known) else 0.0
 
 
 def evaluate_points(
@@ -113,7 +128,7 @@ def evaluate_points(
     with clock:
         # The first round is a single block, so that a complete picture comes early. As the rounds double, what each of
         # them costs beside the forward passes (loading images, moving to every point) becomes a small share.
-        for wanted in doubling_rounds(plan.block_size, plan.batch_size, _ROUND_IMAGES):
+        for wanted in doubling_rounds(plan.block_size, plan.batch_size, ROUND_IMAGES):
             # No limit holds for the first round: a surface with unevaluated points is no answer.
             size = limits.images(wanted, clock, plan.batch_size) if start else wanted
             if start and (size == 0 or limits.reached(ledger)):
@@ -131,7 +146,7 @@ def evaluate_points(
             if remeasurement is not None:
                 remeasurement.check(workers, batches)
             for level in levels:
-                _evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
+                evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
                 if level is levels[-1]:
                     clock.blocks_done(start + len(found))
                 # Within the first round no block is complete at all points, but every level that is done makes an even
@@ -146,7 +161,7 @@ def evaluate_points(
         )
 
 
-def _evaluate_level(
+def evaluate_level(
     workers: Workers,
     batches: Sequence[Batch],
     level: Sequence[int],
@@ -155,6 +170,7 @@ def _evaluate_level(
     ledger: Ledger,
     clock: "Clock",
 ) -> None:
+    """Enter what some points miss of some batches; arguments as for `evaluate_points`."""
     # A job is a point with all its batches, not a batch with all points: moving the weights costs a pass over every
     # parameter, and is paid once a round this way.
     images = sum(batch.count for batch in batches)
@@ -257,7 +273,7 @@ class Clock:
             self._report.call(self._progress)
 
     def _progress(self) -> Progress:
-        statistics = self._ledger.statistics()
+        statistics = self._ledger.estimates()
         images = self._images or int(statistics.images.max(initial=1))
         rate = self.images_per_second
         evaluated = self._evaluated / max(1, self._evaluated + self._calibration * len(self._calibrated))

@@ -19,6 +19,7 @@ from gradscape.landscape.engine.plan import FORM, ExecutionPlan, plan_changes
 from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.rounds import Clock, Limits, Report, evaluate_points
 from gradscape.landscape.engine.schedule import coarse_to_fine
+from gradscape.landscape.engine.staged import StagedLedger, evaluate_stages
 from gradscape.landscape.engine.trials import RATE, ChosenPlan
 from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Workers
@@ -54,7 +55,9 @@ class Run(Generic[Result]):
     ) -> None:
         self._kind: type[Result] = kind
         self._axes, self._work, self._plan = axes, work, planned.plan
-        self._ledger = Ledger(len(work.coordinates), work.population or work.images)
+        population = work.population or work.images
+        self._staged = None if work.levels is None else StagedLedger(work.levels, population)
+        self._ledger = self._staged or Ledger(len(work.coordinates), population)
         self._provenance = {**meta, **_provenance(work, planned)}
         self._remeasurement: Remeasurement | None = None
         self._kept_elsewhere = False
@@ -75,7 +78,9 @@ class Run(Generic[Result]):
         ]
         if not _same_treatment(stored.meta.get("batch_norm"), self._provenance["batch_norm"]):
             differing.append("batch norm or calibration images")
-        digests, sizes = stored.meta.get("blocks", ()), {len(stored.blocks.count), len(stored.origin.count)}
+        digests, sample = stored.meta.get("blocks", ()), stored.sample
+        differing += ["estimator"] if (sample is None) != (self._staged is None) else []
+        sizes = {len(stored.blocks.count), len(stored.origin.count)} if sample is None else {len(sample.blocks.count)}
         differing += ["images"] if "plan" not in stored.meta or sizes != {len(digests)} else []
         if differing:
             raise ValueError(
@@ -89,8 +94,10 @@ class Run(Generic[Result]):
             )
         then: dict[str, Any] = stored.meta["plan"]
         changed: bool = _check_plans(then, self._plan, allow_change=allow_plan_change)
-        points = stored.blocks.reshape((-1,))
-        self._ledger.restore(stored.origin.reshape((1,)).join(points), digests)
+        if self._staged is not None and sample is not None:
+            self._staged.take_over(sample, digests)
+        else:
+            self._ledger.restore(stored.origin.reshape((1,)).join(stored.blocks.reshape((-1,))), digests)
         self._remeasurement = Remeasurement(
             self._ledger, self._work.coordinates, self._plan, exact=not allow_plan_change
         )
@@ -126,16 +133,11 @@ class Run(Generic[Result]):
             calibration=self._work.recalibration.images if self._work.recalibration else 0,
             preview=(lambda complete: preview(self.result(complete))) if preview else None,
         )
-        evaluate_points(
-            workers,
-            blocks,
-            levels,
-            plan=self._plan,
-            ledger=self._ledger,
-            clock=clock,
-            limits=limits,
-            remeasurement=self._remeasurement,
-        )
+        how: Any = {"plan": self._plan, "clock": clock, "limits": limits, "remeasurement": self._remeasurement}
+        if self._staged is not None:
+            evaluate_stages(workers, blocks, ledger=self._staged, images=self._work.images or 0, **how)
+        else:
+            evaluate_points(workers, blocks, levels, ledger=self._ledger, **how)
 
     def _save(self, path: str | os.PathLike[str]) -> None:
         if self._kept_elsewhere:  # the run is ending, and nothing was added since
@@ -158,18 +160,24 @@ class Run(Generic[Result]):
             self._save(path)
 
     def result(self, blocks: int | None = None) -> Result:
-        """What was evaluated so far, of the first `blocks` or all."""
-        statistics = self._ledger.statistics(blocks)
+        """What was evaluated so far, of the first `blocks` or all; what was estimated from it, always of all."""
+        staged = self._staged
+        statistics = self._ledger.statistics(blocks) if staged is None else staged.estimates()
         extent = {"images": int(statistics.images.max(initial=0)), "population": statistics.population}
         if blocks is None:  # what is shown on the way is not yet less than asked for
             least = int(statistics.images.min(initial=extent["images"]))
             extent |= {IMAGES_ASKED: self._work.images} if self._work.images else {}
             extent |= {IMAGES_LEAST: least} if least < extent["images"] else {}
+        meta = {**self._provenance, **extent, "blocks": self._ledger.digests[: None if staged else blocks]}
+        axes: dict[str, Any] = dict(self._axes)
+        if staged is not None:
+            meta["estimator"] = {"kind": "regression", "levels": staged.extents()}
         return self._kind(
-            **self._axes,
+            **axes,
             blocks=statistics.points(slice(1, None)).reshape(tuple(self._work.shape)),
             origin=statistics.points(0),
-            meta={**self._provenance, **extent, "blocks": self._ledger.digests[:blocks]},
+            meta=meta,
+            sample=staged.sample() if staged else None,
         )
 
 

@@ -78,7 +78,10 @@ def check_stored_run(stored: Measured, role: str) -> None:
         raise _damaged(role, f"it lacks {' and '.join(missing)}")
     check_stored_plan(stored.meta["plan"], role)
     digests, size = stored.meta["blocks"], stored.meta["plan"].get("block_size")
-    grid, origin = stored.blocks.count, stored.origin.count
+    if stored.sample is None:
+        grid, origin = stored.blocks.count, stored.origin.count
+    else:
+        grid, origin = stored.sample.blocks.count[:, 1:], stored.sample.blocks.count[:, 0]
     if not isinstance(digests, list) or {len(digests), len(grid)} != {len(origin)}:
         raise _damaged(role, f"the images of {len(grid)} blocks are not named, or its origin has {len(origin)} blocks")
     counts = np.concatenate([origin.reshape(-1, 1), grid.reshape(len(grid), -1)], axis=1)

@@ -12,6 +12,7 @@ from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError
 from gradscape.landscape.engine.recalibration import Recalibration
 from gradscape.landscape.engine.task import Task
+from gradscape.landscape.estimator import Levels
 
 __all__ = ["KnownGraphs", "Work"]
 
@@ -33,6 +34,7 @@ class Work:
         population: Of how many they are said to be drawn; None for as many as there are.
         seconds: How long it may take; None if as long as it takes.
         tolerance: At which standard error it stops; None if it does not.
+        levels: Of the grid, where coarse ones may see more images than fine ones; None where all see the same.
         batch_norm: What becomes of running statistics: stored, moving or recalibrated; none where there are none.
         recalibration: Measures them at every point, if they are recalibrated.
         graphs: Graphs of models that were traced before, or why they cannot be; new ones are added.
@@ -48,6 +50,7 @@ class Work:
     population: int | None
     seconds: float | None
     tolerance: float | None = None
+    levels: Levels | None = None
     batch_norm: str = "none"
     recalibration: Recalibration | None = None
     graphs: KnownGraphs = field(default_factory=dict)

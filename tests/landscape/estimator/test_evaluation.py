@@ -1,0 +1,122 @@
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from gradscape.landscape import Surface, evaluate_line, evaluate_surface, random_directions
+from gradscape.landscape.estimator import grid_levels
+from tests.landscape.test_resume import StoppedError, assert_equal_to_the_bit, stopped_after
+
+AXIS = np.linspace(-1, 1, 13)
+IMAGES = 640
+
+
+@pytest.fixture(scope="module")
+def subject() -> tuple[nn.Module, list[Any]]:
+    """A small network that has learned its images, and these."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(IMAGES) % 5
+    centers = torch.randn(5, 12, generator=generator)
+    images = (centers[labels] + 0.7 * torch.randn(IMAGES, 12, generator=generator)).reshape(IMAGES, 3, 2, 2)
+    torch.manual_seed(0)
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 5))
+    optimizer = torch.optim.Adam(net.parameters(), lr=0.02)
+    for _ in range(40):
+        optimizer.zero_grad()
+        nn.functional.cross_entropy(net(images), labels).backward()
+        optimizer.step()
+    return net, [(images, labels)]
+
+
+def _evaluate(subject: tuple[nn.Module, list[Any]], **options: Any) -> Surface:
+    net, batches = subject
+    settings = {"batch_size": 32, "precision": "fp32", "estimator": "regression", **options}
+    return evaluate_surface(net, batches, random_directions(net, seed=0), AXIS, AXIS, **settings)
+
+
+def test_a_tolerance_is_reached_with_fewer_passes_than_by_plain_means(subject: tuple[nn.Module, list[Any]]) -> None:
+    exact = _evaluate(subject, estimator="mean")
+    found = _evaluate(subject, tolerance=0.004)
+    plain = _evaluate(subject, estimator="mean", tolerance=0.004)
+    span = np.ptp(exact.loss)
+    assert np.median(found.loss_stderr) < 0.0041 * span
+    levels = found.meta["estimator"]["levels"]
+    assert sum(level["points"] * level["images"] for level in levels) < 0.8 * plain.count.sum()
+    low, high = found.interval()
+    held = (low <= exact.loss + 1e-9) & (exact.loss - 1e-9 <= high)
+    assert held.mean() > 0.85
+    assert np.abs(found.error - exact.error).max() < 0.15
+    # What was said of each level is what its points have seen.
+    sample = found.sample
+    assert sample is not None
+    level_of = grid_levels([AXIS, AXIS]).level
+    seen = sample.blocks.images[1:]
+    assert all(set(seen[level_of == number]) == {level["images"]} for number, level in enumerate(levels))
+
+
+def test_without_an_end_it_is_the_plain_mean_to_rounding(subject: tuple[nn.Module, list[Any]]) -> None:
+    exact, found = _evaluate(subject, estimator="mean"), _evaluate(subject)
+    assert found.loss == pytest.approx(exact.loss, rel=1e-12)
+    assert found.error == pytest.approx(exact.error, rel=1e-12)
+    assert not found.loss_stderr.any()
+
+
+@pytest.mark.parametrize("passes", [30, *(pytest.param(number, marks=pytest.mark.slow) for number in (400, 1200))])
+def test_what_was_stopped_goes_on_to_the_same_bits(
+    subject: tuple[nn.Module, list[Any]], passes: int, tmp_path: Path
+) -> None:
+    whole = _evaluate(subject, tolerance=0.004, path=tmp_path / "whole.h5")
+    with stopped_after(passes), pytest.raises(StoppedError):
+        _evaluate(subject, tolerance=0.004, path=tmp_path / "part.h5")
+    assert Surface.load(tmp_path / "part.h5").sample is not None
+    found = _evaluate(subject, tolerance=0.004, path=tmp_path / "part.h5")
+    assert_equal_to_the_bit(found, whole)
+    stored = Surface.load(tmp_path / "part.h5")
+    assert_equal_to_the_bit(stored, whole)
+    assert stored.sample is not None
+    assert whole.sample is not None
+    assert stored.sample.rounds == whole.sample.rounds
+    for one, other in zip(stored.sample.loss, whole.sample.loss, strict=True):
+        np.testing.assert_array_equal(one.among, other.among)
+
+
+@pytest.mark.slow
+def test_a_finished_file_goes_on_to_a_smaller_tolerance(subject: tuple[nn.Module, list[Any]], tmp_path: Path) -> None:
+    path = tmp_path / "surface.h5"
+    first = _evaluate(subject, tolerance=0.02, path=path)
+    second = _evaluate(subject, tolerance=0.01, path=path)
+    assert np.median(second.loss_stderr) < np.median(first.loss_stderr)
+
+
+def test_files_of_one_estimator_are_not_gone_on_with_by_the_other(
+    subject: tuple[nn.Module, list[Any]], tmp_path: Path
+) -> None:
+    path = tmp_path / "surface.h5"
+    _evaluate(subject, tolerance=0.02, path=path)
+    with pytest.raises(ValueError, match="another run \\(other estimator"):
+        _evaluate(subject, estimator="mean", tolerance=0.02, path=path)
+
+
+def test_lines_and_images_of_unknown_number_are_refused(subject: tuple[nn.Module, list[Any]]) -> None:
+    net, batches = subject
+    direction = random_directions(net, seed=0)[0]
+    with pytest.raises(ValueError, match="is for surfaces"):
+        evaluate_line(net, batches, direction, AXIS, estimator="regression")
+    with pytest.raises(ValueError, match="how many images"):
+        _evaluate((net, iter(batches)), tolerance=0.01)  # type: ignore[arg-type]
+
+
+def test_differences_and_metrics_take_the_estimates(subject: tuple[nn.Module, list[Any]]) -> None:
+    from gradscape.landscape import measure_landscape
+
+    found, exact = _evaluate(subject, tolerance=0.004), _evaluate(subject, estimator="mean")
+    metrics, truth = measure_landscape(found), measure_landscape(exact)
+    for name in ("roughness", "volume"):
+        if hasattr(metrics, name):
+            assert getattr(metrics, name) == pytest.approx(getattr(truth, name), rel=0.3)
+    difference = found.difference(found)
+    assert not difference.loss.any()
+    assert not difference.loss_stderr.any()

@@ -1,0 +1,120 @@
+import numpy as np
+import pytest
+
+from gradscape.landscape.estimator import Levels, grid_levels, residual_variances
+from gradscape.landscape.statistics import BlockStatistics
+from tests.landscape.estimator.simulated import BLOCK, bowls, egg_boxes, measured
+
+AXIS = np.linspace(-1, 1, 13)
+POPULATION = 2048
+
+
+@pytest.fixture(scope="module")
+def levels() -> Levels:
+    return grid_levels([AXIS, AXIS])
+
+
+def _estimates(losses: np.ndarray, levels: Levels, images: list[int], seed: int) -> BlockStatistics:
+    drawn = losses[:, np.random.default_rng(seed).permutation(losses.shape[1])]
+    return measured(drawn, levels, images, losses.shape[1]).estimate(levels)[0]
+
+
+def test_estimates_are_those_of_a_plain_regression_image_by_image(levels: Levels) -> None:
+    losses = bowls(AXIS, POPULATION, seed=1)
+    found = measured(losses, levels, [POPULATION, 128], POPULATION).estimate(levels)[0]
+    for point in levels.points(1)[::17]:
+        parents, prior = levels.parents[point], levels.weights[point]
+        corrected, residuals = [], []
+        for block in range(4):
+            own = np.arange(128) // BLOCK == block
+            x, y = losses[parents, :128], losses[point, :128]
+            others = x[:, ~own] - x[:, ~own].mean(axis=1, keepdims=True)
+            rest = y[~own] - y[~own].mean() - prior @ others
+            ridge = 0.1 * (others**2).sum() / 4
+            slope = prior + np.linalg.solve(others @ others.T + ridge * np.eye(4), others @ rest)
+            residual = y[own] - slope @ (x[:, own] - losses[parents].mean(axis=1)[:, None])
+            corrected.append(residual.mean())
+            residuals.append(residual)
+        variance = np.concatenate(residuals).var(ddof=1)
+        assert found.loss[point] == pytest.approx(np.mean(corrected), rel=1e-9)
+        expected = np.sqrt(variance / 128 * (1 - 128 / POPULATION))
+        assert found.stderr[point] == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("images", [256, POPULATION])
+def test_where_all_points_saw_the_same_images_it_is_the_plain_mean(levels: Levels, images: int) -> None:
+    losses = bowls(AXIS, POPULATION, seed=2)
+    sample = measured(losses, levels, [images] * 2, POPULATION)
+    found, origin = sample.estimate(levels)
+    plain = sample.blocks.points(slice(1, None))
+    assert found.loss == pytest.approx(plain.loss, rel=1e-12)
+    assert found.stderr == pytest.approx(plain.stderr, rel=1e-12)
+    assert found.error == pytest.approx(plain.error, rel=1e-12)
+    assert found.mean == pytest.approx(plain.mean, rel=1e-12)
+    assert found.m2 == pytest.approx(plain.m2, rel=1e-12)
+    assert origin.loss == pytest.approx(sample.blocks.points(0).loss, rel=1e-12)
+
+
+def test_what_coarse_points_saw_of_all_images_is_exact_there_and_sharper_everywhere(levels: Levels) -> None:
+    losses = bowls(AXIS, POPULATION, seed=3)
+    coarse, fine = levels.points(0), levels.points(1)
+    found = _estimates(losses, levels, [POPULATION, 128], 0)
+    assert found.loss[coarse] == pytest.approx(losses[coarse].mean(axis=1), rel=1e-9)
+    assert found.stderr[coarse] == pytest.approx(0, abs=1e-12)
+    plain = measured(losses, levels, [128, 128], POPULATION).blocks.points(slice(1, None))
+    assert np.median(found.stderr[fine]) < 0.2 * np.median(plain.stderr[fine])
+
+
+@pytest.mark.parametrize("images", [(POPULATION, 128), (1024, 256), (1024, 512)])
+def test_intervals_hold_the_mean_over_all_images(levels: Levels, images: tuple[int, int]) -> None:
+    losses = bowls(AXIS, POPULATION, seed=4)
+    truth, held, variances, squares = losses.mean(axis=1), [], 0.0, 0.0
+    for seed in range(20):
+        found = _estimates(losses, levels, [*images], seed)
+        fine = levels.points(1)
+        ratios = np.abs(found.loss - truth)[fine] / found.stderr[fine]
+        held.append((ratios < 2.1).mean())
+        variances += (found.stderr[fine] ** 2).sum()
+        squares += ((found.loss - truth)[fine] ** 2).sum()
+    assert 0.90 < np.mean(held) < 0.99
+    assert 0.7 < variances / squares < 1.4
+
+
+def test_losses_that_points_do_not_share_are_not_smoothed(levels: Levels) -> None:
+    losses = egg_boxes(AXIS, POPULATION, seed=5) + np.random.default_rng(6).exponential(size=(len(AXIS) ** 2, 1))
+    fine, truth = levels.points(1), losses.mean(axis=1)
+    plain, squares, told = 0.0, 0.0, 0.0
+    for seed in range(20):
+        found = _estimates(losses, levels, [POPULATION, 512], seed)
+        drawn = losses[:, np.random.default_rng(seed).permutation(POPULATION)[:512]]
+        plain += ((drawn.mean(axis=1) - truth)[fine] ** 2).sum()
+        squares += ((found.loss - truth)[fine] ** 2).sum()
+        told += (found.stderr[fine] ** 2).sum()
+    assert squares < 1.05 * plain
+    assert 0.85 < told / squares < 1.15
+    # What the surface is rough by, between neighbors, is there to the full.
+    rough = np.diff(truth.reshape(len(AXIS), -1), axis=1).std()
+    assert np.diff(found.loss.reshape(len(AXIS), -1), axis=1).std() == pytest.approx(rough, rel=0.1)
+
+
+def test_a_point_that_is_not_finite_stays_so_and_does_not_reach_others(levels: Levels) -> None:
+    losses = bowls(AXIS, POPULATION, seed=7)
+    broken, clean = losses.copy(), measured(losses, levels, [POPULATION, 128], POPULATION).estimate(levels)[0]
+    child = levels.points(1)[0]
+    broken[child, 5] = np.inf
+    found = measured(broken, levels, [POPULATION, 128], POPULATION).estimate(levels)[0]
+    others = np.delete(np.arange(len(losses)), child)
+    assert not np.isfinite(found.loss[child])
+    assert found.loss[others] == pytest.approx(clean.loss[others], rel=1e-12)
+    parent = levels.parents[child][0]
+    broken = losses.copy()
+    broken[parent, 5] = np.nan
+    found = measured(broken, levels, [POPULATION, 128], POPULATION).estimate(levels)[0]
+    assert np.isfinite(np.delete(found.loss, parent)).all()
+
+
+def test_residuals_of_bowls_are_small_and_those_of_egg_boxes_as_large_as_they_are(levels: Levels) -> None:
+    for make, low, high in ((bowls, 0.0, 0.1), (egg_boxes, 0.9, 1.4)):
+        sample = measured(make(AXIS, 512, seed=8), levels, [512, 512], 512)
+        first, second = residual_variances(*sample.of_losses(levels), levels.with_origin())
+        assert low < second / first < high
