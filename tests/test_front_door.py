@@ -90,6 +90,7 @@ def test_comparing_surfaces_loads_no_torch(runs: Path, tmp_path: Path) -> None:
     assert "torch" not in loaded
 
 
+@pytest.mark.slow
 def test_a_report_of_landscapes_alone_loads_none_of_the_heavy_parts(runs: Path, tmp_path: Path) -> None:
     loaded = _loaded_by(_command("report", runs, "-o", tmp_path / "report.html"))
     assert (tmp_path / "report.html").exists()

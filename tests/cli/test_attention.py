@@ -54,6 +54,7 @@ def test_a_network_has_one_file_for_each_kind_of_attention(gradscape: Command, a
     assert drawn == ["attention_mask.png", "batch_weights.png", "channels.png"]
 
 
+@pytest.mark.slow
 def test_scale_weights_are_bars(gradscape: Command, album: Path, tmp_path: Path) -> None:
     checkpoint = saved("cifar_resnet18+spa_a", tmp_path / "net.safetensors")
     out = tmp_path / "out"
@@ -66,6 +67,7 @@ def test_scale_weights_are_bars(gradscape: Command, album: Path, tmp_path: Path)
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [

@@ -202,6 +202,7 @@ def test_a_line_that_was_exact_enough_says_how_to_go_on(gradscape: Command, chec
     assert f"by --tolerance; this goes on:\n  {shlex.join(['gradscape', *map(str, command)])}\n" in done.out
 
 
+@pytest.mark.slow
 def test_lines_go_along_a_direction_or_to_another_network(gradscape: Command, checkpoint: Path, tmp_path: Path) -> None:
     assert gradscape("line", checkpoint, *SMALL, "--steps", 3, "-o", tmp_path / "random").code == 0
     line = Line.load(tmp_path / "random" / "line.h5")
@@ -241,6 +242,7 @@ def surface_file(gradscape: Command, checkpoint: Path, tmp_path: Path) -> Path:
     return tmp_path / "surface.h5"
 
 
+@pytest.mark.slow
 def test_a_stored_surface_is_drawn_and_converted_without_model_or_data(gradscape: Command, surface_file: Path) -> None:
     folder = surface_file.parent
     for kind in ("contour", "filled", "heat", "surface"):

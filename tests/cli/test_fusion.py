@@ -44,6 +44,7 @@ def test_pictures_give_features_before_part_and_sum(
     assert sorted(path.name for path in tmp_path.iterdir()) == files
 
 
+@pytest.mark.slow
 def test_noise_goes_to_the_bare_network_and_depends_on_the_seed(
     gradscape: Command, upanet: Path, tmp_path: Path
 ) -> None:

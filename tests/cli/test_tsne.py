@@ -33,6 +33,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_two_networks_on_the_same_images_give_pictures_a_page_and_numbers(
     gradscape: Command, checkpoint: Path, other_checkpoint: Path, tmp_path: Path
 ) -> None:

@@ -344,6 +344,7 @@ def _rather_than_the_other(logits: Tensor) -> Tensor:
     return torch.stack([logits[0, DOG] - logits[0, CAT], logits[1, CAT] - logits[1, DOG]])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "asked"),
     [

@@ -112,6 +112,7 @@ def test_displayed_maps_are_the_packages(family: str) -> None:
         assert difference < TOLERANCE, (method, difference)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_principal_components_are_the_packages_up_to_their_sign(family: str) -> None:
     network, images, layer = _network(family), _images(family), FAMILIES[family]

@@ -119,6 +119,7 @@ TIMM = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "options"), TIMM)
 @pytest.mark.parametrize("fused", [True, False])
 def test_timms_transformers_show_what_their_unfused_attention_computes(

@@ -33,6 +33,7 @@ def embedding() -> Figure:
     return figure_embeddings([replace(make_embedding(classes=3), classes=classes, meta=ABOUT)], [EVIL])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("draw", "letters"), [(comparison, "path"), (comparison, "none"), (line, "none"), (embedding, "none")]
 )

@@ -78,6 +78,7 @@ def test_contours_of_a_pdf_are_curves_and_no_pictures(tmp_path: Path) -> None:
     assert not re.search(rb"/Subtype\s*/Image", raw)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("columns", "inches"), [(1, SINGLE_COLUMN), (2, DOUBLE_COLUMN)])
 def test_a_png_has_300_dots_an_inch_over_one_or_both_columns(columns: int, inches: float, tmp_path: Path) -> None:
     surfaces = [make_surface(model=str(number)) for number in range(columns)]
@@ -130,6 +131,7 @@ def test_signed_colors_are_lightest_in_the_middle_and_lines_stand_out_from_paper
     assert all(1.05 / (luminance(lines(step / 255)[:3]) + 0.05) > 2 for step in range(256))
 
 
+@pytest.mark.slow
 def test_the_users_own_settings_come_back(tmp_path: Path) -> None:
     before = dict(mpl.rcParams)
     save_figure(page(), tmp_path / "page")

@@ -137,6 +137,7 @@ PLANTED: dict[str, tuple[Callable[[], Numbers], str]] = {
 }
 
 
+@pytest.mark.slow
 def test_every_planted_fault_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "SECONDS", 2.0)
     names = list(PLANTED)

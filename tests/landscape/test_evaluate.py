@@ -309,6 +309,7 @@ def test_bf16_is_near_fp32_and_marked_in_the_plan() -> None:
     np.testing.assert_allclose(coarse.loss, exact.loss, rtol=0.03)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_a_surrounding_autocast_changes_nothing(precision: Literal["fp32", "bf16"]) -> None:
     net, data = small_net(), [images_and_labels(64)]

@@ -131,6 +131,7 @@ def test_limits_must_be_positive(name: Literal["tolerance", "seconds"], value: f
         _surface(400, **{name: value})
 
 
+@pytest.mark.slow
 def test_every_form_gives_the_same_blocks_to_rounding(form: str) -> None:
     surface, one = _surface(precision="fp32"), small_net()
     assert surface.meta["plan"]["traced"] == (form != "module")

@@ -93,6 +93,7 @@ def test_what_a_file_holds_is_not_evaluated_again_and_the_result_is_the_same_to_
     assert_equal_to_the_bit(Surface.load(tmp_path / "s.h5"), uninterrupted)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", EVERY_FORM, indirect=True)
 def test_more_images_refine_every_point_of_a_file(tmp_path: Path, form: str) -> None:
     evaluate(tmp_path / "s.h5", images=64)
@@ -202,6 +203,7 @@ def test_changed_images_are_refused(tmp_path: Path) -> None:
     assert (tmp_path / "s.h5").read_bytes() == before
 
 
+@pytest.mark.slow
 def test_other_threads_are_refused_unless_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trials, "_OTHER_FORM", math.inf)  # no clock chooses a single one
     before = torch.get_num_threads()

@@ -34,6 +34,7 @@ def test_a_bowl_is_visible_at_once() -> None:
     assert (search.span, search.visible, len(search.trials)) == (1.0, True, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("loss", "span", "criterion"), [(_cliff, 0.25, "lie below 0.02"), (_overflow, 0.5, "not finite")]
 )

@@ -105,6 +105,7 @@ def _assert_near(actual: Tensor, expected: Tensor, share: float) -> None:
     assert difference <= share * largest, f"{difference:.3g} of {largest:.3g}"
 
 
+@pytest.mark.slow
 @every_model
 def test_one_training_step_lowers_the_loss_on_its_batch(name: str) -> None:
     network = _network(name).train()
@@ -146,6 +147,7 @@ def test_an_images_output_does_not_depend_on_its_batch_nor_on_the_memory_format(
     _assert_near(other, together, 1e-6)
 
 
+@pytest.mark.slow
 @every_model
 def test_bf16_autocast_gives_nearly_the_same_output(name: str) -> None:
     images = _images(name, 3)
@@ -191,6 +193,7 @@ def test_checkpoint_round_trip_keeps_the_output(name: str, tmp_path: Path) -> No
         assert torch.equal(load_checkpoint(path).network(images), expected)
 
 
+@pytest.mark.slow
 @every_model
 def test_other_image_sizes_and_a_single_image_work(name: str) -> None:
     sizes = (96, 224) if _for_imagenet(name) else (40, 64)
@@ -201,6 +204,7 @@ def test_other_image_sizes_and_a_single_image_work(name: str) -> None:
         assert torch.isfinite(output).all()
 
 
+@pytest.mark.slow
 @every_model
 def test_stem_stages_and_head_are_parts_that_run(name: str) -> None:
     network = _settled(name).eval()

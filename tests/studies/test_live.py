@@ -77,6 +77,7 @@ def test_only_a_page_that_still_changes_tells_when_it_was_drawn(tmp_path: Path) 
     assert "<time" not in file.read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("evaluated", [slice(None, None, 5), slice(None)])
 def test_a_picture_takes_less_than_a_second(tmp_path: Path, evaluated: slice) -> None:
     page, seconds = LivePage(tmp_path, "net"), []

@@ -38,6 +38,7 @@ def evaluated(path: Path, *, limit: int | None = 40) -> Evaluation:
     return found
 
 
+@pytest.mark.slow
 def test_an_imported_checkpoint_enters_a_figure(tmp_path: Path) -> None:
     path = save_network(tmp_path, "upanet16", imported={"file": "theirs.pt"})
     with pytest.raises(ValueError, match="gradscape evaluate CKPT --data D --store"):

@@ -246,6 +246,7 @@ def test_an_own_score_is_shown_as_it_is() -> None:
     assert told(panels(figure_heatmaps(make_images(), maps))[1]) == ["score\n2.5"]
 
 
+@pytest.mark.slow
 def test_a_class_is_told_once_for_a_picture_and_a_network() -> None:
     found = {model: {method: make_heatmaps() for method in ("m1", "m2")} for model in ("a", "b")}
     for count, heatmaps in ((3, found["a"]), (6, found)):
@@ -262,6 +263,7 @@ def test_maps_of_other_classes_each_tell_theirs() -> None:
     assert [told(ax) for ax in shown] == [[], ["$a_cat\n25.0 %"], ["dog\n25.0 %"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("images_as", ["rows", "columns"])
 def test_networks_and_methods_are_named_in_full_however_narrow_the_panels(images_as: Any) -> None:
     names = ("upanet16", "upanet16_final_gap")

@@ -108,6 +108,7 @@ def test_same_models_are_told_apart_by_their_seeds() -> None:
     assert "net, seed 2: " in caption(figure)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_five_panels_fill_two_rows(kind) -> None:  # type: ignore[no-untyped-def]
     figure = drawn(figure_comparison([*three(), *three()[:2]], kind=kind, titles=list("abcde")))

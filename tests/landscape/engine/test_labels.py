@@ -113,6 +113,7 @@ def test_a_file_goes_on_with_images_without_labels(tmp_path: Path) -> None:
     assert Surface.load(path).meta["blocks"] == grown.meta["blocks"]
 
 
+@pytest.mark.slow
 def test_lines_and_the_search_for_a_span_leave_them_out_too() -> None:
     net, images, labels = _net(), _images(300), _labels(count=300)
     labels[::2] = -100

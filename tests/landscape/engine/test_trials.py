@@ -74,6 +74,7 @@ def test_fp32_is_taken_where_nobody_asked_otherwise(population: int | None, monk
     assert _surface(small_net(), population=population).meta["plan"]["precision"] == "fp32"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("population", [None, 1000])
 def test_the_error_of_bf16_is_measured_and_told(population: int | None) -> None:
     surface, exact = (_surface(small_net(), population=population, precision=name) for name in ("bf16", "fp32"))

@@ -37,6 +37,7 @@ def _evaluate(subject: tuple[nn.Module, list[Any]], **options: Any) -> Surface:
     return evaluate_surface(net, batches, random_directions(net, seed=0), AXIS, AXIS, **settings)
 
 
+@pytest.mark.slow
 def test_a_tolerance_is_reached_with_fewer_passes_than_by_plain_means(subject: tuple[nn.Module, list[Any]]) -> None:
     exact = _evaluate(subject, estimator="mean")
     found = _evaluate(subject, tolerance=0.004)

@@ -80,6 +80,7 @@ def test_intervals_hold_the_mean_over_all_images(levels: Levels, images: tuple[i
     assert 0.7 < variances / squares < 1.4
 
 
+@pytest.mark.slow
 def test_losses_that_points_do_not_share_are_not_smoothed(levels: Levels) -> None:
     losses = egg_boxes(AXIS, POPULATION, seed=5) + np.random.default_rng(6).exponential(size=(len(AXIS) ** 2, 1))
     fine, truth = levels.points(1), losses.mean(axis=1)

@@ -114,6 +114,7 @@ def test_a_weight_that_is_used_elsewhere_too_is_not_taken_for_its_layers_own(way
     assert trace.value == pytest.approx(exact, rel=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("net", "why"),
     [

@@ -58,6 +58,7 @@ def test_a_bubble_plot_needs_nothing_and_shows_the_table(name: str, table: str, 
     assert "200 epochs" in meta["caption"]
 
 
+@pytest.mark.slow
 def test_notes_against_rows_are_told(tmp_path: Path) -> None:
     make_figure("upanets:11", [], tmp_path)
     assert "UPANets16: the plot shows about 75.6 %" in load_arrays(tmp_path / "upanets_11.npz")[1]["caption"]

@@ -115,6 +115,7 @@ def test_the_table_tells_what_each_figure_needs_and_its_command() -> None:
     assert all(row["made by"].startswith(f"gradscape figure {name} ") for name, row in rows.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["upanets:1", "upanets:7"])
 def test_figures_of_upanets_hold_the_fusion_of_stage_2_block_0(
     name: str, saved: Saved, photographs: list[Path], tmp_path: Path
@@ -373,6 +374,7 @@ def test_another_upanet_than_the_papers_is_refused_in_words(tmp_path: Path) -> N
         make_figure("upanets:19", [save_network(tmp_path, "upanet16_no_cpa")], tmp_path)
 
 
+@pytest.mark.slow
 def test_the_same_command_writes_the_same_numbers(saved: Saved, tmp_path: Path) -> None:
     for folder in ("first", "second"):
         make_figure("upanets:7", [saved("upanet16")], tmp_path / folder, data="digits")

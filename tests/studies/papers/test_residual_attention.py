@@ -37,6 +37,7 @@ def test_the_twelve_curves_and_the_two_tables_are_there() -> None:
     assert list(FIGURES) == [f"residual_attention:{number}" for number in numbers]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", CONFIGURATIONS)
 def test_commands_train_the_networks_of_the_report_with_images_held_out(number: int) -> None:
     depth, learning, activation, data = CONFIGURATIONS[number]

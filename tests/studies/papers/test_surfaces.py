@@ -81,6 +81,7 @@ def drawn_panels(drawing: Drawing) -> list[np.ndarray]:
     return [np.asarray(mesh.get_array()) for mesh in meshes]
 
 
+@pytest.mark.slow
 def test_beside_the_original_the_scaled_surface_has_another_shape_and_the_caption_says_why(evaluated: Path) -> None:
     drawing = LANDSCAPES["upanets:13"].make(SurfaceInputs(name="upanets:13", paths=[evaluated]))
     original, scaled = drawn_panels(drawing)
