@@ -1,6 +1,7 @@
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -121,3 +122,28 @@ def test_differences_and_metrics_take_the_estimates(subject: tuple[nn.Module, li
     difference = found.difference(found)
     assert not difference.loss.any()
     assert not difference.loss_stderr.any()
+
+
+@pytest.mark.parametrize(
+    ("item", "value", "said"),
+    [
+        ("rounds", np.array([[0, 1, 9]]), "must follow each other"),
+        ("rounds", np.array([[1, 2, 1]]), "must follow each other"),
+        ("count", np.full((4, 170), -1), "must have the shape|must be from 0|be from 0"),
+        ("loss_1_own", np.zeros((4, 3, 4)), "loss_1_own"),
+        ("mean", np.zeros((2, 2)), "mean"),
+    ],
+)
+def test_a_damaged_sample_is_refused_in_one_sentence(
+    subject: tuple[nn.Module, list[Any]], item: str, value: np.ndarray, said: str, tmp_path: Path
+) -> None:
+    net, ((images, labels),) = subject
+    path = tmp_path / "surface.h5"
+    _evaluate((net, [(images[:128], labels[:128])]), path=path)
+    with h5py.File(path, "a") as file:
+        del file.attrs["gradscape_crc32"]
+        del file[f"gradscape/sample/{item}"]
+        file[f"gradscape/sample/{item}"] = value
+    with pytest.raises(ValueError, match=said) as refused:
+        Surface.load(path)
+    assert "\n" not in str(refused.value)
