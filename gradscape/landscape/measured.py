@@ -16,7 +16,15 @@ from gradscape.landscape.estimator.sample import Sample
 from gradscape.landscape.estimator.sample_file import read_sample, sample_arrays
 from gradscape.landscape.record import check_landscape_record
 from gradscape.landscape.rounding import recorded_rounding
-from gradscape.landscape.statistics import UNKNOWN_POPULATION, BlockStatistics, Bools, Floats, Ints, student_half_width
+from gradscape.landscape.statistics import (
+    RELIABLE_EFFECTIVE_IMAGES,
+    UNKNOWN_POPULATION,
+    BlockStatistics,
+    Bools,
+    Floats,
+    Ints,
+    student_half_width,
+)
 
 __all__ = ["Measured", "read_measured", "write_measured"]
 
@@ -25,7 +33,9 @@ _FORMAT = 1
 _PLACES = ("blocks", "origin")
 _SAMPLE = "sample"
 _UNFILLED = -1.0
-_FREEDOM = 2  # degrees of freedom of a block: all that residuals of a kurtosis of about 30 tell of their variance
+_IMAGES_A_FREEDOM = (
+    16  # images that tell as much of the variance of residuals, whose kurtosis is about 30, as one degree
+)
 _LARGEST_BLOCK = 2**40  # images, so that sums of them have 64 bits
 _ROUNDED = 1e-9  # of a loss, or of the largest: sums in another order
 _MADE_BY_ORIGINAL = "dir_file"  # which no other tool has
@@ -91,13 +101,18 @@ class Measured(ABC):
     @property
     def reliable(self) -> Bools:
         """Where `interval` can be trusted: enough images carry the loss."""
-        return self.blocks.reliable
+        if self.sample is None:
+            return self.blocks.reliable
+        # Residuals hide that few images carry the loss, which they depend on as well.
+        seen = self.sample.blocks.points(slice(1, None)).reshape(self.blocks.count.shape[1:])
+        enough = seen.effective_images >= RELIABLE_EFFECTIVE_IMAGES
+        return np.isfinite(self.loss_stderr) & (enough | (self.loss_stderr == 0))
 
     def interval(self, level: float = 0.95) -> tuple[Floats, Floats]:
         """Lower and upper end of the confidence interval of `loss` at each point."""
         if self.sample is None:
             return self.blocks.interval(level)
-        half = student_half_width(self.loss_stderr, _FREEDOM * len(self.blocks.count), level)
+        half = student_half_width(self.loss_stderr, self.count / _IMAGES_A_FREEDOM, level)
         return self.loss - half, self.loss + half
 
     @abstractmethod

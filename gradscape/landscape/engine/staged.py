@@ -1,5 +1,6 @@
 """Rounds of an evaluation whose coarse levels see more images than the fine ones, for the regression estimator."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import final
@@ -26,7 +27,10 @@ from gradscape.landscape.statistics import BlockStatistics
 
 __all__ = ["StagedLedger", "evaluate_stages"]
 
+_log = logging.getLogger(__name__)
+
 _EASED = tuple(0.8**power for power in range(12))  # what variances promise and what is reached are not quite the same
+_LEAST_BLOCKS = 4  # of the finest level
 _LEAST_IMAGES = 128  # of the finest level: with fewer nobody knows how well it is predicted
 
 
@@ -193,6 +197,9 @@ def evaluate_stages(
             else:
                 depth, size = _next(ledger, start, wanted, plan=plan, clock=clock, limits=limits, images=images)
             found = list(islice(source, size)) if depth else []
+            if len(found) < size and start + len(found) < len(ledger.digests):
+                start += len(found)
+                break  # to be told below, before anything is written
             if not found:
                 break
             batches = join_blocks(found, start, plan.batch_size // plan.block_size)
@@ -203,6 +210,8 @@ def evaluate_stages(
                 remeasurement.check(workers, batches)
             for level in ledger.levels[:depth]:
                 evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
+                if start == 0:
+                    clock.blocks_done(0)
             start += len(found)
             clock.blocks_done(start)
     if start < len(ledger.digests):
@@ -218,29 +227,40 @@ def _next(
     """How many levels see the next round, and how many blocks it has; 0 levels where enough is known."""
     seen, all_levels = ledger.images(start), ledger.levels
     unit = plan.batch_size // plan.block_size
-    if seen < min(_LEAST_IMAGES, images):
+    least = max(_LEAST_IMAGES, _LEAST_BLOCKS * plan.block_size)
+    if seen < min(least, images):
         # No limit holds for the first round: a surface with points not evaluated is no answer.
         allowed = limits.images(wanted, clock, plan.batch_size) if start else wanted
         return (len(all_levels), allowed // plan.block_size) if allowed else (0, 0)
-    if limits.reached(ledger):
+    depth, left, goal = ledger.rounds[-1][2], limits.seconds_left(), limits.variance(ledger)
+    if limits.reached(ledger) or (left is not None and left <= 0):
         return 0, 0
-    depth, rate, left = ledger.rounds[-1][2], clock.images_per_second, limits.seconds_left()
+    if left is None and goal is None:
+        return depth, wanted // plan.block_size
+    variances, rate = ledger.variances(), clock.images_per_second
+    settled = ledger.settled(variances, depth, images)
+    if goal is not None and settled >= goal:
+        _log.warning(
+            "the finest points have seen too few images for this tolerance, and see no more: take a new output"
+        )
+        return 0, 0
     budget = None if left is None else left * rate if rate else np.inf
-    variances, goal = ledger.variances(), limits.variance(ledger)
     for ease in _EASED if goal is not None else (1.0,):
         numbers = allocate(
             variances[:depth],
             [len(level) for level in all_levels[:depth]],
             seen=seen,
-            least=_LEAST_IMAGES,
+            least=least,
             most=images,
             population=ledger.population or images,
-            target=None if goal is None else max(ease * goal - ledger.settled(variances, depth, images), 0.0),
+            target=None if goal is None else max(ease * goal - settled, 0.0),
             budget=budget,
         )
-        due = int((numbers > seen).sum())
-        if due:
+        if due := int((numbers > seen).sum()):
+            more = min(wanted, int(numbers[due - 1]) - seen)
+            if budget is None:
+                return due, -(-more // plan.batch_size) * unit
             # Of a run that goes on nobody knows yet how fast it is.
-            most = plan.batch_size if budget == np.inf else min(wanted, int(numbers[due - 1]) - seen)
-            return due, -(-most // plan.batch_size) * unit
+            batches = 1 if budget == np.inf else more // plan.batch_size
+            return (due, batches * unit) if batches else (0, 0)
     return 0, 0

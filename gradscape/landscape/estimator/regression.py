@@ -65,7 +65,7 @@ def regress(
     for number in range(levels.depth):
         points = levels.points(number)
         parents, blocks = levels.parents[points], int(seen[points[0]])
-        more = ((seen[parents] > blocks) | informed[parents]).any(axis=1)
+        more = ((seen[parents] > blocks) | informed[parents]).any(axis=1) & np.isfinite(estimate[parents]).all(axis=1)
         joint = joints[number].first(blocks)
         slopes = _slopes(mean, joint, sizes[:blocks], levels, points, more=more)
         informed[points] = slopes.any(axis=(0, 2))
@@ -111,7 +111,9 @@ def residual_variances(
         slopes = _slopes(mean, joint, sizes[:blocks], levels, points, more=np.full(len(points), number > 0))
         weights = sizes[:blocks, None]
         with np.errstate(invalid="ignore", over="ignore"):
-            between = mean[:blocks, points] - (slopes * _known(mean[:blocks, levels.parents[points]])).sum(axis=2)
+            around = mean[:blocks, levels.parents[points]]
+            around = around - (weights[..., None] * around).sum(axis=0) / weights.sum()
+            between = mean[:blocks, points] - (slopes * _known(around)).sum(axis=2)
             between -= (weights * between).sum(axis=0) / weights.sum()
             squares = _residual_squares(m2[:blocks, points], joint, slopes) + weights * between**2
         variances = squares.sum(axis=0) / max(weights.sum() - 1, 1)

@@ -42,7 +42,8 @@ def read_sample(group: Hdf5Group, axes: Sequence[np.ndarray], population: int) -
     shape = (len(count), 1 + points)
     if count.shape != shape or count.min(initial=0) < 0 or count.max(initial=0) > population:
         raise group.refusal("count", f"must have the shape {shape}, and be from 0 to {population}")
-    rounds = group.array("rounds", axes=2, kinds="iu").tolist()
+    stored = group.array("rounds", axes=2, kinds="iu")
+    rounds = stored.tolist() if stored.shape[1] == 3 else [(0, 0, 0)]
     begins = [0, *(stop for _, stop, _ in rounds)]
     if any(
         not (start == begin < stop and 0 < depth <= levels.depth)

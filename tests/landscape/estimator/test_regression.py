@@ -108,14 +108,22 @@ def test_a_point_that_is_not_finite_stays_so_and_does_not_reach_others(levels: L
     assert not np.isfinite(found.loss[child])
     assert found.loss[others] == pytest.approx(clean.loss[others], rel=1e-12)
     parent = levels.parents[child][0]
-    broken = losses.copy()
-    broken[parent, 5] = np.nan
-    found = measured(broken, levels, [POPULATION, 128], POPULATION).estimate(levels)[0]
-    assert np.isfinite(np.delete(found.loss, parent)).all()
+    for image in (5, 1000):  # its children have seen the first alone
+        broken = losses.copy()
+        broken[parent, image] = np.nan
+        found = measured(broken, levels, [POPULATION, 128], POPULATION).estimate(levels)[0]
+        assert np.isfinite(np.delete(found.loss, parent)).all()
+        # Where a parent is unknown, it is the plain mean of what was seen.
+        assert found.loss[child] == pytest.approx(losses[child, :128].mean(), rel=1e-12)
 
 
 def test_residuals_of_bowls_are_small_and_those_of_egg_boxes_as_large_as_they_are(levels: Levels) -> None:
     for make, low, high in ((bowls, 0.0, 0.1), (egg_boxes, 0.9, 1.4)):
-        sample = measured(make(AXIS, 512, seed=8), levels, [512, 512], 512)
+        losses = make(AXIS, 512, seed=8)
+        sample = measured(losses, levels, [512, 512], 512)
+        moved = measured(losses + 100, levels, [512, 512], 512)
+        expected = residual_variances(*sample.of_losses(levels), levels.with_origin())
+        shifted = residual_variances(*moved.of_losses(levels), levels.with_origin())
+        assert shifted == pytest.approx(expected, rel=1e-6)
         first, second = residual_variances(*sample.of_losses(levels), levels.with_origin())
         assert low < second / first < high
