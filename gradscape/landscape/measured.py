@@ -34,7 +34,7 @@ _PLACES = ("blocks", "origin")
 _SAMPLE = "sample"
 _UNFILLED = -1.0
 _IMAGES_A_FREEDOM = (
-    16  # images that tell as much of the variance of residuals, whose kurtosis is about 30, as one degree
+    16  # for one degree of freedom: residuals of a kurtosis of about 30 tell so little of their variance
 )
 _LARGEST_BLOCK = 2**40  # images, so that sums of them have 64 bits
 _ROUNDED = 1e-9  # of a loss, or of the largest: sums in another order

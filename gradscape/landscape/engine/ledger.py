@@ -87,6 +87,21 @@ class Ledger:
         self.digests += [block.digest for block in added]
         self._sizes += [block.count for block in added]
 
+    def check_seen(self, blocks: int) -> None:
+        """Refuse to end with fewer blocks of images than an earlier run has seen.
+
+        Args:
+            blocks: How many there were today.
+
+        Raises:
+            ValueError: There were fewer.
+        """
+        if blocks < len(self.digests):
+            raise ValueError(
+                f"`batches` give {blocks} blocks of images, but the run to be resumed has {len(self.digests)}: "
+                "use at least its limit, or another output"
+            )
+
     def misses(self, batch: Batch, points: Sequence[int], block_size: int) -> bool:
         """Whether some block of a batch was not evaluated at some of the points."""
         stop = batch.first - (-batch.count // block_size)

@@ -154,11 +154,7 @@ def evaluate_points(
                 elif start == 0:
                     clock.blocks_done(0)
             start += len(found)
-    if start < len(ledger.digests):
-        raise ValueError(
-            f"`batches` give {start} blocks of images, but the run to be resumed has {len(ledger.digests)}: "
-            "use at least its limit, or another output"
-        )
+    ledger.check_seen(start)
 
 
 def evaluate_level(

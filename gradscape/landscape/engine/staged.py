@@ -214,11 +214,7 @@ def evaluate_stages(
                     clock.blocks_done(0)
             start += len(found)
             clock.blocks_done(start)
-    if start < len(ledger.digests):
-        raise ValueError(
-            f"`batches` give {start} blocks of images, but the run to be resumed has {len(ledger.digests)}: "
-            "use at least its limit, or another output"
-        )
+    ledger.check_seen(start)
 
 
 def _next(
