@@ -74,7 +74,7 @@ def landscape(
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
-    estimator: options.Estimator = "mean",
+    estimator: options.Estimator = "auto",
     tolerance: options.Tolerance = None,
     seconds: options.Time = None,
     live: Annotated[bool, typer.Option("--live", help="Show the surface so far in live.html, which reloads.")] = False,

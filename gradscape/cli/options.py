@@ -112,7 +112,7 @@ Estimator = Annotated[
     str,
     typer.Option(
         help="mean: every point sees the same images; regression: few points see many images, and estimates for all "
-        "follow, with smaller standard errors where --time or --tolerance stops."
+        "follow, with smaller standard errors where --time or --tolerance stops; auto takes what pays."
     ),
 ]
 Tolerance = Annotated[

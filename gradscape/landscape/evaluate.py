@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, final
@@ -19,7 +20,9 @@ from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.batch_norm import settled_directions
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import (
+    BLOCK_IMAGES,
     Block,
+    Blocks,
     ChosenPlan,
     Evaluator,
     ExecutionPlan,
@@ -58,7 +61,8 @@ from gradscape.landscape.engine import (
 from gradscape.landscape.estimator import Levels, grid_levels
 from gradscape.landscape.files import load_landscape
 from gradscape.landscape.line import Line
-from gradscape.landscape.options import Options, options_as_keywords
+from gradscape.landscape.measured import Measured
+from gradscape.landscape.options import Estimator, Options, options_as_keywords
 from gradscape.landscape.surface import Surface
 from gradscape.landscape.variances import warn_of_negative_variances
 
@@ -82,6 +86,8 @@ class GridEstimate:
     seconds: float
     plan: ExecutionPlan
 
+
+_SIDE_FOR_LEVELS, _IMAGES_FOR_LEVELS = 13, 1024  # from which on the regression estimator pays
 
 PointsByAxis = Mapping[str, Sequence[float] | np.ndarray]
 
@@ -226,8 +232,15 @@ def evaluate_grid(
     followed = _followed_plan(options)
     with evaluable(model):
         earlier = followed or (whole_plan(stored.meta, "path") if stored else None)
+        estimator = _estimator(options, batches, grid, positions, stored)
         work, blocks = _prepare(
-            model, batches, directions, grid=grid, positions=positions, options=options, earlier=earlier
+            model,
+            batches,
+            directions,
+            grid=grid,
+            positions=positions,
+            options=replace(options, estimator=estimator),
+            earlier=earlier,
         )
         if positions is None:  # between the ends of a curve variances are positive
             warn_of_negative_variances(model, work.directions, grid)
@@ -256,7 +269,9 @@ def estimate_grid(
     grid = _checked_grid(axes, directions)
     with evaluable(model):
         followed = _followed_plan(options)
-        work, _ = _prepare(model, batches, directions, grid=grid, options=options, earlier=followed)
+        estimator = _estimator(options, batches, grid, None, None)
+        asked = replace(options, estimator=estimator)
+        work, _ = _prepare(model, batches, directions, grid=grid, options=asked, earlier=followed)
         chosen = _choose_plan(work, options, followed=followed)
         planning = time.perf_counter() - began
         with chosen.plan.own_threads(), _evaluator(work, chosen) as workers:
@@ -280,9 +295,13 @@ def _prepare(
     check_directions(directions, named_tensors(model))
     batch_norm, directions = settled_directions(model, directions, options.batch_norm)
     calibration = None if options.calibration is None else Recalibration(model, options.calibration, options.forward)
-    size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
+    levels = _levels(options, grid, positions)
+    size = (earlier or {}).get("block_size") or block_images(options.batch_size)
+    if earlier is None and levels is not None and size == BLOCK_IMAGES:
+        size //= 2  # few images are to be enough blocks
     ignored = ignored_label(options.loss)
-    blocks = cut_blocks(batches, size, ignored=ignored)
+    cut = partial(cut_blocks, batches, size, ignored=ignored)
+    blocks = cut()
     first = next(blocks)
     points = (
         np.stack([axis.ravel() for axis in np.meshgrid(*grid.values())], axis=1) if positions is None else positions
@@ -294,11 +313,12 @@ def _prepare(
         shape=[len(axis) for axis in reversed(list(grid.values()))],
         task=in_mean_weight(Task(options.loss, options.metric, options.forward), batches),
         first=first.to(model_device(model)),
+        block_size=size,
         images=count_images(batches, ignored=ignored),
         population=options.population or getattr(batches, "population", None),
         seconds=options.seconds,
         tolerance=options.tolerance,
-        levels=_levels(options, grid, positions),
+        levels=levels,
         batch_norm=batch_norm,
         recalibration=calibration,
     )
@@ -311,13 +331,34 @@ def _prepare(
     check_model(model, work.first, work.task)
     check_handles(work)
     check_followed(model, directions, work.first, work.task.forward)
-    return work, chain([first], labels.within(blocks))
+    begun = chain([first], labels.within(blocks))
+    return work, begun if isinstance(batches, Iterator) else Blocks(begun, lambda: labels.within(cut()))
+
+
+def _estimator(
+    options: Options,
+    batches: Iterable[Any],
+    grid: Mapping[str, np.ndarray],
+    positions: Float[np.ndarray, "points directions"] | None,
+    stored: Measured | None,
+) -> Estimator:
+    """The estimator that was asked for, or that of a run to go on with, or the one that pays."""
+    if options.estimator != "auto":
+        return options.estimator
+    if stored is not None:
+        return "mean" if stored.sample is None else "regression"
+    limited = options.tolerance is not None or options.seconds is not None
+    surface = len(grid) == 2 and positions is None and options.calibration is None
+    if not (limited and surface) or min(map(len, grid.values())) < _SIDE_FOR_LEVELS:
+        return "mean"
+    images = count_images(batches, ignored=ignored_label(options.loss))
+    return "regression" if images is not None and images >= _IMAGES_FOR_LEVELS else "mean"
 
 
 def _levels(
     options: Options, grid: Mapping[str, np.ndarray], positions: Float[np.ndarray, "points directions"] | None
 ) -> Levels | None:
-    if options.estimator == "mean":
+    if options.estimator != "regression":
         return None
     if len(grid) < 2 or positions is not None:
         raise ValueError('`estimator` "regression" is for surfaces: the points of a line are few, take "mean"')
@@ -348,6 +389,7 @@ def _choose_plan(
         followed=followed,
         free_threads=options.allow_plan_change,
     )
+    chosen = replace(chosen, plan=replace(chosen.plan, block_size=work.block_size))
     if followed is not None:
         check_same_plan(followed, chosen.plan, allow_change=options.allow_plan_change)
     return chosen

@@ -6,6 +6,8 @@ from typing import Any
 __all__ = ["IMAGES_ASKED", "IMAGES_LEAST", "asked_images", "describe_images", "was_stopped"]
 
 IMAGES_ASKED = "images_asked"  # how many every point was to see
+_GAIN = 1.1  # below which a regression saves nothing to speak of
+
 IMAGES_LEAST = "images_least"  # where points have seen different numbers, the smallest; "images" is the largest
 
 
@@ -27,13 +29,22 @@ def describe_images(meta: Mapping[str, Any], *, used: int, population: int) -> s
         used: Images at each point.
         population: How many these were drawn from.
     """
-    levels = meta.get("estimator", {}).get("levels") or [{"images": used}]
+    estimator = meta.get("estimator", {})
+    levels = estimator.get("levels") or [{"images": used}]
     if levels[0]["images"] > used:
         most = f"{levels[0]['points']:,} points {levels[0]['images']:,}"
-        return f"{used:,} of {population:,} images, {most} (regression estimate)"
+        return f"{used:,} of {population:,} images, {most} (regression estimate{_describe_gain(estimator)})"
     least, asked = int(meta.get(IMAGES_LEAST, used)), asked_images(meta)
     if not was_stopped(meta):
         return f"{used:,} of {population:,} images" if population > used else f"{used:,} images"
     seen = f"{used:,}" if least == used else f"{least:,} to {used:,}"
     drawn = f", drawn from {population:,}" if population > asked else ""
     return f"{seen} of {asked:,} images (stopped early{drawn})"
+
+
+def _describe_gain(estimator: Mapping[str, Any]) -> str:
+    """What the estimator saves; nothing where it is not known."""
+    gain = estimator.get("gain")
+    if gain is None:
+        return ""
+    return f", worth {gain:.2g} times the images" if gain > _GAIN else ", no better than plain means"

@@ -12,6 +12,7 @@ from gradscape._hdf5 import Hdf5Group, open_hdf5, save_hdf5
 from gradscape._names import error_line
 from gradscape._provenance import Provenance
 from gradscape.landscape.axis import checked_axis
+from gradscape.landscape.block_file import read_blocks
 from gradscape.landscape.estimator.sample import Sample
 from gradscape.landscape.estimator.sample_file import read_sample, sample_arrays
 from gradscape.landscape.record import check_landscape_record
@@ -36,7 +37,6 @@ _UNFILLED = -1.0
 _IMAGES_A_FREEDOM = (
     16  # for one degree of freedom: residuals of a kurtosis of about 30 tell so little of their variance
 )
-_LARGEST_BLOCK = 2**40  # images, so that sums of them have 64 bits
 _ROUNDED = 1e-9  # of a loss, or of the largest: sums in another order
 _MADE_BY_ORIGINAL = "dir_file"  # which no other tool has
 
@@ -145,7 +145,10 @@ def write_measured(path: str | os.PathLike[str], measured: Measured, axes: Mappi
         },
     }
     if measured.sample is not None:
-        values |= {f"{_GROUP}/{_SAMPLE}/{name}": array for name, array in sample_arrays(measured.sample).items()}
+        values |= {
+            f"{_GROUP}/{_SAMPLE}/{name}": array
+            for name, array in sample_arrays(measured.sample, [*axes.values()][::-1]).items()
+        }
     attributes: dict[str, str | int] = {
         "format": _FORMAT,
         "population": int(measured.blocks.population),
@@ -207,36 +210,12 @@ def _own_fields(file: Hdf5Group, coordinates: Sequence[np.ndarray]) -> dict[str,
     except (TypeError, ValueError) as problem:
         raise group.refusal("meta", f"is no provenance: {error_line(problem)}") from problem
     blocks, origin = (
-        _read_blocks(group.group(place), shape, population) for place, shape in zip(_PLACES, (grid, ()), strict=True)
+        read_blocks(group.group(place), shape, population) for place, shape in zip(_PLACES, (grid, ()), strict=True)
     )
     if not file.checked:
         _compare_with_blocks(file, blocks, meta)
     sample = read_sample(group.group(_SAMPLE), axes, population) if _SAMPLE in group else None
     return {"blocks": blocks, "origin": origin, "meta": meta, "sample": sample}
-
-
-def _read_blocks(group: Hdf5Group, grid: tuple[int, ...], population: int) -> BlockStatistics:
-    """Sums over blocks, (blocks, *grid), with values that sums of images can have."""
-    counts = group.array("count", axes=1 + len(grid), kinds="iu")
-    shape = (len(counts), *grid)
-    if counts.shape != shape:
-        raise group.refusal("count", f"must have the shape {shape}, as the axes say, but has {counts.shape}")
-    lost = group.array("nonfinite", shape=shape, kinds="iu")
-    floats = {name: group.array(name, shape=shape) for name in ("mean", "m2", "right")}
-    some_lost = bool(lost.any())
-    for name, wrong, said in (
-        ("count", counts.min(initial=0) < 0, "must not be negative"),
-        ("count", int(counts.max(initial=0)) > min(population, _LARGEST_BLOCK), f"must be of {population} images"),
-        ("nonfinite", some_lost and (lost.min() < 0 or (lost > counts).any()), "must be from 0 to `count`"),
-        ("mean", some_lost and np.isfinite(floats["mean"][lost > 0]).any(), "must not be finite where losses are not"),
-        ("m2", (floats["m2"] < 0).any(), "must not be negative"),
-    ):
-        if wrong:
-            raise group.refusal(name, said)
-    try:
-        return BlockStatistics(count=counts, nonfinite=lost, **floats, population=population)
-    except ValueError as problem:
-        raise group.refusal("count", f"cannot be: {error_line(problem)}") from problem
 
 
 def _compare_with_blocks(file: Hdf5Group, blocks: BlockStatistics, meta: Mapping[str, Any]) -> None:

@@ -22,7 +22,7 @@ from gradscape.landscape.engine import (
 
 __all__ = ["Estimator", "Options", "Preview", "options_as_keywords"]
 
-Estimator = Literal["mean", "regression"]
+Estimator = Literal["auto", "mean", "regression"]
 
 Preview = Callable[[Any], None]  # of a surface or a line, whichever is evaluated
 
@@ -54,7 +54,8 @@ class Options:
             machine the same evaluation then gives the same bits, whatever else keeps it busy.
         estimator: Of a surface. "mean": every point sees the same images. "regression": few points see many images,
             all points few, and the mean over all images is estimated everywhere from what the many say of the few; it
-            pays where `tolerance` or `seconds` end the evaluation, and is the plain mean where nothing does.
+            is the plain mean where nothing ends the evaluation. "auto": the second where it pays: `tolerance` or
+            `seconds` may end it, and a grid of 13 × 13 points or more sees 1,024 images or more.
         tolerance: Stop when the median standard error is at most this share of the range of the loss.
         seconds: Stop so many seconds after the call, at the latest when every point has seen the first images.
         population: Number of images that those in `batches` were drawn from; by default what `batches` says in
@@ -83,7 +84,7 @@ class Options:
     precision: Precision = "auto"
     batch_size: int | None = None
     plan: str | os.PathLike[str] | None = None
-    estimator: Estimator = "mean"
+    estimator: Estimator = "auto"
     tolerance: float | None = None
     seconds: float | None = None
     population: int | None = None
@@ -99,7 +100,7 @@ class Options:
             raise ValueError(f"`precision` must be auto, fp32 or bf16, got {self.precision!r}")
         check_batch_norm(self.batch_norm, calibrated=self.calibration is not None)
         if self.estimator not in get_args(Estimator):
-            raise ValueError(f"`estimator` must be mean or regression, got {self.estimator!r}")
+            raise ValueError(f"`estimator` must be auto, mean or regression, got {self.estimator!r}")
         for name, value in (("tolerance", self.tolerance), ("seconds", self.seconds)):
             if value is not None and not value > 0:
                 raise ValueError(f"`{name}` must be positive, got {value}")

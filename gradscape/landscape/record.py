@@ -1,7 +1,7 @@
 """What the engine writes into the provenance of a surface or a line, and relies on when it reads it again."""
 
 from collections.abc import Mapping
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from gradscape._schema import check_record
 from gradscape.landscape.paths.trajectory import Trajectory
@@ -105,6 +105,7 @@ class _LevelEntry(TypedDict):
 class _EstimatorEntry(TypedDict):
     kind: str
     levels: list[_LevelEntry]
+    gain: NotRequired[float]
 
 
 class _LandscapeEntries(TypedDict, total=False):

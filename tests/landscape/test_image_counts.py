@@ -22,3 +22,14 @@ def test_the_images_are_said_with_those_that_a_stopped_run_did_not_see(
     assert describe_images(meta, used=128, population=population) == said
     assert was_stopped(meta) is ("stopped" in said)
     assert asked_images(meta) == (512 if "512" in said else meta.get("images", 0))
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [({}, ""), ({"gain": 12.34}, ", worth 12 times the images"), ({"gain": 1.02}, ", no better than plain means")],
+)
+def test_a_regression_estimate_says_what_it_saves(known: dict[str, float], said: str) -> None:
+    levels = [{"points": 49, "images": 4000}, {"points": 120, "images": 128}]
+    meta = {"images": 128, "images_asked": 4000, "estimator": {"kind": "regression", "levels": levels, **known}}
+    described = describe_images(meta, used=128, population=4000)
+    assert described == f"128 of 4,000 images, 49 points 4,000 (regression estimate{said})"

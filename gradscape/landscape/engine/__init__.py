@@ -3,6 +3,7 @@
 from gradscape.landscape.engine.blocks import (
     Batch,
     Block,
+    Blocks,
     count_images,
     cut_blocks,
     join_blocks,
@@ -16,6 +17,7 @@ from gradscape.landscape.engine.logits import cross_entropy, ignored_label, top1
 from gradscape.landscape.engine.moving import check_directions, moving_names, named_tensors
 from gradscape.landscape.engine.network import evaluable, ready_network
 from gradscape.landscape.engine.plan import (
+    BLOCK_IMAGES,
     ExecutionPlan,
     Precision,
     block_images,
@@ -50,9 +52,11 @@ from gradscape.landscape.engine.work import KnownGraphs, Work
 from gradscape.landscape.engine.workers import Evaluator, Job, Workers
 
 __all__ = [
+    "BLOCK_IMAGES",
     "CALIBRATION_BATCH",
     "Batch",
     "Block",
+    "Blocks",
     "ChosenPlan",
     "Evaluator",
     "ExecutionPlan",

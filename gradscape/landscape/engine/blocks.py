@@ -4,7 +4,7 @@ import copy
 from collections import UserDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor
@@ -14,6 +14,7 @@ from gradscape._digest import digest_tensors
 __all__ = [
     "Batch",
     "Block",
+    "Blocks",
     "count_images",
     "cut_blocks",
     "is_class_indices",
@@ -52,6 +53,24 @@ class Block:
     def part(self, start: int, stop: int) -> "Block":
         """The images from `start` up to `stop`, as a block of their own."""
         return _block([map_tensors(lambda tensor: tensor[start:stop], (self.inputs, self.labels))], stop - start)
+
+
+@final
+class Blocks:
+    """Blocks that can be gone through again; only the first time goes on where something has begun.
+
+    Args:
+        begun: The first time.
+        again: Each other time.
+    """
+
+    def __init__(self, begun: Iterator[Block], again: Callable[[], Iterator[Block]]) -> None:
+        self._begun: Iterator[Block] | None = begun
+        self._again = again
+
+    def __iter__(self) -> Iterator[Block]:
+        begun, self._begun = self._begun, None
+        return self._again() if begun is None else begun
 
 
 def cut_blocks(batches: Iterable[Any], size: int, *, ignored: int | None = None) -> Iterator[Block]:

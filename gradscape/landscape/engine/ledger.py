@@ -107,6 +107,10 @@ class Ledger:
         stop = batch.first - (-batch.count // block_size)
         return bool((self._arrays["count"][batch.first : stop][:, points] == 0).any())
 
+    def needs(self, batch: Batch, points: Sequence[int], block_size: int) -> bool:
+        """Whether a batch is to be evaluated at some of the points."""
+        return self.misses(batch, points, block_size)
+
     def stored_points(self) -> tuple[list[int], list[int]]:
         """Points at which the first block was evaluated, and those of them at which all its losses are finite."""
         if not self._sizes:

@@ -65,17 +65,16 @@ class Limits:
     tolerance: float | None = None
     deadline: float | None = None
 
-    def reached(self, ledger: Ledger) -> bool:
+    def reached(self, estimates: BlockStatistics) -> bool:
         """Whether the standard errors are small enough."""
         if self.tolerance is None:
             return False
-        estimates = ledger.estimates()
         errors = estimates.stderr[np.isfinite(estimates.stderr)]
         return len(errors) > 0 and bool(np.median(errors) <= self.tolerance * _finite_range(estimates))
 
-    def variance(self, ledger: Ledger) -> float | None:
+    def variance(self, estimates: BlockStatistics) -> float | None:
         """Square of the standard error that is small enough; None where none was asked for."""
-        return None if self.tolerance is None else float((self.tolerance * _finite_range(ledger.estimates())) ** 2)
+        return None if self.tolerance is None else float((self.tolerance * _finite_range(estimates)) ** 2)
 
     def seconds_left(self) -> float | None:
         """Until the deadline; None where there is none."""
@@ -131,7 +130,7 @@ def evaluate_points(
         for wanted in doubling_rounds(plan.block_size, plan.batch_size, ROUND_IMAGES):
             # No limit holds for the first round: a surface with unevaluated points is no answer.
             size = limits.images(wanted, clock, plan.batch_size) if start else wanted
-            if start and (size == 0 or limits.reached(ledger)):
+            if start and (size == 0 or limits.reached(ledger.estimates())):
                 return
             found = list(islice(source, size // plan.block_size))
             if not found:
@@ -175,7 +174,7 @@ def evaluate_level(
         points = tuple(level[begin : begin + plan.points_per_forward])
         # Of points that go side by side, one may have results that the others lack, where a run was stopped between
         # them. It is evaluated with them once more, to the same bits: the form of the network must not change.
-        missing = [number for number, batch in enumerate(batches) if ledger.misses(batch, points, plan.block_size)]
+        missing = [number for number, batch in enumerate(batches) if ledger.needs(batch, points, plan.block_size)]
         if missing:
             jobs.append(Job(points, tuple(missing)))
         # What an earlier run has done is progress, but says nothing about how fast this one is.
@@ -227,6 +226,7 @@ class Clock:
         self.images_per_second = 0.0
         self._images, self._ledger, self._limits = images, ledger, limits
         self._passed = self._evaluated = self._complete = 0  # images times points; images
+        self._passes: int | None = None  # in all
         # A preview is worth most at the beginning, where nothing has been seen yet: the first one does not wait.
         self._save = _Paced(save, _SAVE_SECONDS)
         self._report = _Paced(report, _REPORT_SECONDS)
@@ -244,6 +244,10 @@ class Clock:
         if self._ledger.changed:
             self._save.if_due()
         self._report.if_due(self._progress)
+
+    def expect(self, passes: int) -> None:
+        """So many images times points are to come, and not all images at every point."""
+        self._passes = self._passed + passes
 
     def calibrated(self, points: Sequence[int]) -> bool:
         """Note that points were evaluated; whether they were calibrated for that, and not before."""
@@ -273,13 +277,14 @@ class Clock:
         images = self._images or int(statistics.images.max(initial=1))
         rate = self.images_per_second
         evaluated = self._evaluated / max(1, self._evaluated + self._calibration * len(self._calibrated))
-        todo = self.points * images - self._passed
+        whole = self._passes or self.points * images
+        todo = max(whole - self._passed, 0)
         left = (todo + (self.calibrating_left if todo else 0)) / rate if rate else float("nan")
         if self._limits.deadline is not None:
             left = min(left, max(0.0, self._limits.deadline - time.monotonic()))
         errors = statistics.stderr[(statistics.images > 1) & np.isfinite(statistics.stderr)]
         return Progress(
-            done=self._passed / images,
+            done=self.points * min(self._passed / whole, 1.0),
             total=self.points,
             images=self._complete,
             points_per_second=evaluated * rate / images,

@@ -170,14 +170,18 @@ class Run(Generic[Result]):
             extent |= {IMAGES_LEAST: least} if least < extent["images"] else {}
         meta = {**self._provenance, **extent, "blocks": self._ledger.digests[: None if staged else blocks]}
         axes: dict[str, Any] = dict(self._axes)
+        sample = None
         if staged is not None:
-            meta["estimator"] = {"kind": "regression", "levels": staged.extents()}
+            sample = staged.sample()
+            gain = sample.gain(statistics.points(slice(1, None))) if len(statistics.count) else np.nan
+            known = {"gain": gain} if np.isfinite(gain) else {}
+            meta["estimator"] = {"kind": "regression", "levels": staged.extents(), **known}
         return self._kind(
             **axes,
             blocks=statistics.points(slice(1, None)).reshape(tuple(self._work.shape)),
             origin=statistics.points(0),
             meta=meta,
-            sample=staged.sample() if staged else None,
+            sample=sample,
         )
 
 

@@ -1,37 +1,22 @@
 """Rounds of an evaluation whose coarse levels see more images than the fine ones, for the regression estimator."""
 
-import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import final
 
 import numpy as np
 
-from gradscape.landscape.engine.blocks import Block, join_blocks
+from gradscape.landscape.engine.blocks import Batch, Block, join_blocks
 from gradscape.landscape.engine.ledger import Judgment, Ledger
 from gradscape.landscape.engine.plan import ExecutionPlan
 from gradscape.landscape.engine.remeasurement import Remeasurement
-from gradscape.landscape.engine.rounds import ROUND_IMAGES, Clock, Limits, evaluate_level
-from gradscape.landscape.engine.schedule import doubling_rounds
+from gradscape.landscape.engine.rounds import Clock, Limits, evaluate_level
+from gradscape.landscape.engine.staging import Course, Stage
 from gradscape.landscape.engine.workers import Workers
-from gradscape.landscape.estimator import (
-    JointMoments,
-    Levels,
-    Round,
-    Sample,
-    allocate,
-    joint_moments,
-    residual_variances,
-)
+from gradscape.landscape.estimator import JointMoments, Levels, Round, Sample, joint_moments
 from gradscape.landscape.statistics import BlockStatistics
 
 __all__ = ["StagedLedger", "evaluate_stages"]
-
-_log = logging.getLogger(__name__)
-
-_EASED = tuple(0.8**power for power in range(12))  # what variances promise and what is reached are not quite the same
-_LEAST_BLOCKS = 4  # of the finest level
-_LEAST_IMAGES = 128  # of the finest level: with fewer nobody knows how well it is predicted
 
 
 @final
@@ -52,9 +37,10 @@ class StagedLedger(Ledger):
         self._points = [levels.points(number) for number in range(levels.depth)]
         self._places = [{int(point) + 1: place for place, point in enumerate(part)} for part in self._points]
         self.rounds: list[Round] = []
-        # By level and block: of losses own and among parents, of errors likewise; see `JointMoments`.
-        self._joints: list[list[tuple[np.ndarray, ...]]] = [[] for _ in self._points]
-        self._seen: dict[tuple[int, int], Judgment] = {}  # of points and blocks in this round, image by image
+        # By level but the coarsest, and block: of losses own and among parents, of errors likewise; see `JointMoments`.
+        self._joints: list[list[tuple[np.ndarray, ...]]] = [[] for _ in self._points[1:]]
+        self._parents: dict[tuple[int, int], Judgment] = {}  # by point and block in this round, image by image
+        self._depth = 0  # of this round
 
     @property
     def levels(self) -> list[list[int]]:
@@ -68,7 +54,7 @@ class StagedLedger(Ledger):
             [tuple(block) for block in zip(loss.own, loss.among, error.own, error.among, strict=True)]
             for loss, error in zip(sample.loss, sample.error, strict=True)
         ]
-        self.restore(self._without_parents(sample.blocks), digests)
+        self.restore(sample.blocks, digests)
 
     def open(self, start: int, blocks: Sequence[Block]) -> None:
         """As for a ledger."""
@@ -78,15 +64,24 @@ class StagedLedger(Ledger):
         for joints in self._joints if changed else ():
             del joints[changed[0] :]
 
-    def begin(self, start: int, blocks: int, depth: int) -> None:
-        """A round of blocks for so many levels."""
-        self._seen = {}
-        if (start, start + blocks, depth) not in self.rounds:
-            self.rounds.append((start, start + blocks, depth))
+    def begin(self, found: Round) -> None:
+        """A round, for which parents are evaluated again where their losses are needed image by image."""
+        _, stop, self._depth = found
+        self._parents = {}
+        if found not in self.rounds:
+            self.rounds.append(found)
         corners = self._grid.parents.shape[1]
-        for joints, part in zip(self._joints[:depth], self._points, strict=False):
+        for joints, part in zip(self._joints[: self._depth - 1], self._points[1:], strict=False):
             shapes = [(len(part), corners), (len(part), corners, corners)] * 2
-            joints += [tuple(map(np.zeros, shapes)) for _ in range(start + blocks - len(joints))]
+            joints += [tuple(map(np.zeros, shapes)) for _ in range(stop - len(joints))]
+
+    def needs(self, batch: Batch, points: Sequence[int], block_size: int) -> bool:
+        """Also what is known as sums alone, of points that others of this round are regressed on."""
+        if self.misses(batch, points, block_size):
+            return True
+        parents = [point for point in points if self._is_parent(point)]
+        blocks = range(batch.first, batch.first - (-batch.count // block_size))
+        return any((point, block) not in self._parents for point in parents for block in blocks)
 
     def enter(self, point: int, first: int, block_size: int, judged: Judgment) -> None:
         """Enter the losses of consecutive blocks, and how they vary with those of parents."""
@@ -94,14 +89,17 @@ class StagedLedger(Ledger):
         level = int(self._grid.level[point - 1]) if point else 0
         for number, start in enumerate(range(0, len(judged.losses), block_size), first):
             part = judged.part(slice(start, start + block_size))
-            if point and level < self._grid.depth - 1:
-                self._seen[point, number] = part
+            if self._is_parent(point):
+                self._parents[point, number] = part
             if level > 0:
                 self._enter_joints(level, point, number, part)
 
+    def _is_parent(self, point: int) -> bool:
+        return point > 0 and int(self._grid.level[point - 1]) < self._depth - 1
+
     def _enter_joints(self, level: int, point: int, block: int, judged: Judgment) -> None:
-        others = [self._seen[int(parent) + 1, block] for parent in self._grid.parents[point - 1]]
-        place, (own, among, *errors) = self._places[level][point], self._joints[level][block]
+        others = [self._parents[int(parent) + 1, block] for parent in self._grid.parents[point - 1]]
+        place, (own, among, *errors) = self._places[level][point], self._joints[level - 1][block]
         own[place], among[place] = joint_moments(judged.losses, np.stack([one.losses for one in others]))
         if judged.right is not None:
             rights = np.stack([one.right for one in others if one.right is not None])
@@ -118,47 +116,37 @@ class StagedLedger(Ledger):
         )
         return Sample(self.statistics(), loss, error, tuple(self.rounds))
 
+    def seen(self) -> list[int]:
+        """How many blocks all points of each level have seen."""
+        evaluated = self._arrays["count"] > 0
+        return [int(evaluated[:, level].all(axis=1).cumprod().sum()) for level in self.levels]
+
     def extents(self) -> list[dict[str, int]]:
         """How many points each level has, and how many images they have seen."""
-        stops = {level: stop for _, stop, levels in self.rounds for level in range(levels)}
         return [
-            {"points": len(part), "images": self.images(stops.get(number, 0))}
-            for number, part in enumerate(self._points)
+            {"points": len(part), "images": self.images(blocks)}
+            for part, blocks in zip(self._points, self.seen(), strict=True)
         ]
 
     def estimates(self) -> BlockStatistics:
         """Estimates at the origin and at every point, as sums over the blocks that all of them saw."""
-        statistics = self.statistics()
-        if not len(statistics.count) or not (statistics.count[0] > 0).all():
-            return statistics
+        if min(self.seen()) == 0:
+            return self.statistics()
         points, origin = self.sample().estimate(self._grid)
         return origin.reshape((1,)).join(points)
 
-    def variances(self) -> np.ndarray:
-        """By level, the variance of losses over images that parents leave."""
-        sample = self.sample()
-        return residual_variances(*sample.of_losses(self._grid), self._grid.with_origin())
+    def stage(self) -> Stage:
+        """How far it is: what was seen, what follows from it, and what more images would bring."""
+        extents, seen = self.extents(), self.seen()
+        images, points = ([level[name] for level in extents] for name in ("images", "points"))
+        estimates = self.estimates()
+        variances = self.sample().variances(self._grid) if min(seen) else np.full(len(seen), np.nan)
+        return Stage(seen, images, points, estimates, variances)
 
-    def settled(self, variances: np.ndarray, depth: int, images: int) -> float:
-        """The part of the variance of estimates that is due to levels which see no more images, from `depth` on."""
-        population, seen = self.population or images, [level["images"] for level in self.extents()]
-        pairs = zip(variances[depth:], seen[depth:], strict=True)
-        return float(sum(variance * (1 / number - 1 / population) for variance, number in pairs))
-
-    def _without_parents(self, statistics: BlockStatistics) -> BlockStatistics:
-        """Without what parents had in a round that was not finished: their losses are needed again, image by image."""
-        if not self.rounds:
-            return statistics
-        start, stop, depth = self.rounds[-1]
-        due = [point for level in self.levels[:depth] for point in level]
-        if len(statistics.count) >= stop and (statistics.count[start:stop][:, due] > 0).all():
-            return statistics
-        parents = [point for level in self.levels[: depth - 1] for point in level]
-        empty = BlockStatistics.empty(1, (1,), 0)
-        arrays = {name: getattr(statistics, name).copy() for name in BlockStatistics.arrays()}
-        for name, array in arrays.items():
-            array[start:stop, parents] = getattr(empty, name)[0, 0]
-        return BlockStatistics(**arrays, population=statistics.population)
+    def is_whole(self, found: Round) -> bool:
+        """Whether all points of a round have seen its blocks."""
+        _, stop, depth = found
+        return min(self.seen()[:depth]) >= stop
 
 
 def evaluate_stages(
@@ -176,7 +164,8 @@ def evaluate_stages(
 
     Args:
         workers: Who evaluates.
-        blocks: All images, in their order.
+        blocks: All images, in their order; an iterator can be gone through but once, so that levels which see no more
+            images stay as they are.
         plan: How many images make a batch, and how many points a job.
         ledger: Takes the results.
         clock: Is told of them.
@@ -187,76 +176,70 @@ def evaluate_stages(
     Raises:
         ValueError: There are fewer images than the run to be resumed has seen, or it was another one.
     """
-    source, start = iter(blocks), 0
-    recorded = list(ledger.rounds)
+    loader = _Loader(blocks, workers, ledger, plan)
+    course = Course(images, plan, limits, can_return=loader.can_return)
+
+    def evaluate(start: int, stop: int, depth: int) -> bool:
+        batches = loader.load(start, stop)
+        if not batches:
+            return False
+        ledger.begin((start, loader.stop, depth))
+        for level in ledger.levels[:depth]:
+            evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
+            if start == 0:
+                clock.blocks_done(0)
+        clock.blocks_done(min(ledger.seen()))
+        return True
+
     with clock:
-        for wanted in doubling_rounds(plan.block_size, plan.batch_size, ROUND_IMAGES):
-            if recorded:
-                begin, end, depth = recorded.pop(0)
-                size = end - begin
-            else:
-                depth, size = _next(ledger, start, wanted, plan=plan, clock=clock, limits=limits, images=images)
-            found = list(islice(source, size)) if depth else []
-            if len(found) < size and start + len(found) < len(ledger.digests):
-                start += len(found)
-                break  # to be told below, before anything is written
-            if not found:
-                break
-            batches = join_blocks(found, start, plan.batch_size // plan.block_size)
-            ledger.open(start, found)
-            ledger.begin(start, len(found), depth)
-            workers.load(batches)
-            if remeasurement is not None:
-                remeasurement.check(workers, batches)
-            for level in ledger.levels[:depth]:
-                evaluate_level(workers, batches, level, plan=plan, ledger=ledger, clock=clock)
-                if start == 0:
-                    clock.blocks_done(0)
-            start += len(found)
-            clock.blocks_done(start)
-    ledger.check_seen(start)
+        clock.tick(int(ledger.statistics().count.sum()), 0)
+        checked = 0
+        for found in list(ledger.rounds):
+            _, stop, _ = found
+            if stop > checked:
+                batches = loader.load(checked, stop)
+                if loader.stop < stop:
+                    ledger.check_seen(loader.stop)
+                if remeasurement is not None and batches:
+                    remeasurement.check(workers, batches)
+                checked = stop
+            if not ledger.is_whole(found):
+                ledger.rounds.remove(found)
+                evaluate(*found)
+        while (following := course.next_round(ledger.stage(), clock)) and evaluate(*following):
+            pass
 
 
-def _next(
-    ledger: StagedLedger, start: int, wanted: int, *, plan: ExecutionPlan, clock: Clock, limits: Limits, images: int
-) -> tuple[int, int]:
-    """How many levels see the next round, and how many blocks it has; 0 levels where enough is known."""
-    seen, all_levels = ledger.images(start), ledger.levels
-    unit = plan.batch_size // plan.block_size
-    least = max(_LEAST_IMAGES, _LEAST_BLOCKS * plan.block_size)
-    if seen < min(least, images):
-        # No limit holds for the first round: a surface with points not evaluated is no answer.
-        allowed = limits.images(wanted, clock, plan.batch_size) if start else wanted
-        return (len(all_levels), allowed // plan.block_size) if allowed else (0, 0)
-    depth, left, goal = ledger.rounds[-1][2], limits.seconds_left(), limits.variance(ledger)
-    if limits.reached(ledger) or (left is not None and left <= 0):
-        return 0, 0
-    if left is None and goal is None:
-        return depth, wanted // plan.block_size
-    variances, rate = ledger.variances(), clock.images_per_second
-    settled = ledger.settled(variances, depth, images)
-    if goal is not None and settled >= goal:
-        _log.warning(
-            "the finest points have seen too few images for this tolerance, and see no more: take a new output"
-        )
-        return 0, 0
-    budget = None if left is None else left * rate if rate else np.inf
-    for ease in _EASED if goal is not None else (1.0,):
-        numbers = allocate(
-            variances[:depth],
-            [len(level) for level in all_levels[:depth]],
-            seen=seen,
-            least=least,
-            most=images,
-            population=ledger.population or images,
-            target=None if goal is None else max(ease * goal - settled, 0.0),
-            budget=budget,
-        )
-        if due := int((numbers > seen).sum()):
-            more = min(wanted, int(numbers[due - 1]) - seen)
-            if budget is None:
-                return due, -(-more // plan.batch_size) * unit
-            # Of a run that goes on nobody knows yet how fast it is.
-            batches = 1 if budget == np.inf else more // plan.batch_size
-            return (due, batches * unit) if batches else (0, 0)
-    return 0, 0
+@final
+class _Loader:
+    """Hands blocks to the workers, and goes through all of them once more where earlier ones are asked for.
+
+    Attributes:
+        stop: The block after the last one that the workers have.
+    """
+
+    def __init__(self, blocks: Iterable[Block], workers: Workers, ledger: StagedLedger, plan: ExecutionPlan) -> None:
+        self._blocks, self._workers, self._ledger, self._plan = blocks, workers, ledger, plan
+        self._source, self._position = iter(blocks), 0
+        self._asked, self._batches = (0, 0), list[Batch]()
+        self.stop = 0
+
+    @property
+    def can_return(self) -> bool:
+        """Whether blocks can be gone through more than once."""
+        return not isinstance(self._blocks, Iterator)
+
+    def load(self, start: int, stop: int) -> list[Batch]:
+        """Blocks from one to before another, as far as there are any; they have to be those seen before."""
+        if (start, stop) == self._asked:
+            return self._batches
+        if start < self._position:
+            self._source, self._position = iter(self._blocks), 0
+        taken = list(islice(self._source, start - self._position, stop - self._position))
+        self._position, self.stop, self._asked = stop, start + len(taken), (start, stop)
+        self._batches = join_blocks(taken, start, self._plan.batch_size // self._plan.block_size)
+        if taken:
+            # Before any work: images of another run are refused here, not when their results meet the old ones.
+            self._ledger.open(start, taken)
+            self._workers.load(self._batches)
+        return self._batches

@@ -10,6 +10,7 @@ from torch import nn
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.blocks import Block
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError
+from gradscape.landscape.engine.plan import BLOCK_IMAGES
 from gradscape.landscape.engine.recalibration import Recalibration
 from gradscape.landscape.engine.task import Task
 from gradscape.landscape.estimator import Levels
@@ -34,6 +35,7 @@ class Work:
         population: Of how many they are said to be drawn; None for as many as there are.
         seconds: How long it may take; None if as long as it takes.
         tolerance: At which standard error it stops; None if it does not.
+        block_size: How many images make a block.
         levels: Of the grid, where coarse ones may see more images than fine ones; None where all see the same.
         batch_norm: What becomes of running statistics: stored, moving or recalibrated; none where there are none.
         recalibration: Measures them at every point, if they are recalibrated.
@@ -50,6 +52,7 @@ class Work:
     population: int | None
     seconds: float | None
     tolerance: float | None = None
+    block_size: int = BLOCK_IMAGES
     levels: Levels | None = None
     batch_norm: str = "none"
     recalibration: Recalibration | None = None

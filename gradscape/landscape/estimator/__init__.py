@@ -3,15 +3,17 @@
 from gradscape.landscape.estimator.allocation import allocate
 from gradscape.landscape.estimator.levels import Levels, grid_levels
 from gradscape.landscape.estimator.moments import JointMoments, joint_moments
-from gradscape.landscape.estimator.regression import regress, residual_variances
-from gradscape.landscape.estimator.sample import Round, Sample
+from gradscape.landscape.estimator.regression import Observed, regress, residual_variances
+from gradscape.landscape.estimator.sample import Round, Sample, blocks_seen
 
 __all__ = [
     "JointMoments",
     "Levels",
+    "Observed",
     "Round",
     "Sample",
     "allocate",
+    "blocks_seen",
     "grid_levels",
     "joint_moments",
     "regress",

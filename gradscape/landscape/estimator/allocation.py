@@ -14,7 +14,7 @@ def allocate(
     variances: Float[np.ndarray, " levels"],
     points: Sequence[int],
     *,
-    seen: int,
+    seen: Int[np.ndarray, " levels"],
     least: int,
     most: int,
     population: int,
@@ -28,7 +28,7 @@ def allocate(
     Args:
         variances: v of each level, coarse to fine.
         points: A of each.
-        seen: Images that all of these have seen.
+        seen: Images that each has seen.
         least: Images below which the finest level cannot tell how well it is predicted.
         most: Images that there are to see.
         population: N, of which these were drawn.
@@ -43,7 +43,8 @@ def allocate(
     ratios = ratios / ratios[0] if ratios[0] > 0 else np.ones_like(ratios)
 
     def numbers(scale: float) -> np.ndarray:
-        return np.clip(scale * ratios, max(seen, min(least, most)), most)
+        found = np.clip(scale * ratios, np.maximum(seen, min(least, most)), most)
+        return np.maximum.accumulate(found[::-1])[::-1]
 
     def is_enough(scale: float) -> bool:
         found = numbers(scale)

@@ -10,11 +10,47 @@ from jaxtyping import Float, Int
 from gradscape.landscape.estimator.levels import Levels
 from gradscape.landscape.estimator.moments import JointMoments
 
-__all__ = ["Regressed", "regress", "residual_variances"]
+__all__ = ["Observed", "Regressed", "regress", "residual_variances"]
 
 _RIDGE = 0.1  # of the mean variance of the parents: as strongly do coefficients hold to those of interpolation
 _TINY = np.finfo(float).tiny
 _LEAST_BLOCKS = 3  # of which two fit what the third is corrected by
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Observed:
+    """A value of every image that was seen, as sums over blocks of images.
+
+    Attributes:
+        mean: Mean of each block at each point, (blocks, points).
+        m2: Sum of squared deviations from it, likewise.
+        count: Images, likewise; the points of a level have all seen the same first blocks.
+        joints: How the points of each level but the coarsest vary with their parents, (blocks seen, points of the
+            level, …).
+    """
+
+    mean: Float[np.ndarray, "blocks points"]
+    m2: Float[np.ndarray, "blocks points"]
+    count: Int[np.ndarray, "blocks points"]
+    joints: Sequence[JointMoments]
+
+    @property
+    def sizes(self) -> Float[np.ndarray, " blocks"]:
+        """Images of each block."""
+        return self.count.max(axis=1).astype(float)
+
+    def variance(self, blocks: int, points: Int[np.ndarray, "*some"]) -> Float[np.ndarray, "*some"]:
+        """Over the images of the first blocks, at some points."""
+        mean, m2, sizes = self.mean[:blocks, points], self.m2[:blocks, points], self.sizes[:blocks]
+        between = mean - np.average(mean, axis=0, weights=sizes)
+        squares = np.tensordot(sizes, between**2, axes=1) + m2.sum(axis=0)
+        return squares / max(sizes.sum() - 1, 1)
+
+    @property
+    def seen(self) -> Int[np.ndarray, " points"]:
+        """Blocks that each point has seen."""
+        return (self.count > 0).sum(axis=0)
 
 
 @final
@@ -33,14 +69,7 @@ class Regressed:
     m2: Float[np.ndarray, "blocks points"]
 
 
-def regress(
-    mean: Float[np.ndarray, "blocks points"],
-    m2: Float[np.ndarray, "blocks points"],
-    joints: Sequence[JointMoments],
-    count: Int[np.ndarray, "blocks points"],
-    levels: Levels,
-    population: int,
-) -> Regressed:
+def regress(observed: Observed, levels: Levels, population: int) -> Regressed:
     """Estimate the mean over all images at every point, coarse to fine.
 
     A point's losses are regressed on those of the four points of coarser levels around it, on the images that it saw;
@@ -49,77 +78,110 @@ def regress(
     images cannot improve on. Where no parent has seen more images, or is better known by its own, it is the plain mean.
 
     Args:
-        mean: Mean of each block at each point.
-        m2: Sum of squared deviations from it.
-        joints: How the points of each level vary with their parents, (blocks seen, points of the level, …).
-        count: Images; the points of a level have all seen the same first blocks.
+        observed: What was measured.
         levels: Of the grid.
         population: Number of images that all these were drawn from.
 
-    Source: Cochran, Sampling Techniques (1977), chapter 7 (regression estimators); Giles 2015 (levels).
+    Source: Cochran, Sampling Techniques (1977), chapter 7 (regression estimators); Giles 2015 (levels); Wu, Estimation
+    of variance of the ratio estimator (1982), whose v₂ scales a variance by what is known of the parents.
     """
-    seen, sizes = (count > 0).sum(axis=0), count.max(axis=1).astype(float)
+    mean, sizes, seen = observed.mean, observed.sizes, observed.seen
     total, least = np.cumsum(sizes), int(seen.min())
-    estimate, informed = np.full(mean.shape[1], np.nan), np.zeros(mean.shape[1], bool)
+    estimate, variance = np.full((2, mean.shape[1]), np.nan)
+    informed = np.zeros(mean.shape[1], bool)
     found = Regressed(*np.full((2, least, mean.shape[1]), np.nan))
     for number in range(levels.depth):
         points = levels.points(number)
         parents, blocks = levels.parents[points], int(seen[points[0]])
         more = ((seen[parents] > blocks) | informed[parents]).any(axis=1) & np.isfinite(estimate[parents]).all(axis=1)
-        joint = joints[number].first(blocks)
-        slopes = _slopes(mean, joint, sizes[:blocks], levels, points, more=more)
-        informed[points] = slopes.any(axis=(0, 2))
+        left = _leave(observed, levels, number, more=more)
+        informed[points] = left.slopes.any(axis=(0, 2))
+        slopes = left.slopes[:least]
         with np.errstate(invalid="ignore", over="ignore"):
-            off = (slopes * _known(mean[:blocks, parents] - estimate[parents])).sum(axis=2)
+            off = (left.slopes * _known(mean[:blocks, parents] - estimate[parents])).sum(axis=2)
             corrected = mean[:blocks, points] - off
             estimate[points] = sizes[:blocks] @ corrected / total[blocks - 1]
-            # A level that saw more images varies less than its first blocks do.
-            images, shown = float(total[blocks - 1]), float(total[least - 1])
-            share = _left(images, population) / _left(shown, population) if blocks > least else 1.0
-            spread = np.sqrt(share) * (corrected[:least] - estimate[points])
-            within = share * _residual_squares(m2[:blocks, points], joint, slopes)[:least]
+            # Where parents vary more over the images that they saw than over these few, so do residuals.
+            seldom = observed.variance(blocks, parents).mean(axis=1)
+            scale = _ratio(variance[parents].mean(axis=1), seldom) if number else np.ones(len(points))
+            variance[points] = scale * observed.variance(blocks, points)
+            scale[~informed[points]] = 1.0
+            # A level that saw more images knows its variance by all of them, and varies less than the first do.
+            if blocks > least:
+                scale *= _left(total[blocks - 1], population) / _left(total[least - 1], population)
+                scale *= _ratio(left.variance(corrected), left.first(least).variance(corrected[:least]))
+            spread, within = np.sqrt(scale) * (corrected[:least] - estimate[points]), scale * left.squares[:least]
             if number:
-                spread += (slopes[:least] * _known(found.mean[:, parents] - estimate[parents])).sum(axis=2)
+                spread = spread + (slopes * _known(found.mean[:, parents] - estimate[parents])).sum(axis=2)
                 # Parents of one cell vary nearly as one, and not more than that.
-                within += (np.abs(slopes[:least]) * np.sqrt(_known(found.m2[:, parents]))).sum(axis=2) ** 2
+                within = within + (np.abs(slopes) * np.sqrt(_known(found.m2[:, parents]))).sum(axis=2) ** 2
             found.mean[:, points] = estimate[points] + spread - sizes[:least] @ spread / total[least - 1]
             found.m2[:, points] = within
     return found
 
 
-def residual_variances(
-    mean: Float[np.ndarray, "blocks points"],
-    m2: Float[np.ndarray, "blocks points"],
-    joints: Sequence[JointMoments],
-    count: Int[np.ndarray, "blocks points"],
-    levels: Levels,
-) -> Float[np.ndarray, " levels"]:
+def residual_variances(observed: Observed, levels: Levels) -> Float[np.ndarray, " levels"]:
     """By level, the median over its points of the variance over images that its parents leave; all of it in level 0.
 
     Args:
-        mean: As for `regress`.
-        m2: As for `regress`.
-        joints: As for `regress`.
-        count: As for `regress`.
+        observed: What was measured.
         levels: Of the grid.
     """
-    sizes, found = count.max(axis=1).astype(float), []
+    found = []
     for number in range(levels.depth):
         points = levels.points(number)
-        blocks = int((count[:, points[0]] > 0).sum())
-        joint = joints[number].first(blocks)
-        slopes = _slopes(mean, joint, sizes[:blocks], levels, points, more=np.full(len(points), number > 0))
-        weights = sizes[:blocks, None]
+        left = _leave(observed, levels, number, more=np.full(len(points), number > 0))
         with np.errstate(invalid="ignore", over="ignore"):
-            around = mean[:blocks, levels.parents[points]]
-            around = around - (weights[..., None] * around).sum(axis=0) / weights.sum()
-            between = mean[:blocks, points] - (slopes * _known(around)).sum(axis=2)
-            between -= (weights * between).sum(axis=0) / weights.sum()
-            squares = _residual_squares(m2[:blocks, points], joint, slopes) + weights * between**2
-        variances = squares.sum(axis=0) / max(weights.sum() - 1, 1)
+            around = observed.mean[: len(left.sizes), levels.parents[points]]
+            around = around - np.average(around, axis=0, weights=left.sizes)
+            rest = observed.mean[: len(left.sizes), points] - (left.slopes * _known(around)).sum(axis=2)
+            variances = left.variance(rest)
         known = variances[np.isfinite(variances)]
         found.append(float(np.median(known)) if len(known) else 0.0)
     return np.array(found)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Left:
+    """What their parents leave of the points of a level.
+
+    Attributes:
+        slopes: Coefficients of the parents for each block, (blocks, points, corners).
+        squares: Sums of squared deviations of residuals within blocks, (blocks, points).
+        sizes: Images of each block.
+    """
+
+    slopes: Float[np.ndarray, "blocks points corners"]
+    squares: Float[np.ndarray, "blocks points"]
+    sizes: Float[np.ndarray, " blocks"]
+
+    def first(self, blocks: int) -> "_Left":
+        return _Left(self.slopes[:blocks], self.squares[:blocks], self.sizes[:blocks])
+
+    def variance(self, residuals: Float[np.ndarray, "blocks points"]) -> Float[np.ndarray, " points"]:
+        """Of residuals over images, from their means in each block and the squares within."""
+        between = residuals - self.sizes @ residuals / self.sizes.sum()
+        squares = (self.squares + self.sizes[:, None] * between**2).sum(axis=0)
+        return squares / max(self.sizes.sum() - 1, 1)
+
+
+def _leave(observed: Observed, levels: Levels, number: int, *, more: np.ndarray) -> _Left:
+    """Regress a level on its parents, where these know `more`; the coarsest has none."""
+    points = levels.points(number)
+    blocks = int(observed.seen[points[0]])
+    m2, sizes = observed.m2[:blocks, points], observed.sizes[:blocks]
+    if not number:
+        return _Left(np.zeros((blocks, len(points), levels.parents.shape[1])), m2, sizes)
+    joint = observed.joints[number - 1].first(blocks)
+    slopes = _slopes(observed.mean[:blocks], joint, sizes, levels, points, more=more)
+    return _Left(slopes, _residual_squares(m2, joint, slopes), sizes)
+
+
+def _ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Of variances; 1 where one is 0 or unknown."""
+    known = np.isfinite(first) & np.isfinite(second) & (first > 0) & (second > 0)
+    return np.divide(first, second, out=np.ones_like(first), where=known)
 
 
 def _residual_squares(m2: np.ndarray, joint: JointMoments, slopes: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What was measured where levels saw different numbers of images, and the estimates that follow."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
@@ -7,13 +8,18 @@ import numpy as np
 
 from gradscape.landscape.estimator.levels import Levels
 from gradscape.landscape.estimator.moments import JointMoments
-from gradscape.landscape.estimator.regression import regress
+from gradscape.landscape.estimator.regression import Observed, regress, residual_variances
 from gradscape.landscape.statistics import BlockStatistics
 
-__all__ = ["Round", "Sample"]
+__all__ = ["Round", "Sample", "blocks_seen"]
 
 Round = tuple[int, int, int]
-"""First block, the block after the last, and how many of the levels saw them, coarse to fine."""
+"""First block, the block after the last, and how many of the levels, coarse to fine, have then seen all before that."""
+
+
+def blocks_seen(rounds: Sequence[Round], depth: int) -> list[int]:
+    """How many blocks each of so many levels has seen."""
+    return [max((stop for _, stop, levels in rounds if levels > number), default=0) for number in range(depth)]
 
 
 @final
@@ -23,7 +29,7 @@ class Sample:
 
     Attributes:
         blocks: Of the origin and then every point of the grid in C order, (blocks, 1 + points).
-        loss: By level, how losses vary together with those of parents.
+        loss: By level, but for the coarsest, how losses vary together with those of parents.
         error: By level, how errors do.
         rounds: Which levels saw which blocks.
     """
@@ -40,12 +46,12 @@ class Sample:
             levels: Of the grid.
         """
         raw, all_levels = self.blocks, levels.with_origin()
-        loss = regress(*self.of_losses(levels), all_levels, raw.population)
+        loss = regress(self._losses(all_levels), all_levels, raw.population)
         count = self._complete(all_levels)
         with np.errstate(invalid="ignore", divide="ignore"):
             wrong = 1 - raw.right / raw.count
         spread = raw.count * wrong * (1 - wrong)
-        error = regress(wrong, spread, _with_origin(self.error), count, all_levels, raw.population)
+        error = regress(Observed(wrong, spread, count, self.error), all_levels, raw.population)
         least = len(loss.mean)
         count = count[:least]
         with np.errstate(invalid="ignore"):
@@ -61,9 +67,31 @@ class Sample:
         )
         return found.points(slice(1, None)), found.points(0)
 
-    def of_losses(self, levels: Levels) -> tuple[np.ndarray, np.ndarray, tuple[JointMoments, ...], np.ndarray]:
-        """What `regress` takes of the losses: means, sums of squares, joint moments and counts, the origin first."""
-        return self.blocks.mean, self.blocks.m2, _with_origin(self.loss), self._complete(levels.with_origin())
+    def variances(self, levels: Levels) -> np.ndarray:
+        """By level, the variance of losses over images that parents leave.
+
+        Args:
+            levels: Of the grid.
+        """
+        all_levels = levels.with_origin()
+        return residual_variances(self._losses(all_levels), all_levels)
+
+    def gain(self, estimates: BlockStatistics) -> float:
+        """How many times as large the variance of plain means of as many passes is; NaN where nothing was estimated.
+
+        Args:
+            estimates: Of the points, as `estimate` gives them.
+        """
+        seen = self.blocks.points(slice(1, None))
+        passes, population = float(seen.images.mean()), self.blocks.population
+        own, plain = estimates.reshape((-1,)).stderr ** 2, seen.variance * (1 / passes - 1 / population)
+        known = np.isfinite(own) & np.isfinite(plain)
+        if not known.any() or not (least := float(np.median(own[known]))):
+            return float("nan")
+        return float(np.median(plain[known])) / least
+
+    def _losses(self, all_levels: Levels) -> Observed:
+        return Observed(self.blocks.mean, self.blocks.m2, self._complete(all_levels), self.loss)
 
     def _complete(self, all_levels: Levels) -> np.ndarray:
         """Counts of images, without those of blocks that some point of a level has not seen yet."""
@@ -73,12 +101,3 @@ class Sample:
             whole = int((count[:, points] > 0).all(axis=1).cumprod().sum())
             count[whole:, points] = 0
         return count
-
-
-def _with_origin(joints: tuple[JointMoments, ...]) -> tuple[JointMoments, ...]:
-    """The same with the origin first in the coarsest level."""
-    first, *others = joints
-    return (
-        JointMoments(*(np.insert(array, 0, 0.0, axis=1) for array in (first.own, first.among))),
-        *others,
-    )

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from gradscape._hdf5 import Hdf5Group
-from gradscape._names import error_line
+from gradscape.landscape.block_file import read_blocks
 from gradscape.landscape.estimator.levels import grid_levels
 from gradscape.landscape.estimator.moments import JointMoments
-from gradscape.landscape.estimator.sample import Sample
+from gradscape.landscape.estimator.sample import Round, Sample, blocks_seen
 from gradscape.landscape.statistics import BlockStatistics
 
 __all__ = ["read_sample", "sample_arrays"]
@@ -16,13 +16,23 @@ __all__ = ["read_sample", "sample_arrays"]
 _KINDS = ("loss", "error")
 
 
-def sample_arrays(sample: Sample) -> dict[str, np.ndarray]:
-    """What a file keeps of a sample, by name within its group."""
-    arrays = {name: getattr(sample.blocks, name) for name in BlockStatistics.arrays()}
-    for kind in _KINDS:
-        for number, joint in enumerate(getattr(sample, kind)):
-            arrays |= {f"{kind}_{number}_own": joint.own, f"{kind}_{number}_among": joint.among}
-    return {**arrays, "rounds": np.array(sample.rounds, dtype=np.int64).reshape(-1, 3)}
+def sample_arrays(sample: Sample, axes: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """What a file keeps of a sample, by name within its group: of each level as many blocks as it saw.
+
+    Args:
+        sample: What was measured.
+        axes: Coordinates in the order of the grid's axes.
+    """
+    levels = grid_levels(axes).with_origin()
+    arrays = {"rounds": np.array(sample.rounds, dtype=np.int64).reshape(-1, 3)}
+    for level, extent in enumerate(blocks_seen(sample.rounds, levels.depth)):
+        points = levels.points(level)
+        for name in BlockStatistics.arrays():
+            arrays[f"{level}/{name}"] = getattr(sample.blocks, name)[:extent, points]
+        for kind in _KINDS if level else ():
+            joint = getattr(sample, kind)[level - 1]
+            arrays |= {f"{level}/{kind}_own": joint.own, f"{level}/{kind}_among": joint.among}
+    return arrays
 
 
 def read_sample(group: Hdf5Group, axes: Sequence[np.ndarray], population: int) -> Sample:
@@ -34,39 +44,38 @@ def read_sample(group: Hdf5Group, axes: Sequence[np.ndarray], population: int) -
         population: Number of images that those measured were drawn from.
 
     Raises:
-        ValueError: It cannot be: shapes do not fit the grid or each other, or counts are none.
+        ValueError: It cannot be: shapes do not fit the grid or each other, or values are none that sums of images have.
     """
-    levels = grid_levels(axes)
-    points, corners = levels.parents.shape
-    count = group.array("count", axes=2, kinds="iu")
-    shape = (len(count), 1 + points)
-    if count.shape != shape or count.min(initial=0) < 0 or count.max(initial=0) > population:
-        raise group.refusal("count", f"must have the shape {shape}, and be from 0 to {population}")
+    levels = grid_levels(axes).with_origin()
+    rounds = _read_rounds(group, levels.depth)
+    extents = blocks_seen(rounds, levels.depth)
+    whole = BlockStatistics.empty(extents[0], (len(levels.level),), population)
+    loss, error = [], []
+    for level, extent in enumerate(extents):
+        points, own = levels.points(level), group.group(str(level))
+        part = read_blocks(own, (len(points),), population)
+        if len(part.count) != extent:
+            raise own.refusal("count", f"must have {extent} blocks, as `rounds` say, but has {len(part.count)}")
+        for name in BlockStatistics.arrays():
+            getattr(whole, name)[:extent, points] = getattr(part, name)
+        if level:
+            shape = (extent, len(points), levels.parents.shape[1])
+            loss.append(_read_joints(own, "loss", shape))
+            error.append(_read_joints(own, "error", shape))
+    return Sample(whole, tuple(loss), tuple(error), rounds)
+
+
+def _read_rounds(group: Hdf5Group, depth: int) -> tuple[Round, ...]:
+    """Rounds that continue what their finest level saw before."""
     stored = group.array("rounds", axes=2, kinds="iu")
-    rounds = stored.tolist() if stored.shape[1] == 3 else [(0, 0, 0)]
-    begins = [0, *(stop for _, stop, _ in rounds)]
-    if any(
-        not (start == begin < stop and 0 < depth <= levels.depth)
-        for begin, (start, stop, depth) in zip(begins, rounds, strict=False)
-    ):
-        raise group.refusal("rounds", "must follow each other, and be of levels of the grid")
-    extents = [max((stop for _, stop, depth in rounds if depth > level), default=0) for level in range(levels.depth)]
-    loss, error = (
-        tuple(
-            JointMoments(
-                group.array(f"{kind}_{level}_own", shape=(extent, len(levels.points(level)), corners), kinds="f"),
-                group.array(
-                    f"{kind}_{level}_among", shape=(extent, len(levels.points(level)), corners, corners), kinds="f"
-                ),
-            )
-            for level, extent in enumerate(extents)
-        )
-        for kind in _KINDS
-    )
-    arrays = {name: group.array(name, shape=shape, kinds="f") for name in ("mean", "m2", "right")}
-    try:
-        lost = group.array("nonfinite", shape=shape, kinds="iu")
-        blocks = BlockStatistics(count=count, nonfinite=lost, **arrays, population=population)
-    except ValueError as problem:
-        raise group.refusal("count", f"cannot be: {error_line(problem)}") from problem
-    return Sample(blocks, loss, error, tuple((start, stop, depth) for start, stop, depth in rounds))
+    found: list[Round] = []
+    for start, stop, levels in stored.tolist() if stored.shape[1] == 3 else [(0, 0, 0)]:
+        if not (0 < levels <= depth and start < stop and start == blocks_seen(found, depth)[levels - 1]):
+            raise group.refusal("rounds", "must be of levels of the grid, each where the one before has ended")
+        found.append((start, stop, levels))
+    return tuple(found)
+
+
+def _read_joints(group: Hdf5Group, kind: str, shape: tuple[int, int, int]) -> JointMoments:
+    own = group.array(f"{kind}_own", shape=shape, kinds="f")
+    return JointMoments(own, group.array(f"{kind}_among", shape=(*shape, shape[2]), kinds="f"))

@@ -7,15 +7,15 @@ import numpy as np
 from gradscape.landscape.estimator import JointMoments, Levels, Sample, joint_moments
 from gradscape.landscape.statistics import BlockStatistics
 
-__all__ = ["BLOCK", "bowls", "egg_boxes", "measured"]
+__all__ = ["BLOCK", "SURFACES", "bowls", "egg_boxes", "measured"]
 
-BLOCK = 32
+BLOCK = 16
 
 
 def bowls(axis: np.ndarray, images: int, seed: int) -> np.ndarray:
     """Losses (points, images) of heavy tails: each image has a bowl of its own depth, width and place."""
     random = np.random.default_rng(seed)
-    alphas, betas = (one.ravel()[:, None] for one in np.meshgrid(axis, axis))
+    alphas, betas = _coordinates(axis)
     place = random.normal(scale=0.3, size=(2, images))
     width, depth = random.lognormal(sigma=1.0, size=(2, images))
     return width * ((alphas - place[0]) ** 2 + (betas - place[1]) ** 2) + 0.05 * depth
@@ -25,6 +25,52 @@ def egg_boxes(axis: np.ndarray, images: int, seed: int) -> np.ndarray:
     """Losses that have nothing to do with those of any other point, as egg boxes finer than the grid have."""
     random = np.random.default_rng(seed)
     return random.exponential(size=(len(axis) ** 2, images))
+
+
+def _coordinates(axis: np.ndarray) -> np.ndarray:
+    """Of every point, (2, points, 1)."""
+    return np.stack([one.ravel()[:, None] for one in np.meshgrid(axis, axis)])
+
+
+def shared_egg_box(axis: np.ndarray, images: int, seed: int) -> np.ndarray:
+    """An egg box whose period is two steps of the grid, deeper for some images than for others, and noise."""
+    random = np.random.default_rng(seed)
+    waves = np.cos(np.pi * _coordinates(axis) / (axis[1] - axis[0])).prod(axis=0)
+    return random.lognormal(size=(1, images)) * (1.2 + waves) + 0.3 * random.exponential(size=(len(waves), images))
+
+
+def own_egg_boxes(axis: np.ndarray, images: int, seed: int) -> np.ndarray:
+    """Every image has an egg box of its own phase and of a period of two to four steps of the grid."""
+    random = np.random.default_rng(seed)
+    period = (axis[1] - axis[0]) * random.uniform(2, 4, size=(2, 1, images))
+    waves = np.cos(2 * np.pi * (_coordinates(axis) / period + random.random((2, 1, images))))
+    return random.lognormal(size=(1, images)) * (1.1 + waves.prod(axis=0))
+
+
+def steps(axis: np.ndarray, images: int, seed: int) -> np.ndarray:
+    """Losses of 0 on one side of a line, which every image has its own of, and of 1 on the other, as errors are."""
+    random = np.random.default_rng(seed)
+    angle, place = 2 * np.pi * random.random(images), random.normal(scale=0.7, size=images)
+    alphas, betas = _coordinates(axis)
+    return (np.cos(angle) * alphas + np.sin(angle) * betas > place).astype(float)
+
+
+def cliffs(axis: np.ndarray, images: int, seed: int) -> np.ndarray:
+    """Bowls, and beyond a circle losses of heavy tails that are a hundred times as large and independent."""
+    random = np.random.default_rng(seed)
+    losses = bowls(axis, images, seed)
+    broken = np.square(_coordinates(axis)).sum(axis=0) > 0.8
+    return np.where(broken, 100 * random.pareto(3.0, size=losses.shape), losses)
+
+
+SURFACES = {
+    "bowls": bowls,
+    "independent losses": egg_boxes,
+    "a shared egg box finer than the anchors": shared_egg_box,
+    "egg boxes of each image": own_egg_boxes,
+    "steps": steps,
+    "cliffs": cliffs,
+}
 
 
 def measured(losses: np.ndarray, levels: Levels, images: Sequence[int], population: int) -> Sample:
@@ -51,15 +97,16 @@ def measured(losses: np.ndarray, levels: Levels, images: Sequence[int], populati
             arrays["mean"][:seen, numbers] = cut.mean(axis=2).T
             arrays["m2"][:seen, numbers] = cut.var(axis=2).T * BLOCK
         arrays["right"][:seen, numbers] = (1 - bad).sum(axis=2).T
-        for kind, values in (("loss", losses), ("error", wrong)):
+        for kind, values in (("loss", losses), ("error", wrong)) if level else ():
             own = np.zeros((seen, len(chosen), levels.parents.shape[1]))
             among = np.zeros((*own.shape, own.shape[2]))
-            for place, point in enumerate(chosen if level else []):
+            for place, point in enumerate(chosen):
                 for block in range(seen):
                     part = slice(block * BLOCK, (block + 1) * BLOCK)
                     own[block, place], among[block, place] = joint_moments(
                         values[point, part], values[levels.parents[point], part]
                     )
             joints[kind].append(JointMoments(own, among))
+    rounds = tuple((0, number // BLOCK, 1 + level) for level, number in enumerate(images))
     statistics = BlockStatistics(count=count, nonfinite=np.zeros_like(count), **arrays, population=population)
-    return Sample(statistics, tuple(joints["loss"]), tuple(joints["error"]), ((0, blocks, levels.depth),))
+    return Sample(statistics, tuple(joints["loss"]), tuple(joints["error"]), rounds)

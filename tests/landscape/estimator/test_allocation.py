@@ -1,14 +1,17 @@
+from typing import Any
+
 import numpy as np
 import pytest
 
 from gradscape.landscape.estimator import allocate
 
-OPTIONS = {"seen": 128, "least": 128, "most": 50_000, "population": 50_000}
+POPULATION = 50_000
+OPTIONS: dict[str, Any] = {"seen": np.full(3, 128), "least": 128, "most": POPULATION, "population": POPULATION}
 VARIANCES, POINTS = np.array([16.0, 0.6, 0.02]), [49, 120, 2432]
 
 
 def _reached(numbers: np.ndarray) -> float:
-    return float((VARIANCES * (1 / numbers - 1 / OPTIONS["population"])).sum())
+    return float((VARIANCES * (1 / numbers - 1 / POPULATION)).sum())
 
 
 def test_a_variance_is_reached_at_a_cost_that_no_other_numbers_beat() -> None:

@@ -93,6 +93,70 @@ def test_a_finished_file_goes_on_to_a_smaller_tolerance(subject: tuple[nn.Module
     assert np.median(second.loss_stderr) < np.median(first.loss_stderr)
 
 
+@pytest.mark.slow
+def test_levels_that_were_left_behind_return(subject: tuple[nn.Module, list[Any]], tmp_path: Path) -> None:
+    path = tmp_path / "surface.h5"
+    first = _evaluate(subject, tolerance=0.01, path=path)
+    fine, coarse = (first.meta["estimator"]["levels"][level]["images"] for level in (-1, 0))
+    assert fine < coarse  # else nothing was left behind
+    exact, found = _evaluate(subject, estimator="mean"), _evaluate(subject, path=path)
+    assert {level["images"] for level in found.meta["estimator"]["levels"]} == {IMAGES}
+    assert found.loss == pytest.approx(exact.loss, rel=1e-12)
+    whole, stored = _evaluate(subject), Surface.load(path)
+    assert whole.sample is not None
+    assert stored.sample is not None
+    for kind in ("loss", "error"):
+        for one, other in zip(getattr(stored.sample, kind), getattr(whole.sample, kind), strict=True):
+            np.testing.assert_array_equal(one.own, other.own)
+            np.testing.assert_array_equal(one.among, other.among)
+
+
+def test_images_that_can_be_had_once_are_not_asked_for_again(
+    subject: tuple[nn.Module, list[Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Once:
+        """A source of images that an iteration uses up."""
+
+        num_images = IMAGES
+
+        def __init__(self) -> None:
+            self._left = iter(subject[1])
+
+        def __iter__(self) -> "Once":
+            return self
+
+        def __next__(self) -> Any:
+            return next(self._left)
+
+    net, _ = subject
+    path = tmp_path / "surface.h5"
+    first = _evaluate((net, Once()), tolerance=0.01, path=path)  # type: ignore[arg-type]
+    second = _evaluate((net, Once()), tolerance=0.0001, path=path)  # type: ignore[arg-type]
+    assert second.meta["estimator"]["levels"][-1] == first.meta["estimator"]["levels"][-1]
+    assert "can be gone through only once" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("options", "estimator"),
+    [
+        ({"tolerance": 0.5}, "regression"),
+        ({"seconds": 600.0}, "regression"),
+        ({}, "mean"),
+        ({"tolerance": 0.5, "side": 12}, "mean"),
+        ({"tolerance": 0.5, "images": 1023}, "mean"),
+    ],
+)
+def test_the_estimator_is_the_one_that_pays(options: dict[str, Any], estimator: str) -> None:
+    chosen = dict(options)
+    side, images = chosen.pop("side", 13), chosen.pop("images", 1024)
+    torch.manual_seed(0)
+    net = nn.Linear(4, 3)
+    batches = [(torch.randn(images, 4), torch.arange(images) % 3)]
+    axis = np.linspace(-1, 1, side)
+    found = evaluate_surface(net, batches, random_directions(net, seed=0), axis, axis, **chosen)
+    assert (found.sample is not None) == (estimator == "regression")
+
+
 def test_files_of_one_estimator_are_not_gone_on_with_by_the_other(
     subject: tuple[nn.Module, list[Any]], tmp_path: Path
 ) -> None:
@@ -127,11 +191,13 @@ def test_differences_and_metrics_take_the_estimates(subject: tuple[nn.Module, li
 @pytest.mark.parametrize(
     ("item", "value", "said"),
     [
-        ("rounds", np.array([[0, 1, 9]]), "must follow each other"),
-        ("rounds", np.array([[1, 2, 1]]), "must follow each other"),
-        ("count", np.full((4, 170), -1), "must have the shape|must be from 0|be from 0"),
-        ("loss_1_own", np.zeros((4, 3, 4)), "loss_1_own"),
-        ("mean", np.zeros((2, 2)), "mean"),
+        ("rounds", np.array([[0, 1, 9]]), "each where the one before has ended"),
+        ("rounds", np.array([[1, 2, 1]]), "each where the one before has ended"),
+        ("1/count", np.full((8, 120), -1), "must not be negative"),
+        ("rounds", np.array([[0, 7, 2], [7, 8, 1]]), "must have 7 blocks"),
+        ("1/m2", np.full((8, 120), -1.0), "m2` must not be negative"),
+        ("1/loss_own", np.zeros((4, 3, 4)), "1/loss_own"),
+        ("0/mean", np.zeros((2, 2)), "0/mean"),
     ],
 )
 def test_a_damaged_sample_is_refused_in_one_sentence(

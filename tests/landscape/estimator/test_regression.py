@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from gradscape.landscape.estimator import Levels, grid_levels, residual_variances
+from gradscape.landscape.estimator import Levels, allocate, grid_levels
 from gradscape.landscape.statistics import BlockStatistics
-from tests.landscape.estimator.simulated import BLOCK, bowls, egg_boxes, measured
+from tests.landscape.estimator.simulated import BLOCK, SURFACES, bowls, egg_boxes, measured
 
 AXIS = np.linspace(-1, 1, 13)
 POPULATION = 2048
@@ -25,7 +25,7 @@ def test_estimates_are_those_of_a_plain_regression_image_by_image(levels: Levels
     for point in levels.points(1)[::17]:
         parents, prior = levels.parents[point], levels.weights[point]
         corrected, residuals = [], []
-        for block in range(4):
+        for block in range(8):
             own = np.arange(128) // BLOCK == block
             x, y = losses[parents, :128], losses[point, :128]
             others = x[:, ~own] - x[:, ~own].mean(axis=1, keepdims=True)
@@ -81,6 +81,38 @@ def test_intervals_hold_the_mean_over_all_images(levels: Levels, images: tuple[i
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("kind", SURFACES)
+def test_at_equal_cost_errors_are_never_larger_than_those_of_plain_means(kind: str) -> None:
+    axis, draws = np.linspace(-1, 1, 25), 12
+    levels, losses = grid_levels([axis, axis]), SURFACES[kind](axis, POPULATION, 9)
+    sizes = [len(levels.points(number)) for number in range(levels.depth)]
+    least = np.full(levels.depth, 128)
+    variances = measured(losses, levels, [128] * levels.depth, POPULATION).variances(levels)
+    numbers = allocate(
+        variances,
+        sizes,
+        seen=least,
+        least=128,
+        most=POPULATION,
+        population=POPULATION,
+        target=None,
+        budget=200.0 * losses.shape[0],
+    )
+    images = [int(number) // BLOCK * BLOCK for number in numbers]
+    cost = round(np.array(sizes) @ images / sum(sizes))
+    truth, scale = losses.mean(axis=1), losses.var(axis=1)
+    own = plain = 0.0
+    for seed in range(draws):
+        drawn = losses[:, np.random.default_rng(seed).permutation(POPULATION)]
+        found = measured(drawn, levels, images, POPULATION).estimate(levels)[0]
+        own += ((found.loss - truth) ** 2 / scale).sum()
+        plain += ((drawn[:, :cost].mean(axis=1) - truth) ** 2 / scale).sum()
+    assert own < 1.05 * plain
+    if kind == "bowls":
+        assert own < 0.2 * plain
+
+
+@pytest.mark.slow
 def test_losses_that_points_do_not_share_are_not_smoothed(levels: Levels) -> None:
     losses = egg_boxes(AXIS, POPULATION, seed=5) + np.random.default_rng(6).exponential(size=(len(AXIS) ** 2, 1))
     fine, truth = levels.points(1), losses.mean(axis=1)
@@ -122,8 +154,6 @@ def test_residuals_of_bowls_are_small_and_those_of_egg_boxes_as_large_as_they_ar
         losses = make(AXIS, 512, seed=8)
         sample = measured(losses, levels, [512, 512], 512)
         moved = measured(losses + 100, levels, [512, 512], 512)
-        expected = residual_variances(*sample.of_losses(levels), levels.with_origin())
-        shifted = residual_variances(*moved.of_losses(levels), levels.with_origin())
-        assert shifted == pytest.approx(expected, rel=1e-6)
-        first, second = residual_variances(*sample.of_losses(levels), levels.with_origin())
+        assert moved.variances(levels) == pytest.approx(sample.variances(levels), rel=1e-6)
+        first, second = sample.variances(levels)
         assert low < second / first < high
