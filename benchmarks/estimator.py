@@ -31,8 +31,8 @@ from gradscape.landscape.estimator import (
     Observed,
     allocate,
     grid_levels,
+    level_variances,
     regress,
-    residual_variances,
 )
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.models import load_checkpoint
@@ -150,7 +150,7 @@ def compare(losses: np.ndarray, axis: np.ndarray, chosen: np.ndarray, *, fine: i
     def shuffled(seed: int) -> np.ndarray:
         return losses[:, np.random.default_rng(seed).permutation(population)].astype(float)
 
-    variances = residual_variances(kept(shuffled(0), levels, [fine] * levels.depth), levels)
+    variances = level_variances(kept(shuffled(0), levels, [fine] * levels.depth), levels)
     numbers = numbers_of_images(variances, sizes, fine=fine, population=population)
     cost = sum(size * number for size, number in zip(sizes, numbers, strict=True)) / sum(sizes)
     errors, plain, told, held = (np.zeros(points) for _ in range(4))

@@ -296,9 +296,9 @@ def _prepare(
     batch_norm, directions = settled_directions(model, directions, options.batch_norm)
     calibration = None if options.calibration is None else Recalibration(model, options.calibration, options.forward)
     levels = _levels(options, grid, positions)
-    size = (earlier or {}).get("block_size") or block_images(options.batch_size)
-    if earlier is None and levels is not None and size == BLOCK_IMAGES:
-        size //= 2  # few images are to be enough blocks
+    size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
+    if levels is not None and size == BLOCK_IMAGES:  # few images are to be enough blocks
+        size = (earlier or {}).get("block_size") or BLOCK_IMAGES // 2
     ignored = ignored_label(options.loss)
     cut = partial(cut_blocks, batches, size, ignored=ignored)
     blocks = cut()

@@ -32,7 +32,7 @@ class Stage:
         images: How many images these hold.
         points: How many points each level has.
         estimates: At the origin and at every point.
-        variances: By level, the variance of losses over images that parents leave; NaN before all points were seen.
+        variances: What each level has to do with the variance of estimates; NaN before all points were seen.
     """
 
     blocks: Sequence[int]

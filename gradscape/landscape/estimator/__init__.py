@@ -3,7 +3,7 @@
 from gradscape.landscape.estimator.allocation import allocate
 from gradscape.landscape.estimator.levels import Levels, grid_levels
 from gradscape.landscape.estimator.moments import JointMoments, joint_moments
-from gradscape.landscape.estimator.regression import Observed, regress, residual_variances
+from gradscape.landscape.estimator.regression import Observed, level_variances, regress
 from gradscape.landscape.estimator.sample import Round, Sample, blocks_seen
 
 __all__ = [
@@ -16,6 +16,6 @@ __all__ = [
     "blocks_seen",
     "grid_levels",
     "joint_moments",
+    "level_variances",
     "regress",
-    "residual_variances",
 ]

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from gradscape.landscape.estimator.levels import Levels
 from gradscape.landscape.estimator.moments import JointMoments
 
-__all__ = ["Observed", "Regressed", "regress", "residual_variances"]
+__all__ = ["Observed", "Regressed", "level_variances", "regress"]
 
 _RIDGE = 0.1  # of the mean variance of the parents: as strongly do coefficients hold to those of interpolation
 _TINY = np.finfo(float).tiny
@@ -43,9 +43,10 @@ class Observed:
     def variance(self, blocks: int, points: Int[np.ndarray, "*some"]) -> Float[np.ndarray, "*some"]:
         """Over the images of the first blocks, at some points."""
         mean, m2, sizes = self.mean[:blocks, points], self.m2[:blocks, points], self.sizes[:blocks]
-        between = mean - np.average(mean, axis=0, weights=sizes)
-        squares = np.tensordot(sizes, between**2, axes=1) + m2.sum(axis=0)
-        return squares / max(sizes.sum() - 1, 1)
+        with np.errstate(invalid="ignore", over="ignore"):
+            between = mean - np.average(mean, axis=0, weights=sizes)
+            squares = np.tensordot(sizes, between**2, axes=1) + m2.sum(axis=0)
+            return squares / max(sizes.sum() - 1, 1)
 
     @property
     def seen(self) -> Int[np.ndarray, " points"]:
@@ -101,11 +102,13 @@ def regress(observed: Observed, levels: Levels, population: int) -> Regressed:
             off = (left.slopes * _known(mean[:blocks, parents] - estimate[parents])).sum(axis=2)
             corrected = mean[:blocks, points] - off
             estimate[points] = sizes[:blocks] @ corrected / total[blocks - 1]
-            # Where parents vary more over the images that they saw than over these few, so do residuals.
-            seldom = observed.variance(blocks, parents).mean(axis=1)
-            scale = _ratio(variance[parents].mean(axis=1), seldom) if number else np.ones(len(points))
-            variance[points] = scale * observed.variance(blocks, points)
-            scale[~informed[points]] = 1.0
+            # Where parents vary more over all images that they saw than over these, so do residuals, if these follow.
+            around = observed.m2[:blocks, parents].mean(axis=2)
+            more_varied = _ratio(variance[parents].mean(axis=1), observed.variance(blocks, parents).mean(axis=1))
+            more_varied[(number == 0) | ~informed[points]] = 1.0
+            own = 1 + _follows(observed.m2[:blocks, points], around) * (more_varied - 1)
+            variance[points] = own * observed.variance(blocks, points)
+            scale = 1 + _follows(left.squares, around) * (more_varied - 1)
             # A level that saw more images knows its variance by all of them, and varies less than the first do.
             if blocks > least:
                 scale *= _left(total[blocks - 1], population) / _left(total[least - 1], population)
@@ -120,25 +123,38 @@ def regress(observed: Observed, levels: Levels, population: int) -> Regressed:
     return found
 
 
-def residual_variances(observed: Observed, levels: Levels) -> Float[np.ndarray, " levels"]:
-    """By level, the median over its points of the variance over images that its parents leave; all of it in level 0.
+def level_variances(observed: Observed, levels: Levels) -> Float[np.ndarray, " levels"]:
+    """What each level has to do with the variance of estimates: v, of which Σ v·(1/n − 1/N) is that of a usual point.
+
+    With A points in level l, whose parents leave the share r of the variance over images and hand down the share h of
+    their own, v = s²·r·W/ΣA, where W_l = A_l + h_l+1·W_l+1 is how many points a level's own variance reaches, and s²
+    the median over all points. Shares are means over a level's points, so that a part of the surface where neighbors
+    tell nothing counts for as much as it is.
 
     Args:
         observed: What was measured.
         levels: Of the grid.
     """
-    found = []
+    left, handed, usual, reached = [], [], [], []
     for number in range(levels.depth):
         points = levels.points(number)
-        left = _leave(observed, levels, number, more=np.full(len(points), number > 0))
+        rest = _leave(observed, levels, number, more=np.full(len(points), number > 0))
         with np.errstate(invalid="ignore", over="ignore"):
-            around = observed.mean[: len(left.sizes), levels.parents[points]]
-            around = around - np.average(around, axis=0, weights=left.sizes)
-            rest = observed.mean[: len(left.sizes), points] - (left.slopes * _known(around)).sum(axis=2)
-            variances = left.variance(rest)
-        known = variances[np.isfinite(variances)]
-        found.append(float(np.median(known)) if len(known) else 0.0)
-    return np.array(found)
+            around = observed.mean[: len(rest.sizes), levels.parents[points]]
+            around = around - np.average(around, axis=0, weights=rest.sizes)
+            residuals = observed.mean[: len(rest.sizes), points] - (rest.slopes * _known(around)).sum(axis=2)
+            whole = observed.variance(len(rest.sizes), points)
+            shares = np.minimum(rest.variance(residuals) / whole, 1.0)
+        known = np.isfinite(shares) & (whole > 0)
+        left.append(float(shares[known].mean()) if known.any() else 0.0)
+        handed.append(float((rest.slopes.mean(axis=0).sum(axis=1) ** 2).mean()))
+        usual.append(whole[known])
+        reached.append(float(len(points)))
+    for number in reversed(range(levels.depth - 1)):
+        reached[number] += min(handed[number + 1], 1.0) * reached[number + 1]
+    everywhere = np.concatenate(usual)
+    scale = float(np.median(everywhere)) if len(everywhere) else 0.0
+    return scale * np.array(left) * np.array(reached) / len(levels.level)
 
 
 @final
@@ -176,6 +192,14 @@ def _leave(observed: Observed, levels: Levels, number: int, *, more: np.ndarray)
     joint = observed.joints[number - 1].first(blocks)
     slopes = _slopes(observed.mean[:blocks], joint, sizes, levels, points, more=more)
     return _Left(slopes, _residual_squares(m2, joint, slopes), sizes)
+
+
+def _follows(squares: np.ndarray, around: np.ndarray) -> np.ndarray:
+    """In how far squares of blocks grow with those of parents, (points,): 1 where in proportion, 0 where not at all."""
+    deviations = around - around.mean(axis=0)
+    slopes = (deviations * squares).sum(axis=0) / np.maximum((deviations**2).sum(axis=0), _TINY)
+    follows = slopes * around.mean(axis=0) / np.maximum(squares.mean(axis=0), _TINY)
+    return np.clip(np.where(np.isfinite(follows), follows, 0.0), 0.0, 1.0)
 
 
 def _ratio(first: np.ndarray, second: np.ndarray) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradscape.landscape.estimator.levels import Levels
 from gradscape.landscape.estimator.moments import JointMoments
-from gradscape.landscape.estimator.regression import Observed, regress, residual_variances
+from gradscape.landscape.estimator.regression import Observed, level_variances, regress
 from gradscape.landscape.statistics import BlockStatistics
 
 __all__ = ["Round", "Sample", "blocks_seen"]
@@ -68,13 +68,13 @@ class Sample:
         return found.points(slice(1, None)), found.points(0)
 
     def variances(self, levels: Levels) -> np.ndarray:
-        """By level, the variance of losses over images that parents leave.
+        """What each level has to do with the variance of estimates of losses; see `level_variances`.
 
         Args:
             levels: Of the grid.
         """
         all_levels = levels.with_origin()
-        return residual_variances(self._losses(all_levels), all_levels)
+        return level_variances(self._losses(all_levels), all_levels)
 
     def gain(self, estimates: BlockStatistics) -> float:
         """How many times as large the variance of plain means of as many passes is; NaN where nothing was estimated.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradscape.landscape.estimator import JointMoments, Levels, Sample, joint_moments
+from gradscape.landscape.estimator import JointMoments, Levels, Sample
 from gradscape.landscape.statistics import BlockStatistics
 
 __all__ = ["BLOCK", "SURFACES", "bowls", "egg_boxes", "measured"]
@@ -98,15 +98,19 @@ def measured(losses: np.ndarray, levels: Levels, images: Sequence[int], populati
             arrays["m2"][:seen, numbers] = cut.var(axis=2).T * BLOCK
         arrays["right"][:seen, numbers] = (1 - bad).sum(axis=2).T
         for kind, values in (("loss", losses), ("error", wrong)) if level else ():
-            own = np.zeros((seen, len(chosen), levels.parents.shape[1]))
-            among = np.zeros((*own.shape, own.shape[2]))
-            for place, point in enumerate(chosen):
-                for block in range(seen):
-                    part = slice(block * BLOCK, (block + 1) * BLOCK)
-                    own[block, place], among[block, place] = joint_moments(
-                        values[point, part], values[levels.parents[point], part]
-                    )
-            joints[kind].append(JointMoments(own, among))
+            own, *others = (_deviations(values[points], seen) for points in (chosen, *levels.parents[chosen].T))
+            around = np.stack(others)
+            joints[kind].append(
+                JointMoments(
+                    np.einsum("pbi,cpbi->bpc", own, around), np.einsum("cpbi,dpbi->bpcd", around, around, optimize=True)
+                )
+            )
     rounds = tuple((0, number // BLOCK, 1 + level) for level, number in enumerate(images))
     statistics = BlockStatistics(count=count, nonfinite=np.zeros_like(count), **arrays, population=population)
     return Sample(statistics, tuple(joints["loss"]), tuple(joints["error"]), rounds)
+
+
+def _deviations(values: np.ndarray, blocks: int) -> np.ndarray:
+    """From the mean of each block, (points, blocks, images)."""
+    cut = values[:, : blocks * BLOCK].reshape(len(values), blocks, BLOCK)
+    return cut - cut.mean(axis=2, keepdims=True)
