@@ -113,4 +113,5 @@ def measured(losses: np.ndarray, levels: Levels, images: Sequence[int], populati
 def _deviations(values: np.ndarray, blocks: int) -> np.ndarray:
     """From the mean of each block, (points, blocks, images)."""
     cut = values[:, : blocks * BLOCK].reshape(len(values), blocks, BLOCK)
-    return cut - cut.mean(axis=2, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        return cut - cut.mean(axis=2, keepdims=True)
