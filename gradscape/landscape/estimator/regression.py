@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float, Int
 
+from gradscape.landscape.estimator.grouping import grouped_deviations
 from gradscape.landscape.estimator.levels import Levels
 from gradscape.landscape.estimator.moments import JointMoments
 
@@ -60,6 +61,7 @@ def regress(
     """
     seen, sizes = (count > 0).sum(axis=0), count.max(axis=1).astype(float)
     total, least = np.cumsum(sizes), int(seen.min())
+    levels_seen = [int(seen[levels.points(number)[0]]) for number in range(levels.depth)]
     estimate, informed = np.full(mean.shape[1], np.nan), np.zeros(mean.shape[1], bool)
     found = Regressed(*np.full((2, least, mean.shape[1]), np.nan))
     for number in range(levels.depth):
@@ -76,10 +78,11 @@ def regress(
             # A level that saw more images varies less than its first blocks do.
             images, shown = float(total[blocks - 1]), float(total[least - 1])
             share = _left(images, population) / _left(shown, population) if blocks > least else 1.0
-            spread = np.sqrt(share) * (corrected[:least] - estimate[points])
+            spread = grouped_deviations(corrected - estimate[points], number, levels_seen, sizes, population)
             within = share * _residual_squares(m2[:blocks, points], joint, slopes)[:least]
             if number:
-                spread += (slopes[:least] * _known(found.mean[:, parents] - estimate[parents])).sum(axis=2)
+                usual = np.tensordot(sizes[:blocks] / total[blocks - 1], slopes, axes=1)
+                spread = spread + (usual * _known(found.mean[:, parents] - estimate[parents])).sum(axis=2)
                 # Parents of one cell vary nearly as one, and not more than that.
                 within += (np.abs(slopes[:least]) * np.sqrt(_known(found.m2[:, parents]))).sum(axis=2) ** 2
             found.mean[:, points] = estimate[points] + spread - sizes[:least] @ spread / total[least - 1]
