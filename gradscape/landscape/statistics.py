@@ -160,6 +160,18 @@ class BlockStatistics:
         arrays = {name: np.concatenate([getattr(self, name), getattr(other, name)], axis=1) for name in self.arrays()}
         return type(self)(**arrays, population=self.population)
 
+    def only(self, kept: Bools) -> "BlockStatistics":
+        """The first blocks, as if nothing else had been evaluated.
+
+        Args:
+            kept: Where to keep what there is, (first blocks, *grid).
+        """
+        nothing = type(self).empty(len(kept), kept.shape[1:], self.population)
+        arrays = {
+            name: np.where(kept, getattr(self, name)[: len(kept)], getattr(nothing, name)) for name in self.arrays()
+        }
+        return type(self)(**arrays, population=self.population)
+
     def _map(self, function) -> "BlockStatistics":  # type: ignore[no-untyped-def]
         return type(self)(**{name: function(getattr(self, name)) for name in self.arrays()}, population=self.population)
 

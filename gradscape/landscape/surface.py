@@ -10,6 +10,7 @@ from jaxtyping import Bool, Float
 
 from gradscape._names import unknown_name
 from gradscape.landscape.axis import checked_axis
+from gradscape.landscape.common_images import on_common_images, unlike_images
 from gradscape.landscape.difference import Difference
 from gradscape.landscape.field import NON_FINITE, NOT_EVALUATED, UNRELIABLE, Field, Reading, scale_minmax, value_label
 from gradscape.landscape.measured import Measured, read_measured, write_measured
@@ -130,34 +131,39 @@ class Surface(Measured):
         return scale_minmax(np.asarray(getattr(self, value), dtype=float), axis)
 
     def difference(self, other: "Surface") -> Difference:
-        """This loss minus another's over the same images, with its paired standard error.
+        """This loss minus another's over the images that both have seen, with its paired standard error.
+
+        Where one has seen more images than the other, it is taken over those that both have, as a smaller evaluation
+        would have given it: see `on_common_images`.
 
         Raises:
             ValueError: The surfaces differ in coordinates, in the loss, or in the images they were evaluated on.
         """
         if not (np.array_equal(self.alphas, other.alphas) and np.array_equal(self.betas, other.betas)):
             raise ValueError("`other` must have the same alphas and betas: evaluate both on one grid")
-        if self.meta.get("blocks") != other.meta.get("blocks"):
+        if unlike := unlike_images(self, other):
             raise ValueError(
-                "`other` must be evaluated on the same images in the same order: use one data set and seed"
+                f"`other` must be evaluated on the same images in the same order, but has different {unlike}: use one "
+                "data set, seed, batch size and estimator"
             )
         losses = [_loss_function(surface.meta) for surface in (self, other)]
         if losses[0] != losses[1]:
             raise ValueError(f"`other` must be measured by the same loss, got {losses[0]} and {losses[1]}")
-        loss, stderr = paired_difference(self.blocks, other.blocks)
-        evaluated = self.count > 0
+        first, second = on_common_images((self, other), (self.betas, self.alphas))
+        loss, stderr = paired_difference(first.blocks, second.blocks)
+        evaluated = first.count > 0
         return Difference(
             alphas=self.alphas,
             betas=self.betas,
             loss=loss,
             loss_stderr=stderr,
-            origin=self._origin_difference(other),
+            origin=_origin_difference(first, second),
             marks={
                 NON_FINITE: evaluated & ~np.isfinite(loss),
                 NOT_EVALUATED: ~evaluated,
-                UNRELIABLE: self._unreliable | other._unreliable,
+                UNRELIABLE: first._unreliable | second._unreliable,
             },
-            images=int(self.count.max(initial=0)),
+            images=int(first.count.max(initial=0)),
             population=self.blocks.population,
             metas=(self.meta, other.meta),
         )
@@ -219,11 +225,12 @@ class Surface(Measured):
         )
         return tuple(reading for reading in readings if np.isfinite(reading.value))
 
-    def _origin_difference(self, other: "Surface") -> tuple[float, float]:
-        if not np.array_equal(self.origin.count, other.origin.count):
-            return np.nan, np.nan
-        loss, stderr = paired_difference(self.origin, other.origin)
-        return float(loss), float(stderr)
+
+def _origin_difference(first: Surface, second: Surface) -> tuple[float, float]:
+    if not np.array_equal(first.origin.count, second.origin.count):
+        return np.nan, np.nan
+    loss, stderr = paired_difference(first.origin, second.origin)
+    return float(loss), float(stderr)
 
 
 def _loss_function(meta: Mapping[str, Any]) -> str:

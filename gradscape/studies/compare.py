@@ -11,6 +11,7 @@ from gradscape._provenance import CHANCE, Provenance
 from gradscape._recipe_record import describe_recipe_differences
 from gradscape._schema import fitting
 from gradscape.landscape import Surface
+from gradscape.landscape.common_images import on_common_images, unlike_images
 from gradscape.landscape.metrics.measure import METRICS, measure_resamples
 from gradscape.landscape.rounding import describe_precision
 from gradscape.studies.accuracies import compare_trainings, holds_training, is_training, load_trainings
@@ -109,7 +110,8 @@ def compare_surfaces(
     the sample (see `Draws`), and the answer is about what such trainings give; with one each, the draws are, and it is
     about these two. Networks share neither trainings nor directions that mean the same to them, so that the difference
     of their means has Welch's interval. They do share the images: what other images would change is a bootstrap over
-    blocks that resamples the same images for all; its half-width is added in quadrature.
+    blocks that resamples the same images for all; its half-width is added in quadrature. Where some have seen more
+    images than others, all are taken over those that all have (see `on_common_images`).
 
     Args:
         networks: Name -> surfaces, one for each training and draw of directions; surfaces whose weights have the same
@@ -131,6 +133,7 @@ def compare_surfaces(
     if not networks or not all(networks.values()) or not chosen:
         raise ValueError("`networks` must hold at least one network with a surface, and `metrics` at least one name")
     _check_comparable(networks)
+    networks, cut = _on_common_images(networks)
     found = {
         name: [
             measure_resamples(surface, resamples=resamples, confidence=confidence, seed=seed) for surface in surfaces
@@ -154,7 +157,7 @@ def compare_surfaces(
             for pair in pairs
         ],
         confidence=confidence,
-        about=_remarks(networks, trainings),
+        about=[*_remarks(networks, trainings), *cut],
         trainings=trainings,
         precisions={name: _precision(surfaces) for name, surfaces in networks.items()},
     )
@@ -234,20 +237,41 @@ def _check_comparable(networks: Mapping[str, Sequence[Surface]]) -> None:
             raise ValueError(f"{name} is not evaluated at all points: let its evaluation end")
         for what, own, other, fix in (
             ("spans or steps", _axes(reference), _axes(surface), "use one --span R and --steps N"),
-            ("images", reference.blocks.count.tolist(), surface.blocks.count.tolist(), _ONE_DATA),
             ("calibrations of batch norm", _calibration(reference), _calibration(surface), _ONE_CALIBRATION),
             *((what, reference.meta.get(key), surface.meta.get(key), fix) for key, (what, fix) in _MUST_AGREE.items()),
         ):
             if own != other:
                 raise ValueError(f"{reference_name} and {name} have different {what}: {fix} for all")
+        if unlike := unlike_images(reference, surface):
+            raise ValueError(f"{reference_name} and {name} have different {unlike}: {_ONE_DATA[unlike]} for all")
 
 
-_ONE_DATA = "use one --data, --limit and --seed, and let every evaluation end"
+def _on_common_images(networks: Mapping[str, Sequence[Surface]]) -> tuple[dict[str, list[Surface]], list[str]]:
+    """The surfaces over the images that all have seen, and a line that says so where some had seen more."""
+    every = [surface for surfaces in networks.values() for surface in surfaces]
+    common = on_common_images(every, (every[0].betas, every[0].alphas))
+    following = iter(common)
+    found = {name: [next(following) for _ in surfaces] for name, surfaces in networks.items()}
+    if all(one is other for one, other in zip(every, common, strict=True)):
+        return found, []
+    line = f"all are taken over the images that all have seen, the first {int(common[0].count.max()):,}"
+    estimated = [any(one.sample is not None for one in surfaces) for surfaces in (every, common)]
+    if estimated[1]:
+        line += " at the finest points and more at the coarse ones"
+    elif estimated[0]:
+        line += "; beside plain means, estimates by regression are plain means too"
+    return found, [line]
+
+
+_ONE_DATA = {
+    "images": "use one --data, --limit and --seed",
+    "numbers of images in a block": "use one --batch-size and --estimator",
+    "numbers of images to draw from": "use one --data and --split",
+}
 _ONE_CALIBRATION = "use one --batch-norm and --calibration"
 _MUST_AGREE = {
     "data": ("data", "use one --data"),
     "split": ("splits of the data", "use one --split"),
-    "blocks": ("images", _ONE_DATA),
     "functions": ("loss or metric functions", "use the same ones"),
     "normalize": ("normalizations of directions", "use one --normalize"),
     "ignore": ("choices of what directions move", "use one --ignore"),

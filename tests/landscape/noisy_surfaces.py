@@ -1,11 +1,14 @@
 """Surfaces of known truth, seen through images whose losses have heavy tails."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from gradscape.landscape import Surface
+from gradscape.landscape.estimator import grid_levels
 from gradscape.landscape.statistics import BlockStatistics
+from tests.landscape.estimator.simulated import estimated_surface, measured
 
 BLOCK_IMAGES = 32
 ALPHAS = np.linspace(-1.0, 1.0, 19)
@@ -54,7 +57,13 @@ def egg_box(alphas: np.ndarray, betas: np.ndarray) -> np.ndarray:
     return np.asarray(1.5 + 2 * alphas**2 + 1.5 * betas**2 - 0.25 * waves)
 
 
-TRUTHS = {"bowl": bowl, "egg box": egg_box}
+def fine_egg_box(alphas: np.ndarray, betas: np.ndarray) -> np.ndarray:
+    """The same with waves of about three steps of the grid: points that many images see lie farther apart."""
+    waves = np.cos(20 * alphas + 0.3) * np.cos(17 * betas - 0.4)
+    return np.asarray(1.5 + 2 * alphas**2 + 1.5 * betas**2 - 0.25 * waves)
+
+
+TRUTHS = {"bowl": bowl, "egg box": egg_box, "fine egg box": fine_egg_box}
 
 
 def true_surface(name: str) -> Surface:
@@ -65,10 +74,64 @@ def true_surface(name: str) -> Surface:
 
 def drawn_surface(name: str, noise: Noise, *, blocks: int, seed: int) -> Surface:
     """What so many blocks of 32 images, drawn from endlessly many, show of it."""
+    return _surface(*_drawn(name, noise, (blocks, BLOCK_IMAGES), seed), population=2**53)
+
+
+@dataclass(frozen=True)
+class Population:
+    """All images that there are.
+
+    Attributes:
+        losses: (images, betas, alphas).
+        errors: 1 where an answer is wrong, likewise.
+        origin_losses: (images,).
+        origin_errors: (images,).
+    """
+
+    losses: np.ndarray
+    errors: np.ndarray
+    origin_losses: np.ndarray
+    origin_errors: np.ndarray
+
+    @classmethod
+    def draw(cls, name: str, noise: Noise, *, images: int, seed: int) -> "Population":
+        """So many images of endlessly many."""
+        return cls(*_drawn(name, noise, (images, 1), seed))
+
+    def surface(self) -> Surface:
+        """The surface that all images together have."""
+        arrays = (self.losses, self.errors, self.origin_losses, self.origin_errors)
+        return _surface(*(array.mean(axis=0, keepdims=True) for array in arrays), population=BLOCK_IMAGES)
+
+    def estimated(self, images: Sequence[int], *, block: int, seed: int) -> Surface:
+        """What the regression estimator sees of it.
+
+        Args:
+            images: That each level sees, coarse to fine.
+            block: Images in a block.
+            seed: Of their order.
+        """
+        order = np.random.default_rng(seed).permutation(len(self.losses))[: max(images)]
+        losses, errors = (array[order].reshape(len(order), -1).T for array in (self.losses, self.errors))
+        center = self.origin_losses[order], self.origin_errors[order]
+        levels, number = grid_levels([BETAS, ALPHAS]), len(self.losses)
+        sample = measured(losses, levels, images, number, block=block, wrong=errors, origin=center)
+        return estimated_surface(sample, ALPHAS, BETAS)
+
+
+def _drawn(name: str, noise: Noise, images: tuple[int, int], seed: int) -> tuple[np.ndarray, ...]:
+    """Mean loss and error of each block, with so many images in each: over the grid, (blocks, B, A), and at the origin.
+
+    Args:
+        name: Of the truth.
+        noise: How images differ.
+        images: Number of blocks, and of images in each.
+        seed: Of all.
+    """
     generator = np.random.default_rng(seed)
     loss, origin = _truth(name)
     alphas, betas = np.meshgrid(ALPHAS, BETAS)
-    images = (blocks, BLOCK_IMAGES)
+    blocks = images[0]
 
     def student(freedom: float, scale: float, *shape: int) -> np.ndarray:
         drawn = generator.standard_t(freedom, (*images, *shape)).mean(axis=1) if scale else np.zeros((blocks, *shape))
@@ -86,7 +149,7 @@ def drawn_surface(name: str, noise: Noise, *, blocks: int, seed: int) -> Surface
     # An image is wrong where the error exceeds its own threshold: common to all points.
     thresholds = generator.random(images)
     errors = (thresholds[..., None, None] < _error(loss)).mean(axis=1)
-    return _surface(losses, errors, origins, (thresholds < _error(origin)).mean(axis=1), population=2**53)
+    return losses, errors, origins, (thresholds < _error(origin)).mean(axis=1)
 
 
 def _truth(name: str) -> tuple[np.ndarray, np.ndarray]:

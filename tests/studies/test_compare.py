@@ -22,7 +22,7 @@ from gradscape.studies.comparison import (
 )
 from gradscape.studies.differences import NOT_DISTINGUISHABLE, Draws, half_width, pair_difference
 from gradscape.studies.planes import advice_before
-from tests.landscape.noisy_surfaces import NOISES, drawn_surface
+from tests.landscape.noisy_surfaces import NOISES, Population, drawn_surface
 
 NOTHING_LEFT = np.zeros(0)
 
@@ -217,6 +217,56 @@ def test_a_metric_without_a_value_in_some_draws_says_so() -> None:
 def test_networks_seen_through_other_images_or_rules_are_refused(change: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         compare_surfaces({"a": network("a", "bowl", 1), "b": network("b", "bowl", 1, **change)})
+
+
+def test_networks_that_have_seen_more_images_are_taken_over_those_that_all_have() -> None:
+    long = [
+        marked(drawn_surface("bowl", NOISES["student"], blocks=20, seed=seed), "a", seed, blocks=_digests(20))
+        for seed in range(2)
+    ]
+    kept = np.ones((12, *long[0].blocks.count.shape[1:]), bool)
+    cut = [replace(one, blocks=one.blocks.only(kept), origin=one.origin.only(kept[:, 0, 0])) for one in long]
+    short = network("b", "egg box", 2)
+    chosen: dict = {"metrics": ["roughness", "curvature"], "resamples": 60}
+    found, expected = (compare_surfaces({"a": ours, "b": short}, **chosen) for ours in (long, cut))
+    assert found.differences == expected.differences
+    assert found.draws == expected.draws
+    assert "all are taken over the images that all have seen, the first 384" in found.remarks
+
+
+def _digests(blocks: int) -> list[str]:
+    return [f"block{number}" for number in range(blocks)]
+
+
+def test_estimates_of_different_numbers_of_images_are_compared_over_what_all_have() -> None:
+    """Each level over the images that it has seen on all surfaces, and of plain means beside them these alone."""
+    populations = {name: Population.draw(name, NOISES["jitter"], images=1024, seed=2) for name in ("bowl", "egg box")}
+    images = {"bowl": (1024, 512, 128), "egg box": (512, 256, 256)}
+    networks = {
+        name: [marked_as_estimated(populations[name].estimated(numbers, block=16, seed=0), name)]
+        for name, numbers in images.items()
+    }
+    chosen: dict = {"metrics": ["roughness", "curvature"], "resamples": 60}
+    found = compare_surfaces(networks, **chosen)
+    for name, population in populations.items():
+        alike = marked_as_estimated(population.estimated((512, 256, 128), block=16, seed=0), name)
+        expected = compare_surfaces({name: [alike]}, **chosen).means[name]
+        for metric in chosen["metrics"]:
+            assert found.means[name][metric].low == pytest.approx(expected[metric].low, rel=1e-6)
+    line = "all are taken over the images that all have seen, the first 128 at the finest points and more at the coarse"
+    assert any(remark.startswith(line) for remark in found.remarks)
+    (plain,) = networks["bowl"]
+    assert plain.sample is not None
+    raw = plain.sample.blocks.only(plain.sample.blocks.count[:8] > 0)
+    means = raw.points(slice(1, None)).reshape(plain.loss.shape)
+    networks["bowl"] = [replace(plain, blocks=means, origin=raw.points(0), sample=None)]
+    remarks = compare_surfaces(networks, **chosen).remarks
+    assert any("beside plain means, estimates by regression are plain means too" in remark for remark in remarks)
+
+
+def marked_as_estimated(surface: Surface, name: str) -> Surface:
+    digests = surface.meta["blocks"]
+    return marked(surface, name, 0, blocks=digests)
 
 
 def test_surfaces_that_are_not_complete_are_refused() -> None:

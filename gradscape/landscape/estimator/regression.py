@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 from jaxtyping import Float, Int
 
+from gradscape.landscape.estimator.grouping import grouped_deviations
 from gradscape.landscape.estimator.levels import Levels
 from gradscape.landscape.estimator.moments import JointMoments
 
@@ -88,6 +89,7 @@ def regress(observed: Observed, levels: Levels, population: int) -> Regressed:
     """
     mean, sizes, seen = observed.mean, observed.sizes, observed.seen
     total, least = np.cumsum(sizes), int(seen.min())
+    levels_seen = [int(seen[levels.points(number)[0]]) for number in range(levels.depth)]
     estimate, variance = np.full((2, mean.shape[1]), np.nan)
     informed = np.zeros(mean.shape[1], bool)
     found = Regressed(*np.full((2, least, mean.shape[1]), np.nan))
@@ -97,7 +99,6 @@ def regress(observed: Observed, levels: Levels, population: int) -> Regressed:
         more = ((seen[parents] > blocks) | informed[parents]).any(axis=1) & np.isfinite(estimate[parents]).all(axis=1)
         left = _leave(observed, levels, number, more=more)
         informed[points] = left.slopes.any(axis=(0, 2))
-        slopes = left.slopes[:least]
         with np.errstate(invalid="ignore", over="ignore"):
             off = (left.slopes * _known(mean[:blocks, parents] - estimate[parents])).sum(axis=2)
             corrected = mean[:blocks, points] - off
@@ -109,15 +110,20 @@ def regress(observed: Observed, levels: Levels, population: int) -> Regressed:
             own = 1 + _follows(observed.m2[:blocks, points], around) * (more_varied - 1)
             variance[points] = own * observed.variance(blocks, points)
             scale = 1 + _follows(left.squares, around) * (more_varied - 1)
+            spread = np.sqrt(scale) * grouped_deviations(
+                corrected - estimate[points], number, levels_seen, sizes, population
+            )
             # A level that saw more images knows its variance by all of them, and varies less than the first do.
             if blocks > least:
                 scale *= _left(total[blocks - 1], population) / _left(total[least - 1], population)
-                scale *= _ratio(left.variance(corrected), left.first(least).variance(corrected[:least]))
-            spread, within = np.sqrt(scale) * (corrected[:least] - estimate[points]), scale * left.squares[:least]
+                first = left.squares[:least].sum(axis=0) / total[least - 1]
+                scale *= _ratio(left.squares.sum(axis=0) / total[blocks - 1], first)
+            within = scale * left.squares[:least]
             if number:
-                spread = spread + (slopes * _known(found.mean[:, parents] - estimate[parents])).sum(axis=2)
+                usual = np.tensordot(sizes[:blocks] / total[blocks - 1], left.slopes, axes=1)
+                spread = spread + (usual * _known(found.mean[:, parents] - estimate[parents])).sum(axis=2)
                 # Parents of one cell vary nearly as one, and not more than that.
-                within = within + (np.abs(slopes) * np.sqrt(_known(found.m2[:, parents]))).sum(axis=2) ** 2
+                within = within + (np.abs(left.slopes[:least]) * np.sqrt(_known(found.m2[:, parents]))).sum(axis=2) ** 2
             found.mean[:, points] = estimate[points] + spread - sizes[:least] @ spread / total[least - 1]
             found.m2[:, points] = within
     return found
@@ -171,9 +177,6 @@ class _Left:
     slopes: Float[np.ndarray, "blocks points corners"]
     squares: Float[np.ndarray, "blocks points"]
     sizes: Float[np.ndarray, " blocks"]
-
-    def first(self, blocks: int) -> "_Left":
-        return _Left(self.slopes[:blocks], self.squares[:blocks], self.sizes[:blocks])
 
     def variance(self, residuals: Float[np.ndarray, "blocks points"]) -> Float[np.ndarray, " points"]:
         """Of residuals over images, from their means in each block and the squares within."""

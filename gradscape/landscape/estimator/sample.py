@@ -101,3 +101,28 @@ class Sample:
             whole = int((count[:, points] > 0).all(axis=1).cumprod().sum())
             count[whole:, points] = 0
         return count
+
+    def seen(self, levels: Levels) -> tuple[int, ...]:
+        """How many blocks each level has seen, coarse to fine.
+
+        Args:
+            levels: Of the grid.
+        """
+        all_levels = levels.with_origin()
+        reached = (self._complete(all_levels) > 0).sum(axis=0)
+        return tuple(int(reached[all_levels.points(number)[0]]) for number in range(all_levels.depth))
+
+    def cut(self, seen: Sequence[int], levels: Levels) -> "Sample":
+        """What it would be if each level had seen no more than so many of the first blocks.
+
+        Args:
+            seen: Of each level, coarse to fine; no more than the level before.
+            levels: Of the grid.
+        """
+        kept = np.arange(max(seen))[:, None] < np.asarray(seen)[levels.with_origin().level]
+        return Sample(
+            blocks=self.blocks.only(kept),
+            loss=tuple(joint.first(stop) for joint, stop in zip(self.loss, seen[1:], strict=True)),
+            error=tuple(joint.first(stop) for joint, stop in zip(self.error, seen[1:], strict=True)),
+            rounds=tuple((0, stop, number) for number, stop in enumerate(seen, 1)),
+        )

@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from gradscape.landscape.estimator import JointMoments, Levels, Sample
+from gradscape.landscape import Surface
+from gradscape.landscape.estimator import JointMoments, Levels, Sample, grid_levels
 from gradscape.landscape.statistics import BlockStatistics
 
-__all__ = ["BLOCK", "SURFACES", "bowls", "egg_boxes", "measured"]
+__all__ = ["BLOCK", "SURFACES", "bowls", "egg_boxes", "estimated_surface", "measured"]
 
 BLOCK = 16
 
@@ -73,45 +74,75 @@ SURFACES = {
 }
 
 
-def measured(losses: np.ndarray, levels: Levels, images: Sequence[int], population: int) -> Sample:
-    """What is kept where each level saw so many of the first images, whole blocks; the origin sees nothing of interest.
+def measured(
+    losses: np.ndarray,
+    levels: Levels,
+    images: Sequence[int],
+    population: int,
+    *,
+    block: int = BLOCK,
+    wrong: np.ndarray | None = None,
+    origin: tuple[np.ndarray, np.ndarray] | None = None,
+) -> Sample:
+    """What is kept where each level saw so many of the first images, in whole blocks.
 
     Args:
         losses: (points, images).
         levels: Of the grid.
         images: Of each level.
         population: Number of images that these were drawn from.
+        block: Images in a block.
+        wrong: 1 where an answer is wrong, else 0, (points, images); by default where the loss is above the median.
+        origin: Losses and wrong answers there, (images,) each; by default those of the first point.
     """
-    blocks, points = max(images) // BLOCK, len(losses)
-    wrong = (losses > np.median(losses)).astype(float)
+    wrong = (losses > np.median(losses)).astype(float) if wrong is None else wrong
+    center = origin or (losses[0], wrong[0])
+    blocks, points = max(images) // block, len(losses)
+    arrays = {name: np.full((blocks, 1 + points), np.nan) for name in ("mean", "m2", "right")}
     count = np.zeros((blocks, 1 + points), np.int64)
-    arrays = {name: np.full(count.shape, np.nan) for name in ("mean", "m2", "right")}
     joints: dict[str, list[JointMoments]] = {"loss": [], "error": []}
     for level, number in enumerate(images):
-        seen, chosen = number // BLOCK, levels.points(level)
+        seen, chosen = number // block, levels.points(level)
         numbers = chosen + 1 if level else np.insert(chosen + 1, 0, 0)
-        cut = losses[np.maximum(numbers - 1, 0), : seen * BLOCK].reshape(len(numbers), seen, BLOCK)
-        bad = wrong[np.maximum(numbers - 1, 0), : seen * BLOCK].reshape(len(numbers), seen, BLOCK)
-        count[:seen, numbers] = BLOCK
+        rows = {"loss": losses[chosen], "error": wrong[chosen]}
+        if not level:
+            rows = {kind: np.concatenate([own[None], rows[kind]]) for kind, own in zip(rows, center, strict=True)}
+        cut, bad = (_in_blocks(rows[kind], seen, block) for kind in ("loss", "error"))
+        count[:seen, numbers] = block
         with np.errstate(invalid="ignore"):
             arrays["mean"][:seen, numbers] = cut.mean(axis=2).T
-            arrays["m2"][:seen, numbers] = cut.var(axis=2).T * BLOCK
+            arrays["m2"][:seen, numbers] = cut.var(axis=2).T * block
         arrays["right"][:seen, numbers] = (1 - bad).sum(axis=2).T
         for kind, values in (("loss", losses), ("error", wrong)) if level else ():
-            own, *others = (_deviations(values[points], seen) for points in (chosen, *levels.parents[chosen].T))
-            around = np.stack(others)
-            joints[kind].append(
-                JointMoments(
-                    np.einsum("pbi,cpbi->bpc", own, around), np.einsum("cpbi,dpbi->bpcd", around, around, optimize=True)
-                )
-            )
-    rounds = tuple((0, number // BLOCK, 1 + level) for level, number in enumerate(images))
+            joints[kind].append(_joints(values, levels, level, seen, block))
     statistics = BlockStatistics(count=count, nonfinite=np.zeros_like(count), **arrays, population=population)
+    rounds = tuple((0, number // block, 1 + level) for level, number in enumerate(images))
     return Sample(statistics, tuple(joints["loss"]), tuple(joints["error"]), rounds)
 
 
-def _deviations(values: np.ndarray, blocks: int) -> np.ndarray:
-    """From the mean of each block, (points, blocks, images)."""
-    cut = values[:, : blocks * BLOCK].reshape(len(values), blocks, BLOCK)
+def estimated_surface(sample: Sample, alphas: np.ndarray, betas: np.ndarray, **meta: object) -> Surface:
+    """The surface that an evaluation by regression ends with, its images known by their numbers alone."""
+    points, origin = sample.estimate(grid_levels([betas, alphas]))
+    return Surface(
+        alphas=alphas,
+        betas=betas,
+        blocks=points.reshape((len(betas), len(alphas))),
+        origin=origin.reshape(()),
+        meta={"blocks": [f"block{number}" for number in range(len(sample.blocks.count))], **meta},
+        sample=sample,
+    )
+
+
+def _in_blocks(values: np.ndarray, seen: int, block: int) -> np.ndarray:
+    return values[..., : seen * block].reshape(*values.shape[:-1], seen, block)
+
+
+def _joints(values: np.ndarray, levels: Levels, level: int, seen: int, block: int) -> JointMoments:
+    chosen = levels.points(level)
     with np.errstate(invalid="ignore"):
-        return cut - cut.mean(axis=2, keepdims=True)
+        own, around = _in_blocks(values[chosen], seen, block), _in_blocks(values[levels.parents[chosen]], seen, block)
+        own, around = (part - part.mean(axis=-1, keepdims=True) for part in (own, around))
+        return JointMoments(
+            np.einsum("pki,pcki->kpc", own, around, optimize=True),
+            np.einsum("pcki,pdki->kpcd", around, around, optimize=True),
+        )
