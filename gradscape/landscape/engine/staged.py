@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from gradscape._profile import spent_on
 from gradscape.landscape.engine.blocks import Block, join_blocks
 from gradscape.landscape.engine.ledger import Judgment, Ledger
 from gradscape.landscape.engine.plan import ExecutionPlan
@@ -196,7 +197,8 @@ def evaluate_stages(
                 size = end - begin
             else:
                 depth, size = _next(ledger, start, wanted, plan=plan, clock=clock, limits=limits, images=images)
-            found = list(islice(source, size)) if depth else []
+            with spent_on("data"):
+                found = list(islice(source, size)) if depth else []
             if len(found) < size and start + len(found) < len(ledger.digests):
                 start += len(found)
                 break  # to be told below, before anything is written
@@ -205,7 +207,8 @@ def evaluate_stages(
             batches = join_blocks(found, start, plan.batch_size // plan.block_size)
             ledger.open(start, found)
             ledger.begin(start, len(found), depth)
-            workers.load(batches)
+            with spent_on("data"):
+                workers.load(batches)
             if remeasurement is not None:
                 remeasurement.check(workers, batches)
             for level in ledger.levels[:depth]:
