@@ -11,7 +11,7 @@ __all__ = ["PARTS", "Part", "Profile", "profiling", "spent_on", "spent_on_each"]
 Part = Literal["starting", "data", "planning", "points", "writing", "drawing", "rest"]
 
 PARTS: Final[tuple[Part, ...]] = ("starting", "data", "planning", "points", "writing", "drawing", "rest")
-"""All parts; "starting" lasts until another begins, "rest" is what belongs to none."""
+"""All parts: "starting" lasts until another begins, and is slow imports later; "rest" is what belongs to none."""
 
 Item = TypeVar("Item")
 

@@ -137,7 +137,8 @@ def import_checkpoint(
 
 
 def _build(name: str, *, num_classes: int, image_size: int) -> nn.Module:
-    from gradscape.models.create import create_model  # every architecture: seconds that a report without one saves
+    with spent_on("starting"):  # every architecture, and torchvision: seconds that a report without one saves
+        from gradscape.models.create import create_model
 
     # The random initialization is overwritten, so the caller's random state shall not have moved.
     with torch.random.fork_rng(devices=[]):
