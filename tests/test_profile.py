@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gradscape._profile import PARTS, Part, Profile, profiling, spent_on, spent_on_each
@@ -57,6 +57,7 @@ def test_a_part_within_itself_is_counted_once() -> None:
     assert told(profile) == {"data": 5}
 
 
+@settings(deadline=None)
 @given(st.recursive(st.floats(0, 1e3), lambda inner: st.lists(st.tuples(st.sampled_from(PARTS), inner), max_size=4)))
 def test_the_parts_add_up_to_the_whole(tree: object) -> None:
     clock = FakeClock()
