@@ -14,6 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from gradscape._profile import spent_on
+
 __all__ = [
     "check_readable",
     "check_replaceable",
@@ -104,10 +106,11 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         remove_left_over(folder)
     partial = path.with_name(f"{unfinished_prefix()}{path.name[-_KEPT:]}")
     try:
-        yield partial
-        _flush(partial)
-        partial.replace(path)
-        _flush(path.parent)
+        with spent_on("writing"):
+            yield partial
+            _flush(partial)
+            partial.replace(path)
+            _flush(path.parent)
     except BaseException as problem:
         with suppress(OSError):  # of a disk that is gone, or became read-only, it would be told instead
             partial.unlink(missing_ok=True)

@@ -22,6 +22,7 @@ from gradscape._hdf5_storage import (
 )
 from gradscape._hdf5_texts import read_long_text
 from gradscape._names import error_line
+from gradscape._profile import spent_on
 from gradscape._text_files import parse_json
 
 __all__ = ["CHECKSUMS", "Hdf5Group", "open_hdf5", "save_hdf5"]
@@ -264,6 +265,7 @@ def open_hdf5(path: str | os.PathLike[str], what: str) -> Iterator[Hdf5Group]:
         yield _OpenFile(path, file).root
 
 
+@spent_on("writing")
 def save_hdf5(
     path: str | os.PathLike[str],
     arrays: Mapping[str, np.ndarray | list[np.ndarray] | str],

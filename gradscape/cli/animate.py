@@ -8,7 +8,6 @@ import typer
 
 from gradscape.cli import look_options, options
 from gradscape.cli.console import (
-    moment_after_start,
     progress_bar,
     say,
     say_precision,
@@ -19,6 +18,8 @@ from gradscape.cli.console import (
 )
 from gradscape.cli.grids import parse_grid
 from gradscape.cli.numbers import MOST_STEPS
+from gradscape.cli.start import moment_after_start
+from gradscape.cli.time_table import with_profile
 
 if TYPE_CHECKING:
     from gradscape.landscape.batch_norm import BatchNorm
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["animate"]
 
 
+@with_profile
 @look_options.with_look("zmin", "zmax", "levels", "cmap", "font", "style")
 def animate(
     run: Annotated[

@@ -4,7 +4,6 @@ import math
 import os
 import shlex
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -23,7 +22,6 @@ __all__ = [
     "errors",
     "image_bar",
     "job_bar",
-    "moment_after_start",
     "progress_bar",
     "say",
     "say_batch_norm",
@@ -31,7 +29,6 @@ __all__ = [
     "say_stopped",
     "say_table",
     "say_written",
-    "seconds_since_start",
     "step_bar",
     "tuned_process",
     "waiting",
@@ -41,8 +38,6 @@ __all__ = [
 _NARROWEST = 40  # columns
 _LEAST_FOLDED = 12  # columns of a table's text
 _WIDEST = 10_000  # columns: more than any table needs
-
-_STARTED = time.monotonic()
 
 errors = Console(stderr=True, emoji=False)
 _output = Console(emoji=False)
@@ -169,16 +164,6 @@ def tuned_process(device: str, *, many: bool = False) -> str:
     except (RuntimeError, AssertionError) as problem:
         raise ValueError(f"`--device` {device} cannot be used here; try cpu") from problem
     return device
-
-
-def moment_after_start(seconds: float | None) -> float | None:
-    """The moment on the monotonic clock so many seconds after the program started."""
-    return None if seconds is None else _STARTED + seconds
-
-
-def seconds_since_start() -> float:
-    """How long the program runs."""
-    return time.monotonic() - _STARTED
 
 
 def waiting(text: str, *, quiet: bool) -> AbstractContextManager[object]:

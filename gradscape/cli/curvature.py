@@ -7,7 +7,6 @@ import typer
 from gradscape.cli import look_options, options
 from gradscape.cli.console import (
     job_bar,
-    moment_after_start,
     say,
     say_table,
     say_written,
@@ -16,6 +15,8 @@ from gradscape.cli.console import (
 )
 from gradscape.cli.grids import parse_grid
 from gradscape.cli.numbers import MOST_BATCH
+from gradscape.cli.start import moment_after_start
+from gradscape.cli.time_table import with_profile
 
 if TYPE_CHECKING:
     from gradscape.landscape.directions import Ignore
@@ -25,6 +26,7 @@ __all__ = ["curvature"]
 _MOST_VALUES = 1000
 
 
+@with_profile
 @look_options.with_look(*look_options.PAGE)
 def curvature(
     checkpoints: options.Checkpoints,

@@ -8,10 +8,12 @@ from gradscape._refuge import save_or_keep
 from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import image_bar, say, say_table, say_written, tuned_process
 from gradscape.cli.numbers import MOST_STEPS, positive, unsigned
+from gradscape.cli.time_table import with_profile
 
 __all__ = ["decision"]
 
 
+@with_profile
 @look_options.with_look(*look_options.PAGE)
 def decision(
     paths: image_paths.Paths,

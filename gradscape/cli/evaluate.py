@@ -9,10 +9,12 @@ from gradscape._refuge import save_or_keep
 from gradscape.cli import look_options, options
 from gradscape.cli.console import image_bar, say, say_table, say_written, tuned_process
 from gradscape.cli.numbers import MOST_BATCH
+from gradscape.cli.time_table import with_profile
 
 __all__ = ["evaluate"]
 
 
+@with_profile
 @look_options.with_look(*look_options.MAP)
 def evaluate(
     checkpoints: options.Checkpoints,

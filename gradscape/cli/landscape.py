@@ -11,19 +11,19 @@ import typer
 
 from gradscape.cli import look_options, options
 from gradscape.cli.console import (
-    moment_after_start,
     progress_bar,
     say,
     say_batch_norm,
     say_precision,
     say_stopped,
     say_written,
-    seconds_since_start,
     tuned_process,
     waiting,
 )
 from gradscape.cli.grids import parse_grid, parse_span
 from gradscape.cli.numbers import MOST_RUNS, MOST_STEPS
+from gradscape.cli.start import moment_after_start, seconds_since_start
+from gradscape.cli.time_table import with_profile
 
 if TYPE_CHECKING:
     from gradscape.landscape.batch_norm import BatchNorm
@@ -36,6 +36,7 @@ _COUNTED = {"pca": ("space",), "plane": ("space",), "hessian": ("parameters",)}
 """What of the options that shape random directions counts for other kinds of them."""
 
 
+@with_profile
 @look_options.with_look(*look_options.SURFACE)
 def landscape(
     checkpoints: options.Checkpoints,

@@ -9,7 +9,6 @@ import typer
 
 from gradscape.cli import curves, look_options, options
 from gradscape.cli.console import (
-    moment_after_start,
     progress_bar,
     say,
     say_batch_norm,
@@ -20,6 +19,8 @@ from gradscape.cli.console import (
 )
 from gradscape.cli.grids import parse_line_grid
 from gradscape.cli.numbers import MOST_POINTS, MOST_RESTARTS, positive
+from gradscape.cli.start import moment_after_start
+from gradscape.cli.time_table import with_profile
 
 if TYPE_CHECKING:
     from gradscape.landscape.batch_norm import BatchNorm
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["line"]
 
 
+@with_profile
 @look_options.with_look("zmin", "zmax", *look_options.PAGE)
 def line(
     checkpoint: options.Checkpoint,

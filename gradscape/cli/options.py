@@ -29,6 +29,7 @@ __all__ = [
     "Parameters",
     "Plan",
     "Precision",
+    "Profile",
     "Quiet",
     "Ray",
     "Seed",
@@ -133,6 +134,10 @@ Time = Annotated[
 ]
 Ray = Annotated[
     str | None, typer.Option(help="Evaluate in processes of Ray: local, auto (the cluster of this node) or HOST:PORT.")
+]
+Profile = Annotated[
+    bool,
+    typer.Option("--profile", help="Print at the end where the time went: data, planning, points, writing, drawing."),
 ]
 AllowPlanChange = Annotated[
     bool,

@@ -3,6 +3,7 @@
 import signal
 import sys
 
+import gradscape.cli.start  # noqa: F401  which looks at the clock, and therefore comes first
 from gradscape.cli.stops import STOPS, tell_stop
 
 __all__ = ["main"]

@@ -10,10 +10,12 @@ from gradscape._refuge import save_or_keep
 from gradscape.cli import look_options, options
 from gradscape.cli.console import job_bar, say, say_stopped, say_table, say_written, tuned_process
 from gradscape.cli.numbers import MOST_BATCH, MOST_IMAGES, MOST_RUNS
+from gradscape.cli.time_table import with_profile
 
 __all__ = ["sharpness"]
 
 
+@with_profile
 @look_options.with_look(*look_options.PAGE)
 def sharpness(
     checkpoints: options.Checkpoints,

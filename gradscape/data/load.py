@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 from gradscape._names import is_function_name, unknown_name
+from gradscape._profile import spent_on
 from gradscape.data.archives import ARCHIVES
 from gradscape.data.arrays import npz_images
 from gradscape.data.embedded import digits, noise
@@ -21,6 +22,7 @@ _KINDS = ("digits", *ARCHIVES, "folder:PATH", "npz:PATH", "noise:N", "package.mo
 _DEFAULT_SIZES = {"digits": 16, "noise": 32, "cub200": 224, "food101": 224, "imagenet": 224, "stanford_dogs": 224}
 
 
+@spent_on("data")
 def load_split(
     name: str,
     split: str,

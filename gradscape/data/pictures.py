@@ -14,6 +14,7 @@ from torch import Tensor
 from gradscape._arrays import load_result, save_arrays
 from gradscape._digest import digest_tensors
 from gradscape._names import path_tails, tell_apart
+from gradscape._profile import spent_on
 from gradscape._provenance import Provenance, current_versions
 from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file, resize_image, to_unit_range
 
@@ -35,6 +36,7 @@ class Pictures:
     files: tuple[str, ...] = ()
 
 
+@spent_on("data")
 def load_pictures(paths: Iterable[str | os.PathLike[str]], image_size: int) -> Pictures:
     """Decode pictures and bring them to one size: the shorter side resized, the center square cut out.
 

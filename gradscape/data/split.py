@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from gradscape._profile import spent_on
 from gradscape.data.images import Images
 from gradscape.data.source import Source, Triple, are_names
 
@@ -92,7 +93,9 @@ class Split:
 
     def __iter__(self) -> Iterator[tuple[Float[Tensor, "batch 3 height width"], Int64[Tensor, " batch"]]]:
         for start in range(0, self.num_images, self.batch_size):
-            yield self.dataset.batch(start, start + self.batch_size)
+            with spent_on("data"):
+                batch = self.dataset.batch(start, start + self.batch_size)
+            yield batch
 
     @property
     def named(self) -> bool:

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from gradscape._checkpoint import Classifier
 from gradscape._left_as_before import left_as_before
 from gradscape._names import class_label
+from gradscape._profile import spent_on, spent_on_each
 from gradscape._provenance import current_versions
 from gradscape._taps import check_images_apart
 from gradscape.explain.decision_regions import DecisionMap
@@ -195,6 +196,7 @@ def _asked(
     )
 
 
+@spent_on("planning")
 @torch.no_grad()
 def _check_by_itself(model: nn.Module, images: Tensor) -> None:
     """Refuse a model whose answer for a point is random, or depends on the points beside it."""
@@ -221,8 +223,9 @@ def _answers(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
     """Class, its probability, loss, and how far pixels lie outside of [0, 1], batch by batch."""
     count = len(plane.alphas) * len(plane.betas)
-    for batch, where in plane.batches(size):
-        output = call_model(model, batch.to(images.device, images.dtype))
+    for batch, where in spent_on_each("data", plane.batches(size)):
+        with spent_on("points"):
+            output = call_model(model, batch.to(images.device, images.dtype))
         picked = pick_scores(output, outputs=kind)
         losses = _losses(output, kind, label) if label >= 0 else torch.full((len(batch),), torch.nan)
         yield (

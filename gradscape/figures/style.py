@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from gradscape._files import replacing, replacing_text
 from gradscape._names import one_line
+from gradscape._profile import spent_on
 from gradscape.figures.letters import FONT, make_legible
 from gradscape.figures.look import WIDTHS, current_look
 from gradscape.figures.margins import add_title
@@ -126,7 +127,7 @@ class _Styled:
     def __call__(self, function: Callable[_Given, _Drawn]) -> Callable[_Given, _Drawn]:
         @wraps(function)
         def draw(*args: _Given.args, **kwargs: _Given.kwargs) -> _Drawn:
-            with mpl.rc_context(_settings()):
+            with spent_on("drawing"), mpl.rc_context(_settings()):
                 drawn = function(*args, **kwargs)
                 if isinstance(drawn, Figure) and current_look().heading and not drawn.get_suptitle():
                     add_title(drawn, current_look().heading)
@@ -221,7 +222,7 @@ def save_figure(figure: Figure, stem: str | os.PathLike[str]) -> list[Path]:
     try:
         for ending in current_look().formats:
             path = Path(f"{os.fspath(stem)}.{ending}")
-            with replacing(path) as partial:
+            with replacing(path) as partial, spent_on("drawing"):
                 figure.savefig(partial, format=ending, metadata=_METADATA[ending])
             paths.append(path)
             figure.set_layout_engine("none")  # laid out once, all files have everything at the same places

@@ -16,6 +16,7 @@ from torch import nn
 
 from gradscape._left_as_before import left_as_before
 from gradscape._model_state import model_device
+from gradscape._profile import spent_on
 from gradscape.landscape.axis import checked_axis
 from gradscape.landscape.batch_norm import settled_directions
 from gradscape.landscape.directions import Direction
@@ -231,25 +232,26 @@ def evaluate_grid(
         check_stored_run(stored, "path")
     followed = _followed_plan(options)
     with evaluable(model):
-        earlier = followed or (whole_plan(stored.meta, "path") if stored else None)
-        estimator = _estimator(options, batches, grid, positions, stored)
-        work, blocks = _prepare(
-            model,
-            batches,
-            directions,
-            grid=grid,
-            positions=positions,
-            options=replace(options, estimator=estimator),
-            earlier=earlier,
-        )
-        if positions is None:  # between the ends of a curve variances are positive
-            warn_of_negative_variances(model, work.directions, grid)
-        if graphs is not None:
-            work = replace(work, graphs=graphs)
-        chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
-        run = Run(kind, grid, work, chosen, meta)
-        if stored:
-            run.resume(stored, allow_plan_change=options.allow_plan_change)
+        with spent_on("planning"):
+            earlier = followed or (whole_plan(stored.meta, "path") if stored else None)
+            estimator = _estimator(options, batches, grid, positions, stored)
+            work, blocks = _prepare(
+                model,
+                batches,
+                directions,
+                grid=grid,
+                positions=positions,
+                options=replace(options, estimator=estimator),
+                earlier=earlier,
+            )
+            if positions is None:  # between the ends of a curve variances are positive
+                warn_of_negative_variances(model, work.directions, grid)
+            if graphs is not None:
+                work = replace(work, graphs=graphs)
+            chosen = _choose_plan(work, options, followed=followed, stored=stored.meta if stored else None)
+            run = Run(kind, grid, work, chosen, meta)
+            if stored:
+                run.resume(stored, allow_plan_change=options.allow_plan_change)
         with chosen.plan.own_threads(), _workers(work, chosen, options.ray) as workers:
             run.evaluate(workers, blocks, limits, path=options.path, report=options.report, preview=options.preview)
         if work.recalibration is not None and not isinstance(batches, Iterator):
@@ -261,6 +263,7 @@ def evaluate_grid(
 
 
 @left_as_before
+@spent_on("planning")
 def estimate_grid(
     model: nn.Module, batches: Iterable[Any], directions: Sequence[Direction], *, axes: PointsByAxis, options: Options
 ) -> GridEstimate:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from gradscape._checkpoint import Classifier, check_weights, open_checkpoint, save_checkpoint
 from gradscape._left_as_before import process_left_as_before
 from gradscape._names import error_line
+from gradscape._profile import spent_on
 from gradscape._text_files import read_text
 from gradscape.models.fit import load_fitting
 from gradscape.models.foreign_state import foreign_state, tell_classes
@@ -19,6 +20,7 @@ _CHANNELS = (1, 3, 4, 2)  # the usual numbers, for the message
 
 
 @process_left_as_before
+@spent_on("data")
 def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device = "cpu") -> Classifier:
     """Load a model that takes float32 images in [0, 1], in `eval()` mode.
 
@@ -135,7 +137,8 @@ def import_checkpoint(
 
 
 def _build(name: str, *, num_classes: int, image_size: int) -> nn.Module:
-    from gradscape.models.create import create_model  # every architecture: seconds that a report without one saves
+    with spent_on("starting"):  # every architecture, and torchvision: seconds that a report without one saves
+        from gradscape.models.create import create_model
 
     # The random initialization is overwritten, so the caller's random state shall not have moved.
     with torch.random.fork_rng(devices=[]):

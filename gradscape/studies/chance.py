@@ -7,6 +7,7 @@ from scipy import stats
 from torch import Tensor
 
 from gradscape._left_as_before import left_as_before
+from gradscape._profile import spent_on
 from gradscape.landscape import binary, top1
 from gradscape.landscape.engine import MetricFunction, evaluable
 from gradscape.models import Classifier
@@ -21,6 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 @left_as_before
+@spent_on("planning")
 def models_at_chance(
     models: Mapping[str, Classifier],
     batches: Iterable[tuple[Tensor, Tensor]],

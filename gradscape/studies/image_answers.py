@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from gradscape._arrays import load_result, save_arrays
 from gradscape._left_as_before import left_as_before
+from gradscape._profile import spent_on
 from gradscape._provenance import Provenance
 from gradscape.landscape.engine import Task, check_labels, cut_blocks, evaluable
 from gradscape.landscape.engine.logits import bce_with_logits, binary, is_single, logits_of
@@ -144,7 +145,8 @@ def answer_images(
             for name, model in models.items():
                 if not found[name]:
                     _check_answers(name, model, images, labels)
-                output = model(images.to(model.mean.device))
+                with spent_on("points"):
+                    output = model(images.to(model.mean.device))
                 found[name].append(_judge(output, labels, name=name))
             if watch is not None:
                 watch(images, labels)
@@ -165,6 +167,7 @@ def count_confusions(answers: ImageAnswers) -> Int64[np.ndarray, "classes answer
     return counts if counts[:, count].any() else counts[:, :count]
 
 
+@spent_on("planning")
 def _check_answers(name: str, model: Classifier, images: Tensor, labels: Tensor) -> None:
     """Refuse on the first images what is no logit, by the checks that landscapes have."""
     device = model.mean.device

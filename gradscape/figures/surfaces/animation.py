@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from gradscape._files import replacing, replacing_text
+from gradscape._profile import spent_on
 from gradscape.figures.letters import make_legible
 from gradscape.figures.style import styled
 from gradscape.figures.surfaces.color_bars import add_colorbar
@@ -64,7 +65,7 @@ def save_movie(
     for ending in movie_endings():
         path = Path(f"{os.fspath(stem)}.{ending}")
         writer = PillowWriter(_A_SECOND) if ending == "gif" else FFMpegWriter(_A_SECOND)
-        with replacing(path) as partial:
+        with replacing(path) as partial, spent_on("drawing"):
             _write(writer, pictures, partial)
         paths.append(path)
     if caption:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gradscape._profile import spent_on
 from gradscape.figures.web.pages import WebPage, render_page
 from gradscape.figures.web.report_surface import plotly_script, surface_content
 from gradscape.landscape import Field, Surface
@@ -9,6 +10,7 @@ from gradscape.landscape import Field, Surface
 __all__ = ["interactive_animation"]
 
 
+@spent_on("drawing")
 def interactive_animation(frames: Sequence[Surface | Field], *, titles: Sequence[str], title: str) -> WebPage:
     """Make a page that shows one of many surfaces, all on one scale, as a slider says; it works offline.
 

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
+from gradscape._profile import spent_on
 from gradscape.explain.embedding import Embedding
 from gradscape.figures.charts.embedding import describe_embeddings, embedding_titles, quality_lines, quality_table
 from gradscape.figures.charts.embedding_marks import class_marks, shared_classes
@@ -28,6 +29,7 @@ def thumbnail_side(count: int) -> int:
     return min(max(side, 8), _LARGEST_THUMBNAIL)
 
 
+@spent_on("drawing")
 def interactive_embedding(
     embeddings: Sequence[Embedding],
     *,

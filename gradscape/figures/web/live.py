@@ -3,6 +3,7 @@
 import base64
 from datetime import datetime
 
+from gradscape._profile import spent_on
 from gradscape.figures.surfaces.preview import describe_progress
 from gradscape.figures.web.pages import render_page
 from gradscape.landscape import Surface
@@ -10,6 +11,7 @@ from gradscape.landscape import Surface
 __all__ = ["live_page"]
 
 
+@spent_on("drawing")
 def live_page(surface: Surface, picture: bytes, *, title: str, running: bool) -> str:
     """Make a page of a picture and the progress in words, which works offline.
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from gradscape._profile import spent_on
 from gradscape.figures.look import current_look
 from gradscape.figures.surfaces.fields import several, to_fields
 from gradscape.figures.surfaces.scales import Scale
@@ -13,6 +14,7 @@ from gradscape.landscape import Field, Surface
 __all__ = ["interactive_surface"]
 
 
+@spent_on("drawing")
 def interactive_surface(
     surfaces: Surface | Field | Sequence[Surface | Field],
     *,

@@ -15,6 +15,7 @@ except ImportError as problem:
 from ray.exceptions import RayError, RaySystemError
 from torch import Tensor
 
+from gradscape._profile import spent_on
 from gradscape.landscape.cluster.answers import (
     Answer,
     Refusal,
@@ -83,6 +84,7 @@ class Cluster(Workers):
         self._joined_once = False
         self._trouble = "none was offered"
 
+    @spent_on("planning")
     def __enter__(self) -> "Cluster":
         """Begin a session, and ask for workers.
 

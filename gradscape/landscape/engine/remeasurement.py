@@ -5,6 +5,7 @@ from typing import final
 
 import numpy as np
 
+from gradscape._profile import spent_on_each
 from gradscape.landscape.engine.blocks import Batch
 from gradscape.landscape.engine.ledger import Ledger
 from gradscape.landscape.engine.plan import ExecutionPlan
@@ -48,7 +49,7 @@ class Remeasurement:
         step = self._plan.points_per_forward
         jobs = [Job(tuple(points[begin : begin + step]), (stored[-1],)) for begin in range(0, len(points), step)]
         batch = batches[stored[-1]]
-        for job, measured in workers.measure(jobs):
+        for job, measured in spent_on_each("points", workers.measure(jobs)):
             for point, judged in zip(job.points, measured, strict=True):
                 gap = self._ledger.deviation(point, batch.first, size, judged)
                 if gap > 0:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from gradscape._profile import spent_on, spent_on_each
 from gradscape.landscape.engine.blocks import Batch, Block, join_blocks
 from gradscape.landscape.engine.ledger import Ledger
 from gradscape.landscape.engine.pace import Pace
@@ -132,7 +133,8 @@ def evaluate_points(
             size = limits.images(wanted, clock, plan.batch_size) if start else wanted
             if start and (size == 0 or limits.reached(ledger.estimates())):
                 return
-            found = list(islice(source, size // plan.block_size))
+            with spent_on("data"):
+                found = list(islice(source, size // plan.block_size))
             if not found:
                 # Only a source that has run dry tells how many images there are. A run that a limit ended does not
                 # know, and must not correct its standard errors for a population that it has all seen.
@@ -141,7 +143,8 @@ def evaluate_points(
             batches = join_blocks(found, start, plan.batch_size // plan.block_size)
             # Before any work: images of another run are refused here, not when their results meet the old ones.
             ledger.open(start, found)
-            workers.load(batches)
+            with spent_on("data"):
+                workers.load(batches)
             if remeasurement is not None:
                 remeasurement.check(workers, batches)
             for level in levels:
@@ -180,7 +183,7 @@ def evaluate_level(
         # What an earlier run has done is progress, but says nothing about how fast this one is.
         clock.tick(len(points) * (images - sum(batches[number].count for number in missing)), 0)
     clock.pace.rest()
-    for job, measured in workers.measure(jobs):
+    for job, measured in spent_on_each("points", workers.measure(jobs)):
         if not clock.calibrated(job.points):
             clock.pace.passed(sum(batches[number].count for number in job.batches), points=len(job.points))
         for point, one in zip(job.points, measured, strict=True):

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from gradscape._digest import digest_model, digest_tensors
+from gradscape._profile import spent_on
 from gradscape._provenance import current_versions
 from gradscape._refuge import save_or_keep
 from gradscape.landscape.engine.blocks import Block
@@ -139,6 +140,7 @@ class Run(Generic[Result]):
         else:
             evaluate_points(workers, blocks, levels, ledger=self._ledger, **how)
 
+    @spent_on("writing")
     def _save(self, path: str | os.PathLike[str]) -> None:
         if self._kept_elsewhere:  # the run is ending, and nothing was added since
             return

@@ -6,6 +6,7 @@ from typing import final
 
 import numpy as np
 
+from gradscape._profile import spent_on
 from gradscape.landscape.engine.blocks import Batch, Block, join_blocks
 from gradscape.landscape.engine.ledger import Judgment, Ledger
 from gradscape.landscape.engine.plan import ExecutionPlan
@@ -229,6 +230,7 @@ class _Loader:
         """Whether blocks can be gone through more than once."""
         return not isinstance(self._blocks, Iterator)
 
+    @spent_on("data")
     def load(self, start: int, stop: int) -> list[Batch]:
         """Blocks from one to before another, as far as there are any; they have to be those seen before."""
         if (start, stop) == self._asked:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from gradscape._model_state import model_device
+from gradscape._profile import spent_on
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine.blocks import Batch, Block
 from gradscape.landscape.engine.ledger import Ledger
@@ -18,6 +19,7 @@ from gradscape.landscape.engine.workers import Evaluator, Job
 __all__ = ["evaluate_stored_ends"]
 
 
+@spent_on("points")
 def evaluate_stored_ends(
     work: Work,
     directions: Sequence[Direction],

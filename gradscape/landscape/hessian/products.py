@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gradscape._digest import digest_model, digest_tensors
 from gradscape._left_as_before import left_as_before
 from gradscape._model_state import model_device
+from gradscape._profile import spent_on
 from gradscape.landscape.directions import Direction, Ignore
 from gradscape.landscape.engine import (
     Batch,
@@ -86,6 +87,7 @@ class HessianProducts:
     """
 
     @left_as_before
+    @spent_on("planning")
     def __init__(
         self,
         model: nn.Module,
@@ -204,7 +206,7 @@ class HessianProducts:
     @contextmanager
     def ready(self) -> Iterator[Differentiated]:
         """Inside, the model can be differentiated; afterwards it is as before."""
-        with torch.inference_mode(mode=False), evaluable(self.model):
+        with spent_on("points"), torch.inference_mode(mode=False), evaluable(self.model):
             yield self._differentiated
 
     def _over_batches(self, function: Callable[[Tensors, Batch], Tensor], direction: Direction) -> list[np.ndarray]:

@@ -5,6 +5,7 @@ from typing import final
 import torch
 from torch import Tensor, nn
 
+from gradscape._profile import spent_on
 from gradscape.landscape.directions import Direction, gaussian
 from gradscape.landscape.engine import Block, Task
 from gradscape.landscape.engine.moving import moving
@@ -51,12 +52,14 @@ class DisturbedNetwork:
         drawn = [gaussian(one.detach(), seed, f"sharpness {number}", name) for name, one in self._chosen.items()]
         return self._flat(drawn).to(self.sizes.dtype)
 
+    @spent_on("points")
     def losses(self, block: Block, change: Tensor | None = None) -> Tensor:
         """Loss of each image at w + change, (count,) float64."""
         with moving(self._model, [self._direction(change)]) as move_to:
             move_to([1.0])
             return torch.cat([self._losses(part).detach() for part in self._parts(block)])
 
+    @spent_on("points")
     def gradient(self, block: Block, change: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The same, and the gradient of their mean there, flat."""
         total, losses = torch.zeros_like(self.sizes), []

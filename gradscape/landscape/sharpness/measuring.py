@@ -15,6 +15,7 @@ from torch import nn
 from gradscape._digest import digest_model
 from gradscape._left_as_before import left_as_before
 from gradscape._model_state import model_device
+from gradscape._profile import spent_on
 from gradscape._provenance import current_versions
 from gradscape.landscape.engine import (
     Block,
@@ -158,6 +159,7 @@ def _whole_sets(blocks: Iterator[Block], m: int | None) -> Iterator[Block]:
             raise ValueError(f"`m` must be at most the {block.count} images that there are, got {m}: take fewer")
 
 
+@spent_on("planning")
 def _check(model: nn.Module, first: Block, task: Task, names: set[str], *, sought: bool) -> LaterLabels:
     """Refuse a model or functions that cannot be judged, by the first images."""
     tried = first.part(0, min(first.count, _TRIED)).to(model_device(model))
