@@ -17,7 +17,8 @@ __all__ = ["Course", "Stage"]
 
 _log = logging.getLogger(__name__)
 
-_EASED = tuple(0.8**power for power in range(12))  # what variances promise and what is reached are not quite the same
+# What variances promise and what is reached are not quite the same; in the end all images are seen.
+_EASED = (*(0.8**power for power in range(12)), 0.0)
 _LEAST_IMAGES = 128  # of the finest level: with fewer nobody knows how well it is predicted
 _WORTH_RETURNING = 1.5  # times as many images as a level has seen that was left behind
 
@@ -73,8 +74,8 @@ class Course:
             return None
         goal = self._limits.variance(stage.estimates)
         rate = clock.images_per_second
-        # Of a run that goes on nobody knows yet how fast it is: then one batch is tried.
-        passes = None if left is None else left * rate if rate else np.inf
+        # Of a run that goes on nobody knows yet how fast it is: then as much as a batch at every point is tried.
+        passes = None if left is None else left * rate if rate else sum(stage.points) * self._plan.batch_size
         numbers = self._numbers(stage, goal, passes)
         clock.expect(int(np.array(stage.points) @ (numbers - np.array(stage.images))))
         for level in reversed(range(depth)):
@@ -84,12 +85,13 @@ class Course:
                 continue
             more = min(more, max(unit, min(had, ROUND_IMAGES // size) // unit * unit))
             if passes is None:
-                more = -(-more // unit) * unit
+                more = min(-(-more // unit) * unit, in_all - had)
             else:
-                fit = unit if np.isinf(passes) else int(passes / sum(stage.points[: level + 1]) / size)
-                more = min(more, fit) // unit * unit
+                more = min(more, int(passes / sum(stage.points[: level + 1]) / size))
+            if had + more < in_all:
+                more = more // unit * unit
             if more:
-                return had, min(had + more, in_all), level + 1
+                return had, had + more, level + 1
         return None
 
     def _numbers(self, stage: Stage, goal: float | None, passes: float | None) -> np.ndarray:
