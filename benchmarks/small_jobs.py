@@ -1,10 +1,10 @@
 """Measure what small surfaces cost beside their forward passes: checks, tracing, trials, one version beside another.
 
 Run it from anywhere: `python benchmarks/small_jobs.py [--trees OLD NEW] [--help]`. Every surface is evaluated in a
-process of its own, as by a command, so that what is loaded for tracing counts; versions take turns. Overhead is the time
-of `evaluate_surface` over points × images × the time of a bare forward pass (`bare_forward.py`), measured behind it in
-the same process. Seconds are those of the processor, with one thread: what else the machine does hardly changes them.
-Freed memory is kept, as gradscape's program does.
+process of its own, as by a command, so that what is loaded for tracing counts; versions take turns. Overhead is the
+time of `evaluate_surface` over points × images × the time of a bare forward pass (`bare_forward.py`), measured behind
+it in the same process. Seconds are those of the processor, with one thread: what else the machine does hardly changes
+them. Freed memory is kept, as gradscape's program does.
 """
 
 import argparse

@@ -48,17 +48,18 @@ def module_seconds(work: Work, plan: ExecutionPlan) -> float:
 def _module_seconds(work: Work, plan: ExecutionPlan, images: int) -> float:
     stored = replace(work, first=work.first.part(0, images), recalibration=None)
     with _module(stored, plan) as evaluator:
-        return min(undisturbed(lambda: evaluator.measure_one(Job((0,), (0,)))) for _ in range(2))
+        clock = undisturbed if plan.device == "cpu" else timed
+        return min(clock(lambda: evaluator.measure_one(Job((0,), (0,)))) for _ in range(2))
 
 
 def undisturbed(function: Callable[[], object]) -> float:
-    """Seconds that a call would take with nothing else on the machine, as nearly as can be told.
+    """Seconds that a call on the CPU would take with nothing else on the machine, as nearly as can be told.
 
     What tracing takes is estimated for a quiet machine, and has to be compared with a pass on one.
     """
     began = time.process_time()
     seconds = timed(function)
-    return seconds if torch.cuda.is_available() else min(seconds, time.process_time() - began)
+    return min(seconds, time.process_time() - began)
 
 
 @contextmanager
