@@ -223,6 +223,8 @@ def test_search_and_surfaces_of_all_draws_share_what_was_traced(
     trace = trust.trace
     monkeypatch.setattr(trust, "trace", counted)
     trace_whatever_it_costs(monkeypatch)
+    monkeypatch.setattr("gradscape.landscape.span.SPANS", (0.5,))
+    monkeypatch.setattr("gradscape.landscape.span.SPAN_STEPS", 3)
     models = load_models([save(tmp_path / "a.safetensors"), save(tmp_path / "b.safetensors")], "cpu")
     split = load_split("digits", "test", image_size=16, limit=32)
     subjects = make_subjects(models, split, tmp_path / "out", seeds=[0, 1])
