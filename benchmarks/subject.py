@@ -24,7 +24,7 @@ class Subject:
     Attributes:
         name: The network's name.
         net: In `eval()`, of normalized images.
-        images: (N, 3, 32, 32), normalized.
+        images: (N, 3, H, W), normalized; 32 pixels on a side if not asked for otherwise.
         labels: (N,).
         directions: (d_alpha, d_beta), filter-normalized.
         description: Which images and weights these are.
@@ -38,12 +38,12 @@ class Subject:
     description: str
 
 
-def load_subject(name: str, count: int) -> Subject:
+def load_subject(name: str, count: int, *, image_size: int = IMAGE_SIZE) -> Subject:
     """Real images and the trained ResNet-56 where GRADSCAPE_TEST_DATA says where they are; else random ones."""
-    folder = os.environ.get("GRADSCAPE_TEST_DATA")
+    folder = os.environ.get("GRADSCAPE_TEST_DATA") if image_size == IMAGE_SIZE else None
     torch.manual_seed(0)
-    net = create_model(name, num_classes=CLASSES, image_size=IMAGE_SIZE)
-    images, labels = _real_images(Path(folder), count) if folder else _random_images(count)
+    net = create_model(name, num_classes=CLASSES, image_size=image_size)
+    images, labels = _real_images(Path(folder), count) if folder else _random_images(count, image_size)
     trained = bool(folder) and name == TRAINED
     if trained:
         net.load_state_dict(foreign_state(Path(str(folder), "checkpoints", "tomgoldstein-resnet56-model_300.t7"), net))
@@ -70,8 +70,8 @@ def _real_images(folder: Path, count: int) -> tuple[Tensor, Tensor]:
     return images.contiguous(), torch.from_numpy(labels)
 
 
-def _random_images(count: int) -> tuple[Tensor, Tensor]:
-    return torch.randn(count, 3, IMAGE_SIZE, IMAGE_SIZE), torch.randint(CLASSES, (count,))
+def _random_images(count: int, size: int) -> tuple[Tensor, Tensor]:
+    return torch.randn(count, 3, size, size), torch.randint(CLASSES, (count,))
 
 
 def _estimate_statistics(net: nn.Module, images: Tensor) -> None:

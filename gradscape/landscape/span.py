@@ -90,6 +90,7 @@ def find_span(
     loss: LossFunction = cross_entropy,
     forward: ForwardFunction = call,
     report: Callable[[Trial], None] | None = None,
+    graphs: KnownGraphs | None = None,
 ) -> SpanSearch:
     """Find the widest half-width R = 2⁻ᵏ, k = 0 … 8, at which the landscape is visible.
 
@@ -105,6 +106,7 @@ def find_span(
         loss: As in `evaluate_surface`.
         forward: As in `evaluate_surface`.
         report: Called after each trial.
+        graphs: Graphs of these models traced before; new ones are added.
 
     Raises:
         ValueError: There is no model.
@@ -126,7 +128,7 @@ def find_span(
     first_images = [(block.inputs, block.labels)]
     population = getattr(batches, "population", None) or (UNKNOWN_POPULATION if more else block.count)
     options = Options(loss=loss, metric=None, forward=forward, precision="fp32", batch_size=64, population=population)
-    graphs: KnownGraphs = {}  # a model is traced once, not once for every R
+    graphs = {} if graphs is None else graphs  # a model is traced once, not once for every R
     trials: list[Trial] = []
     winners = []
     for index, (model, directions) in enumerate(models_and_directions):

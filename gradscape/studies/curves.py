@@ -169,7 +169,8 @@ class CurvePath:
         }
         title = f"{names[0]}, plane of the curve"
         own = self._options(options, path, until=until, report=partial(report, title), meta=meta)
-        return evaluate_grid(Surface, self.line.model, split, directions, axes=axes, options=own)
+        graphs = self.line.graphs
+        return evaluate_grid(Surface, self.line.model, split, directions, axes=axes, options=own, graphs=graphs)
 
     def draw(self, straight: Line, along: Line, plane: Surface | None, folder: Path) -> list[Path]:
         """Pictures and tables of line and curve together, and of the plane in a folder of its own."""

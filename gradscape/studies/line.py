@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from gradscape.landscape import (
     top1,
 )
 from gradscape.landscape.axis import checked_axis
-from gradscape.landscape.engine import MetricFunction, evaluable, tensors_in
+from gradscape.landscape.engine import KnownGraphs, MetricFunction, evaluable, tensors_in
 from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.variances import negative_variances
@@ -56,12 +56,14 @@ class LinePath:
         direction: One unit of alpha.
         alphas: (A,) coordinates.
         meta: Provenance.
+        graphs: Of the model, which is traced once for the line and what is looked at beside it.
     """
 
     model: Classifier
     direction: Direction
     alphas: np.ndarray
     meta: Mapping[str, Any]
+    graphs: KnownGraphs = field(default_factory=dict, repr=False)
 
     def evaluate(
         self,
@@ -91,7 +93,8 @@ class LinePath:
             seconds=seconds,
             report=partial(report, self.meta["title"]),
         )
-        line = evaluate_grid(Line, self.model, split, [self.direction], axes={"alphas": self.alphas}, options=own)
+        axes = {"alphas": self.alphas}
+        line = evaluate_grid(Line, self.model, split, [self.direction], axes=axes, options=own, graphs=self.graphs)
         if "other" in self.meta and (barrier := _barrier(line)):
             line = replace(line, meta={**line.meta, "barrier": _finite(asdict(barrier))})
             line.save(path)

@@ -4,7 +4,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
@@ -34,7 +34,7 @@ from gradscape.landscape import (
     summarize_direction,
     top1,
 )
-from gradscape.landscape.engine import MetricFunction, Task
+from gradscape.landscape.engine import KnownGraphs, MetricFunction, Task
 from gradscape.landscape.engine.plan import block_images
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.statistics import LEAST_BLOCKS
@@ -81,6 +81,8 @@ class Subject:
         directions: The pair that spans the plane.
         folder: Where its surface and pictures go.
         meta: Provenance: model, data, split, seed and how the directions were made.
+        graphs: Of the models of all subjects that were made together: each is traced once, however often it is looked
+            at.
     """
 
     title: str
@@ -88,6 +90,7 @@ class Subject:
     directions: Sequence[Direction]
     folder: Path
     meta: Mapping[str, Any]
+    graphs: KnownGraphs = field(default_factory=dict, repr=False)
 
     @property
     def key(self) -> dict[str, Any]:
@@ -134,7 +137,8 @@ def make_subjects(
         raise ValueError("`--trajectory` is seen in one plane: give one checkpoint, and no `--repeats`")
     making = {"normalize": "filter", "ignore": "biasbn", "space": "weights", **making}
     guessing = models_at_chance(models, split, data=split.name, metric=metric)
-    subjects = []
+    subjects: list[Subject] = []
+    graphs: KnownGraphs = {}
     for name, model in models.items():
         training = identify_training(model.meta)
         for seed in seeds:
@@ -159,6 +163,7 @@ def make_subjects(
                         **({TRAINING: asdict(training)} if training else {}),
                         **({_RUNS: [str(run) for run in runs]} if runs else {}),
                     },
+                    graphs=graphs,
                 )
             )
     return subjects
@@ -190,7 +195,8 @@ def search_span(
     if found := _remembered(Path(memory), key):
         return found
     looked_at = [(subject.model, subject.directions) for subject in subjects]
-    search = find_span(looked_at, split, loss=chosen.loss, forward=chosen.forward, report=report)
+    graphs = subjects[0].graphs if subjects else None
+    search = find_span(looked_at, split, loss=chosen.loss, forward=chosen.forward, report=report, graphs=graphs)
     with replacing_text(memory) as file:
         file.write(json.dumps({"subjects": key, **asdict(search)}, indent=1))
     return search
@@ -336,7 +342,10 @@ def evaluate_subjects(
             preview=LivePage(subject.folder, subject.title).show if live else None,
         )
         grid = dict(zip(_AXES, axes, strict=True))
-        surfaces.append(evaluate_grid(Surface, subject.model, split, subject.directions, axes=grid, options=own))
+        surface = evaluate_grid(
+            Surface, subject.model, split, subject.directions, axes=grid, options=own, graphs=subject.graphs
+        )
+        surfaces.append(surface)
     return surfaces
 
 

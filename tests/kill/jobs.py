@@ -44,6 +44,8 @@ class Job:
 
 _SAVE_OFTEN = {"gradscape.landscape.engine.rounds:_SAVE_SECONDS": 0.0, "gradscape.landscape.engine.rounds:_SHARE": 0}
 _COMPILE = {
+    "gradscape.landscape.engine.budget:_PAYS_BACK": 0.0,
+    "gradscape.landscape.engine.budget:_SHARE": float("inf"),
     "gradscape.landscape.engine.trials:_WORTH_COMPILING": 0.0,
     "gradscape.landscape.engine.trials:_OTHER_FORM": 0.0,
 }

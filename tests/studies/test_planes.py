@@ -10,12 +10,22 @@ from torch import nn
 
 from gradscape.data import load_split
 from gradscape.landscape import Options, SpanSearch, Trial, cross_entropy, random_directions, save_directions, top1
+from gradscape.landscape.engine import trust
 from gradscape.models import create_model, save_checkpoint
 from gradscape.studies import planes
 from gradscape.studies.networks import common_image_size, load_models
-from gradscape.studies.planes import _remembered, advice_on_loss, describe_search, make_subjects, search_span
+from gradscape.studies.planes import (
+    _remembered,
+    advice_on_loss,
+    describe_search,
+    evaluate_subjects,
+    make_subjects,
+    search_span,
+    span_axes,
+)
 from gradscape.studies.spanned_planes import span_planes
 from gradscape.studies.training_identity import TRAINING, read_identity
+from tests.landscape.forms import trace_whatever_it_costs
 from tests.studies.networks import save_network
 
 KEPT = Path(__file__).parents[1] / "kept"
@@ -198,3 +208,29 @@ def test_a_damaged_memory_of_a_search_is_told_with_its_remedy(
     (tmp_path / "span.json").write_text("[1")
     with pytest.raises(ValueError, match=r"span\.json must be a memory of a search for a span, but is no JSON"):
         _remembered(tmp_path / "span.json", key)
+
+
+@pytest.mark.slow
+def test_search_and_surfaces_of_all_draws_share_what_was_traced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    traced: list[nn.Module] = []
+
+    def counted(model: nn.Module, *given: Any) -> Any:
+        traced.append(model)
+        return trace(model, *given)
+
+    trace = trust.trace
+    monkeypatch.setattr(trust, "trace", counted)
+    trace_whatever_it_costs(monkeypatch)
+    monkeypatch.setattr("gradscape.landscape.span.SPANS", (0.5,))
+    monkeypatch.setattr("gradscape.landscape.span.SPAN_STEPS", 3)
+    models = load_models([save(tmp_path / "a.safetensors"), save(tmp_path / "b.safetensors")], "cpu")
+    split = load_split("digits", "test", image_size=16, limit=32)
+    subjects = make_subjects(models, split, tmp_path / "out", seeds=[0, 1])
+    search_span(subjects, split, tmp_path / "span.json")
+    surfaces = evaluate_subjects(subjects, split, span_axes(0.5, 3))
+    assert len(surfaces) == 4
+    assert all(surface.meta["plan"]["traced"] for surface in surfaces)
+    assert len(traced) == 2
+    assert set(traced) == set(models.values())

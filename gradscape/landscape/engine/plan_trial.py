@@ -1,7 +1,8 @@
 """A network in the form of a plan, tried on the first images: how fast is it, and what are its losses?"""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, final
 
@@ -18,19 +19,57 @@ from gradscape.landscape.engine.trust import explained
 from gradscape.landscape.engine.work import Work
 from gradscape.landscape.engine.workers import Evaluator, Job
 
-__all__ = ["PlanTrial", "module_losses", "seconds_an_image", "timed"]
+__all__ = ["CALLS", "PlanTrial", "module_losses", "module_seconds", "seconds_an_image", "timed"]
 
+CALLS = 6  # forward passes that `PlanTrial.seconds` takes, with what is copied and moved for them
+
+_FEW = 4  # images
+_LONG = 0.05  # s, beside which calling operators takes no time
 _MEASURED = 1.0  # s
 _LEAST_JOBS = 3
 
 
 def module_losses(work: Work, plan: ExecutionPlan, points: Sequence[int]) -> np.ndarray:
     """Losses of the first images by the module itself, (points, images)."""
+    with _module(work, plan) as evaluator:
+        return np.stack([evaluator.measure_one(Job((point,), (0,)))[0].losses for point in points])
+
+
+def module_seconds(work: Work, plan: ExecutionPlan) -> float:
+    """Time for a pass of the first images by the module itself, which checks have warmed up.
+
+    Where even a few images take long, the others will take as long each: then they are not waited for.
+    """
+    whole, few = work.first.count, min(_FEW, work.first.count)
+    seconds = _module_seconds(work, plan, few)
+    return seconds * whole / few if seconds > _LONG else _module_seconds(work, plan, whole)
+
+
+def _module_seconds(work: Work, plan: ExecutionPlan, images: int) -> float:
+    stored = replace(work, first=work.first.part(0, images), recalibration=None)
+    with _module(stored, plan) as evaluator:
+        clock = undisturbed if plan.device == "cpu" else timed
+        return min(clock(lambda: evaluator.measure_one(Job((0,), (0,)))) for _ in range(2))
+
+
+def undisturbed(function: Callable[[], object]) -> float:
+    """Seconds that a call on the CPU would take with nothing else on the machine, as nearly as can be told.
+
+    What tracing takes is estimated for a quiet machine, and has to be compared with a pass on one.
+    """
+    began = time.process_time()
+    seconds = timed(function)
+    return min(seconds, time.process_time() - began)
+
+
+@contextmanager
+def _module(work: Work, plan: ExecutionPlan) -> Iterator[Evaluator]:
+    """The module itself, with the first images."""
     ready = ready_network(work.model, work.directions, work.task.forward, plan, None, recalibration=work.recalibration)
     with ready as network, plan.own_threads():
         evaluator = _evaluator_of(work, network, plan)
         evaluator.load([Batch(work.first.inputs, work.first.labels, 0, work.first.count)])
-        return np.stack([evaluator.measure_one(Job((point,), (0,)))[0].losses for point in points])
+        yield evaluator
 
 
 @final

@@ -7,13 +7,13 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 
 from gradscape._allocator import freed_memory_is_kept
+from gradscape.landscape.engine.budget import Budget
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError
 from gradscape.landscape.engine.plan import FORM, ExecutionPlan, Precision, plain_plan
-from gradscape.landscape.engine.plan_trial import PlanTrial, module_losses
-from gradscape.landscape.engine.trust import known_graph, reads_network
+from gradscape.landscape.engine.plan_trial import CALLS, PlanTrial, module_losses, module_seconds
+from gradscape.landscape.engine.trust import best_format, known_graph, reads_network
 from gradscape.landscape.engine.work import Work
 from gradscape.landscape.rounding import MOST_ROUNDING, measure_rounding, probe_points, recorded_rounding
 from gradscape.landscape.statistics import UNKNOWN_POPULATION
@@ -22,12 +22,12 @@ __all__ = ["RATE", "ChosenPlan", "choose_plan"]
 
 RATE = "images_per_second"  # the note of how fast the plan was in its trial, points times images
 
-_WORTH_TRACING = 200  # forward passes of a block: tracing takes a second or two
 _WORTH_COMPILING = 300.0  # s: compiling takes up to half a minute, and rarely wins more than a third
 _LARGER_BATCH = 1.02  # a larger batch has to be so much faster: memory grows with it
 _OTHER_FORM = 1.15  # another form of the network has to be so much faster
 _LARGEST_BATCH = {"cpu": 256, "cuda": 4096}
 _SIDE_BY_SIDE = 16  # points
+_ASKED = 6  # forward passes beside those that are timed: a first one, and losses at two points in two forms
 _TINY = 0.002  # s for a forward pass: there most of the time goes into calling operators
 _USUAL_BATCH = {"cpu": 64, "cuda": 512}  # what no clock has a say in
 _BY_CLOCK = 5e-7  # of a point's loss or its deviation: what a choice by time may change, so that two differ by 1e-6
@@ -59,9 +59,10 @@ def choose_plan(
 ) -> ChosenPlan:
     """Decide how to evaluate.
 
-    Little work is done by the module as it is. Else its graph is traced and folded, and trials on the first
-    images choose one thread or all, batch size, and whether several points go through the network side by side. What
-    trials by the clock choose gives the losses of the form that a rule gives, to 5e-7, or that form is taken.
+    Where tracing would take longer than it saves, the module is evaluated as it is. Else its graph is traced and
+    folded. As far as they stay short beside the run, trials on the first images choose one thread or all, batch size,
+    and whether several points go through the network side by side. What they choose by the clock gives the losses of
+    the form that a rule gives, to 5e-7, or that form is taken.
 
     Args:
         work: What is to be done.
@@ -85,24 +86,28 @@ def choose_plan(
     notes: dict[str, Any] = {"freed memory": "kept" if freed_memory_is_kept() else "returned"}
     if stored is not None:
         notes = _checked_notes(stored.get("plan_notes", {}), work, plain, free=precision == "auto")
-    passes = len(work.coordinates) * (work.images or np.inf) / plain.block_size
-    # A run to be resumed keeps its form, even if trials would choose another one today. A single image is never traced:
+    # A run to be resumed keeps its form, even if another one would be chosen today. A single image is never traced:
     # torch.export takes a length of one for a constant.
-    if not wanted.get("traced", passes >= _WORTH_TRACING and work.first.count > 1):
+    if not wanted.get("traced", True) or work.first.count < 2:
         return _module_itself(work, plain, notes)
+    budget = Budget(work, module_seconds(work, plain))
+    if not wanted and not budget.pays:
+        return _module_itself(work, plain, notes, why=", since tracing it would take longer than it saves")
     try:
-        graph = known_graph(work)
-        found = {**notes, "graph": f"{len(graph.folds)} of {graph.batch_norms} batch norms folded"}
-        trial = PlanTrial(work, graph, replace(plain, traced=True, memory_format=_best_format(graph, plain)))
+        images = budget.compared()
+        graph = known_graph(work, images=images)
+        folded = f"{len(graph.folds)} of {graph.batch_norms} batch norms folded, compared on {images} images"
+        found = {**notes, "graph": folded}
+        plan = replace(plain, traced=True, memory_format=best_format(graph, plain))
         if chosen == "bf16" and "rounding" not in notes:
+            trial = PlanTrial(work, graph, plan)
             found |= _measured_rounding(work, trial.otherwise(precision="fp32").losses, trial.losses)
         if wanted:
-            plan = replace(
-                trial.plan, **{name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")}
-            )
+            PlanTrial(work, graph, plan)  # finds out what cannot be had here
+            plan = replace(plan, **{name: wanted[name] for name in ("compiled", "points_per_forward", "memory_format")})
             _check_side_by_side(work, plan, "path" if followed is None else "plan")
         else:
-            plan, tried = _best_form(trial, batch_size=size)
+            plan, tried = _best_form(work, graph, plan, batch_size=size, budget=budget)
             found |= tried
     except TracingError as problem:
         # Graphs only make an evaluation faster. The module itself is always right, so that nothing is lost but time.
@@ -116,11 +121,6 @@ def _module_itself(work: Work, plan: ExecutionPlan, notes: Mapping[str, Any], *,
         exact = partial(module_losses, work, replace(plan, precision="fp32"))
         found |= _measured_rounding(work, exact, partial(module_losses, work, plan))
     return ChosenPlan(plan, None, found)
-
-
-def _best_format(graph: FoldedGraph, plan: ExecutionPlan) -> str:
-    convolutions = graph.module.graph.find_nodes(op="call_function", target=torch.ops.aten.conv2d.default)
-    return "channels_last" if len(convolutions) else plan.memory_format
 
 
 def _measured_rounding(
@@ -167,26 +167,35 @@ def _expected_images(work: Work, seconds: float) -> int:
     return min(most, max(work.first.count, int(work.seconds / seconds / len(work.coordinates))))
 
 
-def _best_batch(trial: PlanTrial) -> int:
-    """The smallest batch, from a block on, whose double is hardly faster."""
+def _best_batch(trial: PlanTrial, budget: Budget) -> tuple[int, float]:
+    """The smallest batch, from a block on, whose double is hardly faster, and its time for an image."""
     best, device = trial.plan.block_size, trial.plan.device.split()[0]
     most = min(trial.work.images or UNKNOWN_POPULATION, _LARGEST_BATCH.get(device, best))
-    seconds = trial.seconds(best) if 2 * best <= most else 0.0
-    while 2 * best <= most and seconds / (doubled := trial.seconds(2 * best)) >= _LARGER_BATCH:
+    seconds = trial.seconds(best)
+    while 2 * best <= most and budget.take(CALLS * 2 * best * seconds):
+        doubled = trial.seconds(2 * best)
+        if seconds / doubled < _LARGER_BATCH:
+            break
         best, seconds = 2 * best, doubled
-    return best
+    return best, seconds
 
 
-def _best_form(trial: PlanTrial, *, batch_size: int | None) -> tuple[ExecutionPlan, dict[str, Any]]:
+def _best_form(
+    work: Work, graph: FoldedGraph, plan: ExecutionPlan, *, batch_size: int | None, budget: Budget
+) -> tuple[ExecutionPlan, dict[str, Any]]:
     """The fastest form whose losses are those of the one that a rule gives, and what was found on the way."""
-    work = trial.work
-    rule = replace(trial.plan, batch_size=batch_size or _usual_batch(trial))
+    rule = replace(plan, batch_size=batch_size or _usual_batch(work, plan))
+    if not budget.take(budget.seconds * (CALLS + _ASKED)):
+        return rule, {"form": "by rule, since trials would take too long beside the run"}
     notes: dict[str, Any] = {}
-    trial = _best_threads(trial, notes)
+    trial = _best_threads(PlanTrial(work, graph, plan), notes, budget)
     # Where a run stops at a standard error, batches decide after how many images that is looked at.
-    timed_batch = batch_size is None and work.tolerance is None
-    plan = replace(trial.plan, batch_size=_best_batch(trial) if timed_batch else rule.batch_size)
-    seconds = trial.seconds(plan.batch_size)
+    if batch_size is None and work.tolerance is None:
+        size, seconds = _best_batch(trial, budget)
+    else:
+        size = rule.batch_size
+        seconds = trial.seconds(size)
+    plan = replace(trial.plan, batch_size=size)
     other = _faster_form(trial, plan, seconds, notes)
     notes[RATE] = 1 / seconds
     if other is None and plan == rule:
@@ -201,9 +210,9 @@ def _best_form(trial: PlanTrial, *, batch_size: int | None) -> tuple[ExecutionPl
     return rule, {**notes, "form": notes["form"] + taken}
 
 
-def _best_threads(trial: PlanTrial, notes: dict[str, Any]) -> PlanTrial:
+def _best_threads(trial: PlanTrial, notes: dict[str, Any], budget: Budget) -> PlanTrial:
     """With one thread, where that is faster: all of them only wait for each other in small networks."""
-    if trial.plan.threads == 1 or trial.plan.device != "cpu":
+    if trial.plan.threads == 1 or trial.plan.device != "cpu" or not budget.take(2 * CALLS * budget.seconds):
         return trial
     single, images = trial.otherwise(threads=1), trial.plan.block_size
     faster = trial.seconds(images) / single.seconds(images)
@@ -211,10 +220,10 @@ def _best_threads(trial: PlanTrial, notes: dict[str, Any]) -> PlanTrial:
     return single if faster > _OTHER_FORM else trial
 
 
-def _usual_batch(trial: PlanTrial) -> int:
+def _usual_batch(work: Work, plan: ExecutionPlan) -> int:
     """Images in a batch that no clock has chosen: whole blocks, not many more than there are."""
-    block, most = trial.plan.block_size, _USUAL_BATCH.get(trial.plan.device.split()[0], _USUAL_BATCH["cpu"])
-    return max(block, min(most, trial.work.images or most) // block * block)
+    block, most = plan.block_size, _USUAL_BATCH.get(plan.device.split()[0], _USUAL_BATCH["cpu"])
+    return max(block, min(most, work.images or most) // block * block)
 
 
 def _agree(expected: np.ndarray, found: np.ndarray) -> bool:

@@ -5,20 +5,22 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, final
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from gradscape.landscape.engine.blocks import Block
+from gradscape._model_state import model_device
+from gradscape.landscape.engine.blocks import Batch, Block
 from gradscape.landscape.engine.followed import needs_refreshing
 from gradscape.landscape.engine.graph import FoldedGraph, TracingError, fold_batch_norms, silenced, trace
 from gradscape.landscape.engine.moving import moving, moving_names, named_tensors
 from gradscape.landscape.engine.network import ready_network
-from gradscape.landscape.engine.plan import plain_plan
+from gradscape.landscape.engine.plan import ExecutionPlan, plain_plan
 from gradscape.landscape.engine.recalibration import moving_recalibrated
 from gradscape.landscape.engine.task import call, judged_by_role, same_output
 from gradscape.landscape.engine.work import Work
 
-__all__ = ["check_handles", "explained", "known_graph", "reads_network", "specimen", "trusted_graph"]
+__all__ = ["best_format", "check_handles", "explained", "known_graph", "reads_network", "specimen", "trusted_graph"]
 
 _GRAPH_TOLERANCE = 1e-3  # of the largest output or loss: what folding and fusing may change far from the origin
 _READ_IMAGES = 4
@@ -50,48 +52,62 @@ def explained() -> Iterator[None]:
         raise TracingError(f"{type(problem).__name__}: {problem}") from problem
 
 
-def known_graph(work: Work) -> FoldedGraph:
-    """The trusted graph; a model that cannot be traced is not traced again."""
+def known_graph(work: Work, *, images: int | None = None) -> FoldedGraph:
+    """The trusted graph, as `trusted_graph`; a model that cannot be traced is not traced again."""
     if isinstance(known := work.graphs.get(work.model), TracingError):
         raise known
     try:
-        work.graphs[work.model] = graph = trusted_graph(work)
+        work.graphs[work.model] = graph = trusted_graph(work, images=images)
     except TracingError as problem:
         work.graphs[work.model] = problem
         raise
     return graph
 
 
-def trusted_graph(work: Work) -> FoldedGraph:
+def trusted_graph(work: Work, *, images: int | None = None) -> FoldedGraph:
     """The folded graph, compared with the model: outputs, losses and metrics at the work's probes.
+
+    Args:
+        work: What is to be done.
+        images: On how many of the first images they are compared, at least two; None for all.
 
     Raises:
         TracingError: It cannot be traced, or something of it is other than with the module.
     """
     # Each comparison uncovers a value that tracing may have frozen: a number of images by fewer of them, a weight by a
     # point away from the origin.
-    half = work.first.part(0, -(-work.first.count // 2))
+    whole = work.first if images is None else work.first.part(0, images)
+    half = whole.part(0, -(-whole.count // 2))
     if needs_refreshing(work.model, work.directions, half.inputs, work.task.forward):
         raise TracingError("its own train() or eval() merges or caches weights that move")
     positions = work.coordinates[work.probes()].tolist()
-    asked = [(position, work.first) for position in positions] + [(positions[0], half)]
+    asked = [(position, whole) for position in positions] + [(positions[0], half)]
     # The module is asked first, and is back in its place when the traced network copies the origin from it.
     with moving_recalibrated(work.model, work.directions, work.recalibration) as move_to:
         answers = [_ask(work, position, images, move_to) for position, images in asked]
-    plan = replace(plain_plan(work.model, precision="fp32", batch_size=work.first.count), traced=True)
+    plain = plain_plan(work.model, precision="fp32", batch_size=work.first.count)
     with explained():
         known = work.graphs.get(work.model)
         if isinstance(known, FoldedGraph):
             graph = known
         else:
             graph = fold_batch_norms(trace(work.model, work.first.inputs, work.task.forward))
+        plan = replace(plain, traced=True, memory_format=best_format(graph, plain))
         with ready_network(
             work.model, work.directions, work.task.forward, plan, graph, recalibration=work.recalibration
         ) as network:
             for answer in answers:
                 network.move_to([answer.position])
-                _compare(work, answer, network.outputs(answer.images.inputs)[0])
+                batch = Batch(answer.images.inputs, answer.images.labels, 0, answer.images.count)
+                laid_out = batch.to(model_device(work.model), memory_format=plan.memory_format)
+                _compare(work, answer, network.outputs(laid_out.inputs)[0])
     return graph
+
+
+def best_format(graph: FoldedGraph, plan: ExecutionPlan) -> str:
+    """The memory format that a graph is evaluated in: channels_last where there are convolutions of images."""
+    convolutions = graph.module.graph.find_nodes(op="call_function", target=torch.ops.aten.conv2d.default)
+    return "channels_last" if len(convolutions) else plan.memory_format
 
 
 def reads_network(work: Work) -> bool:

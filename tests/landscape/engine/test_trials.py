@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from gradscape.landscape import Surface, estimate_seconds, evaluate_surface, random_directions
-from gradscape.landscape.engine import plan_trial, trials, trust
+from gradscape.landscape.engine import budget, plan_trial, trials, trust
 from gradscape.landscape.engine.graph import trace
 from gradscape.landscape.rounding import Rounding, describe_precision
+from tests.landscape.forms import trace_whatever_it_costs
 from tests.landscape.networks import images_and_labels, small_net
 
 AXIS = np.linspace(-1, 1, 5)
@@ -21,7 +22,7 @@ AXIS = np.linspace(-1, 1, 5)
 
 @pytest.fixture(autouse=True)
 def _traces_whatever_it_is_worth(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trials, "_WORTH_TRACING", 0)
+    trace_whatever_it_costs(monkeypatch)
     monkeypatch.setattr(trials, "_TINY", 0.0)
 
 
@@ -96,7 +97,7 @@ def test_the_error_of_bf16_is_told_also_where_nothing_is_traced(
     untraceable: bool, population: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if not untraceable:
-        monkeypatch.setattr(trials, "_WORTH_TRACING", math.inf)
+        monkeypatch.setattr(budget, "_PAYS_BACK", math.inf)
     net = _ByData() if untraceable else small_net()
     surface = _surface(net, population=population, precision="bf16", path=tmp_path / "s.h5")
     exact = _surface(net, population=population)

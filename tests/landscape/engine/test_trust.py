@@ -13,6 +13,7 @@ from gradscape.landscape import evaluate_line, evaluate_surface, random_directio
 from gradscape.landscape.directions import Direction
 from gradscape.landscape.engine import trials, trust
 from gradscape.landscape.engine.graph import TracingError, trace
+from tests.landscape.forms import trace_whatever_it_costs
 from tests.landscape.networks import images_and_labels, small_net
 
 ALPHAS, BETAS = np.linspace(0, 1, 4), np.linspace(-1, 1, 5)  # the first point is not the farthest
@@ -147,7 +148,7 @@ def test_a_loss_of_what_the_forward_pass_leaves_behind_keeps_to_the_module(form:
 def test_a_graph_that_stands_still_is_found_out_although_the_line_begins_at_the_origin(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(trials, "_WORTH_TRACING", 0)
+    trace_whatever_it_costs(monkeypatch)
     monkeypatch.setattr(trials, "_WORTH_COMPILING", math.inf)
 
     def frozen(model: nn.Module, inputs: Any, forward: Any) -> Any:
