@@ -32,7 +32,6 @@ class BlockSample:
         origin_error: Error of each block there, (blocks,).
         weights: Share of the images that each block has, (blocks,).
         exact: Whether the values hold for all images that there are.
-        regressed: Whether these are estimates by regression, which are surer at some points than between them.
     """
 
     alphas: Float[np.ndarray, "alphas"]
@@ -43,7 +42,6 @@ class BlockSample:
     origin_error: Float[np.ndarray, "blocks"]
     weights: Float[np.ndarray, "blocks"]
     exact: bool
-    regressed: bool = False
 
     @property
     def enough(self) -> bool:
@@ -147,7 +145,6 @@ def block_sample(surface: Surface) -> BlockSample:
         origin_error=_scaled(origins[1], weights, scale),
         weights=weights,
         exact=left == 0,
-        regressed=surface.sample is not None,
     )
 
 

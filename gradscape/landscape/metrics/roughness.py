@@ -66,10 +66,8 @@ def estimate_convex_share(samples: Resamples) -> Estimates:
     # Weights add up to 1 but for rounding, by which an interval from 1 to 1 would miss it.
     estimates = share_nonnegative(values, noise, weights).round(12)
     hidden = float(unsure @ weights)
-    # 83 of 100 such intervals at 95 % held the truth (docs/metrics.md).
-    narrow = _NARROW if sample.regressed and sample.enough and 0 < estimates[0] < 1 else ""
     if hidden <= 0.5:
-        return Estimates(estimates, note=joined(_omitted(known), narrow))
+        return Estimates(estimates, note=_omitted(known))
     # Of thousands of cells some are beyond two standard errors on the wrong side, but none beyond so many.
     convex, other = (float(part @ weights) for part in (values[0] > _SURE * noise[0], values[0] < -_SURE * noise[0]))
     note = f"noise hides the sign in {100 * hidden:.0f} % of the cells: more images are needed"
@@ -98,7 +96,6 @@ def _tails(values: Float[np.ndarray, "samples betas alphas"]) -> Float[np.ndarra
     return np.stack([tail.mean(axis=1) for tail in tails])[:, :, None, None]
 
 
-_NARROW = "by regression: the interval is too narrow if waves are finer than the points that most images saw"
 _NO_CELL = "no inner point has all its neighbors' values"
 
 
