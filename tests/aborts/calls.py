@@ -15,11 +15,10 @@ from torch.nn import functional as F
 
 import gradscape
 from gradscape import explain, landscape, models, training
-from gradscape.landscape.engine import trials
 from tests.aborts.networks import CLASSES, IMAGE
 from tests.aborts.study_calls import STUDIES
 from tests.aborts.trip import Trip
-from tests.landscape.forms import FORMS
+from tests.landscape.forms import force, put_back
 
 __all__ = ["CALLS", "READERS", "Call", "functions_of_models"]
 
@@ -131,10 +130,8 @@ def _score(trip: Trip) -> Callable[[Any], Tensor]:
 
 
 def _surface(model: nn.Module, trip: Trip, *, form: str = "module", **options: Any) -> object:
-    before = {name: getattr(trials, name) for name in FORMS[form]}
+    before = force(form)
     try:
-        for name, value in FORMS[form].items():
-            setattr(trials, name, value)
         directions = landscape.random_directions(model, seed=0)
         return landscape.evaluate_surface(
             model,
@@ -149,8 +146,7 @@ def _surface(model: nn.Module, trip: Trip, *, form: str = "module", **options: A
             **options,
         )
     finally:
-        for name, value in before.items():
-            setattr(trials, name, value)
+        put_back(before)
 
 
 def _surface_in_file(model: nn.Module, trip: Trip) -> object:

@@ -43,9 +43,12 @@ class Job:
 
 
 _SAVE_OFTEN = {"gradscape.landscape.engine.rounds:_SAVE_SECONDS": 0.0, "gradscape.landscape.engine.rounds:_SHARE": 0}
-_COMPILE = {
+_TRACE = {
     "gradscape.landscape.engine.budget:_PAYS_BACK": 0.0,
     "gradscape.landscape.engine.budget:_SHARE": float("inf"),
+}
+_COMPILE = {
+    **_TRACE,
     "gradscape.landscape.engine.trials:_WORTH_COMPILING": 0.0,
     "gradscape.landscape.engine.trials:_OTHER_FORM": 0.0,
 }
@@ -58,7 +61,7 @@ JOBS: dict[str, Job] = {
     "landscape, traced": Job(
         ("landscape", _NETWORK, "--data", "digits", "--span", "0.5", "--steps", "3", "-q"),
         plan="surface.h5",
-        settings=_SAVE_OFTEN,
+        settings={**_SAVE_OFTEN, **_TRACE},
     ),
     "landscape, compiled": Job(
         ("landscape", _NETWORK, "--data", "digits", "--span", "0.5", "--steps", "3", "-q"),

@@ -1,7 +1,9 @@
 """The forms in which the engine can evaluate a network, each forced where a test wants it."""
 
 import math
+from collections.abc import Mapping
 from importlib import import_module
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -16,11 +18,22 @@ FORMS: dict[str, dict[str, Any]] = {
 }
 
 
-def force(form: str) -> None:
-    """Let the planner of this process choose a form, for good."""
-    for name, value in FORMS[form].items():
-        module, _, constant = name.partition(".")
-        setattr(import_module(f"{_ENGINE}.{module}"), constant, value)
+def force(form: str) -> dict[str, Any]:
+    """Let the planner of this process choose a form, for good; what `put_back` undoes it by."""
+    before = {name: getattr(*_constant(name)) for name in FORMS[form]}
+    put_back(FORMS[form])
+    return before
+
+
+def put_back(values: Mapping[str, Any]) -> None:
+    """Give the planner's constants these values."""
+    for name, value in values.items():
+        setattr(*_constant(name), value)
+
+
+def _constant(name: str) -> tuple[ModuleType, str]:
+    module, _, constant = name.partition(".")
+    return import_module(f"{_ENGINE}.{module}"), constant
 
 
 def trace_whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,9 +42,14 @@ def trace_whatever_it_costs(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(f"{_ENGINE}.{name}", value)
 
 
+def choose(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the planner choose a form in one test."""
+    for name, value in FORMS[form].items():
+        monkeypatch.setattr(f"{_ENGINE}.{name}", value)
+
+
 @pytest.fixture(params=list(FORMS))
 def form(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Every form in turn."""
-    for name, value in FORMS[request.param].items():
-        monkeypatch.setattr(f"{_ENGINE}.{name}", value)
+    choose(request.param, monkeypatch)
     return request.param

@@ -24,7 +24,7 @@ from gradscape.landscape.batch_norm import check_batch_norm, recalibrated
 from gradscape.landscape.engine import Recalibration
 from gradscape.landscape.evaluate import estimate_grid
 from gradscape.landscape.options import Options
-from tests.landscape.forms import FORMS
+from tests.landscape.forms import choose
 from tests.landscape.networks import images_and_labels
 
 DATA = [images_and_labels(75)]
@@ -118,10 +118,7 @@ def test_statistics_of_one_norm_are_the_averages_of_what_numpy_finds_in_equal_ba
 
 @pytest.mark.parametrize("form", ["module", "graph"])
 def test_a_line_is_what_a_plain_loop_with_update_bn_finds(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    from gradscape.landscape.engine import trials
-
-    for name, value in FORMS[form].items():
-        monkeypatch.setattr(trials, name, value)
+    choose(form, monkeypatch)
     first, second = net(), net(1)
     before = bits(first)
     line = evaluate_line(first, DATA, difference_direction(first, second), ALPHAS, precision="fp32", **RECALIBRATED)

@@ -12,7 +12,7 @@ from gradscape.landscape.engine.ledger import Judgment, Ledger
 from gradscape.landscape.engine.plan import ExecutionPlan
 from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.rounds import Clock, Limits, evaluate_level
-from gradscape.landscape.engine.staging import Course, Stage
+from gradscape.landscape.engine.staging import Stage, Staging
 from gradscape.landscape.engine.workers import Workers
 from gradscape.landscape.estimator import JointMoments, Levels, Round, Sample, joint_moments
 from gradscape.landscape.statistics import BlockStatistics
@@ -178,7 +178,7 @@ def evaluate_stages(
         ValueError: There are fewer images than the run to be resumed has seen, or it was another one.
     """
     loader = _Loader(blocks, workers, ledger, plan)
-    course = Course(images, plan, limits, can_return=loader.can_return)
+    staging = Staging(images, plan, limits, can_return=loader.can_return)
 
     def evaluate(start: int, stop: int, depth: int) -> bool:
         batches = loader.load(start, stop)
@@ -207,7 +207,7 @@ def evaluate_stages(
             if not ledger.is_whole(found):
                 ledger.rounds.remove(found)
                 evaluate(*found)
-        while (following := course.next_round(ledger.stage(), clock)) and evaluate(*following):
+        while (following := staging.next_round(ledger.stage(), clock)) and evaluate(*following):
             pass
 
 

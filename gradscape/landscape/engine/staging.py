@@ -13,7 +13,7 @@ from gradscape.landscape.engine.rounds import ROUND_IMAGES, Clock, Limits
 from gradscape.landscape.estimator import Round, allocate
 from gradscape.landscape.statistics import LEAST_BLOCKS, BlockStatistics
 
-__all__ = ["Course", "Stage"]
+__all__ = ["Stage", "Staging"]
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Stage:
 
 
 @final
-class Course:
+class Staging:
     """Decides on the rounds of a run, from nothing but how far it is, its limits and its rate.
 
     Args:
