@@ -83,9 +83,12 @@ def undone(undo: Callable[[], None]) -> Iterator[None]:
     try:
         yield
     finally:
+        if entry in entries:  # what is left of blocks within, which were cut off as they ended, goes first
+            for later in reversed(entries[entries.index(entry) + 1 :]):
+                later.settle()
         entry.settle()
         if entry in entries:
-            entries.remove(entry)
+            del entries[entries.index(entry) :]
 
 
 @contextmanager

@@ -68,3 +68,20 @@ def test_undoing_that_was_cut_off_is_done_again() -> None:
         pass
     journal.roll_back(cut.value, last=[])
     assert len(tries) == 2
+
+
+def test_what_was_cut_off_within_a_block_is_undone_before_the_block_itself() -> None:
+    journal, done, ended = Journal(), list[str](), [False]
+
+    def cut_off_once() -> None:
+        if not ended[0]:
+            ended[0] = True
+            raise KeyboardInterrupt
+        done.append("within")
+
+    blocks = (undone(lambda: done.append("around")), undone(cut_off_once))
+    with journaling(journal), pytest.raises(KeyboardInterrupt), blocks[0], blocks[1]:
+        pass
+    journal.roll_back(KeyboardInterrupt(), last=[])
+    # The other way round the block's own state would be overwritten with what was there later.
+    assert done == ["within", "around"]

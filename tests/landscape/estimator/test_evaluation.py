@@ -59,6 +59,7 @@ def test_a_tolerance_is_reached_with_fewer_passes_than_by_plain_means(subject: t
     assert all(set(seen[level_of == number]) == {level["images"]} for number, level in enumerate(levels))
 
 
+@pytest.mark.slow
 def test_without_an_end_it_is_the_plain_mean_to_rounding(subject: tuple[nn.Module, list[Any]]) -> None:
     exact, found = _evaluate(subject, estimator="mean"), _evaluate(subject)
     assert found.loss == pytest.approx(exact.loss, rel=1e-12)
@@ -66,7 +67,8 @@ def test_without_an_end_it_is_the_plain_mean_to_rounding(subject: tuple[nn.Modul
     assert not found.loss_stderr.any()
 
 
-@pytest.mark.parametrize("passes", [30, *(pytest.param(number, marks=pytest.mark.slow) for number in (400, 1200))])
+@pytest.mark.slow
+@pytest.mark.parametrize("passes", [30, 400, 1200])
 def test_what_was_stopped_goes_on_to_the_same_bits(
     subject: tuple[nn.Module, list[Any]], passes: int, tmp_path: Path
 ) -> None:
@@ -111,6 +113,7 @@ def test_levels_that_were_left_behind_return(subject: tuple[nn.Module, list[Any]
             np.testing.assert_array_equal(one.among, other.among)
 
 
+@pytest.mark.slow
 def test_images_that_can_be_had_once_are_not_asked_for_again(
     subject: tuple[nn.Module, list[Any]], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -175,6 +178,7 @@ def test_lines_and_images_of_unknown_number_are_refused(subject: tuple[nn.Module
         _evaluate((net, iter(batches)), tolerance=0.01)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_differences_and_metrics_take_the_estimates(subject: tuple[nn.Module, list[Any]]) -> None:
     from gradscape.landscape import measure_landscape
 
