@@ -174,12 +174,12 @@ def compare(losses: np.ndarray, axis: np.ndarray, chosen: np.ndarray, *, fine: i
     near = np.abs(axis)[np.argsort(np.abs(axis))[2]]
     around = open_ones & (np.abs(axis[rows]) <= near) & (np.abs(axis[columns]) <= near)
     scale = losses.var(axis=1)
+    told_around = f"{shares[around].mean():.3f} around the origin" if around.any() else "all exact around the origin"
     return (
         f"levels {numbers} images at {sizes} points, as many passes as {cost:.0f} everywhere: squared error "
         f"{counts @ plain / (counts @ errors):.1f} times smaller "
         f"({counts @ (plain / scale) / (counts @ (errors / scale)):.1f} with all points alike); 95 % intervals hold "
-        f"{np.average(shares[open_ones], weights=counts[open_ones]):.3f}, {shares[around].mean():.3f} around the "
-        f"origin, {least:.3f} in the worst ninth; stated variance "
+        f"{np.average(shares[open_ones], weights=counts[open_ones]):.3f}, {told_around}, {least:.3f} in the worst ninth; stated variance "
         f"{counts @ (told / scale) / (counts @ (errors / scale)):.2f} of the squared error"
     )
 
