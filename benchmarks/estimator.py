@@ -179,8 +179,8 @@ def compare(losses: np.ndarray, axis: np.ndarray, chosen: np.ndarray, *, fine: i
         f"levels {numbers} images at {sizes} points, as many passes as {cost:.0f} everywhere: squared error "
         f"{counts @ plain / (counts @ errors):.1f} times smaller "
         f"({counts @ (plain / scale) / (counts @ (errors / scale)):.1f} with all points alike); 95 % intervals hold "
-        f"{np.average(shares[open_ones], weights=counts[open_ones]):.3f}, {told_around}, {least:.3f} in the worst ninth; stated variance "
-        f"{counts @ (told / scale) / (counts @ (errors / scale)):.2f} of the squared error"
+        f"{np.average(shares[open_ones], weights=counts[open_ones]):.3f}, {told_around}, {least:.3f} in the worst "
+        f"ninth; stated variance {counts @ (told / scale) / (counts @ (errors / scale)):.2f} of the squared error"
     )
 
 
