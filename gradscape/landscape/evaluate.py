@@ -104,13 +104,14 @@ def evaluate_surface(
 ) -> Surface:
     """Evaluate L(θ + alpha·d_alpha + beta·d_beta) at every point of a grid, and at the origin.
 
-    A few images are evaluated at every point, a coarse grid first; then round by round as many again. The model
+    A few images are evaluated at every point, a coarse grid first; then round by round as many again, or, where
+    `estimator` takes regression, more of them at few points. The model
     is evaluated in `eval()` where it is and is the same to the bit afterwards, also after an exception.
 
     Args:
         model: Any module. Its hooks may be called with torch.export's stand-ins for tensors.
         batches: Pairs (inputs, labels), in the same order at every iteration. Images are regrouped into
-            blocks of 32; the batches' own sizes do not matter.
+            blocks of 32 (16 by regression); the batches' own sizes do not matter.
         directions: (d_alpha, d_beta), as `random_directions` gives them.
         alphas: Coordinates along the first direction, (A,), of any bounds, rising or falling.
         betas: Coordinates along the second direction, (B,).
@@ -300,8 +301,9 @@ def _prepare(
     calibration = None if options.calibration is None else Recalibration(model, options.calibration, options.forward)
     levels = _levels(options, grid, positions)
     size = block_images(options.batch_size or (earlier or {}).get("batch_size"))
-    if levels is not None and size == BLOCK_IMAGES:  # few images are to be enough blocks
-        size = (earlier or {}).get("block_size") or BLOCK_IMAGES // 2
+    if options.plan is not None or (levels is not None and size == BLOCK_IMAGES):
+        # By levels, few images are to be enough blocks.
+        size = (earlier or {}).get("block_size") or (BLOCK_IMAGES if levels is None else BLOCK_IMAGES // 2)
     ignored = ignored_label(options.loss)
     cut = partial(cut_blocks, batches, size, ignored=ignored)
     blocks = cut()

@@ -69,7 +69,7 @@ class Options:
         meta: More provenance to store, such as model, data and seed.
         report: Called with the progress, about twice a second.
         preview: Called now and then with the result so far: NaN where no image was evaluated yet, else every
-            point on the same images.
+            point on the same images, or estimated over them.
 
     Raises:
         ValueError: A number, the precision or the treatment of batch norms is none of the allowed, or calibration

@@ -118,6 +118,8 @@ def count_images(batches: Iterable[Any], *, ignored: int | None = None) -> int |
     if (told := getattr(batches, "num_images", None)) is not None:
         return told
     if isinstance(batches, (list, tuple)):
+        for batch in batches:
+            _length(batch)  # refuses what is no pair
         return sum(_length(_without((labels, labels), ignored)) for _, labels in batches)
     return None
 

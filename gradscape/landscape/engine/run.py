@@ -170,7 +170,7 @@ class Run(Generic[Result]):
             least = int(statistics.images.min(initial=extent["images"]))
             extent |= {IMAGES_ASKED: self._work.images} if self._work.images else {}
             extent |= {IMAGES_LEAST: least} if least < extent["images"] else {}
-        meta = {**self._provenance, **extent, "blocks": self._ledger.digests[: None if staged else blocks]}
+        meta = {**self._provenance, **extent, "blocks": self._ledger.digests[: staged.opened if staged else blocks]}
         axes: dict[str, Any] = dict(self._axes)
         sample = None
         if staged is not None:

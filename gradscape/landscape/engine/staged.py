@@ -14,7 +14,7 @@ from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.rounds import Clock, Limits, evaluate_level
 from gradscape.landscape.engine.staging import Stage, Staging
 from gradscape.landscape.engine.workers import Workers
-from gradscape.landscape.estimator import JointMoments, Levels, Round, Sample, joint_moments
+from gradscape.landscape.estimator import JointMoments, Levels, Round, Sample, blocks_seen, joint_moments
 from gradscape.landscape.statistics import BlockStatistics
 
 __all__ = ["StagedLedger", "evaluate_stages"]
@@ -62,8 +62,11 @@ class StagedLedger(Ledger):
         before = list(self.digests)
         super().open(start, blocks)
         changed = [number for number, digest in enumerate(before) if self.digests[number] != digest]
-        for joints in self._joints if changed else ():
-            del joints[changed[0] :]
+        if changed:
+            extents = blocks_seen(self.rounds, len(self._points))[1:]
+            for level, (joints, extent) in enumerate(zip(self._joints, extents, strict=True), 1):
+                del joints[changed[0] :]
+                self._make_room(level, extent)
 
     def begin(self, found: Round) -> None:
         """A round, for which parents are evaluated again where their losses are needed image by image."""
@@ -71,10 +74,13 @@ class StagedLedger(Ledger):
         self._parents = {}
         if found not in self.rounds:
             self.rounds.append(found)
-        corners = self._grid.parents.shape[1]
-        for joints, part in zip(self._joints[: self._depth - 1], self._points[1:], strict=False):
-            shapes = [(len(part), corners), (len(part), corners, corners)] * 2
-            joints += [tuple(map(np.zeros, shapes)) for _ in range(stop - len(joints))]
+        for level in range(1, self._depth):
+            self._make_room(level, stop)
+
+    def _make_room(self, level: int, blocks: int) -> None:
+        corners, points, joints = self._grid.parents.shape[1], len(self._points[level]), self._joints[level - 1]
+        shapes = [(points, corners), (points, corners, corners)] * 2
+        joints += [tuple(map(np.zeros, shapes)) for _ in range(blocks - len(joints))]
 
     def needs(self, batch: Batch, points: Sequence[int], block_size: int) -> bool:
         """Also what is known as sums alone, of points that others of this round are regressed on."""
@@ -116,6 +122,11 @@ class StagedLedger(Ledger):
             for kind in (0, 2)
         )
         return Sample(self.statistics(), loss, error, tuple(self.rounds))
+
+    @property
+    def opened(self) -> int:
+        """How many blocks some level has seen or begun to."""
+        return max((stop for _, stop, _ in self.rounds), default=0)
 
     def seen(self) -> list[int]:
         """How many blocks all points of each level have seen."""
@@ -195,18 +206,19 @@ def evaluate_stages(
     with clock:
         clock.tick(int(ledger.statistics().count.sum()), 0)
         checked = 0
-        for found in list(ledger.rounds):
-            _, stop, _ = found
+        for number, (start, stop, depth) in enumerate(ledger.rounds):
             if stop > checked:
                 batches = loader.load(checked, stop)
-                if loader.stop < stop:
+                if loader.stop < stop:  # nothing beyond was evaluated, or this refuses
                     ledger.check_seen(loader.stop)
+                    ledger.rounds[number] = (start, loader.stop, depth)
                 if remeasurement is not None and batches:
                     remeasurement.check(workers, batches)
                 checked = stop
-            if not ledger.is_whole(found):
-                ledger.rounds.remove(found)
-                evaluate(*found)
+            left = limits.seconds_left()
+            late = left is not None and left <= 0 and min(ledger.seen()) > 0
+            if not late and not ledger.is_whole(ledger.rounds[number]):
+                evaluate(*ledger.rounds[number])
         while (following := staging.next_round(ledger.stage(), clock)) and evaluate(*following):
             pass
 

@@ -84,12 +84,9 @@ class Staging:
             if more <= 0:
                 continue
             more = min(more, max(unit, min(had, ROUND_IMAGES // size) // unit * unit))
-            if passes is None:
-                more = min(-(-more // unit) * unit, in_all - had)
-            else:
-                more = min(more, int(passes / sum(stage.points[: level + 1]) / size))
-            if had + more < in_all:
-                more = more // unit * unit
+            more = min(-(-more // unit) * unit, in_all - had)
+            if passes is not None and (allowed := int(passes / sum(stage.points[: level + 1]) / size)) < more:
+                more = allowed // unit * unit
             if more:
                 return had, had + more, level + 1
         return None
@@ -110,13 +107,14 @@ class Staging:
                     rest = None if target is None else target - settled
                     numbers = self._allocated(stage, ~stay, rest, passes)
                 elif not self._can_return:
-                    _log.warning(
-                        "fine points have seen too few images for this tolerance, and `batches` can be gone through "
-                        "only once: go on with a list or a data set"
-                    )
-                    return seen
+                    numbers = np.where(stay, seen, self._images)
             if (numbers > seen).any():
                 return numbers
+        if not self._can_return:
+            _log.warning(
+                "fine points have seen too few images for this tolerance, and `batches` can be gone through only once: "
+                "go on with a list or a data set"
+            )
         return seen
 
     def _allocated(self, stage: Stage, free: np.ndarray, target: float | None, passes: float | None) -> np.ndarray:

@@ -15,6 +15,7 @@ __all__ = ["Observed", "Regressed", "level_variances", "regress"]
 
 _RIDGE = 0.1  # of the mean variance of the parents: as strongly do coefficients hold to those of interpolation
 _TINY = np.finfo(float).tiny
+_ROUNDING = 1e-9  # of a variance: less is what subtracting sums leaves
 _LEAST_BLOCKS = 3  # of which two fit what the third is corrected by
 
 
@@ -145,7 +146,7 @@ def level_variances(observed: Observed, levels: Levels) -> Float[np.ndarray, " l
     for number in range(levels.depth):
         points = levels.points(number)
         rest = _leave(observed, levels, number, more=np.full(len(points), number > 0))
-        with np.errstate(invalid="ignore", over="ignore"):
+        with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
             around = observed.mean[: len(rest.sizes), levels.parents[points]]
             around = around - np.average(around, axis=0, weights=rest.sizes)
             residuals = observed.mean[: len(rest.sizes), points] - (rest.slopes * _known(around)).sum(axis=2)
@@ -254,7 +255,10 @@ def _slopes(
     xx = (around + weight[..., None] * outer).sum(axis=0) - around - (weight + scale)[..., None] * outer
     xy = (own + weight * mixed).sum(axis=0) - own - (weight + scale) * mixed
     prior = np.broadcast_to(levels.weights[points[chosen]], xy.shape)
-    ridge = _RIDGE * np.trace(xx, axis1=2, axis2=3) / corners
+    # What one block has alone leaves rounding, and no coefficients, to the others.
+    everything = around.sum(axis=0) + (weight[..., None] * outer).sum(axis=0)
+    scale_of_all = _ROUNDING * np.trace(everything, axis1=1, axis2=2)
+    ridge = _RIDGE * np.maximum(np.trace(xx, axis1=2, axis2=3), scale_of_all) / corners
     rest = xy - np.einsum("bpcd,bpd->bpc", xx, prior)
     matrix = xx + (ridge + _TINY)[..., None, None] * np.eye(corners)
     slopes[:, chosen] = prior + np.linalg.solve(matrix, rest[..., None])[..., 0]

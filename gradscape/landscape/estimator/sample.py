@@ -84,6 +84,8 @@ class Sample:
         """
         seen = self.blocks.points(slice(1, None))
         passes, population = float(seen.images.mean()), self.blocks.population
+        if not passes:
+            return float("nan")
         own, plain = estimates.reshape((-1,)).stderr ** 2, seen.variance * (1 / passes - 1 / population)
         known = np.isfinite(own) & np.isfinite(plain)
         if not known.any() or not (least := float(np.median(own[known]))):

@@ -160,6 +160,27 @@ def test_the_estimator_is_the_one_that_pays(options: dict[str, Any], estimator: 
     assert (found.sample is not None) == (estimator == "regression")
 
 
+def test_a_file_that_is_saved_from_the_first_point_on_goes_on(
+    subject: tuple[nn.Module, list[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net, ((images, labels),) = subject
+    few = (net, [(images[:64], labels[:64])])
+    monkeypatch.setattr("gradscape.landscape.engine.rounds._SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("gradscape.landscape.engine.rounds._SHARE", 0)
+    for passes in (1, 2, 60):
+        with stopped_after(passes), pytest.raises(StoppedError):
+            _evaluate(few, path=tmp_path / "part.h5")
+        assert Surface.load(tmp_path / "part.h5").sample is not None
+    assert_equal_to_the_bit(_evaluate(few, path=tmp_path / "part.h5"), _evaluate(few))
+
+
+def test_a_line_follows_the_plan_of_an_estimated_surface(subject: tuple[nn.Module, list[Any]], tmp_path: Path) -> None:
+    net, batches = subject
+    _evaluate(subject, tolerance=0.5, path=tmp_path / "surface.h5")
+    line = evaluate_line(net, batches, random_directions(net, seed=0)[0], AXIS, plan=tmp_path / "surface.h5")
+    assert line.meta["plan"]["block_size"] == 16
+
+
 def test_files_of_one_estimator_are_not_gone_on_with_by_the_other(
     subject: tuple[nn.Module, list[Any]], tmp_path: Path
 ) -> None:

@@ -170,3 +170,14 @@ def test_a_level_counts_as_much_as_its_residuals_and_the_points_that_they_reach(
     assert found[bowls][1] < 0.01 * usual
     # Independent losses are those of their own level alone.
     assert found[egg_boxes] == pytest.approx(sizes / sizes.sum(), rel=0.2)
+
+
+@pytest.mark.parametrize("others", [0.0, 1e-8])
+def test_where_one_image_has_nearly_all_of_the_loss_coefficients_are_those_of_interpolation(
+    levels: Levels, others: float
+) -> None:
+    random = np.random.default_rng(10)
+    losses = others * random.random((len(AXIS) ** 2, 512))
+    losses[:, 7] = 3 + 0.1 * bowls(AXIS, 1, seed=11)[:, 0]
+    found = measured(losses, levels, [512, 128], 512).estimate(levels)[0]
+    assert (np.abs(found.loss - losses.mean(axis=1)) < 0.03).all()
