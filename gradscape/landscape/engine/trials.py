@@ -60,9 +60,10 @@ def choose_plan(
     """Decide how to evaluate.
 
     Where tracing would take longer than it saves, the module is evaluated as it is; a pass is timed for that, so that
-    near the limit the same run may be traced another day, to another rounding. Else its graph is traced and folded. As far as they stay short beside the run, trials on the first images choose one thread or all, batch size,
-    and whether several points go through the network side by side. What they choose by the clock gives the losses of
-    the form that a rule gives, to 5e-7, or that form is taken.
+    near the limit the same run may be traced another day, to another rounding. Else its graph is traced and folded. As
+    far as they stay short beside the run, trials on the first images choose one thread or all, batch size, and whether
+    several points go through the network side by side. What they choose by the clock gives the losses of the form that
+    a rule gives, to 5e-7, or that form is taken.
 
     Args:
         work: What is to be done.
