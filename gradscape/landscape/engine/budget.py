@@ -34,7 +34,8 @@ class Budget:
     def __init__(self, work: Work, seconds: float) -> None:
         images = work.images or work.population
         passes = len(work.coordinates) * images / work.first.count if images else float("inf")
-        by_module = min(passes * seconds, work.seconds or float("inf"))
+        # Whatever time it is given: a run that was stopped goes on to the bits of one that never was.
+        by_module = passes * seconds
         self.seconds = seconds
         self._images = work.first.count
         self._comparing = _COMPARED * seconds

@@ -48,9 +48,8 @@ def test_tracing_pays_by_the_time_of_the_run_and_not_by_its_passes(points: int, 
     assert not _pays(_work(points), seconds / 10)
 
 
-def test_a_run_that_ends_before_is_a_short_one() -> None:
-    assert _pays(_work(10_000, seconds=60.0), 0.05)
-    assert not _pays(_work(10_000, seconds=5.0), 0.05)
+def test_a_time_limit_changes_nothing_since_the_run_may_go_on() -> None:
+    assert _pays(_work(10_000, seconds=0.001), 0.05)
 
 
 def test_with_no_end_of_images_in_sight_tracing_pays() -> None:
