@@ -3,6 +3,7 @@ import re
 import shlex
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -334,18 +335,18 @@ def test_a_landscape_can_be_watched_and_stopped_by_the_clock(
 def test_an_interrupt_is_exit_130_and_says_how_to_go_on(
     gradscape: Command, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gradscape.landscape.engine import workers
+    from gradscape.landscape.engine import ledger
 
     calls = [0]
 
-    def interrupted(self: workers.Evaluator, job: workers.Job) -> list:
+    def interrupted(self: ledger.Ledger, *given: Any) -> None:
         calls[0] += 1
-        if calls[0] == 5:
+        if calls[0] == 5:  # after the origin and three points
             raise KeyboardInterrupt
-        return plain(self, job)
+        plain(self, *given)
 
-    plain = workers.Evaluator.measure_one
-    monkeypatch.setattr(workers.Evaluator, "measure_one", interrupted)
+    plain = ledger.Ledger.enter
+    monkeypatch.setattr(ledger.Ledger, "enter", interrupted)
     command = ("landscape", checkpoint, *SMALL, "--span", 0.5, "--steps", 3, "-q", "-o", tmp_path)
     done = gradscape(*command)
     assert done.code == 130
