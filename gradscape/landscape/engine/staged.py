@@ -14,7 +14,7 @@ from gradscape.landscape.engine.remeasurement import Remeasurement
 from gradscape.landscape.engine.rounds import Clock, Limits, evaluate_level
 from gradscape.landscape.engine.staging import Stage, Staging
 from gradscape.landscape.engine.workers import Workers
-from gradscape.landscape.estimator import JointMoments, Levels, Round, Sample, blocks_seen, joint_moments
+from gradscape.landscape.estimator import JointMoments, Levels, Round, Sample, blocks_seen, joint_moments, seen_by_level
 from gradscape.landscape.statistics import BlockStatistics
 
 __all__ = ["StagedLedger", "evaluate_stages"]
@@ -130,8 +130,7 @@ class StagedLedger(Ledger):
 
     def seen(self) -> list[int]:
         """How many blocks all points of each level have seen."""
-        evaluated = self._arrays["count"] > 0
-        return [int(evaluated[:, level].all(axis=1).cumprod().sum()) for level in self.levels]
+        return seen_by_level(self._arrays["count"], self._grid.with_origin())
 
     def extents(self) -> list[dict[str, int]]:
         """How many points each level has, and how many images they have seen."""
@@ -142,18 +141,20 @@ class StagedLedger(Ledger):
 
     def estimates(self) -> BlockStatistics:
         """Estimates at the origin and at every point, as sums over the blocks that all of them saw."""
+        return self._estimates(self.sample())
+
+    def _estimates(self, sample: Sample) -> BlockStatistics:
         if min(self.seen()) == 0:
             return self.statistics()
-        points, origin = self.sample().estimate(self._grid)
+        points, origin = sample.estimate(self._grid)
         return origin.reshape((1,)).join(points)
 
     def stage(self) -> Stage:
         """How far it is: what was seen, what follows from it, and what more images would bring."""
-        extents, seen = self.extents(), self.seen()
+        sample, extents, seen = self.sample(), self.extents(), self.seen()
         images, points = ([level[name] for level in extents] for name in ("images", "points"))
-        estimates = self.estimates()
-        variances = self.sample().variances(self._grid) if min(seen) else np.full(len(seen), np.nan)
-        return Stage(seen, images, points, estimates, variances)
+        variances = sample.variances(self._grid) if min(seen) else np.full(len(seen), np.nan)
+        return Stage(seen, images, points, self._estimates(sample), variances)
 
     def is_whole(self, found: Round) -> bool:
         """Whether all points of a round have seen its blocks."""

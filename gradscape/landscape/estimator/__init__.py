@@ -4,7 +4,7 @@ from gradscape.landscape.estimator.allocation import allocate
 from gradscape.landscape.estimator.levels import Levels, grid_levels
 from gradscape.landscape.estimator.moments import JointMoments, joint_moments
 from gradscape.landscape.estimator.regression import Observed, level_variances, regress
-from gradscape.landscape.estimator.sample import Round, Sample, blocks_seen
+from gradscape.landscape.estimator.sample import Round, Sample, blocks_seen, seen_by_level
 
 __all__ = [
     "JointMoments",
@@ -18,4 +18,5 @@ __all__ = [
     "joint_moments",
     "level_variances",
     "regress",
+    "seen_by_level",
 ]

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from jaxtyping import Int
 
 from gradscape.landscape.estimator.levels import Levels
 from gradscape.landscape.estimator.moments import JointMoments
 from gradscape.landscape.estimator.regression import Observed, level_variances, regress
 from gradscape.landscape.statistics import BlockStatistics
 
-__all__ = ["Round", "Sample", "blocks_seen"]
+__all__ = ["Round", "Sample", "blocks_seen", "seen_by_level"]
 
 Round = tuple[int, int, int]
 """First block, the block after the last, and how many of the levels, coarse to fine, have then seen all before that."""
@@ -20,6 +21,17 @@ Round = tuple[int, int, int]
 def blocks_seen(rounds: Sequence[Round], depth: int) -> list[int]:
     """How many blocks each of so many levels has seen."""
     return [max((stop for _, stop, levels in rounds if levels > number), default=0) for number in range(depth)]
+
+
+def seen_by_level(count: Int[np.ndarray, "blocks points"], all_levels: Levels) -> list[int]:
+    """How many of the first blocks all points of each level have seen, coarse to fine.
+
+    Args:
+        count: Images of each block at each point, the origin first.
+        all_levels: Of these points.
+    """
+    parts = (count[:, all_levels.points(number)] > 0 for number in range(all_levels.depth))
+    return [int(part.all(axis=1).cumprod().sum()) for part in parts]
 
 
 @final
@@ -98,21 +110,17 @@ class Sample:
     def _complete(self, all_levels: Levels) -> np.ndarray:
         """Counts of images, without those of blocks that some point of a level has not seen yet."""
         count = self.blocks.count.copy()
-        for number in range(all_levels.depth):
-            points = all_levels.points(number)
-            whole = int((count[:, points] > 0).all(axis=1).cumprod().sum())
-            count[whole:, points] = 0
+        for number, whole in enumerate(seen_by_level(count, all_levels)):
+            count[whole:, all_levels.points(number)] = 0
         return count
 
-    def seen(self, levels: Levels) -> tuple[int, ...]:
+    def seen(self, levels: Levels) -> list[int]:
         """How many blocks each level has seen, coarse to fine.
 
         Args:
             levels: Of the grid.
         """
-        all_levels = levels.with_origin()
-        reached = (self._complete(all_levels) > 0).sum(axis=0)
-        return tuple(int(reached[all_levels.points(number)[0]]) for number in range(all_levels.depth))
+        return seen_by_level(self.blocks.count, levels.with_origin())
 
     def cut(self, seen: Sequence[int], levels: Levels) -> "Sample":
         """What it would be if each level had seen no more than so many of the first blocks.
