@@ -141,20 +141,20 @@ class StagedLedger(Ledger):
 
     def estimates(self) -> BlockStatistics:
         """Estimates at the origin and at every point, as sums over the blocks that all of them saw."""
-        return self._estimates(self.sample())
+        return self._estimates(self.sample()) if min(self.seen()) else self.statistics()
 
     def _estimates(self, sample: Sample) -> BlockStatistics:
-        if min(self.seen()) == 0:
-            return self.statistics()
         points, origin = sample.estimate(self._grid)
         return origin.reshape((1,)).join(points)
 
     def stage(self) -> Stage:
         """How far it is: what was seen, what follows from it, and what more images would bring."""
-        sample, extents, seen = self.sample(), self.extents(), self.seen()
+        extents, seen = self.extents(), self.seen()
         images, points = ([level[name] for level in extents] for name in ("images", "points"))
-        variances = sample.variances(self._grid) if min(seen) else np.full(len(seen), np.nan)
-        return Stage(seen, images, points, self._estimates(sample), variances)
+        if not min(seen):
+            return Stage(seen, images, points, self.statistics(), np.full(len(seen), np.nan))
+        sample = self.sample()
+        return Stage(seen, images, points, self._estimates(sample), sample.variances(self._grid))
 
     def is_whole(self, found: Round) -> bool:
         """Whether all points of a round have seen its blocks."""
