@@ -62,9 +62,10 @@ def fit_way(
     learning_rate: float,
     seed: int,
     options: "Options",
+    until: float | None,
     quiet: bool,
-) -> "CurvePath":
-    """Fit a curve beside a line, and show how far it is."""
+) -> "CurvePath | None":
+    """Fit a curve beside a line until some moment, and show how far it is; None where it has to go on."""
     from gradscape.studies.curves import fit_beside
 
     with epoch_bar("fitting the curve", epochs, quiet=quiet) as told:
@@ -78,5 +79,6 @@ def fit_way(
             learning_rate=learning_rate,
             seed=seed,
             options=options,
+            until=until,
             report=told,
         )

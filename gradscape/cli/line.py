@@ -133,6 +133,7 @@ def line(
         learning_rate=curve_learning_rate,
         seed=seed,
         options=evaluation,
+        until=until,
         quiet=quiet,
     )
     with progress_bar(quiet=quiet) as report:

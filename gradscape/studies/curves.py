@@ -39,7 +39,7 @@ __all__ = ["CurvePath", "fit_beside", "settled_norm"]
 _log = logging.getLogger(__name__)
 
 _BATCH = 128  # images of a step, as in the paper
-_LEAST_SECONDS = 1e-3  # when the time is up: every point still gets its first images
+_LEAST_SECONDS = 1e-3  # when the time is up: there is still a first epoch, and every point gets its first images
 
 Report = Callable[[str, Progress], None]
 
@@ -66,8 +66,9 @@ def fit_beside(
     learning_rate: float,
     seed: int,
     options: Options,
+    until: float | None = None,
     report: Callable[[int, float], None] | None = None,
-) -> "CurvePath":
+) -> "CurvePath | None":
     """Fit a curve between two networks into a file; a fit that was stopped goes on, a finished one is read.
 
     Args:
@@ -80,23 +81,32 @@ def fit_beside(
         learning_rate: At the beginning.
         seed: Of everything random.
         options: Give the loss.
+        until: Moment on the monotonic clock at which to stop, s.
         report: Called after each epoch with the epochs done and the mean loss of the last.
+
+    Returns:
+        The curve; None where the time was up before.
     """
     first, second = models.values()
     # A batch of one image has no variance that batch norms could divide by.
     loader = DataLoader(taught.dataset, _BATCH, shuffle=True, drop_last=taught.num_images % _BATCH == 1)
-    curve = fit_curve(
-        first,
-        second,
-        loader,
-        kind=cast(CurveKind, kind),  # which `Curve` checks
-        epochs=epochs,
-        learning_rate=learning_rate,
-        seed=seed,
-        loss=options.loss,
-        path=file,
-        report=report,
-    )
+    try:
+        curve = fit_curve(
+            first,
+            second,
+            loader,
+            kind=cast(CurveKind, kind),  # which `Curve` checks
+            epochs=epochs,
+            learning_rate=learning_rate,
+            seed=seed,
+            loss=options.loss,
+            path=file,
+            report=report,
+            seconds=_seconds_until(until),
+        )
+    except TimeoutError as told:
+        _log.warning("no curve yet: %s", str(told).replace("`seconds`", "`--time`"))
+        return None
     return CurvePath(curve, line, {"data": taught.name, "split": taught.split})
 
 
@@ -180,12 +190,16 @@ class CurvePath:
     def _options(
         self, options: Options, path: Path, *, until: float | None, report: Any, meta: Mapping[str, Any]
     ) -> Options:
-        seconds = options.seconds if until is None else max(until - time.monotonic(), _LEAST_SECONDS)
+        seconds = options.seconds if until is None else _seconds_until(until)
         told = {**meta, **calibration_names(options)}
         return replace(options, path=path, meta=told, seconds=seconds, report=report)
 
     def _taught(self) -> dict[str, Any]:
         return {"taught": dict(self.taught)}
+
+
+def _seconds_until(moment: float | None) -> float | None:
+    return None if moment is None else max(moment - time.monotonic(), _LEAST_SECONDS)
 
 
 def _measured(*lines: Line) -> list[Value]:

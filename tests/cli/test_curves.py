@@ -35,6 +35,27 @@ def networks(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 @pytest.mark.slow
+def test_a_time_limit_ends_the_fit_too_and_the_line_is_there(
+    gradscape: Command,
+    networks: tuple[Path, Path],
+    data: str,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    call = ("line", *networks, "--data", data, "--curve", "chain", "--curve-epochs", 2, "--steps", 3, "--plane", 0)
+    done = gradscape(*call, "--time", 1, "--device", "cpu", "-o", tmp_path)
+    assert done.code == 0, done.err
+    told = "no curve yet: `--time` is too short: the curve is fitted for 1 of 2 epochs, and the same again goes on"
+    assert told in caplog.text
+    assert (tmp_path / "line.pdf").exists()
+    assert not (tmp_path / "curve.h5").exists()
+    done = gradscape(*call, "--device", "cpu", "-o", tmp_path)
+    assert done.code == 0, done.err
+    assert (tmp_path / "curve.h5").exists()
+    assert not (tmp_path / "curve.ckpt").exists()
+
+
+@pytest.mark.slow
 def test_a_curve_is_fitted_evaluated_and_drawn_beside_the_line(
     gradscape: Command, networks: tuple[Path, Path], data: str, tmp_path: Path
 ) -> None:

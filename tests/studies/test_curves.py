@@ -36,7 +36,9 @@ def path_between(folder: Path, first: Classifier, second: Classifier, *, epochs:
     models = {"one": first, "two": second}
     line = make_path(models, SPLIT, span=1.0, steps=5, seed=0)
     how = {"kind": "bezier", "learning_rate": 0.03, "seed": 0, "options": Options(), **options}
-    return fit_beside(line, models, TAUGHT, folder / "curve.safetensors", epochs=epochs, **how)
+    way = fit_beside(line, models, TAUGHT, folder / "curve.safetensors", epochs=epochs, **how)
+    assert way is not None
+    return way
 
 
 def options_for(first: Classifier, second: Classifier) -> Options:

@@ -1,6 +1,7 @@
 """The training of a curve's bend, for Lightning's Trainer."""
 
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -168,6 +169,7 @@ class StateKeeper(Callback):
         path: The state's file; None where none is wanted.
         fit: What defines it, kept in the state.
         report: Called with the epochs done and the mean loss of the last one.
+        seconds: Time for all epochs: after the first, none begins that would end later if it took as long as the last.
     """
 
     def __init__(
@@ -177,8 +179,15 @@ class StateKeeper(Callback):
         *,
         fit: Mapping[str, Any],
         report: Callable[[int, float], None] | None,
+        seconds: float | None = None,
     ) -> None:
         self._training, self._path, self._fit, self._report = training, path, fit, report
+        self._until = None if seconds is None else time.monotonic() + seconds
+        self._began = time.monotonic()
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Look at the clock."""
+        self._began = time.monotonic()
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Write the state of the epoch that has just ended."""
@@ -188,6 +197,9 @@ class StateKeeper(Callback):
             save_or_keep(save, self._path, go_on=_GO_ON.format(self._path))
         if self._report is not None:
             self._report(len(self._training.losses), self._training.losses[-1])
+        now = time.monotonic()
+        if self._until is not None and now + (now - self._began) > self._until:
+            trainer.should_stop = True
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Add the definition and history of the fit to Lightning's state."""

@@ -58,6 +58,7 @@ def fit_curve(
     forward: ForwardFunction = call,
     path: str | os.PathLike[str] | None = None,
     report: Callable[[int, float], None] | None = None,
+    seconds: float | None = None,
 ) -> Curve:
     """Fit the bend θ of a curve φ between two networks: min over θ of E_{t ~ U(0, 1)} L(φ(t)), the ends fixed.
 
@@ -82,6 +83,8 @@ def fit_curve(
         path: A `.safetensors` file for the curve. A fit that was stopped goes on from the `.ckpt` file beside it, which
             holds the state after the last epoch; on one machine it ends in the same bits. A finished one is read.
         report: Called after each epoch with the epochs done and the mean loss of the last.
+        seconds: Time for the epochs of this call, with a `path`: after its first, none begins that would end later if
+            it took as long as the last.
 
     Returns:
         The curve; with `path` also in the file.
@@ -91,6 +94,7 @@ def fit_curve(
         ValueError: The networks do not have the same tensors, a loss is a scalar, a number is not in its range, or
             `path` holds another curve.
         RuntimeError: The loss is no longer finite.
+        TimeoutError: `seconds` were too few for all epochs; the same call again goes on.
         OSError: A file cannot be written.
 
     Source: Garipov et al. 2018, "Loss Surfaces, Mode Connectivity, and Fast Ensembling of DNNs" (arXiv 1802.10026),
@@ -106,6 +110,7 @@ def fit_curve(
     """
     _check_numbers(epochs, learning_rate, weight_decay, seed)
     place = None if path is None else _checked_place(path)
+    _check_seconds(seconds, place)
     start = _first_curve(model, other, kind, seed=seed)
     task = Task(loss, None, forward)
     with unchanged(model, parameters=True), isolated_trainer():
@@ -125,7 +130,12 @@ def fit_curve(
             return _finished(place, fit)
         training = BendTraining(start, model, task=task, fit=fit)
         _check_followed(training, model, other, first, task)
-        losses = _trained(training, model, batches, fit=fit, place=place, report=report)
+        losses = _trained(training, model, batches, fit=fit, place=place, report=report, seconds=seconds)
+    if len(losses) < epochs:
+        raise TimeoutError(
+            f"`seconds` is too short: the curve is fitted for {len(losses)} of {epochs} epochs, and the same again "
+            "goes on from there"
+        )
     meta = {"weights": fit["weights"], "versions": current_versions(), FIT: fit, LOSSES: losses}
     curve = replace(start, bend=training.result(), meta=meta)
     if place is not None:
@@ -147,6 +157,15 @@ def _check_numbers(epochs: int, learning_rate: float, weight_decay: float, seed:
         raise ValueError(f"`learning_rate` must be positive, got {learning_rate}")
     if not 0 <= weight_decay < math.inf:
         raise ValueError(f"`weight_decay` must be 0 or more, got {weight_decay}")
+
+
+def _check_seconds(seconds: float | None, place: Path | None) -> None:
+    if seconds is None:
+        return
+    if not 0 < seconds < math.inf:
+        raise ValueError(f"`seconds` must be positive, got {seconds}")
+    if place is None:
+        raise ValueError("`seconds` may end a fit early, which goes on from a file: pass a `path`")
 
 
 def _checked_place(path: str | os.PathLike[str]) -> Path:
@@ -256,15 +275,19 @@ def _trained(
     fit: Mapping[str, Any],
     place: Path | None,
     report: Callable[[int, float], None] | None,
+    seconds: float | None,
 ) -> list[float]:
-    """Train the bend; return the mean loss of each epoch. It goes on from a state, if there is one."""
+    """Train the bend; return the mean loss of each epoch, of fewer where the time is up.
+
+    It goes on from a state, if there is one.
+    """
     state = None if place is None else curve_state(place)
     stored = _read_state(state, fit) if state is not None and state.exists() else {}
     training.losses = list(stored["gradscape"][LOSSES]) if stored else []
     if len(training.losses) == fit["epochs"]:
         training.load_state_dict(stored["state_dict"])
         return training.losses
-    keeper = StateKeeper(training, state, fit=fit, report=report)
+    keeper = StateKeeper(training, state, fit=fit, report=report, seconds=seconds)
     trainer = quiet_trainer(
         state.parent if state else Path.cwd(), [keeper], epochs=fit["epochs"], device=str(model_device(model))
     )

@@ -122,6 +122,26 @@ def test_a_fit_that_was_stopped_goes_on_to_the_same_bits(tmp_path: Path) -> None
     assert whole.meta["losses"] == Curve.load(path).meta["losses"]
 
 
+def test_a_fit_keeps_to_its_time_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    fitted(path=tmp_path / "whole.safetensors")
+    path = tmp_path / "timed.safetensors"
+    for done in (1, 2, 3):
+        with pytest.raises(TimeoutError, match=rf"is fitted for {done} of 4 epochs, and the same again goes on"):
+            fitted(path=path, seconds=1e-6)
+        assert not path.exists()
+    fitted(path=path, seconds=1e-6)
+    assert path.read_bytes() == (tmp_path / "whole.safetensors").read_bytes()
+    fitted(path=tmp_path / "enough.safetensors", seconds=3600.0)
+
+
+def test_a_time_needs_a_file_to_go_on_from(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`seconds` may end a fit early, which goes on from a file: pass a `path`"):
+        fitted(seconds=60.0)
+    for seconds in (0.0, float("nan")):
+        with pytest.raises(ValueError, match=f"`seconds` must be positive, got {seconds}"):
+            fitted(path=tmp_path / "curve.safetensors", seconds=seconds)
+
+
 def test_a_state_of_another_fit_or_none_at_all_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "curve.safetensors"
 
