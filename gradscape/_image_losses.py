@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["IGNORED_LABEL", "cross_entropy_of", "focal_of"]
+__all__ = ["IGNORED_LABEL", "cross_entropy_of", "focal_of", "pixel_cross_entropy_of"]
 
 IGNORED_LABEL = -100
 """Label of images that do not count: torch's own `ignore_index`."""
@@ -20,6 +20,17 @@ def cross_entropy_of(logits: Tensor, labels: Tensor) -> Tensor:
         labels: Classes, (batch,), or their probabilities, (batch, classes).
     """
     return F.cross_entropy(logits, labels if labels.is_floating_point() else labels.long(), reduction="none")
+
+
+def pixel_cross_entropy_of(logits: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of each image's pixels in nats, (batch,), over those that are not ignored; 0 without any.
+
+    Args:
+        logits: (batch, classes, height, width).
+        labels: Classes, (batch, height, width); −100 where a pixel does not count.
+    """
+    losses = F.cross_entropy(logits, labels, reduction="none", ignore_index=IGNORED_LABEL)
+    return losses.flatten(1).sum(1) / (labels != IGNORED_LABEL).flatten(1).sum(1).clamp(min=1)
 
 
 def focal_of(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,4 +1,5 @@
 from .barrier import Barrier
+from .detection import BoxBatches, box_losses, detection_loss
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -8,7 +9,18 @@ from .directions import (
     random_directions,
     summarize_direction,
 )
-from .engine.logits import bce_with_logits, binary, cross_entropy, focal, mse, nll, top1, top5
+from .engine.logits import (
+    bce_with_logits,
+    binary,
+    cross_entropy,
+    focal,
+    mse,
+    nll,
+    pixel_accuracy,
+    pixel_cross_entropy,
+    top1,
+    top5,
+)
 from .engine.rounds import Progress
 from .evaluate import estimate_seconds, evaluate_line, evaluate_surface
 from .export import FORMATS, save_csv, save_npz
@@ -49,6 +61,7 @@ __all__ = [
     "SPAN_IMAGES",
     "Alignment",
     "Barrier",
+    "BoxBatches",
     "CriticalPoint",
     "Curvature",
     "CurvatureMap",
@@ -81,7 +94,9 @@ __all__ = [
     "align",
     "bce_with_logits",
     "binary",
+    "box_losses",
     "cross_entropy",
+    "detection_loss",
     "difference_direction",
     "estimate_seconds",
     "evaluate_curvature",
@@ -104,6 +119,8 @@ __all__ = [
     "nll",
     "paired_rises",
     "pca_directions",
+    "pixel_accuracy",
+    "pixel_cross_entropy",
     "plane_directions",
     "project",
     "project_each",

@@ -4,8 +4,20 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gradscape._names import is_function_name, load_function, unknown_name
+from gradscape.landscape.detection import DETECTION_LOSSES, detection_loss, named_detection_loss
 from gradscape.landscape.engine import LossFunction, MetricFunction
-from gradscape.landscape.engine.logits import bce_with_logits, binary, cross_entropy, focal, mse, nll, top1, top5
+from gradscape.landscape.engine.logits import (
+    bce_with_logits,
+    binary,
+    cross_entropy,
+    focal,
+    mse,
+    nll,
+    pixel_accuracy,
+    pixel_cross_entropy,
+    top1,
+    top5,
+)
 
 __all__ = ["find_loss", "find_metric"]
 
@@ -15,19 +27,30 @@ _LOSSES: Mapping[str, LossFunction] = {
     "mse": mse,
     "nll": nll,
     "focal": focal,
+    "pixels": pixel_cross_entropy,
+    "detection": detection_loss,
+    **{name: named_detection_loss(name) for name in DETECTION_LOSSES},
 }
 _OHEM = (
     "`loss` ohem is the mean cross-entropy of the hardest half of a training batch: which images these are depends on "
     "the batch, and a landscape needs one number for each image. Take cross_entropy, which it is of those that it keeps"
 )
-_METRICS: Mapping[str, MetricFunction | None] = {"top1": top1, "top5": top5, "binary": binary, "none": None}
+_METRICS: Mapping[str, MetricFunction | None] = {
+    "top1": top1,
+    "top5": top5,
+    "binary": binary,
+    "pixels": pixel_accuracy,
+    "none": None,
+}
 
 
 def find_loss(name: str) -> LossFunction:
     """A loss by its name.
 
     Args:
-        name: cross_entropy, bce_with_logits, mse, nll (of a network that gives logarithms of probabilities), focal, or
+        name: cross_entropy, bce_with_logits, mse, nll (of a network that gives logarithms of probabilities), focal;
+            pixels, the mean cross-entropy of an image's pixels; detection, the sum of a detector's losses, or one of
+            these by torchvision's name (`DETECTION_LOSSES`), with `forward=box_losses` and `BoxBatches`; or
             `package.module:function`, which is imported, from the current directory too: (output, labels) -> one
             number per image.
 
@@ -48,7 +71,7 @@ def find_metric(name: str) -> MetricFunction | None:
     """A metric by its name.
 
     Args:
-        name: top1, top5, binary (is every logit above 0 where its label is 1?), none, or
+        name: top1, top5, binary (is every logit above 0 where its label is 1?), pixels (their share), none, or
             `package.module:function` as for `find_loss`: (output, labels) -> right or wrong per image.
 
     Returns:

@@ -3,13 +3,14 @@
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
 import numpy as np
+from torch import Tensor
 
 from gradscape import __version__
 from gradscape._digest import digest_model, digest_tensors
@@ -35,6 +36,7 @@ from gradscape.landscape import (
     top1,
 )
 from gradscape.landscape.engine import KnownGraphs, MetricFunction, Task
+from gradscape.landscape.engine.blocks import leaves_in
 from gradscape.landscape.engine.plan import block_images
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.statistics import LEAST_BLOCKS
@@ -244,12 +246,19 @@ def _remembered(memory: Path, key: Any) -> SpanSearch | None:
 
 def _search_key(subjects: Sequence[Subject], split: Split, options: Options) -> Any:
     """What a search is remembered by, as JSON holds it."""
-    images = digest_tensors(zip(("images", "labels"), next(iter(split)), strict=True))
+    images = digest_tensors(_named_tensors(next(iter(split))))
     shown = {"images": images, "population": split.population, "gradscape": __version__}
     # What is usual goes without saying: searches were remembered before there was a choice.
     measured = {role: name for role, name in _identities(options).items() if name != _identities(Options())[role]}
     shown |= {"functions": measured} if measured else {}
     return json.loads(json.dumps([{**subject.key, **shown} for subject in subjects]))
+
+
+def _named_tensors(batch: tuple[Any, Any]) -> Iterator[tuple[str, Tensor]]:
+    """What a batch holds, by names that tell where."""
+    for role, part in zip(("images", "labels"), batch, strict=True):
+        for way, leaf in leaves_in(part):
+            yield ".".join((role, *map(str, way))), leaf
 
 
 def _identities(options: Options) -> dict[str, str]:

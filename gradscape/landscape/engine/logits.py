@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from gradscape._image_losses import IGNORED_LABEL, cross_entropy_of, focal_of
+from gradscape._image_losses import IGNORED_LABEL, cross_entropy_of, focal_of, pixel_cross_entropy_of
 from gradscape.landscape.engine.blocks import leaves_in
 
 __all__ = [
@@ -23,6 +23,8 @@ __all__ = [
     "logits_of",
     "mse",
     "nll",
+    "pixel_accuracy",
+    "pixel_cross_entropy",
     "top1",
     "top5",
 ]
@@ -58,6 +60,26 @@ def nll(output: Any, labels: Tensor) -> Tensor:
     """
     labels = labels if labels.is_floating_point() else labels.long()
     return F.nll_loss(logits_of(output), labels, reduction="none")
+
+
+def pixel_cross_entropy(output: Any, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of each image's pixels in nats, (N,), from logits (N, C, H, W) and labels (N, H, W).
+
+    Pixels labelled −100 do not count; an image of these alone has the loss 0.
+    """
+    return pixel_cross_entropy_of(logits_of(output), labels)
+
+
+def pixel_accuracy(output: Any, labels: Tensor) -> Tensor:
+    """Share of each image's pixels whose largest logit is the label's, (N,), of those that are not labelled −100.
+
+    Logits that are not finite are wrong answers; an image without pixels that count is right.
+    """
+    logits = logits_of(output)
+    counted = (labels != IGNORED_LABEL).flatten(1)
+    right = ((logits.argmax(dim=1) == labels) & torch.isfinite(logits).all(dim=1)).flatten(1) & counted
+    count = counted.sum(1)
+    return torch.where(count > 0, right.sum(1) / count.clamp(min=1), 1.0)
 
 
 def bce_with_logits(output: Any, labels: Tensor) -> Tensor:
