@@ -29,6 +29,14 @@ from .comparison import (
     tabulate_means,
 )
 from .demo import run_demo
+from .detection_evaluation import (
+    AveragePrecision,
+    DetectedImage,
+    DetectionEvaluation,
+    evaluate_detector,
+    measure_average_precision,
+)
+from .detection_files import PRECISION_HEADINGS, describe_detections, save_detections, tabulate_precision
 from .drawing import draw_difference, draw_line, draw_one, draw_training, draw_trainings
 from .estimates import Estimate, Searched, estimate
 from .evaluation import Evaluation, compare_answers, evaluate_networks
@@ -61,11 +69,15 @@ __all__ = [
     "HEADINGS",
     "METHOD_HEADINGS",
     "NOISE",
+    "PRECISION_HEADINGS",
     "AnswerDifference",
     "AttentionMaps",
+    "AveragePrecision",
     "Axes",
     "ChosenImages",
     "Comparison",
+    "DetectedImage",
+    "DetectionEvaluation",
     "EmbeddedImages",
     "Estimate",
     "Evaluation",
@@ -87,6 +99,7 @@ __all__ = [
     "compare_surfaces",
     "compare_trainings",
     "count_confusions",
+    "describe_detections",
     "describe_directions",
     "describe_runs",
     "describe_search",
@@ -102,6 +115,7 @@ __all__ = [
     "draw_trainings",
     "embed_models",
     "estimate",
+    "evaluate_detector",
     "evaluate_networks",
     "evaluate_subjects",
     "explain_pictures",
@@ -113,11 +127,13 @@ __all__ = [
     "make_path",
     "make_subjects",
     "make_thumbnails",
+    "measure_average_precision",
     "multiply_batch_weights",
     "noise_pictures",
     "recipe_for",
     "run_demo",
     "save_comparison",
+    "save_detections",
     "save_evaluation",
     "score_answers",
     "search_span",
@@ -133,6 +149,7 @@ __all__ = [
     "tabulate_means",
     "tabulate_methods",
     "tabulate_models",
+    "tabulate_precision",
     "tabulate_scores",
     "train_alike",
     "train_networks",

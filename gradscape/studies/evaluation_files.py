@@ -27,6 +27,7 @@ __all__ = [
     "score_text",
     "tabulate_answer_differences",
     "tabulate_scores",
+    "without_nan",
 ]
 
 ANSWERS = "answers.npz"
@@ -163,16 +164,16 @@ def _save_json(path: Path, evaluation: Evaluation) -> Path:
         "remarks": evaluation.remarks,
     }
     with replacing_text(path) as file:
-        file.write(json.dumps(_without_nan(everything), indent=1, ensure_ascii=False))
+        file.write(json.dumps(without_nan(everything), indent=1, ensure_ascii=False))
     return path
 
 
-def _without_nan(value: Any) -> Any:
-    """The same with None for what JSON has no number for."""
+def without_nan(value: Any) -> Any:
+    """Give the same with None for what JSON has no number for."""
     if isinstance(value, Mapping):
-        return {key: _without_nan(part) for key, part in value.items()}
+        return {key: without_nan(part) for key, part in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_nan(part) for part in value]
+        return [without_nan(part) for part in value]
     return None if isinstance(value, float) and not np.isfinite(value) else value
 
 

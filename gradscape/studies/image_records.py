@@ -1,14 +1,30 @@
 """What a checkpoint keeps of the images that its network was tested on, and whether it was trained with others."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from gradscape.data import Split
+from gradscape.data.split import HeldOut
 
-__all__ = ["record_test", "was_trained_with"]
+__all__ = ["KnownImages", "record_test", "was_trained_with"]
 
 
-def record_test(test: Split) -> dict[str, Any]:
+@runtime_checkable
+class KnownImages(Protocol):
+    """What is known of the images of a split, whatever is annotated in them; attributes as those of `Split`."""
+
+    @property
+    def name(self) -> str: ...  # noqa: D102
+    @property
+    def split(self) -> str: ...  # noqa: D102
+    @property
+    def num_images(self) -> int: ...  # noqa: D102
+    @property
+    def population(self) -> int: ...  # noqa: D102
+    @property
+    def held_out(self) -> HeldOut | None: ...  # noqa: D102
+
+
+def record_test(test: KnownImages) -> dict[str, Any]:
     """What a checkpoint keeps of the images that its network is tested on.
 
     Args:
@@ -24,7 +40,7 @@ def record_test(test: Split) -> dict[str, Any]:
     return about | ({"population": test.population} if test.num_images < test.population else {})
 
 
-def was_trained_with(meta: Mapping[str, Any], images: Split) -> bool:
+def was_trained_with(meta: Mapping[str, Any], images: KnownImages) -> bool:
     """Whether a network saw images in its training, as far as its checkpoint tells: those are no test of it.
 
     Args:
