@@ -1,5 +1,5 @@
 from .cards import ModelDescription, describe_models
-from .checkpoint import Classifier, import_checkpoint, load_checkpoint, save_checkpoint
+from .checkpoint import Classifier, import_checkpoint, load_backbone, load_checkpoint, save_checkpoint
 from .counting import count_macs, count_parameters
 from .create import create_model, list_models
 from .printed import PrintedCell
@@ -14,6 +14,7 @@ __all__ = [
     "describe_models",
     "import_checkpoint",
     "list_models",
+    "load_backbone",
     "load_checkpoint",
     "save_checkpoint",
 ]

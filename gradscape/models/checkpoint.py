@@ -13,8 +13,9 @@ from gradscape._profile import spent_on
 from gradscape._text_files import read_text
 from gradscape.models.fit import load_fitting
 from gradscape.models.foreign_state import foreign_state, tell_classes
+from gradscape.models.staged import StagedNetwork, head_name
 
-__all__ = ["Classifier", "import_checkpoint", "load_checkpoint", "save_checkpoint"]
+__all__ = ["Classifier", "import_checkpoint", "load_backbone", "load_checkpoint", "save_checkpoint"]
 
 _CHANNELS = (1, 3, 4, 2)  # the usual numbers, for the message
 
@@ -58,6 +59,37 @@ def load_checkpoint(path: str | os.PathLike[str], *, device: str | torch.device 
     model = Classifier(network, meta).to(device).eval()
     model.path = os.fspath(path)
     return model
+
+
+@process_left_as_before
+def load_backbone(model: nn.Module, path: str | os.PathLike[str]) -> None:
+    """Give a detector or segmenter the weights of a trained classifier, all but those of the classifier's last part.
+
+    Args:
+        model: As `create_model` makes one of `retinanet:resnet50` and the like. Its mode stays.
+        path: A checkpoint of the network that its name has behind the colon, for any number of classes.
+
+    Raises:
+        TypeError: If the model is no detector or segmenter.
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no checkpoint of gradscape, or of another network; the model is then unchanged.
+
+    Example:
+        >>> from gradscape.models import create_model
+        >>> about = {"name": "resnet18", "num_classes": 10, "image_size": 64, "mean": (0.5,) * 3, "std": (0.25,) * 3}
+        >>> save_checkpoint("net.safetensors", create_model("resnet18"), **about)
+        >>> detector = create_model("retinanet:resnet18", num_classes=3, image_size=64)
+        >>> load_backbone(detector, "net.safetensors")
+    """
+    backbone = getattr(model, "backbone", None)
+    if not isinstance(backbone, StagedNetwork):
+        raise TypeError(f"`model` must be a detector or segmenter that create_model made, got {type(model).__name__}")
+    loaded = load_checkpoint(path)
+    state = loaded.network.state_dict()
+    if isinstance(loaded.network, StagedNetwork):
+        head = head_name(loaded.network)
+        state = {key: tensor for key, tensor in state.items() if not key.startswith(f"{head}.")}
+    load_fitting(backbone, state, f"{os.fspath(path)}, a {loaded.meta['name']}, does not fit the backbone")
 
 
 @process_left_as_before

@@ -38,7 +38,8 @@ def count_macs(model: nn.Module, image_size: int) -> int:
 
     The projections of `nn.MultiheadAttention` are linear layers and count, and so do layers that only training runs
     (those of BA²M); biases, normalizations, activations, pooling and the products of attention do not, nor do
-    convolutions called as functions. The model is as before on return.
+    convolutions called as functions. A two-stage detector's heads see 1000 proposals (see `Detector.run_layers` in
+    `gradscape.models.detection`). The model is as before on return.
 
     Args:
         model: A model of images (1, 3, image_size, image_size).
@@ -60,7 +61,8 @@ def count_macs(model: nn.Module, image_size: int) -> int:
             if isinstance(module, _COUNTED):
                 hooks.callback(module.register_forward_hook(add).remove)
         model.eval()
-        model(torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype))
+        run = getattr(model, "run_layers", model)  # a detector's layers see as many objects as it finds
+        run(torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype))
     return sum(counts)
 
 

@@ -1,4 +1,4 @@
-"""Every model and every attention by name: what makes it, the paper it comes from, and what that paper trains it on.
+"""Every model, attention, detector and segmenter by name: what makes it, the paper it comes from, what it trains on.
 
 Whoever adds one writes it in a file of its own and enters it here; everything else follows from the entry.
 """
@@ -42,13 +42,15 @@ from gradscape.models.backbones.senet import CifarSENet18
 from gradscape.models.backbones.shufflenet_v2 import ShuffleNetV2
 from gradscape.models.backbones.vgg import CifarVGG16
 from gradscape.models.backbones.wide_resnets import create_wide_resnet
+from gradscape.models.detection import create_faster_rcnn, create_fcos, create_mask_rcnn, create_retinanet
 from gradscape.models.residual_attention import ResidualAttentionNetwork
 from gradscape.models.residual_attention_imagenet import ResidualAttentionImageNet
+from gradscape.models.segmentation import create_deeplabv3
 from gradscape.models.spanet import attach_spatial_pyramid, attach_spatial_pyramid_gate
 from gradscape.models.ulsam import attach_ulsam
 from gradscape.models.upanets import UPANet
 
-__all__ = ["ATTENTIONS", "MODELS", "AttentionEntry", "ModelEntry"]
+__all__ = ["ATTENTIONS", "KINDS", "MODELS", "AttentionEntry", "KindEntry", "ModelEntry"]
 
 Builder = Callable[..., nn.Module]
 Attach = Callable[..., None]
@@ -89,6 +91,22 @@ class AttentionEntry:
     attach: Attach
     paper: str
     recipe: str | None = None
+
+
+@final
+@dataclass(frozen=True)
+class KindEntry:
+    """A kind of detector or segmenter, before the `:` of a model's name; what follows names its backbone.
+
+    Attributes:
+        build: Makes it from the backbone, `num_classes` and `image_size`.
+        paper: Where it comes from.
+        dilated: Whether a ResNet under it is dilated (see `gradscape.models.backbones.resnets.dilate`).
+    """
+
+    build: Builder
+    paper: str
+    dilated: bool = False
 
 
 def _small(paper: str, builders: Mapping[str, Builder], *, recipe: str | None = None) -> dict[str, ModelEntry]:
@@ -304,4 +322,12 @@ ATTENTIONS: dict[str, AttentionEntry] = {
     "spa_c": AttentionEntry(partial(attach_spatial_pyramid_gate, match=True), _SPANET, recipe="spanet"),
     "srm": AttentionEntry(attach_style_recalibration, "SRM, arXiv:1903.10829"),
     "ulsam": AttentionEntry(attach_ulsam, "ULSAM, arXiv:2006.15102", recipe="ulsam"),
+}
+
+KINDS: dict[str, KindEntry] = {
+    "deeplabv3": KindEntry(create_deeplabv3, "DeepLabv3, arXiv:1706.05587", dilated=True),
+    "faster_rcnn": KindEntry(create_faster_rcnn, "Faster R-CNN, arXiv:1506.01497"),
+    "fcos": KindEntry(create_fcos, "FCOS, arXiv:1904.01355"),
+    "mask_rcnn": KindEntry(create_mask_rcnn, "Mask R-CNN, arXiv:1703.06870"),
+    "retinanet": KindEntry(create_retinanet, "RetinaNet, arXiv:1708.02002"),
 }

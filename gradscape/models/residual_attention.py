@@ -305,6 +305,11 @@ class ResidualAttentionNetwork(StagedNetwork):
         self.head = nn.Linear(TAIL_WIDTH, num_classes)
         self.apply(_initialize)
 
+    def feature_maps(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the maps that lead to the classifier; see `StagedNetwork.feature_maps`."""
+        maps = super().feature_maps(images)
+        return [*maps, self.tail(self.regularization(maps[-1]))]
+
     def _last_map(self, images: Tensor) -> Tensor:
         x = super()._last_map(images)  # 64 channels, 1/2; 128, 1/4; 256, 1/8
         return self.tail(self.regularization(x))  # 512, 1/8

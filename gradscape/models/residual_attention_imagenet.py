@@ -20,6 +20,7 @@ Differs from the paper, following the authors' published network descriptions (C
 
 from dataclasses import replace
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape.models.residual_attention import AttentionModule, create_tail
@@ -86,6 +87,11 @@ class ResidualAttentionImageNet(StagedNetwork):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight)
+
+    def feature_maps(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the maps that lead to the classifier; see `StagedNetwork.feature_maps`."""
+        maps = super().feature_maps(images)
+        return [*maps, self.tail(maps[-1])]
 
     def _last_map(self, images: Tensor) -> Tensor:
         x = super()._last_map(images)  # 256 channels, 1/4; 512, 1/8; 1024, 1/16

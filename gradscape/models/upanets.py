@@ -284,12 +284,11 @@ class UPANet(StagedNetwork):
         Args:
             images: Normalized images.
         """
-        maps = [self.emb(images, self.root(images))]  # F channels at full size
-        maps.append(self.layer1(maps[-1]))  # 2F, full size
-        maps.append(self.layer2(maps[-1]))  # 4F, 1/2
-        maps.append(self.layer3(maps[-1]))  # 8F, 1/4
-        maps.append(self.layer4(maps[-1]))  # 16F, 1/8
+        maps = self.feature_maps(images)  # F channels at full size; 2F, full size; 4F, 1/2; 8F, 1/4; 16F, 1/8
         return self.bn(torch.cat([self._pool(level, maps[level]) for level in self.levels], 1))
+
+    def _stem_map(self, images: Tensor) -> Tensor:
+        return self.emb(images, self.root(images))
 
     def _pool(self, level: int, x: Tensor) -> Tensor:
         if self.kinds == "gap":

@@ -1,3 +1,4 @@
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -6,7 +7,14 @@ import pytest
 import torch
 
 from gradscape.explain import heatmaps
-from gradscape.models import Classifier, create_model, import_checkpoint, load_checkpoint, save_checkpoint
+from gradscape.models import (
+    Classifier,
+    create_model,
+    import_checkpoint,
+    load_backbone,
+    load_checkpoint,
+    save_checkpoint,
+)
 
 GRAY: dict[str, Any] = {"mean": (0.5, 0.25, 0.125), "std": (0.5, 1.0, 2.0)}
 
@@ -168,3 +176,58 @@ def test_checkpoint_of_an_own_function_loads_where_its_module_is(
     save_checkpoint("own.safetensors", network, name=name, num_classes=7, image_size=4, **GRAY)
     assert load_checkpoint("own.safetensors")(torch.rand(2, 3, 4, 4)).shape == (2, 7)
     sys.modules.pop(module)
+
+
+@pytest.mark.parametrize("name", ["faster_rcnn:resnet18+se@reduction=8", "deeplabv3:resnet18"])
+def test_detectors_and_segmenters_are_saved_and_loaded_by_their_names(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "model.safetensors"
+    network = create_model(name, num_classes=7, image_size=64).eval()
+    save_checkpoint(path, network, name=name, num_classes=7, image_size=64, **GRAY)
+    model = load_checkpoint(path)
+    images = torch.rand(1, 3, 64, 64)
+    mean, std = (torch.tensor(GRAY[key]).view(3, 1, 1) for key in ("mean", "std"))
+    with torch.no_grad():
+        found, expected = model(images), network((images - mean) / std)
+    torch.testing.assert_close(found, expected)
+    own, other = network.state_dict(), model.network.state_dict()
+    assert own.keys() == other.keys()
+    assert all(torch.equal(own[key], other[key]) for key in own)
+
+
+@pytest.mark.parametrize("name", ["retinanet:resnet18", "faster_rcnn:resnet18", "deeplabv3:resnet18"])
+def test_import_shows_a_detector_an_image_and_tells_its_classes(tmp_path: Path, name: str) -> None:
+    source, output = tmp_path / "net.pth", tmp_path / "model.safetensors"
+    torch.save(create_model(name, num_classes=7, image_size=64).state_dict(), source)
+    import_checkpoint(source, output, name=name, num_classes=None, image_size=64, **GRAY)
+    assert load_checkpoint(output).meta["num_classes"] == 7
+
+
+@pytest.mark.parametrize("name", ["retinanet:resnet18+se", "deeplabv3:resnet18+se"])
+def test_a_backbone_takes_a_classifiers_weights_without_its_head(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "classifier.safetensors"
+    classifier = create_model("resnet18+se", num_classes=7, image_size=96)
+    torch.nn.init.uniform_(classifier.get_buffer("bn1.running_mean"))
+    save_checkpoint(path, classifier, name="resnet18+se", num_classes=7, image_size=96, **GRAY)
+    model = create_model(name, num_classes=3, image_size=64).train()
+    rest = {key: tensor.clone() for key, tensor in model.state_dict().items() if "layer" not in key}
+    load_backbone(model, path)
+    state, given = model.backbone.state_dict(), classifier.state_dict()  # type: ignore[operator]
+    assert given.keys() - state.keys() == {"fc.weight", "fc.bias"}
+    assert all(torch.equal(tensor, given[key]) for key, tensor in state.items())
+    after = model.state_dict()
+    heads = [key for key in rest if "fpn" in key or "head" in key]
+    assert heads
+    assert all(torch.equal(after[key], rest[key]) for key in heads)
+    assert model.training
+
+
+def test_a_backbone_refuses_another_networks_weights_in_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "classifier.safetensors"
+    save_checkpoint(path, create_model("resnet18+se"), name="resnet18+se", num_classes=10, image_size=32, **GRAY)
+    model = create_model("retinanet:resnet18", num_classes=3, image_size=64)
+    message = f"{re.escape(str(path))}, a resnet18\\+se, does not fit the backbone: 32 unexpected: layer1.*"
+    with pytest.raises(ValueError, match=message) as refused:
+        load_backbone(model, path)
+    assert "\n" not in str(refused.value)
+    with pytest.raises(TypeError, match="`model` must be a detector or segmenter that create_model made, got ResNet"):
+        load_backbone(create_model("resnet18"), path)

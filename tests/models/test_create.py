@@ -1,10 +1,16 @@
+from pathlib import Path
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
 
-from gradscape.models import create_model, list_models
+from gradscape.models import count_macs, count_parameters, create_model, list_models
 from gradscape.models.ba2m import BA2M
+from gradscape.models.cards import create_weightless
+from gradscape.models.registry import KINDS, MODELS
 from gradscape.models.sites import AttendedBlock
+from gradscape.models.staged import StagedNetwork
 from gradscape.models.ulsam import ULSAM
 
 
@@ -125,3 +131,72 @@ def test_attention_leaves_the_backbones_keys_as_they_are() -> None:
     assert plain < attended
     assert "layer1.0.spa.transform.0.weight" in attended
     assert {key.split(".")[2] for key in attended - plain} == {"spa", "ba2m"}
+
+
+IMAGENETS = [name for name, entry in MODELS.items() if entry.image_size == 224]
+PAIRS = [(kind, backbone) for kind in KINDS for backbone in IMAGENETS]
+
+
+@pytest.mark.parametrize(
+    ("kind", "backbone"),
+    [pytest.param(*pair, marks=pytest.mark.slow if number % 6 else ()) for number, pair in enumerate(PAIRS)],
+)
+def test_every_kind_stands_on_every_backbone_for_imagenet(kind: str, backbone: str) -> None:
+    made = create_weightless(f"{kind}:{backbone}", num_classes=4, image_size=96)
+    held: Any = made.backbone
+    assert isinstance(held, StagedNetwork)
+    assert list(held.head.parameters()) == []
+    assert count_parameters(made) > count_parameters(held) > 0
+
+
+def test_the_backbone_of_a_detector_has_the_attention_and_options_of_its_name() -> None:
+    made = create_weightless("retinanet:mobilenet_v2@width=0.5+ulsam@replace=14:17", num_classes=4, image_size=64)
+    own = create_weightless("mobilenet_v2@width=0.5+ulsam@replace=14:17", num_classes=4, image_size=64)
+    shapes = {name: one.shape for name, one in own.named_parameters() if not name.startswith("classifier.")}
+    held: Any = made.backbone
+    assert {name: one.shape for name, one in held.named_parameters()} == shapes
+    given: Any = create_model("deeplabv3:resnet50", num_classes=2, image_size=64, stride="first").backbone
+    assert count_macs(given, 64) < count_macs(create_model("deeplabv3:resnet50", image_size=64).backbone, 64)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("ssd:resnet50", "unknown `kind` 'ssd'; known: deeplabv3, faster_rcnn, fcos, mask_rcnn, retinanet"),
+        ("retina_net:resnet50+se", r"unknown `kind` 'retina_net'; did you mean retinanet\?"),
+        ("retinanet:resnet5", r"unknown `model` 'resnet5'; did you mean .*"),
+        ("retinanet:", "unknown `model` ''"),
+        (
+            "fcos:vgg16",
+            "a detector or segmenter needs a backbone of gradscape with stages, and vgg16 has none; take .*",
+        ),
+        ("fcos:torchvision:resnet18", "a detector .*, and torchvision:resnet18 has none; take .*"),
+        ("fcos:retinanet:resnet18", "the backbone of fcos must be a network with stages, got a retinanet: .*"),
+        (
+            "faster_rcnn:cifar_resnet18+se",
+            r"a detector or segmenter needs a backbone with maps at 1/8, 1/16, 1/32 of the image's side; "
+            r"cifar_resnet18 lacks 1/16, 1/32 \(it makes 64, 32, 16, 8 pixels of 64\); take one for ImageNet, such as resnet50",
+        ),
+        ("deeplabv3:upanet16", "a detector or segmenter needs .*; upanet16 lacks 1/16, 1/32 .*"),
+        ("retinanet:resnet18@depth=3", "resnet18 has no option `depth`; it takes .*"),
+    ],
+)
+def test_what_is_no_kind_or_no_backbone_for_one_is_refused_in_one_line(name: str, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        create_model(name, image_size=64)
+
+
+def test_images_of_less_than_32_pixels_have_no_last_map() -> None:
+    with pytest.raises(ValueError, match="`image_size` of a detector or segmenter must be at least 32 pixels, got 31"):
+        create_model("retinanet:resnet18", image_size=31)
+    assert create_model("faster_rcnn:resnet18", image_size=33)
+
+
+def test_a_function_of_the_users_own_may_be_called_like_a_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "own_nets.py").write_text(
+        "from torch import nn\n\n\ndef resnet50(num_classes):\n    return nn.Linear(3, num_classes)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert create_model("own_nets:resnet50", num_classes=5).out_features == 5

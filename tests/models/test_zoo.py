@@ -220,6 +220,26 @@ def test_stem_stages_and_head_are_parts_that_run(name: str) -> None:
         _assert_near(network.get_submodule("head")(features), logits, 1e-5)
 
 
+@every_model
+def test_feature_maps_are_what_stem_and_stages_yield_and_the_last_is_averaged(name: str) -> None:
+    network = _settled(name).eval()
+    seen: dict[int, Tensor] = {}
+    parts = [network.get_submodule("stem"), *network.get_submodule("stages")]  # type: ignore[misc]
+    for number, part in enumerate(parts):
+        part.register_forward_hook(lambda _module, _inputs, output, number=number: seen.update({number: output}))
+    images = _images(name, 2)
+    with torch.no_grad():
+        network(images)
+        yielded = dict(seen)
+        maps: list[Tensor] = network.feature_maps(images)  # type: ignore[operator]
+        features = network.forward_features(images)  # type: ignore[operator]
+    assert len(parts) <= len(maps) <= len(parts) + 1
+    for number, own in enumerate(maps[: len(parts)]):
+        assert torch.equal(own, yielded[number])
+    if not name.startswith("upanet"):  # whose classifier sees more
+        _assert_near(maps[-1].mean((2, 3)), features, 1e-5)
+
+
 @every_attentive_model
 def test_taps_of_every_attention_pass_what_goes_in_and_what_comes_out(name: str) -> None:
     network = _network(name).eval()

@@ -112,8 +112,11 @@ class CifarResNet(StagedNetwork):
         """The classifier, from `forward_features` to logits."""
         return self.linear
 
+    def _stem_map(self, images: Tensor) -> Tensor:
+        return self.relu(self.bn1(self.conv1(images)))  # 16 channels at full size
+
     def _last_map(self, images: Tensor) -> Tensor:
-        x = self.relu(self.bn1(self.conv1(images)))  # 16 channels at full size
+        x = self._stem_map(images)
         x = self.layer1(x)  # 16, full size
         x = self.layer2(x)  # 32, 1/2
         return self.layer3(x)  # 64, 1/4

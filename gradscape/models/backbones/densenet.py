@@ -9,6 +9,7 @@ pixels. Global average pooling takes any size that the transitions can halve.
 from functools import partial
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -101,6 +102,14 @@ class CifarDenseNet(StagedNetwork):
     def head(self) -> nn.Module:
         """The classifier, from `forward_features` to logits."""
         return self.linear
+
+    def feature_maps(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the maps that lead to the classifier; see `StagedNetwork.feature_maps`."""
+        maps = [self.conv1(images)]
+        for number in range(1, self.blocks + 1):
+            before = maps[-1] if number == 1 else self.get_submodule(f"trans{number - 1}")(maps[-1])
+            maps.append(self.get_submodule(f"dense{number}")(before))
+        return [*maps, F.relu(self.bn(maps[-1]))]
 
     def _last_map(self, images: Tensor) -> Tensor:
         x = self.conv1(images)  # 2k channels at full size

@@ -8,6 +8,7 @@ and in the second stage, ReLU instead of ReLU6, an expanding convolution in the 
 a block of stride 1 changes the channels, which has no shortcut in the paper.
 """
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.models.mobilenetv2 import InvertedResidual
@@ -121,6 +122,11 @@ class CifarMobileNetV2(StagedNetwork):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def feature_maps(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the maps that lead to the classifier; see `StagedNetwork.feature_maps`."""
+        maps = super().feature_maps(images)
+        return [*maps, self.widening(maps[-1])]
 
     def _last_map(self, images: Tensor) -> Tensor:
         x = super()._last_map(images)  # 16, 24, full size; 32, 1/2; 64, 96, 1/4; 160, 320, 1/8

@@ -8,6 +8,7 @@ without pooling, and no normalization before the classifier, as SPANet counts th
 branch is before its projection too in every such block. Global average pooling takes any image size.
 """
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -119,6 +120,11 @@ class PreactResNet(StagedNetwork):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def feature_maps(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the maps that lead to the classifier; see `StagedNetwork.feature_maps`."""
+        maps = super().feature_maps(images)
+        return maps if self.bn is None else [*maps, F.relu(self.bn(maps[-1]))]
 
     def _last_map(self, images: Tensor) -> Tensor:
         x = super()._last_map(images)  # full size (images of 224: a quarter), then half of it from stage to stage

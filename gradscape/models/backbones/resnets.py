@@ -18,7 +18,7 @@ from torchvision.models.resnet import ResNet as TorchvisionResNet
 from gradscape.models.sites import AttendedBlock
 from gradscape.models.staged import StagedNetwork
 
-__all__ = ["AttendedBottleneck", "ResNet", "StridePlace", "create_resnet", "place_strides"]
+__all__ = ["AttendedBottleneck", "ResNet", "StridePlace", "create_resnet", "dilate", "place_strides"]
 
 StridePlace = Literal["second", "first"]
 
@@ -85,6 +85,25 @@ def place_strides(network: nn.Module, stride: StridePlace) -> None:
         first.stride, second.stride = second.stride, first.stride
 
 
+def dilate(network: "ResNet") -> None:
+    """Let the last two stages keep the size: where they would stride, all later 3×3 convolutions reach twice as far.
+
+    Torchvision's bottlenecks are so with `replace_stride_with_dilation=[False, True, True]`; basic blocks too here.
+
+    Args:
+        network: Its last map then has an eighth of the images' side.
+    """
+    reach = 1
+    for stage in (network.layer3, network.layer4):
+        for number, block in enumerate(stage):
+            for module in block.modules():
+                if isinstance(module, nn.Conv2d):
+                    module.stride = (1, 1)
+                    if module.kernel_size == (3, 3):
+                        module.dilation = module.padding = (reach, reach) if number == 0 else (2 * reach, 2 * reach)
+        reach *= 2
+
+
 class ResNet(StagedNetwork, TorchvisionResNet):
     """Torchvision's residual network, with places for attention.
 
@@ -147,8 +166,11 @@ class ResNet(StagedNetwork, TorchvisionResNet):
         """The classifier, from `forward_features` to logits."""
         return self.fc
 
+    def _stem_map(self, images: Tensor) -> Tensor:
+        return self.maxpool(self.relu(self.bn1(self.conv1(images))))  # 64 channels, 1/4 (small images: full size)
+
     def _last_map(self, images: Tensor) -> Tensor:
-        x = self.maxpool(self.relu(self.bn1(self.conv1(images))))  # 64 channels, 1/4 (small images: full size)
+        x = self._stem_map(images)
         x = self.layer1(x)
         x = self.layer2(x)
         x = self.layer3(x)

@@ -7,6 +7,7 @@ Differs from the paper: for small images the stem has neither stride nor pooling
 """
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 from torchvision.models.shufflenetv2 import InvertedResidual, channel_shuffle
 from torchvision.models.shufflenetv2 import ShuffleNetV2 as TorchvisionShuffleNetV2
@@ -65,8 +66,16 @@ class ShuffleNetV2(StagedNetwork, TorchvisionShuffleNetV2):
         """The classifier, from `forward_features` to logits."""
         return self.fc
 
+    def feature_maps(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the maps that lead to the classifier; see `StagedNetwork.feature_maps`."""
+        maps = super().feature_maps(images)
+        return [*maps, self.conv5(maps[-1])]
+
+    def _stem_map(self, images: Tensor) -> Tensor:
+        return self.maxpool(self.conv1(images))  # 24 channels, 1/4 (small images: full size)
+
     def _last_map(self, images: Tensor) -> Tensor:
-        x = self.maxpool(self.conv1(images))  # 24 channels, 1/4 (small images: full size)
+        x = self._stem_map(images)
         x = self.stage2(x)  # 116, 1/8
         x = self.stage3(x)  # 232, 1/16
         x = self.stage4(x)  # 464, 1/32

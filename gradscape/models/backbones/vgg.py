@@ -6,6 +6,7 @@ Differs from the paper: batch normalization after each convolution, and one line
 global average pooling that lets it take any size from 32 pixels on.
 """
 
+from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -59,6 +60,15 @@ class CifarVGG16(StagedNetwork):
     def stem(self) -> nn.Module:
         """The first convolution with its normalization and activation."""
         return self.get_submodule("stages.0.0")
+
+    def feature_maps(self, images: Float[Tensor, "batch 3 height width"]) -> list[Tensor]:
+        """Return the maps that lead to the classifier; see `StagedNetwork.feature_maps`."""
+        maps = [self.stem(images)]
+        x = images
+        for stage in self.stages:
+            maps.append(stage(x))
+            x = self.pool(maps[-1])
+        return [*maps, x]
 
     def _last_map(self, images: Tensor) -> Tensor:
         x = images
