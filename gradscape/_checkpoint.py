@@ -81,9 +81,28 @@ class Classifier(nn.Module):
             TypeError: If the images are integers, and so not in [0, 1].
             ValueError: If they have other channels than the network takes.
         """
+        return self.network(self._normalized(images))
+
+    def losses(self, images: Shaped[Tensor, "batch channels height width"], targets: Any) -> dict[str, Tensor]:
+        """Return the losses of each image by name, (batch,) each, of a detector.
+
+        Args:
+            images: Float images in [0, 1].
+            targets: Their boxes, as `load_annotated` gives them.
+
+        Raises:
+            TypeError: If the images are integers, or the network is no detector.
+            ValueError: If they have other channels than the network takes.
+        """
+        losses = getattr(self.network, "losses", None)
+        if losses is None:
+            raise TypeError(f"`network` must be a detector to have losses of boxes, got {type(self.network).__name__}")
+        return losses(self._normalized(images), targets)
+
+    def _normalized(self, images: Tensor) -> Tensor:
         if not images.is_floating_point():
             raise TypeError(f"`images` must be floating point in [0, 1], got {images.dtype}; divide by 255 first")
-        return self.network((self._in_own_channels(images) - self.mean) / self.std)
+        return (self._in_own_channels(images) - self.mean) / self.std
 
     def _in_own_channels(self, images: Tensor) -> Tensor:
         own, came = self.mean.shape[1], images.shape[-3]

@@ -96,8 +96,9 @@ class Detector(nn.Module):
         """Return torchvision's losses by its names, for each image by itself.
 
         Normalizations and dropout of the backbone go by the module's mode. In `eval()` the anchors and proposals that
-        two-stage detectors sample are drawn by the image's boxes alone, so that an image has the same losses in each
-        batch and each call, and the global random state stays; in `train()` they are drawn from that state.
+        two-stage detectors sample are drawn by the image's boxes alone, and each image goes through by itself, so that
+        it has the same losses, to the bit, in each batch and each call, and the global random state stays; in `train()`
+        they are drawn from that state.
 
         Args:
             images: Normalized images.
@@ -109,15 +110,18 @@ class Detector(nn.Module):
         """
         if self._masks and "masks" not in targets:
             raise ValueError("`targets` must have masks for mask_rcnn; load the data with them")
-        features = self.detector.backbone(images)
+        # Rounding that depends on the batch would choose other proposals of nearly the same score.
+        together = self.detector.backbone(images) if self.training else None
         found = []
         with self._switched(training=True):
             for place in range(len(images)):
-                objects = _real_objects(targets, place)
-                seeded = nullcontext() if self.training else _seeded(_digest(objects), images.device)
-                with seeded:
-                    own = {level: one[place : place + 1] for level, one in features.items()}
-                    found.append(self._losses_of(images[place : place + 1], own, objects))
+                image, objects = images[place : place + 1], _real_objects(targets, place)
+                with nullcontext() if self.training else _seeded(_digest(objects), images.device):
+                    if together is None:
+                        features = self.detector.backbone(image)
+                    else:
+                        features = {level: one[place : place + 1] for level, one in together.items()}
+                    found.append(self._losses_of(image, features, objects))
         return {name: torch.stack([one[name] for one in found]) for name in found[0]}
 
     def run_layers(self, images: Float[Tensor, "batch 3 height width"]) -> None:

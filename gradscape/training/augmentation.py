@@ -1,19 +1,23 @@
 """Training images in a random order, each randomly changed: the same for the same seed and epoch."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler, Subset
+from torchvision import tv_tensors
 from torchvision.transforms import v2
 
 from gradscape.training.recipe import Recipe
 
 __all__ = ["AugmentedImages", "EpochOrder", "Item", "epoch_seed", "shift_image"]
 
-Item = tuple[Float[Tensor, "3 _ _"], int]
+Item = tuple[Float[Tensor, "3 _ _"], Any]
+"""An image and its label: a class, a dict of a picture's boxes, or the classes of its pixels."""
+
 _SEEDS = 2**31
 
 
@@ -54,8 +58,9 @@ class AugmentedImages(Dataset[Item]):
     """Images of a data set, randomly changed as a recipe says; taken by the pairs of `EpochOrder`.
 
     Args:
-        images: Map-style data set of (image, label). Where it has the same images larger, as `whole` (uint8, 8 bits a
-            channel), resized crops are parts of those, to the bit those of torchvision's transforms of the files.
+        images: Map-style data set of (image, label); boxes and pixels are mirrored with their image. Where it has the
+            same images larger, as `whole` (uint8, 8 bits a channel), resized crops are parts of those, to the bit those
+            of torchvision's transforms of the files.
         recipe: Says how to crop, shift and mirror.
     """
 
@@ -87,9 +92,20 @@ class AugmentedImages(Dataset[Item]):
         if self.recipe.shift:
             for dim, part in zip((1, 2), (self.recipe.shift * (2 * torch.rand(2) - 1)).tolist(), strict=True):
                 image = shift_image(image, part * image.shape[dim], dim=dim)
-        if self.recipe.horizontal_flip:
-            image = self.flip(image)
-        return image, int(label)
+        if not isinstance(label, Mapping | Tensor) or (isinstance(label, Tensor) and not label.dim()):
+            return self.flip(image) if self.recipe.horizontal_flip else image, int(label)
+        return self._mirrored(image, label) if self.recipe.horizontal_flip else (image, label)
+
+    def _mirrored(self, image: Float[Tensor, "3 _ _"], target: Any) -> Item:
+        """Every second image, with the places of what is in it."""
+        if isinstance(target, Tensor):
+            image, pixels = self.flip(image, tv_tensors.Mask(target))
+            return image, pixels.as_subclass(Tensor)
+        boxes = tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=image.shape[-2:])  # type: ignore[call-overload]
+        masks = {name: tv_tensors.Mask(target[name]) for name in ("masks",) if name in target}
+        image, moved = self.flip(image, {**target, "boxes": boxes, **masks})
+        plain = {name: tensor.as_subclass(Tensor) for name, tensor in moved.items()}
+        return image, {**plain, "boxes": plain["boxes"] * (plain["classes"] >= 0)[:, None]}  # empty places stay so
 
     def _resized_crop(self, image: Shaped[Tensor, "3 _ _"]) -> Float[Tensor, "3 _ _"]:
         crop = v2.RandomResizedCrop(self.size or image.shape[-2:])

@@ -1,71 +1,37 @@
 """A classifier's training and test steps, for Lightning's Trainer."""
 
 from collections.abc import Sequence
+from typing import ClassVar, final
 
 import torch
-from jaxtyping import Float, Int
-from lightning.pytorch import LightningModule
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from gradscape._image_losses import cross_entropy_of, focal_of
-from gradscape.training.augmentation import epoch_seed
 from gradscape.training.recipe import Recipe
+from gradscape.training.supervised import SupervisedTraining, TrainingBatch
 
-__all__ = ["Classification", "TrainingBatch"]
+__all__ = ["Classification"]
 
-# Keras' own. It adds epsilon before the moments are freed of their bias, torch after: a matter of epsilon's size only.
-_EPSILON, _SECOND_MOMENT = 1e-7, 0.999
 _BEST = 5  # answers, among which the right one always is where there are no more classes
 
-TrainingBatch = tuple[Float[Tensor, "_ 3 _ _"], Int[Tensor, " _"]] | list[Tensor]
 
+@final
+class Classification(SupervisedTraining):
+    """Training of a network that gives logits (N, classes), and the sums its metrics are made of."""
 
-class Classification(LightningModule):
-    """Training of a network by its recipe's loss, and the sums its metrics are made of.
-
-    Args:
-        network: Takes normalized images, gives logits (N, classes).
-        recipe: Optimizer, schedule and loss.
-        mean: Of each channel, subtracted from the images.
-        std: Of each channel, which the images are divided by.
-        seed: Of the run.
-    """
-
-    mean: Tensor
-    std: Tensor
+    score: ClassVar[str] = "test_accuracy"
 
     def __init__(
         self, network: nn.Module, recipe: Recipe, *, mean: Sequence[float], std: Sequence[float], seed: int
     ) -> None:
-        super().__init__()
-        self.network = network
-        self.recipe = recipe
-        self.seed = seed
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32).view(3, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(std, dtype=torch.float32).view(3, 1, 1), persistent=False)
+        super().__init__(network, recipe, mean=mean, std=std, seed=seed)
         self.label_range = 0, 0
         self.sums: dict[str, list[Tensor]] = {}
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        """The recipe's optimizer over every parameter that is not frozen."""
-        recipe = self.recipe
-        parameters = [parameter for parameter in self.network.parameters() if parameter.requires_grad]
-        rate, decay = recipe.learning_rate_at(0), recipe.weight_decay
-        if recipe.optimizer == "adam":
-            moments = recipe.momentum, _SECOND_MOMENT
-            return torch.optim.Adam(parameters, rate, moments, eps=_EPSILON, weight_decay=decay)
-        return torch.optim.SGD(parameters, rate, recipe.momentum, weight_decay=decay, nesterov=recipe.nesterov)
-
-    def on_train_epoch_start(self) -> None:
-        """Fix all that is random from (seed, epoch) alone, so that a resumed run is the same."""
-        torch.manual_seed(epoch_seed(self.seed, self.current_epoch))
+    def begin_scores(self) -> None:
+        """Forget the sums of the epoch before."""
         self.sums = {}
-
-    def on_train_batch_start(self, batch: TrainingBatch, batch_idx: int) -> None:
-        """Set the step's learning rate."""
-        step = self.current_epoch * int(self.trainer.num_training_batches) + batch_idx
-        for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.recipe.learning_rate_at(self.current_epoch, step)
 
     def on_before_batch_transfer(self, batch: TrainingBatch, dataloader_idx: int) -> TrainingBatch:
         """Look at the labels while they are still on the CPU: on a GPU a wrong one ends the process."""
@@ -73,19 +39,11 @@ class Classification(LightningModule):
         self.label_range = int(labels.min()), int(labels.max())
         return batch
 
-    def training_step(self, batch: TrainingBatch, batch_idx: int) -> Tensor:
-        """The loss of a batch: the mean of its images, for "ohem" that of its hardest half."""
+    def losses_of(self, batch: TrainingBatch) -> Float[Tensor, " batch"]:
+        """The loss of each image of a training batch, which is added to the sums."""
         losses, right = self._evaluate(batch)
-        hardest = losses.topk(-(-len(losses) // 2)).values if self.recipe.loss == "ohem" else losses
-        loss = hardest.mean()
-        if not torch.isfinite(loss):
-            raise RuntimeError(
-                f"the loss is {loss.item()} in epoch {self.current_epoch + 1}, step {batch_idx + 1}; try a "
-                f"`learning_rate` below {self.recipe.learning_rate:g}; the epochs before are kept"
-            )
         self._add("train", losses, right)
-        self.log("loss", loss.detach(), prog_bar=True, logger=False)
-        return loss
+        return losses
 
     def validation_step(self, batch: TrainingBatch, batch_idx: int, dataloader_idx: int = 0) -> None:
         """Sum the loss and the right answers of a batch: of test images, or (loader 1) of those held out."""
@@ -111,7 +69,7 @@ class Classification(LightningModule):
         self, batch: TrainingBatch, *, top5: bool = False
     ) -> tuple[Float[Tensor, " batch"], Float[Tensor, "batch ranks"]]:
         images, labels = batch
-        logits = self.network((images - self.mean) / self.std)
+        logits = self.network(self.normalized(images))
         if logits.ndim != 2 or len(logits) != len(images):
             raise ValueError(f"`network` must give logits ({len(images)}, classes), but gave {tuple(logits.shape)}")
         low, high = self.label_range

@@ -13,13 +13,25 @@ ABLATION = "upanets_ablation"
 BACKBONE = "backbone"
 """Family of what belongs to no paper, whose training is known here, by itself."""
 
+_BOXES = {
+    ("retinanet:*", "*"): "spanet_retinanet",
+    ("fcos:*", "*"): "spanet_retinanet",
+    ("faster_rcnn:*", "*"): "spanet_rcnn",
+    ("mask_rcnn:*", "*"): "spanet_rcnn",
+    ("deeplabv3:*", "*"): "deeplabv3",
+}
+
 FAMILIES: dict[str, dict[tuple[str, str], str]] = {
     "ba2m": {
+        **_BOXES,
+        ("faster_rcnn:*", "*"): "ba2m_boxes",
+        ("mask_rcnn:*", "*"): "ba2m_boxes",
         ("*", "imagenet"): "ba2m_imagenet",
         ("*", "tiny_imagenet"): "ba2m_imagenet",
         ("*", "*"): "ba2m",
     },
     "ulsam": {
+        **_BOXES,
         ("*mobilenet_v2*", "imagenet"): "ulsam_mobilenet_v2",
         ("*mobilenet_v2*", "tiny_imagenet"): "ulsam_mobilenet_v2",
         ("*mobilenet_v2*", "*"): "ulsam_mobilenet_v2_fine_grained",
@@ -28,6 +40,7 @@ FAMILIES: dict[str, dict[tuple[str, str], str]] = {
         ("*", "*"): "ulsam_mobilenet_v1_fine_grained",
     },
     "spanet": {
+        **_BOXES,
         ("*mobilenet_v2*", "imagenet"): "spanet_imagenet_mobilenet_v2",
         ("*", "imagenet"): "spanet_imagenet_resnet",
         ("*", "imagenet32"): "spanet_downsampled_imagenet",
@@ -35,12 +48,14 @@ FAMILIES: dict[str, dict[tuple[str, str], str]] = {
         ("*", "*"): "spanet",
     },
     "residual_attention": {
+        **_BOXES,
         # The report has no training on ImageNet: as a ResNet's.
         ("*", "imagenet"): "spanet_imagenet_resnet",
         ("*", "cifar10"): "residual_attention_cifar10",
         ("*", "*"): "residual_attention",
     },
     "residual_attention_92": {
+        **_BOXES,
         ("*", "imagenet"): "spanet_imagenet_resnet",
         ("*", "cifar10"): "residual_attention_92_cifar10",
         ("*", "*"): "residual_attention_92",
@@ -59,6 +74,7 @@ FAMILIES: dict[str, dict[tuple[str, str], str]] = {
     },
     # By the tables in which they stand without attention; UPANets' where there is none.
     BACKBONE: {
+        **_BOXES,
         ("*mobilenet_v1*", "imagenet"): "ulsam_mobilenet_v1",
         ("*mobilenet_v2*", "imagenet"): "spanet_imagenet_mobilenet_v2",
         ("*", "imagenet"): "spanet_imagenet_resnet",
@@ -94,6 +110,9 @@ TABLES: dict[str, str] = {
     "residual_attention_cifar10": "the report on residual attention, figure 30 (Attention-56 on CIFAR-10)",
     "residual_attention_92": "the report on residual attention, figure 30 (Attention-92)",
     "residual_attention_92_cifar10": "the report on residual attention, figure 30 (Attention-92 on CIFAR-10)",
+    "spanet_retinanet": "SPANet, table VI (RetinaNet)",
+    "spanet_rcnn": "SPANet, table VI (Cascade R-CNN)",
+    "ba2m_boxes": "BA²M, tables XIV to XVI",
     "ba2m": "BA²M, tables I, VI to XI and XIII",
     "ba2m_imagenet": "BA²M, tables II, V and XII",
 }

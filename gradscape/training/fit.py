@@ -15,7 +15,8 @@ from gradscape._left_as_before import process_left_as_before
 from gradscape._model_state import check_made
 from gradscape._trainer import in_training_mode, isolated_trainer, quiet_trainer
 from gradscape.training.augmentation import AugmentedImages, EpochOrder, Item
-from gradscape.training.classification import Classification, TrainingBatch
+from gradscape.training.classification import Classification
+from gradscape.training.detection import Detection
 from gradscape.training.epoch_bar import EpochBar
 from gradscape.training.history import EpochRows, column_names
 from gradscape.training.kept import KeepEvery, check_room
@@ -23,9 +24,13 @@ from gradscape.training.recipe import Recipe
 from gradscape.training.recorder import Recorder, Save, gave_up
 from gradscape.training.resumption import describe_training, read_state
 from gradscape.training.run_files import BEST, LAST, STATE
+from gradscape.training.segmentation import Segmentation
+from gradscape.training.supervised import SupervisedTraining, TrainingBatch
 from gradscape.training.validation import hold_out
 
 __all__ = ["TrainingRun", "train_model"]
+
+_KINDS: dict[str, type[SupervisedTraining]] = {"detection": Detection, "pixels": Segmentation}  # by the loss
 
 
 @dataclass(frozen=True)
@@ -34,28 +39,31 @@ class TrainingRun:
 
     Attributes:
         checkpoint: Weights after the last epoch, chosen without a look at the test images.
-        best_checkpoint: Weights after the epoch with the highest test accuracy, the first of equals.
+        best_checkpoint: Weights after the epoch with the highest test score, the first of equals.
         metrics: Column of metrics.csv -> float64 array, one number an epoch. Accuracies are in [0, 1]; `train_loss`
             and `train_accuracy` are those of the training steps: augmented images, weights on the move; losses are
             means over images of the recipe's loss, for "ohem" of the cross-entropy, those that it drops included;
             `validation_loss` and `validation_accuracy`, of images that the recipe holds out, are there if it does;
             `test_top5_accuracy` and `validation_top5_accuracy` of more than five classes;
-            `learning_rate` is that of the epoch's last step.
+            `learning_rate` is that of the epoch's last step. Of detectors `test_ap` and `test_ap50` take the place of
+            accuracies, of segmenters `test_iou`.
+        score: The column by which the best epoch is chosen: `test_accuracy`, `test_ap50` or `test_iou`.
     """
 
     checkpoint: Path
     best_checkpoint: Path
     metrics: dict[str, np.ndarray]
+    score: str = "test_accuracy"
 
     @property
     def final_accuracy(self) -> float:
-        """Test accuracy after the last epoch, in [0, 1]."""
-        return float(self.metrics["test_accuracy"][-1])
+        """Test accuracy, or what `score` has in its place, after the last epoch, in [0, 1]."""
+        return float(self.metrics[self.score][-1])
 
     @property
     def best_accuracy(self) -> float:
-        """Highest test accuracy of any epoch, in [0, 1]: what most papers print, selected on the test images."""
-        return float(self.metrics["test_accuracy"].max())
+        """Highest of any epoch, in [0, 1]: what most papers print, selected on the test images."""
+        return float(self.metrics[self.score].max())
 
 
 @process_left_as_before
@@ -150,8 +158,8 @@ def train_model(
     rows: EpochRows = [
         {**row, "epoch": epoch} for epoch, row in enumerate(state["gradscape"]["rows"] if state else [], 1)
     ]
-    module = Classification(network, recipe, mean=mean, std=std, seed=seed)
-    if len(rows) == recipe.epochs or gave_up(rows, recipe.early_stopping_patience, recipe.early_stopping_metric):
+    module = _KINDS.get(recipe.loss, Classification)(network, recipe, mean=mean, std=std, seed=seed)
+    if len(rows) == recipe.epochs or gave_up(rows, recipe.early_stopping_patience, module.stopping_score):
         module.load_state_dict(state["state_dict"])
     else:
         loader = _loader(taught, recipe, seed=seed, epoch=len(rows), workers=workers)
@@ -165,7 +173,7 @@ def train_model(
             start = folder / STATE if rows else None
             trainer.fit(module, loader, evaluated, ckpt_path=start, weights_only=True)
     metrics = {name: np.array([float(row.get(name, np.nan)) for row in rows]) for name in column_names(rows)}
-    return TrainingRun(folder / LAST, folder / BEST, metrics)
+    return TrainingRun(folder / LAST, folder / BEST, metrics, module.score)
 
 
 class _OneLoader:

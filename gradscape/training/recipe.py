@@ -11,7 +11,7 @@ __all__ = ["Optimizer", "Recipe", "Schedule", "StoppingMetric", "TrainingLoss", 
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["cosine", "steps", "exponential", "constant"]
 StoppingMetric = Literal["test_accuracy", "train_accuracy"]
-TrainingLoss = Literal["cross_entropy", "focal", "ohem"]
+TrainingLoss = Literal["cross_entropy", "focal", "ohem", "detection", "pixels"]
 Triple = tuple[float, float, float]
 
 _CHOICES = {
@@ -31,6 +31,8 @@ _COUNTS = {
     "early_stopping_patience": 1,
     "seeds": 1,
 }
+_OF_PLACES = ("detection", "pixels")
+_NOT_OF_PLACES = {"crop_padding": 0, "shift": 0.0, "resized_crop": False, "early_stopping_metric": "test_accuracy"}
 _OPTIONAL = ("learning_rate_batch", "early_stopping_patience")
 _POSITIVE = {"learning_rate": 0.1, "factor": 0.1}
 # Each from 0 to below its bound.
@@ -67,9 +69,11 @@ class Recipe:
         std: Of each channel, which the images are divided by; None for the data's own.
         validation_share: Part of the training images that is held out, by seed: not trained with, only evaluated.
         early_stopping_patience: Stop after so many epochs without a higher accuracy; None for never.
-        early_stopping_metric: The accuracy: "test_accuracy", or "train_accuracy" of the training steps.
+        early_stopping_metric: The accuracy: "test_accuracy" (of detectors and segmenters their test score), or
+            "train_accuracy" of a classifier's training steps.
         loss: What a step lowers: the mean over its images of their "cross_entropy" or "focal" loss, or "ohem", the mean
-            cross-entropy of the half of them for which it is highest.
+            cross-entropy of the half of them for which it is highest. Of detectors "detection", the sum of their own
+            losses; of segmenters "pixels", the mean cross-entropy of an image's pixels.
         seeds: How many runs the paper reports of.
     """
 
@@ -106,6 +110,7 @@ class Recipe:
         self._check_numbers()
         self._check_steps()
         self._check_normalization()
+        self._check_kind()
         if self.nesterov and (self.optimizer != "sgd" or not self.momentum):
             raise ValueError(
                 f"`nesterov` must be False without sgd and a momentum, got {self.optimizer} with momentum "
@@ -178,6 +183,16 @@ class Recipe:
                 f"`milestones` must be given for the schedule steps and for no other, got {milestones} for "
                 f"{self.schedule}; change the recipe"
             )
+
+    def _check_kind(self) -> None:
+        if self.loss not in _OF_PLACES:
+            return
+        for name, off in _NOT_OF_PLACES.items():
+            if getattr(self, name) != off:
+                raise ValueError(
+                    f"`{name}` must be {off} for the loss {self.loss}, which needs what lies where in the image, got "
+                    f"{getattr(self, name)}; take a recipe for such networks"
+                )
 
     def _check_normalization(self) -> None:
         if (self.mean is None) != (self.std is None):

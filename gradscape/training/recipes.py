@@ -52,6 +52,16 @@ _ATTENTION_92 = replace(
     # The paper's "decay = 0.0001" is Keras' option of that name: of the learning rate, not of the weights.
     decay_per_step=1e-4,
 )
+_SPANET_BOXES = Recipe(
+    epochs=24,
+    batch_size=16,
+    learning_rate=0.01,
+    weight_decay=1e-4,
+    schedule="steps",
+    milestones=(18, 22),
+    crop_padding=0,
+    loss="detection",
+)
 _CIFAR10_AS_UPANETS: dict[str, Any] = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2023, 0.1994, 0.2010)}
 _CIFAR10_PIXELS: dict[str, Any] = {
     "mean": (125.3 / 255, 123.0 / 255, 113.9 / 255),
@@ -114,6 +124,13 @@ RECIPES = {
         resized_crop=True,
         seeds=5,
     ),
+    # SPANet, section IV-F, whose learning rate of 0.02 is Cascade R-CNN's, here that of the detectors with proposals.
+    "spanet_retinanet": _SPANET_BOXES,
+    "spanet_rcnn": replace(_SPANET_BOXES, learning_rate=0.02),
+    # BA2M, appendix G; the batch is MMDetection's.
+    "ba2m_boxes": replace(_SPANET_BOXES, milestones=(16, 22)),
+    # No paper's here: torchvision's script for it, but for a cosine in the place of its power of 0.9.
+    "deeplabv3": Recipe(epochs=30, batch_size=16, learning_rate=0.01, weight_decay=1e-4, crop_padding=0, loss="pixels"),
     # A mirrored digit is none.
     "digits": Recipe(epochs=5, learning_rate=0.05, crop_padding=1, horizontal_flip=False),
 }

@@ -12,10 +12,10 @@ from torch import nn
 
 from gradscape._files import replacing
 from gradscape._refuge import save_or_keep
-from gradscape.training.classification import Classification
 from gradscape.training.history import EpochRow, EpochRows, save_metrics
 from gradscape.training.kept import KeepEvery, remove_kept
 from gradscape.training.run_files import BEST, LAST, METRICS, STATE
+from gradscape.training.supervised import SupervisedTraining
 
 __all__ = ["Recorder", "Save", "best_epoch", "gave_up"]
 
@@ -43,7 +43,7 @@ class Recorder(Callback):
     def __init__(
         self,
         folder: Path,
-        module: Classification,
+        module: SupervisedTraining,
         save: Save,
         *,
         plan: dict[str, Any],
@@ -86,8 +86,7 @@ class Recorder(Callback):
             "seconds": round(time.perf_counter() - self.started, 3),
         }
         self.rows.append(row)
-        patience, metric = self.plan["early_stopping_patience"], self.plan["early_stopping_metric"]
-        stops = gave_up(self.rows, patience, metric)
+        stops = gave_up(self.rows, self.plan["early_stopping_patience"], self.module.stopping_score)
         save_or_keep(partial(self._write, trainer, stops), self.folder, go_on=_GO_ON.format(self.folder))
         _log.info("%s", ", ".join(f"{name} {value:.4g}" for name, value in row.items()))
         trainer.should_stop = stops
@@ -100,7 +99,8 @@ class Recorder(Callback):
             self._keep(folder, len(self.rows), row)
         elif self.keep and self.keep.unit == "step" and ends:
             self._keep(folder, trainer.global_step, {**row, "step": trainer.global_step})
-        for name in [LAST, BEST] if best_epoch(self.rows) == len(self.rows) - 1 else [LAST]:
+        best = best_epoch(self.rows, self.module.score) == len(self.rows) - 1
+        for name in [LAST, BEST] if best else [LAST]:
             with replacing(folder / name) as unfinished:
                 self.save(unfinished, self.module.network, {**row, "seed": self.plan["seed"]})
         save_metrics(folder / METRICS, self.rows)
@@ -117,11 +117,11 @@ class Recorder(Callback):
         checkpoint["gradscape"] = {"plan": self.plan, "rows": self.rows}
 
 
-def best_epoch(rows: EpochRows, metric: str = "test_accuracy") -> int:
-    """Index of the epoch with the highest accuracy; the first of equals."""
+def best_epoch(rows: EpochRows, metric: str) -> int:
+    """Index of the epoch with the highest score, such as an accuracy; the first of equals."""
     return max(range(len(rows)), key=lambda epoch: rows[epoch][metric])
 
 
 def gave_up(rows: EpochRows, patience: int | None, metric: str) -> bool:
-    """Whether the epoch with the highest accuracy lies at least `patience` epochs back."""
+    """Whether the epoch with the highest score lies at least `patience` epochs back."""
     return patience is not None and bool(rows) and len(rows) - 1 - best_epoch(rows, metric) >= patience

@@ -1,6 +1,7 @@
 """Whether the state that a folder holds belongs to the run that is asked for."""
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,17 @@ def describe_training(network: nn.Module, train: Dataset[Item]) -> dict[str, Any
         "network": f"{type(network).__name__} with {sum(each.numel() for each in network.parameters())} parameters",
         "images": len(train),
         "image_size": list(image.shape[1:]),
-        "first_image": hashlib.sha256(image.numpy().tobytes() + bytes(str(int(label)), "ascii")).hexdigest()[:12],
+        "first_image": hashlib.sha256(image.numpy().tobytes() + _bytes_of(label)).hexdigest()[:12],
     }
+
+
+def _bytes_of(label: Any) -> bytes:
+    """What tells one label from another: a class, tensors by name, or a tensor."""
+    if isinstance(label, Mapping):
+        return b"".join(name.encode() + _bytes_of(label[name]) for name in sorted(label))
+    if isinstance(label, Tensor) and label.dim():
+        return label.numpy().tobytes()
+    return str(int(label)).encode()
 
 
 def read_state(path: Path, plan: dict[str, Any], *, resume: bool) -> dict[str, Any]:

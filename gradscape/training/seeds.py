@@ -13,9 +13,9 @@ from torch.utils.data import Dataset
 
 from gradscape._left_as_before import process_left_as_before
 from gradscape.training.augmentation import Item
-from gradscape.training.classification import TrainingBatch
 from gradscape.training.fit import TrainingRun, train_model
 from gradscape.training.history import save_metrics
+from gradscape.training.supervised import TrainingBatch
 
 __all__ = ["SeedRuns", "summarize_runs", "train_seeds"]
 

@@ -36,6 +36,10 @@ SCHEDULERS: dict[str, Callable[[Optimizer], LRScheduler]] = {
     "residual_attention_92_cifar10": lambda optimizer: MultiStepLR(optimizer, [65, 120, 180]),
     "ba2m": lambda optimizer: MultiStepLR(optimizer, [150, 225]),
     "ba2m_imagenet": lambda optimizer: StepLR(optimizer, 30),
+    "spanet_retinanet": lambda optimizer: MultiStepLR(optimizer, [18, 22]),
+    "spanet_rcnn": lambda optimizer: MultiStepLR(optimizer, [18, 22]),
+    "ba2m_boxes": lambda optimizer: MultiStepLR(optimizer, [16, 22]),
+    "deeplabv3": lambda optimizer: CosineAnnealingLR(optimizer, 30),
     "digits": lambda optimizer: CosineAnnealingLR(optimizer, 5),
 }
 
@@ -118,7 +122,7 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"momentum": 1.0}, ValueError, "`momentum` must be at least 0 and below 1, got 1.0"),
     ({"weight_decay": float("inf")}, ValueError, "`weight_decay` must be finite and at least 0, got inf"),
     ({"optimizer": "adamw"}, ValueError, "`optimizer` must be one of sgd, adam, got 'adamw'"),
-    ({"loss": "hinge"}, ValueError, "`loss` must be one of cross_entropy, focal, ohem, got 'hinge'"),
+    ({"loss": "hinge"}, ValueError, "`loss` must be one of cross_entropy, focal, ohem, detection, pixels, got 'hinge'"),
     ({"nesterov": 1}, TypeError, "`nesterov` must be True or False, got 1"),
     ({"nesterov": True, "momentum": 0.0}, ValueError, "`nesterov` must be False without sgd and a momentum"),
     ({"nesterov": True, "optimizer": "adam"}, ValueError, "got adam with momentum 0.9"),
