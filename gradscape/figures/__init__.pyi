@@ -14,6 +14,7 @@ from .images.attention import (
     plot_channel_weights,
     plot_scale_weights,
 )
+from .images.boxes import figure_boxes, plot_boxes
 from .images.decision import figure_decisions, plot_decisions
 from .images.fusion import figure_features, figure_fusion, plot_features
 from .images.heatmaps import figure_heatmaps, plot_heatmap
@@ -41,6 +42,7 @@ __all__ = [
     "figure_attention",
     "figure_batch_sizes",
     "figure_batch_weights",
+    "figure_boxes",
     "figure_bubbles",
     "figure_channel_weights",
     "figure_comparison",
@@ -67,6 +69,7 @@ __all__ = [
     "notebook_html",
     "plot_batch_sizes",
     "plot_batch_weights",
+    "plot_boxes",
     "plot_bubbles",
     "plot_channel_weights",
     "plot_confusion",

@@ -10,6 +10,7 @@ from .attention import (
 )
 from .attention_overview import figure_attention_overview
 from .attention_rows import draws_map
+from .boxes import figure_boxes, plot_boxes
 from .channel_mixing import figure_channel_mixing
 from .decision import figure_decisions, plot_decisions
 from .explained_images import figure_explained_images
@@ -28,6 +29,7 @@ __all__ = [
     "figure_attention_maps",
     "figure_attention_overview",
     "figure_batch_weights",
+    "figure_boxes",
     "figure_channel_mixing",
     "figure_channel_weights",
     "figure_decisions",
@@ -39,6 +41,7 @@ __all__ = [
     "images_per_page",
     "known_background",
     "plot_batch_weights",
+    "plot_boxes",
     "plot_channel_weights",
     "plot_decisions",
     "plot_features",
