@@ -3,6 +3,7 @@ from .attention_map import AttentionMap, load_attention_maps, save_attention_map
 from .cam import heatmaps, list_methods
 from .decision import decision_map, gradient_map
 from .decision_regions import DecisionMap
+from .detections import ExplainedDetection, explain_detection
 from .embedding import Embedding, embed
 from .embedding_features import Features, extract_features
 from .embedding_quality import EmbeddingQuality
@@ -25,6 +26,7 @@ __all__ = [
     "DecisionMap",
     "Embedding",
     "EmbeddingQuality",
+    "ExplainedDetection",
     "Faithfulness",
     "FeatureFactors",
     "Features",
@@ -38,6 +40,7 @@ __all__ = [
     "attention_rollout",
     "decision_map",
     "embed",
+    "explain_detection",
     "extract_features",
     "factorize_features",
     "feature_maps",

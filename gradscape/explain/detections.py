@@ -72,9 +72,10 @@ def explain_detection(
     Example:
         >>> import torch
         >>> from gradscape.models import create_model
-        >>> net = create_model("retinanet:resnet18", num_classes=3, image_size=64).eval()
-        >>> explain_detection(net, torch.rand(1, 3, 64, 64)).heatmaps["hirescam"].target_layer[:3]
-        'fpn'
+        >>> net = create_model("faster_rcnn:resnet18", num_classes=3, image_size=64).eval()
+        >>> explained = explain_detection(net, torch.rand(1, 3, 64, 64))
+        >>> explained.box.shape, "fpn.layer_blocks" in explained.heatmaps["hirescam"].target_layer
+        ((4,), True)
     """
     pick = _Pick(detection, class_index)
     level, found = _level_of(model, image, pick)
@@ -122,7 +123,7 @@ class _Pick:
         place = self.place(found)
         classes = found["classes"] if "classes" in found else found["labels"]
         box = found["boxes"][place].detach().float().cpu().numpy()
-        return ExplainedDetection(box, int(classes[place]), float(found["scores"][place]), {})
+        return ExplainedDetection(box, int(classes[place]), float(found["scores"][place].detach()), {})
 
 
 def _one_picture(output: Any) -> Mapping[str, Tensor]:
