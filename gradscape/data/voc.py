@@ -47,7 +47,7 @@ def voc_boxes(path: str, split: str) -> AnnotatedBoxes:
     """
     root = _root(path)
     lists = _listed(root, "Main", split)
-    annotated = [read_voc_xml(file) for file in _files(root, "Annotations", lists.chosen, {".xml"})]
+    annotated = [read_voc_xml(Path(file)) for file in _files(root, "Annotations", lists.chosen, {".xml"})]
     classes = _class_names(root, lists.every, numbered=False)[1:]
     if not any(picture.objects for picture in annotated):
         raise ValueError(
@@ -79,9 +79,9 @@ def voc_pixels(path: str, split: str) -> PixelLabels:
     lists = _listed(root, "Segmentation", split)
     paths = _files(root, "JPEGImages", lists.chosen, IMAGE_SUFFIXES)
     return PixelLabels(
-        paths=tuple(map(str, paths)),
-        labels=tuple(map(str, _files(root, "SegmentationClass", lists.chosen, {".png"}))),
-        sizes=np.array([picture_size(str(path)) for path in paths], dtype=np.int64),
+        paths=tuple(paths),
+        labels=tuple(_files(root, "SegmentationClass", lists.chosen, {".png"})),
+        sizes=np.array([picture_size(path) for path in paths], dtype=np.int64),
         classes=_class_names(root, lists.every, numbered=True),
         split=lists.split,
     )
@@ -142,7 +142,7 @@ def _read_list(file: Path) -> list[str]:
     return names
 
 
-def _files(root: Path, folder: str, names: Sequence[str], suffixes: set[str]) -> list[Path]:
+def _files(root: Path, folder: str, names: Sequence[str], suffixes: set[str]) -> list[str]:
     """The files of a folder that are called so, but for their endings."""
     if not (root / folder).is_dir():
         raise FileNotFoundError(f"there is no folder {folder} in {root.absolute()}")
@@ -156,7 +156,7 @@ def _files(root: Path, folder: str, names: Sequence[str], suffixes: set[str]) ->
             f"{len(missing):,} of the {len(names):,} files that ImageSets lists are missing in "
             f"{(root / folder).absolute()}, such as that of {missing[0]}"
         )
-    return [root / folder / there[name] for name in names]
+    return [str(root / folder / there[name]) for name in names]
 
 
 def _class_names(root: Path, every: Sequence[str], *, numbered: bool) -> tuple[str, ...]:
