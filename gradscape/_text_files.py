@@ -14,6 +14,7 @@ __all__ = ["CsvTable", "begins_with", "parse_json", "read_json", "read_table", "
 
 _MOST = 32 * 2**20  # bytes; thirty times what any of ours has, and as objects still within a GiB
 _DEEPEST = 100  # Python's own limit is the stack, on which the caller stands too
+_NUMBERS = frozenset({float, int})
 _LOW_SURROGATE, _SURROGATE = "\\ud", range(0xD800, 0xE000)
 
 
@@ -29,7 +30,7 @@ class CsvTable(NamedTuple):
     rows: list[list[str]]
 
 
-def read_text(path: str | os.PathLike[str], what: str = "text file", *, largest: int = _MOST) -> str:
+def read_text(path: str | os.PathLike[str], what: str = "text file", *, largest: int | None = None) -> str:
     """Read a text; a byte order mark is no part of it.
 
     Args:
@@ -43,6 +44,7 @@ def read_text(path: str | os.PathLike[str], what: str = "text file", *, largest:
         ValueError: It is no text in UTF-8, or too large.
     """
     check_readable(path, what)
+    largest = largest or _MOST
     with Path(path).open("rb") as file:
         read = file.read(largest + 1)
     name = os.fspath(path)
@@ -67,7 +69,7 @@ def begins_with(path: str | os.PathLike[str], start: str) -> bool:
         return file.read(len(start.encode())) == start.encode()
 
 
-def parse_json(text: str, *, largest: int = _MOST) -> Any:
+def parse_json(text: str, *, largest: int | None = None) -> Any:
     """Read JSON that comes from a file.
 
     Half a character, which JSON can spell but no file or terminal takes, becomes the sign for an unreadable one.
@@ -79,6 +81,7 @@ def parse_json(text: str, *, largest: int = _MOST) -> Any:
     Raises:
         ValueError: It is no JSON, nested more than 100 deep, too large, or has an entry twice.
     """
+    largest = largest or _MOST
     if len(text) > largest:
         raise ValueError(f"it has more than {largest // 2**20} million signs")
     try:
@@ -88,7 +91,7 @@ def parse_json(text: str, *, largest: int = _MOST) -> Any:
     return _checked(found, _DEEPEST, halves=_LOW_SURROGATE in text.lower())
 
 
-def read_json(path: str | os.PathLike[str], what: str = "JSON file", *, largest: int = _MOST) -> dict[str, Any]:
+def read_json(path: str | os.PathLike[str], what: str = "JSON file", *, largest: int | None = None) -> dict[str, Any]:
     """Read a JSON object.
 
     Args:
@@ -157,7 +160,8 @@ def _checked(value: Any, depth: int, *, halves: bool) -> Any:
     if depth < 0:
         raise ValueError(f"it is nested more than {_DEEPEST} deep")
     if isinstance(value, list):
-        return [_checked(one, depth - 1, halves=halves) for one in value]
+        # Most of a large file is numbers, which are as they should be.
+        return [one if type(one) in _NUMBERS else _checked(one, depth - 1, halves=halves) for one in value]
     if isinstance(value, dict):
         return {_whole(key) if halves else key: _checked(one, depth - 1, halves=halves) for key, one in value.items()}
     return _whole(value) if halves and isinstance(value, str) else value

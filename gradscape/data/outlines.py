@@ -1,6 +1,7 @@
 """Masks as COCO writes them: polygons and run lengths."""
 
 from collections.abc import Sequence
+from math import isnan
 from typing import Any
 
 import numpy as np
@@ -46,18 +47,18 @@ def check_outline(segmentation: object, width: int, height: int) -> Outline:
 def _checked_polygons(polygons: list[Any], width: int, height: int) -> list[list[float]]:
     if not polygons:
         raise ValueError("its `segmentation` must be polygons or run lengths, but is empty; leave it out, or draw it")
-    checked = []
-    for polygon in polygons:
-        if not fits(polygon, list[float]) or len(polygon) < 6 or len(polygon) % 2:
-            raise ValueError(
-                f"its `segmentation` must have polygons x1, y1, x2, y2 … of 3 or more, got {shown(polygon)}"
-            )
-        points = np.array(polygon, dtype=np.float64).reshape(-1, 2)
-        size = np.array([width, height])
-        if not ((points >= -_ROUNDING) & (points <= size + _ROUNDING)).all():
+    return [_checked_polygon(polygon, width, height) for polygon in polygons]
+
+
+def _checked_polygon(polygon: Any, width: int, height: int) -> list[float]:
+    # There are millions of numbers: they are looked at all at once, and `fits` takes them one by one.
+    numbers = isinstance(polygon, list) and set(map(type, polygon)) <= {int, float}
+    if not numbers or len(polygon) < 6 or len(polygon) % 2:
+        raise ValueError(f"its `segmentation` must have polygons x1, y1, x2, y2 … of 3 or more, got {shown(polygon)}")
+    for corners, end in ((polygon[0::2], width), (polygon[1::2], height)):
+        if not (min(corners) >= -_ROUNDING and max(corners) <= end + _ROUNDING) or any(map(isnan, corners)):
             raise ValueError(f"its `segmentation` must lie in the picture of {width} × {height} pixels, but does not")
-        checked.append(points.clip(0, size).ravel().tolist())
-    return checked
+    return np.clip(np.reshape(polygon, (-1, 2)), 0.0, (width, height)).ravel().tolist()
 
 
 def draw_outlines(outlines: Sequence[Outline], width: int, height: int) -> Bool[np.ndarray, "masks height width"]:

@@ -242,6 +242,9 @@ def test_what_is_wrong_in_the_annotations_is_told_in_one_line(
         ([[1, 2, 3, 4, 5, 6, 7]], "its `segmentation` must have polygons x1, y1, x2, y2 … of 3 or more"),
         ([["1", 2, 3, 4, 5, 6]], "its `segmentation` must have polygons x1, y1, x2, y2 … of 3 or more"),
         ([[1, 2, 3, 4, 5, 1e9]], "its `segmentation` must lie in the picture of 128 × 96 pixels"),
+        ([[1, 2, 3, 4, 5, 10**400]], "its `segmentation` must lie in the picture of 128 × 96 pixels"),
+        ([[1, 2, 3, 4, True, 5]], "its `segmentation` must have polygons x1, y1, x2, y2 … of 3 or more"),
+        ([[1, 2, 3, float("nan"), 5, 4]], "its `segmentation` must lie in the picture of 128 × 96 pixels"),
         ([[1, 2, 3, 4, 5, float("nan")]], "its `segmentation` must lie in the picture of 128 × 96 pixels"),
         (
             {"size": [128, 96], "counts": [5]},
