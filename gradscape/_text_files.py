@@ -14,6 +14,7 @@ __all__ = ["CsvTable", "begins_with", "parse_json", "read_json", "read_table", "
 
 _MOST = 32 * 2**20  # bytes; thirty times what any of ours has, and as objects still within a GiB
 _DEEPEST = 100  # Python's own limit is the stack, on which the caller stands too
+_NUMBERS = frozenset({float, int})
 _LOW_SURROGATE, _SURROGATE = "\\ud", range(0xD800, 0xE000)
 
 
@@ -29,24 +30,26 @@ class CsvTable(NamedTuple):
     rows: list[list[str]]
 
 
-def read_text(path: str | os.PathLike[str], what: str = "text file") -> str:
+def read_text(path: str | os.PathLike[str], what: str = "text file", *, largest: int | None = None) -> str:
     """Read a text; a byte order mark is no part of it.
 
     Args:
         path: The file.
         what: What it should be ("file of labels"), for the message.
+        largest: Bytes that it may have; 32 MiB where nothing else is said.
 
     Raises:
         FileNotFoundError: There is no such file.
         OSError: It cannot be opened.
-        ValueError: It is no text in UTF-8, or larger than 32 MiB.
+        ValueError: It is no text in UTF-8, or too large.
     """
     check_readable(path, what)
+    largest = largest or _MOST
     with Path(path).open("rb") as file:
-        read = file.read(_MOST + 1)
+        read = file.read(largest + 1)
     name = os.fspath(path)
-    if len(read) > _MOST:
-        raise ValueError(f"{name} must be a {what}, but has more than {_MOST // 2**20} MiB: give another file")
+    if len(read) > largest:
+        raise ValueError(f"{name} must be a {what}, but has more than {largest // 2**20} MiB: give another file")
     try:
         text = read.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -66,16 +69,21 @@ def begins_with(path: str | os.PathLike[str], start: str) -> bool:
         return file.read(len(start.encode())) == start.encode()
 
 
-def parse_json(text: str) -> Any:
+def parse_json(text: str, *, largest: int | None = None) -> Any:
     """Read JSON that comes from a file.
 
     Half a character, which JSON can spell but no file or terminal takes, becomes the sign for an unreadable one.
 
+    Args:
+        text: JSON.
+        largest: Signs that it may have; 32 Mi where nothing else is said.
+
     Raises:
-        ValueError: It is no JSON, nested more than 100 deep, larger than 32 MiB, or has an entry twice.
+        ValueError: It is no JSON, nested more than 100 deep, too large, or has an entry twice.
     """
-    if len(text) > _MOST:
-        raise ValueError(f"it has more than {_MOST // 2**20} million signs")
+    largest = largest or _MOST
+    if len(text) > largest:
+        raise ValueError(f"it has more than {largest // 2**20} million signs")
     try:
         found = json.loads(text, object_pairs_hook=_without_repeats)
     except RecursionError:
@@ -83,21 +91,22 @@ def parse_json(text: str) -> Any:
     return _checked(found, _DEEPEST, halves=_LOW_SURROGATE in text.lower())
 
 
-def read_json(path: str | os.PathLike[str], what: str = "JSON file") -> dict[str, Any]:
+def read_json(path: str | os.PathLike[str], what: str = "JSON file", *, largest: int | None = None) -> dict[str, Any]:
     """Read a JSON object.
 
     Args:
         path: The file.
         what: What it should be, for the message.
+        largest: Bytes that it may have; 32 MiB where nothing else is said.
 
     Raises:
         FileNotFoundError: There is no such file.
         OSError: It cannot be opened.
         ValueError: It is no JSON object.
     """
-    text = read_text(path, what)
+    text = read_text(path, what, largest=largest)
     try:
-        found = parse_json(text)
+        found = parse_json(text, largest=largest)
     except ValueError as error:
         raise ValueError(f"{os.fspath(path)} must be a {what}, but is no JSON: {error}") from None
     if not isinstance(found, dict):
@@ -151,7 +160,8 @@ def _checked(value: Any, depth: int, *, halves: bool) -> Any:
     if depth < 0:
         raise ValueError(f"it is nested more than {_DEEPEST} deep")
     if isinstance(value, list):
-        return [_checked(one, depth - 1, halves=halves) for one in value]
+        # Most of a large file is numbers, which are as they should be.
+        return [one if type(one) in _NUMBERS else _checked(one, depth - 1, halves=halves) for one in value]
     if isinstance(value, dict):
         return {_whole(key) if halves else key: _checked(one, depth - 1, halves=halves) for key, one in value.items()}
     return _whole(value) if halves and isinstance(value, str) else value

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from gradscape._names import is_function_name, unknown_name
 from gradscape._profile import spent_on
+from gradscape.data.annotated_split import is_annotated
 from gradscape.data.archives import ARCHIVES
 from gradscape.data.arrays import npz_images
 from gradscape.data.embedded import digits, noise
@@ -16,7 +17,7 @@ from gradscape.data.user_dataset import function_images
 __all__ = ["check_loading", "default_size", "load_source", "load_split"]
 
 _SPLITS = ("train", "test")
-_KINDS = ("digits", *ARCHIVES, "folder:PATH", "npz:PATH", "noise:N", "package.module:function")
+_KINDS = ("digits", *ARCHIVES, "folder:PATH", "npz:PATH", "coco:PATH", "voc:PATH", "noise:N", "package.module:function")
 
 # Where the native size is too small, differs between images, or does not exist.
 _DEFAULT_SIZES = {"digits": 16, "noise": 32, "cub200": 224, "food101": 224, "imagenet": 224, "stanford_dogs": 224}
@@ -46,6 +47,8 @@ def load_split(
     - `package.module:function`: called with `split`, if it takes it, and `image_size`; returns a map-style data set
       of (image, label) or a pair (images, labels). This runs the function's module, and calls it for the other
       split, too: where both are the same, every split is all of it.
+
+    `coco:PATH` and `voc:PATH` have boxes and not one class for each image: `load_annotated` loads them.
 
     What has no split of its own is called "all" (`Split.split`), whichever is asked for; `load_train_and_test` holds
     a part of it out.
@@ -117,10 +120,15 @@ def _local_source(name: str, split: str, *, image_size: int | None, seed: int) -
         return folder_images(rest, split)
     if kind == "npz" and rest:
         return npz_images(rest)
+    if is_annotated(name):
+        raise ValueError(
+            f"`name` {name!r} has no class for each image, which is needed here, but boxes or a class for each pixel: "
+            "name data with classes, such as folder:PATH; load_annotated loads it"
+        )
     if is_function_name(name):
         return function_images(name, split, image_size)
     if name and Path(name).exists():
-        prefix = "folder" if Path(name).is_dir() else "npz"
+        prefix = "folder" if Path(name).is_dir() else {".json": "coco"}.get(Path(name).suffix, "npz")
         raise ValueError(f"`name` {name!r} is a path: give {prefix}:{name}")
     unknown = unknown_name("name", kind, [one.partition(":")[0] for one in _KINDS], listed=False)
     raise ValueError(f"{unknown}; known: {', '.join(_KINDS)}")

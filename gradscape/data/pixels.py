@@ -1,17 +1,27 @@
 """Single images: decoding a file, resizing, and the way to float32 in [0, 1]."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import numpy as np
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Shaped, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
 
 from gradscape._files import check_readable
 
-__all__ = ["IMAGE_SUFFIXES", "decode_file", "pick_image", "resize_image", "to_unit_range"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "decode_file",
+    "decode_labels",
+    "pick_image",
+    "picture_size",
+    "resize_image",
+    "to_unit_range",
+]
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jfif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 """Endings of the files that are taken for images in a folder."""
@@ -48,26 +58,56 @@ def decode_file(
     from torchvision.transforms.v2 import functional as transforms
 
     path = paths[index]
+    with _opened(path) as image:
+        mode = image.mode
+        turned = _turned(image) if upright else image
+        # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
+        transparent = "transparency" in image.info or (on_white and turned.has_transparency_data)
+        rgb = _opaque(turned, on_white=on_white) if transparent else turned.convert("RGB")
+    if mode in _DEEP_MODES:
+        raise ValueError(f"`{path}` must have 8 bits per channel, but has Pillow's mode {mode}; convert the file")
+    return transforms.pil_to_tensor(rgb)
+
+
+def decode_labels(path: str) -> UInt8[np.ndarray, "height width"]:
+    """Decode a picture whose gray levels, or numbers of colors in its palette, are the classes of its pixels.
+
+    Raises:
+        OSError: As `decode_file`.
+        ValueError: As `decode_file`; or it has colors without a palette.
+    """
+    with _opened(path) as image:
+        mode, labels = image.mode, np.array(image)
+    if mode not in ("P", "L"):
+        raise ValueError(
+            f"`{path}` must have a class's number at each pixel, as a palette of colors or gray levels have, but has "
+            f"Pillow's mode {mode}: convert the file"
+        )
+    return labels
+
+
+def picture_size(path: str) -> tuple[int, int]:
+    """Width and height of a picture by what its file begins with; errors as `decode_file`."""
+    with _opened(path, whole=False) as image:
+        return image.size
+
+
+@contextmanager
+def _opened(path: str, *, whole: bool = True) -> Iterator[Image.Image]:
+    """An image file of which more is only read in the block; whatever its decoder says is told in one line."""
     check_readable(path, "image")
     try:
         with Image.open(path, formats=_formats()) as image:
-            mode = image.mode
             _check_size(image, os.stat(path).st_size)
-            if image.format == "PNG":  # whose checksums Pillow passes over where it decodes
+            if whole and image.format == "PNG":  # whose checksums Pillow passes over where it decodes
                 with Image.open(path, formats=("PNG",)) as again:
                     again.verify()
-            turned = _turned(image) if upright else image
-            # The palette's transparency has to be spread before it can be dropped; Pillow warns otherwise.
-            transparent = "transparency" in image.info or (on_white and turned.has_transparency_data)
-            rgb = _opaque(turned, on_white=on_white) if transparent else turned.convert("RGB")
+            yield image
     except Exception as error:  # Pillow's decoders raise nearly every type on corrupt bytes
         if isinstance(error, OSError) and error.errno:  # the system's, by its own name; Pillow's have no number
             raise
         reason = " ".join(str(error).split())
         raise ValueError(f"`{path}` cannot be decoded as an image: {reason}; replace or remove the file") from error
-    if mode in _DEEP_MODES:
-        raise ValueError(f"`{path}` must have 8 bits per channel, but has Pillow's mode {mode}; convert the file")
-    return transforms.pil_to_tensor(rgb)
 
 
 @cache

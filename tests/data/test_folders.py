@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 from torchvision.transforms import v2
 
-from gradscape.data import images, load_split
+from gradscape.data import load_split
 
 
 @pytest.fixture(scope="module")
@@ -49,9 +49,9 @@ def test_streamed_photographs_are_bitwise_those_held_in_memory(
     photographs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Pieces of 3 make several threads share every batch.
-    monkeypatch.setattr(images, "_PIECE", 3)
+    monkeypatch.setattr("gradscape.data.held._PIECE", 3)
     held = load_split(f"folder:{photographs}", "train", image_size=21, limit=20, batch_size=8)
-    monkeypatch.setattr(images, "free_memory", lambda: 0)
+    monkeypatch.setattr("gradscape.data.held.free_memory", lambda: 0)
     streamed = load_split(f"folder:{photographs}", "train", image_size=21, limit=20, batch_size=8)
     for (a, b), (c, d) in zip(held, streamed, strict=True):
         assert torch.equal(a, c)

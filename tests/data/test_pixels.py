@@ -7,7 +7,7 @@ from PIL import Image
 from torch.utils.data import Subset
 from torchvision import transforms
 
-from gradscape.data import images, load_split, load_train_and_test
+from gradscape.data import load_split, load_train_and_test
 from gradscape.training import Recipe
 from gradscape.training.augmentation import AugmentedImages
 
@@ -61,11 +61,11 @@ def test_a_photograph_that_has_the_size_is_cut_like_the_others(test_data: Path, 
 def test_training_crops_are_parts_of_the_whole_photograph_as_with_torchvisions_transforms(
     photographs: Path, free: int, hold: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(images, "free_memory", lambda: free)
+    monkeypatch.setattr("gradscape.data.held.free_memory", lambda: free)
     steps = [transforms.RandomResizedCrop(224), transforms.RandomHorizontalFlip(), transforms.ToTensor()]
     usual = transforms.Compose(steps)
     train, _ = load_train_and_test("imagenet", root=photographs, hold=hold)
-    assert (train.dataset._stored is not None) == (hold and free > 0)
+    assert (train.dataset._images._stored is not None) == (hold and free > 0)
     pairs = [(0, 5), (1, 6), (2, 7), (3, 8)]
     files = files_of(photographs, "train")
     for (index, seed), (image, label) in zip(
@@ -92,4 +92,4 @@ def test_arrays_have_no_larger_images_behind_them(tmp_path: Path) -> None:
     np.savez(tmp_path / "some.npz", images=np.zeros((20, 6, 9), np.uint8), labels=np.arange(20) % 2)
     train, _ = load_train_and_test(f"npz:{tmp_path / 'some.npz'}", hold=False)
     assert train.dataset.whole is None
-    assert train.dataset._stored is not None
+    assert train.dataset._images._stored is not None

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
-from gradscape.data import Split, images, load_split
+from gradscape.data import Split, load_split
 from gradscape.data.split import balanced_order
 
 HEIGHT, WIDTH = 6, 9
@@ -72,10 +72,10 @@ def test_streamed_images_are_bitwise_those_held_in_memory(
             arrays = dict(archive)
         np.savez(path, images=arrays["images"] / 255.0, labels=arrays["labels"])
     held = load_split(name, "train", limit=limit, image_size=image_size, batch_size=8)
-    monkeypatch.setattr(images, "free_memory", lambda: 0)
+    monkeypatch.setattr("gradscape.data.held.free_memory", lambda: 0)
     streamed = load_split(name, "train", limit=limit, image_size=image_size, batch_size=8)
-    assert held.dataset._stored is not None
-    assert streamed.dataset._stored is None
+    assert held.dataset._images._stored is not None
+    assert streamed.dataset._images._stored is None
     for (a, b), (c, d) in zip(held, streamed, strict=True):
         assert torch.equal(a, c)
         assert torch.equal(b, d)
@@ -86,10 +86,10 @@ def test_streamed_images_are_bitwise_those_held_in_memory(
 
 def test_a_set_is_held_in_memory_up_to_half_of_what_is_free(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     size = 43 * 3 * HEIGHT * WIDTH
-    monkeypatch.setattr(images, "free_memory", lambda: 2 * size)
-    assert load_split(name, "train").dataset._stored is not None
-    monkeypatch.setattr(images, "free_memory", lambda: 2 * size - 2)
-    assert load_split(name, "train").dataset._stored is None
+    monkeypatch.setattr("gradscape.data.held.free_memory", lambda: 2 * size)
+    assert load_split(name, "train").dataset._images._stored is not None
+    monkeypatch.setattr("gradscape.data.held.free_memory", lambda: 2 * size - 2)
+    assert load_split(name, "train").dataset._images._stored is None
 
 
 def test_data_set_has_the_images_of_the_batches_one_by_one(name: str) -> None:
@@ -104,7 +104,7 @@ def test_data_set_has_the_images_of_the_batches_one_by_one(name: str) -> None:
 
 @pytest.mark.parametrize("free", [0, 2**30])
 def test_data_set_can_be_pickled(name: str, free: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "free_memory", lambda: free)
+    monkeypatch.setattr("gradscape.data.held.free_memory", lambda: free)
     dataset = load_split(name, "train", limit=9).dataset
     copied = pickle.loads(pickle.dumps(dataset))
     assert len(copied) == 9
