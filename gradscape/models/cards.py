@@ -13,10 +13,12 @@ from gradscape.models.counting import count_macs, count_parameters
 from gradscape.models.create import create_model, list_models
 from gradscape.models.options import list_options
 from gradscape.models.own_scores import OWN_SCORES, OwnScore
-from gradscape.models.printed import CELLS, COMBINATIONS, COUNTED, PrintedCell
-from gradscape.models.registry import ATTENTIONS, MODELS
+from gradscape.models.printed import CELLS, COMBINATIONS, COUNTED, DETECTORS, TESTED_ON, PrintedCell
+from gradscape.models.registry import ATTENTIONS, KINDS, MODELS
 
 __all__ = ["ModelDescription", "create_weightless", "describe_models"]
+
+_DETECTED = TESTED_ON["coco"]
 
 
 @dataclass(frozen=True)
@@ -68,19 +70,27 @@ def describe_models(pattern: str | None = None) -> list[ModelDescription]:
             with the attentions that the papers give them.
     """
     trained = {score.model for score in OWN_SCORES}
-    names = sorted({*MODELS, *COMBINATIONS, *trained}) if pattern is None else list_models(pattern)
+    names = sorted({*MODELS, *COMBINATIONS, *DETECTORS, *trained}) if pattern is None else list_models(pattern)
     return [_describe(name) for name in names]
 
 
 def _describe(name: str) -> ModelDescription:
     printed = _printed_of(name)
     base, *attentions = (part.partition("@")[0] for part in name.split("+"))
-    entry = MODELS.get(base)
+    kind, _, backbone = base.rpartition(":")
+    entry = MODELS.get(backbone if kind in KINDS else base)
     num_classes, image_size = (entry.num_classes, entry.image_size) if entry else (1000, 224)
-    if attentions and printed:
+    if kind in KINDS:
+        num_classes, image_size = _DETECTED
+    elif attentions and printed:
         num_classes, image_size = printed[0].num_classes, printed[0].image_size
     network = create_weightless(name, num_classes=num_classes, image_size=image_size)
-    papers = [entry.paper if entry else "torchvision", *(ATTENTIONS[attention].paper for attention in attentions)]
+    whole = [KINDS[kind].paper] if kind in KINDS else []
+    papers = [
+        *whole,
+        entry.paper if entry else "torchvision",
+        *(ATTENTIONS[attention].paper for attention in attentions),
+    ]
     return ModelDescription(
         name=name,
         paper="; ".join(papers),
@@ -88,7 +98,7 @@ def _describe(name: str) -> ModelDescription:
         image_size=image_size,
         parameters=count_parameters(network),
         macs=count_macs(network, image_size),
-        options=_options(base, attentions),
+        options=_options(backbone if whole else base, attentions),
         printed=printed,
         measured=tuple(score for score in OWN_SCORES if score.model == name),
     )

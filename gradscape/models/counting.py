@@ -33,7 +33,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 @left_as_before
-def count_macs(model: nn.Module, image_size: int) -> int:
+def count_macs(model: nn.Module, image_size: int | tuple[int, int]) -> int:
     """Return the multiply-adds of one image in convolution and linear layers.
 
     The projections of `nn.MultiheadAttention` are linear layers and count, and so do layers that only training runs
@@ -42,8 +42,8 @@ def count_macs(model: nn.Module, image_size: int) -> int:
     `gradscape.models.detection`). The model is as before on return.
 
     Args:
-        model: A model of images (1, 3, image_size, image_size).
-        image_size: Side of the image in pixels.
+        model: A model of one image (1, 3, height, width).
+        image_size: Side of the image in pixels, or its height and width.
 
     Example:
         >>> from gradscape.models import create_model
@@ -55,6 +55,7 @@ def count_macs(model: nn.Module, image_size: int) -> int:
     def add(module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> None:
         counts.append(_multiply_adds(module, inputs[0], output))
 
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
     example = next(model.parameters(), torch.empty(0))
     with unchanged(model), ExitStack() as hooks, torch.no_grad(), collected_taps(model, {"batch weights"}):
         for module in model.modules():
@@ -62,7 +63,7 @@ def count_macs(model: nn.Module, image_size: int) -> int:
                 hooks.callback(module.register_forward_hook(add).remove)
         model.eval()
         run = getattr(model, "run_layers", model)  # a detector's layers see as many objects as it finds
-        run(torch.zeros(1, 3, image_size, image_size, device=example.device, dtype=example.dtype))
+        run(torch.zeros(1, 3, height, width, device=example.device, dtype=example.dtype))
     return sum(counts)
 
 

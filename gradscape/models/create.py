@@ -12,7 +12,7 @@ from gradscape._names import is_function_name, parse_options, unknown_name, work
 from gradscape.models import foreign
 from gradscape.models.backbones.resnets import ResNet, dilate
 from gradscape.models.options import fit_options
-from gradscape.models.printed import COMBINATIONS
+from gradscape.models.printed import COMBINATIONS, DETECTORS
 from gradscape.models.pyramid import find_levels
 from gradscape.models.registry import ATTENTIONS, KINDS, MODELS
 from gradscape.models.sites import Host, find_sites
@@ -104,17 +104,17 @@ def _create_network(
 def list_models(pattern: str = "*") -> list[str]:
     """Return names of models: gradscape's, with the attentions that the papers give them, and torchvision's, sorted.
 
-    Any other attention can be added to a name, and options.
+    Any other attention can be added to a name, and options; detectors and segmenters take other backbones too.
 
     Args:
         pattern: A shell pattern that the whole name matches or one of the attentions in it: `upanet*`, `*_noshort`,
-            `spa*`.
+            `spa*`, `retinanet:*`.
 
     Example:
         >>> list_models("upanet16*")[:3]
         ['upanet16', 'upanet16_conv', 'upanet16_exc_gap']
     """
-    names = {*MODELS, *foreign.torchvision_names(), *COMBINATIONS}
+    names = {*MODELS, *foreign.torchvision_names(), *COMBINATIONS, *DETECTORS}
     return sorted(
         name for name in names if any(fnmatch.fnmatchcase(part, pattern) for part in (name, *name.split("+")[1:]))
     )

@@ -221,7 +221,11 @@ def _seeded(seed: int, device: torch.device) -> Iterator[None]:
     cuda = device.type == "cuda"
     generator = torch.cuda.default_generators[device.index] if cuda else torch.default_generator
     before = generator.get_state()
-    with undone(lambda: generator.set_state(before)):
+
+    def put_back() -> None:
+        generator.set_state(before)
+
+    with undone(put_back):
         generator.manual_seed(seed)
         yield
 

@@ -6,13 +6,25 @@ from dataclasses import dataclass
 from importlib.resources import files
 from typing import Literal, get_args
 
-__all__ = ["CELLS", "COMBINATIONS", "COUNTED", "PRINTED", "SIZES", "TESTED_ON", "PrintedCell", "Quantity", "Verdict"]
+__all__ = [
+    "CELLS",
+    "COMBINATIONS",
+    "COUNTED",
+    "DETECTORS",
+    "PRINTED",
+    "SIZES",
+    "TESTED_ON",
+    "PrintedCell",
+    "Quantity",
+    "Verdict",
+]
 
 Quantity = Literal[
     "parameters",
     "statistics",
     "parameters and statistics",
     "parameters of the head",
+    "trained parameters",
     "macs",
     "operations",
     "accuracy",
@@ -50,7 +62,7 @@ Quantity = Literal[
 ]
 Verdict = Literal["hit", "miss", "contradiction", "not built", "needs training"]
 
-SIZES: tuple[Quantity, ...] = get_args(Quantity)[:6]
+SIZES: tuple[Quantity, ...] = get_args(Quantity)[:7]
 """What is counted on a network."""
 
 COUNTED: tuple[Quantity, ...] = (*SIZES, "efficiency")
@@ -84,10 +96,12 @@ class PrintedCell:
         row: What the row is called there; where columns stand for networks too, both.
         column: What the column is called there.
         data: Name of the data set; "" for a module alone.
-        quantity: What the number is. "statistics" are running means and variances; "macs" multiply-adds of convolution
-            and linear layers; "operations" are counted as SPANet's authors do; "spread" is the standard deviation of
-            several trainings; "efficiency" is percent of accuracy per million parameters; a "change" is one from the
-            network without attention, a "ratio" one to ULSAM's. Accuracies and errors are in percent if no "(share)".
+        quantity: What the number is. "statistics" are running means and variances; "trained parameters" are those of a
+            detector but for its backbone's stem and first stage, which mmdetection freezes; "macs" multiply-adds of
+            convolution and linear layers; "operations" are counted as SPANet's authors do, a detector's for 1280 × 800
+            pixels; "spread" is the standard deviation of several trainings; "efficiency" is percent of accuracy per
+            million parameters; a "change" is one from the network without attention, a "ratio" one to ULSAM's.
+            Accuracies and errors are in percent if no "(share)".
         printed: As printed: 1.49M, 4.262G, 2,892,970 or 94.66; the column's unit is added.
         model: The network, with the options and attentions that belong to the number; "" if none is here.
         count: What our network has, or what the number follows from; None for what only training tells.
@@ -165,5 +179,8 @@ CELLS = _read_cells()
 PRINTED = tuple(cell for cell in CELLS if cell.model and cell.quantity in SIZES and cell.count is not None)
 """The sizes among them that are counted on a network."""
 
-COMBINATIONS = tuple(sorted({cell.model for cell in PRINTED if "+" in cell.model}))
+COMBINATIONS = tuple(sorted({cell.model for cell in PRINTED if "+" in cell.model and ":" not in cell.model}))
 """The networks with attention that the papers print sizes of."""
+
+DETECTORS = tuple(sorted({cell.model for cell in CELLS if re.match(r"[a-z_]+:", cell.model)}))
+"""The detectors that the papers print numbers of."""

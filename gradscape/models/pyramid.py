@@ -27,11 +27,11 @@ class PyramidLevel(NamedTuple):
     """A map of a backbone.
 
     Attributes:
-        index: Its place among the backbone's `feature_maps`.
+        place: Its index among the backbone's `feature_maps`.
         channels: Its channels.
     """
 
-    index: int
+    place: int
     channels: int
 
 
@@ -72,7 +72,7 @@ def find_levels(backbone: nn.Module, image_size: int, *, name: str, strides: Seq
         )
     shapes = map_shapes(backbone, image_size)
     sides = {-(-image_size // stride): stride for stride in _STRIDES}
-    found = {sides.get(shape.height): PyramidLevel(index, shape.channels) for index, shape in enumerate(shapes)}
+    found = {sides.get(shape.height): PyramidLevel(place, shape.channels) for place, shape in enumerate(shapes)}
     if missing := set(strides) - found.keys():
         has = ", ".join(dict.fromkeys(str(shape.height) for shape in shapes))
         raise ValueError(
@@ -113,7 +113,7 @@ class FeaturePyramid(nn.Module):
         super().__init__()
         remove_head(body)
         self.body = body
-        self.indices = [level.index for level in levels]
+        self.places = [level.place for level in levels]
         channels = [level.channels for level in levels]
         self.fpn = FeaturePyramidNetwork(channels, self.out_channels, extra_blocks=extra_blocks)
 
@@ -124,4 +124,4 @@ class FeaturePyramid(nn.Module):
             images: Normalized images.
         """
         maps = self.body.feature_maps(images)
-        return self.fpn({str(place): maps[index] for place, index in enumerate(self.indices)})
+        return self.fpn({str(number): maps[place] for number, place in enumerate(self.places)})

@@ -21,7 +21,7 @@ def count_statistics(model: nn.Module) -> int:
     )
 
 
-def count_operations(model: nn.Module, image_size: int) -> int:
+def count_operations(model: nn.Module, image_size: int | tuple[int, int]) -> int:
     """Operations of one image as SPANet's authors count them, to compare with their tables.
 
     A multiply-add is one operation and so is a convolution's bias added to an element; an element that is normalized
@@ -35,8 +35,10 @@ def count_operations(model: nn.Module, image_size: int) -> int:
 
     counted = (*_NORMALIZATIONS, *_RECTIFIERS, *_POOLINGS, *_CONVOLUTIONS)
     hooks = [module.register_forward_hook(add) for module in model.modules() if isinstance(module, counted)]
+    height, width = (image_size, image_size) if isinstance(image_size, int) else image_size
+    run = getattr(model, "run_layers", model)
     with torch.no_grad(), collected_taps(model.eval(), {"batch weights"}):
-        model(torch.zeros(1, 3, image_size, image_size, device=next(model.parameters()).device))
+        run(torch.zeros(1, 3, height, width, device=next(model.parameters()).device))
     for hook in hooks:
         hook.remove()
     return count_macs(model, image_size) + sum(others)

@@ -6,7 +6,7 @@ import torch
 from gradscape.models import count_parameters, describe_models
 from gradscape.models.cards import create_weightless
 from gradscape.models.own_scores import OWN_SCORES, OwnScore
-from gradscape.models.printed import COMBINATIONS, PRINTED
+from gradscape.models.printed import COMBINATIONS, DETECTORS, PRINTED
 from gradscape.models.registry import MODELS
 
 
@@ -49,11 +49,24 @@ def test_description_of_torchvisions_models_is_for_imagenet() -> None:
     assert described.paper == "torchvision"
 
 
+def test_description_of_a_detector_names_its_paper_its_backbones_and_the_printed_sizes() -> None:
+    (described,) = describe_models("retinanet:resnet50+se")
+    assert (described.num_classes, described.image_size, described.parameters) == (80, 800, 40_499_684)
+    assert described.paper.split("; ")[0] == "RetinaNet, arXiv:1708.02002"
+    assert [name.split(",")[0] for name in described.paper.split("; ")[1:]] == [
+        "ResNet",
+        "variants: arXiv:1712.09913",
+        "SENet",
+    ]
+    assert [(row.printed, row.verdict) for row in described.printed] == [("40.25M", "hit"), ("239.43G", "hit")]
+    assert "+se@reduction=none" in described.options
+
+
 @pytest.mark.slow
 def test_description_leaves_the_random_state_alone_and_covers_every_own_model() -> None:
     before = torch.get_rng_state()
     assert [described.name for described in describe_models()] == sorted(
-        {*MODELS, *COMBINATIONS, *(score.model for score in OWN_SCORES)}
+        {*MODELS, *COMBINATIONS, *DETECTORS, *(score.model for score in OWN_SCORES)}
     )
     assert torch.equal(torch.get_rng_state(), before)
 

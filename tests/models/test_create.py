@@ -89,6 +89,7 @@ def test_list_takes_a_pattern_and_holds_torchvisions_names() -> None:
     assert list_models("upanet64_*_gap") == ["upanet64_exc_gap", "upanet64_final_gap"]
     assert {"resnet50", "mobilenet_v2", "densenet121", "vgg16_bn", "vit_b_16", "upanet16"} <= set(list_models())
     assert list_models("zzz*") == []
+    assert list_models("retinanet:*") == ["retinanet:resnet50", "retinanet:resnet50+se", "retinanet:resnet50+spa_a"]
     assert {"resnet50+spa_a", "mobilenet_v2+spa_a"} <= set(list_models("spa*"))
 
 
@@ -175,7 +176,8 @@ def test_the_backbone_of_a_detector_has_the_attention_and_options_of_its_name() 
         (
             "faster_rcnn:cifar_resnet18+se",
             r"a detector or segmenter needs a backbone with maps at 1/8, 1/16, 1/32 of the image's side; "
-            r"cifar_resnet18 lacks 1/16, 1/32 \(it makes 64, 32, 16, 8 pixels of 64\); take one for ImageNet, such as resnet50",
+            r"cifar_resnet18 lacks 1/16, 1/32 \(it makes 64, 32, 16, 8 pixels of 64\); "
+            "take one for ImageNet, such as resnet50",
         ),
         ("deeplabv3:upanet16", "a detector or segmenter needs .*; upanet16 lacks 1/16, 1/32 .*"),
         ("retinanet:resnet18@depth=3", "resnet18 has no option `depth`; it takes .*"),
@@ -189,7 +191,7 @@ def test_what_is_no_kind_or_no_backbone_for_one_is_refused_in_one_line(name: str
 def test_images_of_less_than_32_pixels_have_no_last_map() -> None:
     with pytest.raises(ValueError, match="`image_size` of a detector or segmenter must be at least 32 pixels, got 31"):
         create_model("retinanet:resnet18", image_size=31)
-    assert create_model("faster_rcnn:resnet18", image_size=33)
+    assert count_parameters(create_model("faster_rcnn:resnet18", image_size=33)) > 0
 
 
 def test_a_function_of_the_users_own_may_be_called_like_a_model(

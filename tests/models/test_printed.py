@@ -11,7 +11,7 @@ from torch import nn
 
 from gradscape.models import PrintedCell, count_macs, count_parameters
 from gradscape.models.cards import create_weightless
-from gradscape.models.printed import PRINTED
+from gradscape.models.printed import CELLS, PRINTED, SIZES
 from tests.models.printed_counts import count_operations, count_statistics
 
 # Measured by building the authors' published networks: model, classes, side, parameters.
@@ -99,6 +99,8 @@ def _count(row: PrintedCell) -> int:
             return count_parameters(network)
         case "parameters of the head":
             return sum(parameter.numel() for parameter in network.get_submodule("head").parameters())
+        case "trained parameters":
+            return count_parameters(network) - _frozen(network)
         case "statistics":
             return count_statistics(network)
         case "parameters and statistics":
@@ -106,9 +108,15 @@ def _count(row: PrintedCell) -> int:
         case "macs":
             return count_macs(network, row.image_size)
         case "operations":
-            return count_operations(network, row.image_size)
+            return count_operations(network, (800, 1280) if row.data == "coco" else row.image_size)
         case quantity:
             raise AssertionError(f"nothing here counts {quantity}")
+
+
+def _frozen(detector: nn.Module) -> int:
+    """What mmdetection does not train of a detector's ResNet: its stem and first stage."""
+    backbone: Any = detector.backbone
+    return sum(map(count_parameters, (backbone.conv1, backbone.bn1, backbone.layer1)))
 
 
 def is_printed(row: PrintedCell, count: int) -> bool:
@@ -231,3 +239,42 @@ def test_ba2ms_baselines_have_their_strides_in_the_first_convolutions(
             assert isinstance(first, nn.Conv2d)
             first.stride, module.stride = (2, 2), (1, 1)
     assert f"{count_macs(network, image_size) / 1e9:.2f}" == printed
+
+
+# Cascade R-CNN is not in torchvision: its three heads as mmdetection has them, which see no class in their boxes.
+@pytest.mark.parametrize(
+    ("backbone", "printed", "fits"),
+    [("resnet50", "69.17M", True), ("resnet50+gc", "71.69M", True), ("resnet50+spa_a", "71.67M", False)],
+)
+def test_three_heads_on_faster_rcnns_pyramid_are_the_printed_cascade(
+    backbone: str, printed: str, *, fits: bool
+) -> None:
+    (row,) = [cell for cell in CELLS if cell.printed == printed and cell.row.startswith("Cascade")]
+    detector: Any = create_weightless(f"faster_rcnn:{backbone}", num_classes=80, image_size=800)
+    held = detector.detector
+    stage = [held.roi_heads.box_head, nn.Linear(1024, 81), nn.Linear(1024, 4)]
+    count = sum(map(count_parameters, (held.backbone, held.rpn, *3 * stage))) - _frozen(detector)
+    assert is_printed(row, count) == fits
+    assert abs(count / 1e6 - row.value) < 0.02
+
+
+def test_biases_in_the_attention_would_give_both_printed_sizes_of_detectors_with_spanet() -> None:
+    detector: Any = create_weightless("retinanet:resnet50+spa_a", num_classes=80, image_size=800)
+    trained = count_parameters(detector) - _frozen(detector)
+    biases = sum(
+        len(weight)
+        for name, weight in detector.backbone.named_parameters()
+        if re.search(r"layer[234].*spa.*\.weight", name) and weight.ndim == 4
+    )
+    (row,) = [
+        cell for cell in PRINTED if cell.model == "retinanet:resnet50+spa_a" and cell.quantity.startswith("train")
+    ]
+    assert (row.count, biases) == (trained, 40_250_779 - trained)
+    assert not is_printed(row, trained)
+    assert is_printed(row, trained + biases)
+
+
+def test_ba2ms_tables_of_detectors_print_no_size() -> None:
+    quantities = {cell.quantity for cell in CELLS if cell.paper == "BA2M" and cell.data in ("coco", "voc2007")}
+    assert quantities
+    assert not quantities & {*SIZES}

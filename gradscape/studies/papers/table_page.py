@@ -37,6 +37,7 @@ _LABELS = {
     "parameters": "params",
     "parameters and statistics": "params + stats",
     "parameters of the head": "head's params",
+    "trained parameters": "params",
     "macs": "FLOPs",
     "operations": "FLOPs",
     "accuracy (share)": "accuracy",
