@@ -80,8 +80,10 @@ def explain_detection(
     pick = _Pick(detection, class_index)
     level, found = _level_of(model, image, pick)
     maps = heatmaps(model, image, method=list(method), target_layer=level, score=pick)
-    known = {"class_index": np.array([found.class_index]), "probability": np.array([found.score], np.float32)}
-    return replace(found, heatmaps={name: replace(one, **known) for name, one in maps.items()})
+    number, score = np.array([found.class_index]), np.array([found.score], np.float32)
+    return replace(
+        found, heatmaps={name: replace(one, class_index=number, probability=score) for name, one in maps.items()}
+    )
 
 
 @final
@@ -152,12 +154,10 @@ def _level_of(model: nn.Module, image: Tensor, pick: _Pick) -> tuple[str, Explai
             hooks.callback(module.register_forward_hook(hook(name)).remove)
         output = call_model(model, images_for(model, image))
         gradients = torch.autograd.grad(pick(output).sum(), list(seen.values()), allow_unused=True)
-    sizes = {
-        name: float(one.abs().sum()) for name, one in zip(seen, gradients, strict=True) if one is not None and one.any()
-    }
-    if not sizes:
+    reached = [name for name, one in zip(seen, gradients, strict=True) if torch.is_tensor(one) and one.any()]
+    if not reached:
         raise ValueError("`model` must lead from its feature pyramid to the score of the box, but no gradient arrives")
-    return max(sizes, key=sizes.__getitem__), pick.named(output)
+    return reached[-1], pick.named(output)  # coarser levels are made of finer ones, which then have a gradient too
 
 
 def _levels(model: nn.Module) -> dict[str, nn.Module]:

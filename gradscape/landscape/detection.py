@@ -56,8 +56,8 @@ def box_losses(model: nn.Module, inputs: Any) -> dict[str, Tensor]:
         model: Has `losses(images, targets)`, as gradscape's detectors have.
         inputs: Pictures and their boxes, as `BoxBatches` gives them.
     """
-    images, targets = inputs
-    return model.losses(images, targets)
+    losses: Any = model.losses
+    return losses(*inputs)
 
 
 def detection_loss(output: dict[str, Tensor], labels: Any) -> Tensor:

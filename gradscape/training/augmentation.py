@@ -101,7 +101,7 @@ class AugmentedImages(Dataset[Item]):
         if isinstance(target, Tensor):
             image, pixels = self.flip(image, tv_tensors.Mask(target))
             return image, pixels.as_subclass(Tensor)
-        boxes = tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=image.shape[-2:])  # type: ignore[call-overload]
+        boxes = tv_tensors.BoundingBoxes(target["boxes"], format="XYXY", canvas_size=image.shape[-2:])
         masks = {name: tv_tensors.Mask(target[name]) for name in ("masks",) if name in target}
         image, moved = self.flip(image, {**target, "boxes": boxes, **masks})
         plain = {name: tensor.as_subclass(Tensor) for name, tensor in moved.items()}

@@ -59,8 +59,8 @@ class Detection(SupervisedTraining):
 
     def _losses(self, batch: TrainingBatch) -> Float[Tensor, " batch"]:
         images, targets = batch
-        losses = self.network.losses(self.normalized(images), targets)
-        return torch.stack(list(losses.values())).sum(0)
+        losses: Any = self.network.losses
+        return torch.stack(list(losses(self.normalized(images), targets).values())).sum(0)
 
 
 def _numbers(found: list[tuple[Any, Any]]) -> list[str]:
