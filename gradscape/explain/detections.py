@@ -153,8 +153,10 @@ def _level_of(model: nn.Module, image: Tensor, pick: _Pick) -> tuple[str, Explai
         for name, module in levels.items():
             hooks.callback(module.register_forward_hook(hook(name)).remove)
         output = call_model(model, images_for(model, image))
-        gradients = torch.autograd.grad(pick(output).sum(), list(seen.values()), allow_unused=True)
-    reached = [name for name, one in zip(seen, gradients, strict=True) if torch.is_tensor(one) and one.any()]
+        gradients: tuple[Tensor | None, ...] = torch.autograd.grad(
+            pick(output).sum(), list(seen.values()), allow_unused=True
+        )
+    reached = [name for name, one in zip(seen, gradients, strict=True) if one is not None and one.any()]
     if not reached:
         raise ValueError("`model` must lead from its feature pyramid to the score of the box, but no gradient arrives")
     return reached[-1], pick.named(output)  # coarser levels are made of finer ones, which then have a gradient too
