@@ -19,6 +19,7 @@ _LOSSES = {
     "focal": "the focal loss",
     "ohem": "the cross-entropy of the hardest half of each batch (OHEM)",
 }
+_USUAL = (_CROSS_ENTROPY, "detection_loss", "pixel_cross_entropy")  # of classifiers, detectors and segmenters
 _NOT_OF_A_RUN = {"name", "seeds"}
 
 
@@ -33,14 +34,14 @@ def recorded_recipe(meta: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def describe_trained_loss(meta: Mapping[str, Any], *, drawn: bool = True) -> str:
-    """Say with which loss a network was trained, and which is drawn; "" of the cross-entropy and where it is not known.
+    """Say with which loss a network was trained, and which is drawn; "" of the usual one and where it is not known.
 
     Args:
         meta: Metadata of a result, whose entry `loss` names the loss that was evaluated.
         drawn: Whether it is the loss that is shown.
     """
     own = one_line(recorded_recipe(meta).get("loss", _CROSS_ENTROPY))
-    if own == _CROSS_ENTROPY:
+    if own in _USUAL:
         return ""
     evaluated = one_line(meta.get("loss", _CROSS_ENTROPY))
     shown = f", drawn is {_LOSSES.get(evaluated, evaluated)}" if drawn and evaluated != own else ""

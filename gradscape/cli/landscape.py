@@ -70,8 +70,8 @@ def landscape(
     parameters: options.Parameters = "*",
     batch_norm: options.BatchNorm = None,
     calibration: options.Calibration = None,
-    loss: options.Loss = "cross_entropy",
-    metric: options.Metric = "top1",
+    loss: options.OwnLoss = None,
+    metric: options.OwnMetric = None,
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
@@ -103,13 +103,13 @@ def landscape(
     width = None if span == "auto" else parse_span(span)
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
-    from gradscape.data import load_split
-    from gradscape.landscape import SPAN_IMAGES, Options, find_loss, find_metric
+    from gradscape.landscape import SPAN_IMAGES, Options
     from gradscape.studies import planes as study
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.recalibration import load_calibration
     from gradscape.studies.spanned_planes import span_planes
     from gradscape.studies.subjects import draw_subjects, recommend
+    from gradscape.studies.tasks import task_of
 
     models = load_models(checkpoints, device)
     shown: dict[str, Any] = {
@@ -118,7 +118,8 @@ def landscape(
         "seed": seed,
         "download": download,
     }
-    load = functools.partial(load_split, data, split, **shown)
+    task = task_of(models, loss=loss, metric=metric)
+    load = functools.partial(task.loader(data), data, split, **shown)
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
     advice = study.advice_before(
@@ -126,12 +127,12 @@ def landscape(
     )
     if advice and not quiet:
         say(advice)
-    if (trained := study.advice_on_loss(models, loss)) and not quiet:
+    if (trained := study.advice_on_loss(models, task.loss_name)) and not quiet:
         say(trained)
-    counted = find_metric(metric)
     evaluation = Options(
-        loss=find_loss(loss),
-        metric=counted,
+        loss=task.loss,
+        metric=task.metric,
+        forward=task.forward,
         batch_norm=cast("BatchNorm | None", batch_norm),  # which `Options` checks
         calibration=load_calibration(batch_norm, data, calibration=calibration, **shown),
         precision=cast("Precision", precision),  # which `Options` checks
@@ -155,7 +156,7 @@ def landscape(
         seeds=range(seed, seed + repeats),
         planes=planes,
         runs=trajectory or (),
-        metric=counted,
+        metric=task.metric,
         **{name: value for name, value in making.items() if value is not None},
     )
     axes = axes or (study.framed_axes(subjects, steps) if width is None else None)

@@ -65,8 +65,8 @@ def line(
     curve_epochs: curves.CurveEpochs = 30,
     curve_learning_rate: curves.CurveRate = 0.03,
     plane: curves.PlaneSteps = 21,
-    loss: options.Loss = "cross_entropy",
-    metric: options.Metric = "top1",
+    loss: options.OwnLoss = None,
+    metric: options.OwnMetric = None,
     precision: options.Precision = "auto",
     batch_size: options.BatchSize = None,
     plan: options.Plan = None,
@@ -88,13 +88,14 @@ def line(
     until = moment_after_start(seconds)
     device = tuned_process(device, many=ray is not None)
     from gradscape.data import load_split
-    from gradscape.landscape import Options, find_loss, find_metric
+    from gradscape.landscape import Options
     from gradscape.studies import ways as study
     from gradscape.studies.alignment import ALIGNED_FILE, align_second
     from gradscape.studies.curves import settled_norm
     from gradscape.studies.line import make_path
     from gradscape.studies.networks import common_image_size, load_models
     from gradscape.studies.recalibration import load_calibration
+    from gradscape.studies.tasks import task_of
 
     models = load_models([checkpoint, *([other] if other else [])], device)
     shown: dict[str, Any] = {
@@ -103,17 +104,29 @@ def line(
         "seed": seed,
         "download": download,
     }
-    images = load_split(data, split, limit=sys.maxsize if limit is None else limit, **shown)
+    task = task_of(models, loss=loss, metric=metric)
+    load = task.loader(data)
+    if curve and task.kind != "classes":
+        raise ValueError("`--curve` is fitted between classifiers: leave it out, or fit_curve takes any batches")
+    images = load(data, split, limit=sys.maxsize if limit is None else limit, **shown)
     models = align_second(models, images, output, restarts=restarts, seed=seed) if align else models
-    counted = find_metric(metric)
     path = make_path(
-        models, images, span=span or 1.0, steps=steps, seed=seed, alphas=alphas, space=space, metric=counted, **making
+        models,
+        images,
+        span=span or 1.0,
+        steps=steps,
+        seed=seed,
+        alphas=alphas,
+        space=space,
+        metric=task.metric,
+        **making,
     )
     settled = settled_norm(models, batch_norm) if curve else batch_norm
     taught = calibration if curve and settled != "recalibrated" else None  # of the curve alone
     evaluation = Options(
-        loss=find_loss(loss),
-        metric=counted,
+        loss=task.loss,
+        metric=task.metric,
+        forward=task.forward,
         batch_norm=cast("BatchNorm | None", settled),  # which `Options` checks
         calibration=load_calibration(settled, data, calibration=None if taught else calibration, **shown),
         precision=cast("Precision", precision),  # which `Options` checks

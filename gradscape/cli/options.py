@@ -68,6 +68,22 @@ Loss = Annotated[
 Metric = Annotated[
     str, typer.Option(help="top1, top5, binary, none, or package.module:function, right or wrong per image.")
 ]
+OwnLoss = Annotated[
+    str | None,
+    typer.Option(
+        "--loss",
+        help="cross_entropy, focal, bce_with_logits, mse, nll, or package.module:function: one per image; of detectors "
+        "detection_loss or one of torchvision's names, of segmenters pixel_cross_entropy; by default that of its kind.",
+    ),
+]
+OwnMetric = Annotated[
+    str | None,
+    typer.Option(
+        "--metric",
+        help="top1, top5, binary, pixel_accuracy, none, or package.module:function, right or wrong per image; by "
+        "default that of its kind: none of detectors.",
+    ),
+]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16; auto is fp32, or that of the file or plan followed.")]
 Plan = Annotated[
     Path | None, typer.Option(help="Follow the plan of this surface or line file, for the same numbers to the bit.")

@@ -83,6 +83,7 @@ class AnnotatedSplit(Generic[Targets]):
             of their own.
         held_out: None: no part of these data is held out, as one can be of a `Split`.
         classes: Class names.
+        present: How many classes there are, for all that is annotated.
         num_images: Images in these batches.
         population: Images of the whole split, before `limit`.
         dataset: Map-style `torch.utils.data.Dataset` of (image, targets), both without the axis of the batch.
@@ -107,6 +108,7 @@ class AnnotatedSplit(Generic[Targets]):
         self.split = source.split
         self.held_out = None
         self.classes = source.classes
+        self.present = len(source.classes)
         self.num_images = len(order)
         self.image_size = image_size
         self.batch_size = batch_size

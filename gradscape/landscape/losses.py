@@ -27,8 +27,8 @@ _LOSSES: Mapping[str, LossFunction] = {
     "mse": mse,
     "nll": nll,
     "focal": focal,
-    "pixels": pixel_cross_entropy,
-    "detection": detection_loss,
+    "pixel_cross_entropy": pixel_cross_entropy,
+    "detection_loss": detection_loss,
     **{name: named_detection_loss(name) for name in DETECTION_LOSSES},
 }
 _OHEM = (
@@ -39,7 +39,7 @@ _METRICS: Mapping[str, MetricFunction | None] = {
     "top1": top1,
     "top5": top5,
     "binary": binary,
-    "pixels": pixel_accuracy,
+    "pixel_accuracy": pixel_accuracy,
     "none": None,
 }
 
@@ -49,8 +49,8 @@ def find_loss(name: str) -> LossFunction:
 
     Args:
         name: cross_entropy, bce_with_logits, mse, nll (of a network that gives logarithms of probabilities), focal;
-            pixels, the mean cross-entropy of an image's pixels; detection, the sum of a detector's losses, or one of
-            these by torchvision's name (`DETECTION_LOSSES`), with `forward=box_losses` and `BoxBatches`; or
+            pixel_cross_entropy, the mean of an image's pixels; detection_loss, the sum of a detector's losses, or one
+            of these by torchvision's name (`DETECTION_LOSSES`), with `forward=box_losses` and `BoxBatches`; or
             `package.module:function`, which is imported, from the current directory too: (output, labels) -> one
             number per image.
 
@@ -71,8 +71,8 @@ def find_metric(name: str) -> MetricFunction | None:
     """A metric by its name.
 
     Args:
-        name: top1, top5, binary (is every logit above 0 where its label is 1?), pixels (their share), none, or
-            `package.module:function` as for `find_loss`: (output, labels) -> right or wrong per image.
+        name: top1, top5, binary (is every logit above 0 where its label is 1?), pixel_accuracy (the share of right
+            ones), none, or `package.module:function` as for `find_loss`: (output, labels) -> right or wrong per image.
 
     Returns:
         None for "none".

@@ -108,7 +108,7 @@ class Detector(nn.Module):
         Raises:
             ValueError: If a box has no width or height, or masks are missing.
         """
-        if self._masks and "masks" not in targets:
+        if self.finds_masks and "masks" not in targets:
             raise ValueError("`targets` must have masks for mask_rcnn; load the data with them")
         # Rounding that depends on the batch would choose other proposals of nearly the same score.
         together = self.detector.backbone(images) if self.training else None
@@ -145,7 +145,7 @@ class Detector(nn.Module):
             return images.new_zeros(count * len(images), FeaturePyramid.out_channels, side, side)
 
         heads.box_predictor(heads.box_head(cut(_PROPOSALS, heads.box_roi_pool.output_size[0])))
-        if self._masks:
+        if self.finds_masks:
             heads.mask_predictor(heads.mask_head(cut(_MASKED, heads.mask_roi_pool.output_size[0])))
 
     @property
@@ -154,7 +154,8 @@ class Detector(nn.Module):
         return int(isinstance(self.detector, GeneralizedRCNN))
 
     @property
-    def _masks(self) -> bool:
+    def finds_masks(self) -> bool:
+        """Whether it finds the pixels of each object too, and needs them for its losses."""
         return isinstance(self.detector, MaskRCNN)
 
     def _described(self, found: dict[str, Tensor]) -> dict[str, Tensor]:

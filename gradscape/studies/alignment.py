@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gradscape._digest import digest_model
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.landscape import align
 from gradscape.models import Classifier, save_checkpoint
 from gradscape.studies.networks import check_classes, check_same_classes
@@ -18,7 +18,7 @@ ALIGNED_FILE = "aligned.safetensors"
 
 
 def align_second(
-    models: Mapping[str, Classifier], split: Split, folder: Path, *, restarts: int, seed: int
+    models: Mapping[str, Classifier], split: NamedBatches, folder: Path, *, restarts: int, seed: int
 ) -> dict[str, Classifier]:
     """Align the second of two networks with the first, and keep it as a checkpoint.
 

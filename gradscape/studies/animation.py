@@ -11,7 +11,7 @@ import torch
 
 from gradscape import figures
 from gradscape._names import telling_parts
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.figures.caption import add_remark
 from gradscape.figures.style import short_number
 from gradscape.figures.surfaces.animation import movie_endings, save_movie
@@ -62,7 +62,7 @@ class KeptTraining:
         """The grid of all frames, with `steps` points on its longer side."""
         return frame_axes([self.path], steps)
 
-    def frame(self, number: int, split: Split, folder: Path, *, device: str) -> Subject:
+    def frame(self, number: int, split: NamedBatches, folder: Path, *, device: str) -> Subject:
         """One network with the plane through it, parallel to that of the last one.
 
         Args:
@@ -113,7 +113,7 @@ def open_training(run: Path, *, device: str) -> KeptTraining:
 
 def evaluate_frames(
     training: KeptTraining,
-    split: Split,
+    split: NamedBatches,
     axes: Axes,
     folder: Path,
     *,

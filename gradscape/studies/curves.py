@@ -12,6 +12,7 @@ import numpy as np
 from torch.utils.data import DataLoader
 
 from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.landscape import (
     Curve,
     CurveKind,
@@ -125,7 +126,7 @@ class CurvePath:
     taught: Mapping[str, str]
 
     def evaluate(
-        self, straight: Line, split: Split, path: Path, *, until: float | None, report: Report, options: Options
+        self, straight: Line, split: NamedBatches, path: Path, *, until: float | None, report: Report, options: Options
     ) -> Line:
         """Evaluate the curve into an `.h5` file, on the images of the line and at as many points between the networks.
 
@@ -149,7 +150,7 @@ class CurvePath:
         return line
 
     def evaluate_plane(
-        self, split: Split, path: Path, *, steps: int, until: float | None, report: Report, options: Options
+        self, split: NamedBatches, path: Path, *, steps: int, until: float | None, report: Report, options: Options
     ) -> Surface | None:
         """Evaluate the plane of the curve into an `.h5` file, which also tells where curve and networks lie in it.
 

@@ -9,7 +9,7 @@ from typing import Any, final
 
 import numpy as np
 
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.landscape import Options, Surface
 from gradscape.landscape.evaluate import GridEstimate, estimate_grid
 from gradscape.landscape.span import SPAN_POINTS
@@ -67,13 +67,13 @@ class Searched:
         memory: Where it is remembered.
     """
 
-    split: Split
+    split: NamedBatches
     memory: Path
 
 
 def estimate(
     subjects: Sequence[Subject],
-    split: Split,
+    split: NamedBatches,
     axes: Axes,
     *,
     searched: Searched | None = None,
@@ -120,7 +120,7 @@ def estimate(
 
 
 def _search(
-    subjects: Sequence[Subject], split: Split, found: Sequence[GridEstimate], *, options: Options
+    subjects: Sequence[Subject], split: NamedBatches, found: Sequence[GridEstimate], *, options: Options
 ) -> tuple[int, float]:
     """How many trials, and how long they take."""
     trials, seconds = 0, 0.0

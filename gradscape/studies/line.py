@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from gradscape._digest import digest_model
 from gradscape._left_as_before import left_as_before
 from gradscape._provenance import CHANCE
 from gradscape._recipe_record import OTHER_RECIPE, recorded_recipe
 from gradscape._schema import fitting
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.landscape import (
     Barrier,
     Direction,
@@ -32,6 +33,7 @@ from gradscape.landscape.engine.moving import moving
 from gradscape.landscape.evaluate import evaluate_grid
 from gradscape.landscape.variances import negative_variances
 from gradscape.models import Classifier
+from gradscape.models.detection import Detector
 from gradscape.studies.alignment import ALIGNMENT
 from gradscape.studies.chance import models_at_chance
 from gradscape.studies.networks import check_classes, check_same_classes, measured_entries
@@ -67,7 +69,7 @@ class LinePath:
 
     def evaluate(
         self,
-        split: Split,
+        split: NamedBatches,
         path: Path,
         *,
         until: float | None = None,
@@ -111,7 +113,7 @@ class LinePath:
 @left_as_before
 def make_path(
     models: Mapping[str, Classifier],
-    split: Split,
+    split: NamedBatches,
     *,
     span: float,
     steps: int,
@@ -199,18 +201,25 @@ def _with_points(alphas: np.ndarray, places: Sequence[float]) -> np.ndarray:
     return along if alphas[0] <= alphas[-1] else along[::-1]
 
 
-def _check_end(models: Mapping[str, Classifier], direction: Direction, split: Split) -> None:
+def _check_end(models: Mapping[str, Classifier], direction: Direction, split: NamedBatches) -> None:
     """Compare the outputs at alpha = 1 with the other network's own: what is no tensor does not move."""
     (name, model), (other_name, other) = models.items()
-    images = next(iter(split))[0][:_COMPARED].to(model.mean.device)
+    images = next(tensors_in(next(iter(split))[0]))[:_COMPARED].to(model.mean.device)
     with evaluable(other):
-        own = list(tensors_in(other(images)))
+        own = list(tensors_in(_compared_output(other, images)))
     with evaluable(model), moving(model, [direction]) as move:
         move([1.0])
-        reached = [tensor.clone() for tensor in tensors_in(model(images))]
+        reached = [tensor.clone() for tensor in tensors_in(_compared_output(model, images))]
     for there, here in zip(own, reached, strict=True):
         if there.isfinite().all() and not (here - there).abs().max() <= _TOLERANCE * there.abs().max():
             raise ValueError(
                 f"no line leads from {name} to {other_name}: with the tensors of the second, the first computes "
                 "something else; give two networks with one `--model` name and the same options"
             )
+
+
+def _compared_output(model: Classifier, images: Tensor) -> Any:
+    """What a network gives; of a detector its maps, since rounding may change how many boxes it finds."""
+    if isinstance(model.network, Detector):
+        return model.network.detector.backbone((images - model.mean) / model.std)
+    return model(images)

@@ -12,7 +12,7 @@ from gradscape._digest import digest_model, digest_tensors
 from gradscape._names import class_label, tell_apart, telling_parts
 from gradscape._provenance import Provenance, current_versions
 from gradscape._recipe_record import RECIPE, recorded_recipe
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.data.pictures import Pictures
 from gradscape.data.source import are_names
 from gradscape.models import Classifier, load_checkpoint
@@ -65,7 +65,7 @@ def load_finite_models(paths: Sequence[Path], device: str) -> dict[str, Classifi
     return models
 
 
-def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
+def check_classes(models: Mapping[str, Classifier], split: NamedBatches) -> None:
     """Refuse images of other classes than a model tells apart; warn where only their names are others.
 
     Fewer classes than the model's are fine where they are its first ones by name. Data without names may lack some of
@@ -96,7 +96,7 @@ def check_classes(models: Mapping[str, Classifier], split: Split) -> None:
             )
 
 
-def other_classes(name: str, model: Classifier, split: Split) -> str:
+def other_classes(name: str, model: Classifier, split: NamedBatches) -> str:
     """Say in what the classes of images and of a model do not fit each other; "" where they do.
 
     Args:
@@ -122,14 +122,14 @@ def check_same_classes(models: Mapping[str, Classifier]) -> None:
         )
 
 
-def _moved_to(name: str, model: Classifier, split: Split) -> str:
+def _moved_to(name: str, model: Classifier, split: NamedBatches) -> str:
     if not (split.named and model.labels and (moved := _moved_class(split.classes, model.labels))):
         return ""
     called, here, there = moved
     return f"{called!r} is class {here} of {split.name}, but class {there} of {name}"
 
 
-def _miscounted(name: str, model: Classifier, split: Split) -> str:
+def _miscounted(name: str, model: Classifier, split: NamedBatches) -> str:
     told, count = max(2, model.meta["num_classes"]), len(split.classes)
     has = f"{split.name} has {count} class{'es' if count > 1 else ''}, but {name} tells"
     if count > told:
@@ -173,7 +173,7 @@ def file_name(name: str) -> str:
     return kept.lstrip(".") or "unnamed"
 
 
-def measured_entries(name: str, model: Classifier, split: Split) -> dict[str, Any]:
+def measured_entries(name: str, model: Classifier, split: NamedBatches) -> dict[str, Any]:
     """What the file of a measurement says of its network and images, besides what measuring adds.
 
     Args:

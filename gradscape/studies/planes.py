@@ -19,7 +19,7 @@ from gradscape._provenance import CHANCE
 from gradscape._recipe_record import RECIPE, describe_trained_loss, recorded_recipe
 from gradscape._schema import check_record
 from gradscape._text_files import read_json
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.figures.surfaces.scales import WIDE
 from gradscape.landscape import (
     SPAN_IMAGES,
@@ -105,7 +105,7 @@ class Subject:
 
 def make_subjects(
     models: Mapping[str, Classifier],
-    split: Split,
+    split: NamedBatches,
     output: Path,
     *,
     seeds: Sequence[int],
@@ -177,7 +177,7 @@ def _random_plane(model: Classifier, seed: int, making: Mapping[str, Any]) -> Sp
 
 def search_span(
     subjects: Sequence[Subject],
-    split: Split,
+    split: NamedBatches,
     memory: str | os.PathLike[str],
     *,
     report: Callable[[Trial], None] | None = None,
@@ -205,7 +205,7 @@ def search_span(
 
 
 def remembered_search(
-    subjects: Sequence[Subject], split: Split, memory: Path, *, options: Options | None = None
+    subjects: Sequence[Subject], split: NamedBatches, memory: Path, *, options: Options | None = None
 ) -> SpanSearch | None:
     """The search that `search_span` would read from `memory`, arguments as there; None where it would search."""
     return _remembered(memory, _search_key(subjects, split, options or Options()))
@@ -244,7 +244,7 @@ def _remembered(memory: Path, key: Any) -> SpanSearch | None:
     return SpanSearch(stored["span"], stored["visible"], trials)
 
 
-def _search_key(subjects: Sequence[Subject], split: Split, options: Options) -> Any:
+def _search_key(subjects: Sequence[Subject], split: NamedBatches, options: Options) -> Any:
     """What a search is remembered by, as JSON holds it."""
     images = digest_tensors(_named_tensors(next(iter(split))))
     shown = {"images": images, "population": split.population, "gradscape": __version__}
@@ -279,7 +279,7 @@ def framed_axes(subjects: Sequence[Subject], steps: int) -> Axes | None:
 
 def settle_axes(
     subjects: Sequence[Subject],
-    load: Callable[..., Split],
+    load: Callable[..., NamedBatches],
     memory: Path,
     *,
     span: float | None,
@@ -313,7 +313,7 @@ def settle_axes(
 
 def evaluate_subjects(
     subjects: Sequence[Subject],
-    split: Split,
+    split: NamedBatches,
     axes: Axes,
     *,
     search: SpanSearch | None = None,

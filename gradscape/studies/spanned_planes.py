@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from gradscape._names import one_line, telling_parts
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.landscape import (
     Direction,
     Options,
@@ -81,7 +81,7 @@ def run_checkpoints(run: Path) -> list[Path]:
 def span_planes(
     asked: str,
     models: Mapping[str, Classifier],
-    split: Split,
+    split: NamedBatches,
     *,
     space: str | None = None,
     parameters: str = "*",
@@ -216,7 +216,7 @@ def _plane_of_three(model: Classifier, texts: Sequence[str], kept: Mapping[str, 
     return SpannedPlane(directions, (points,), _origin("plane", points.labels[1:], texts, axes))
 
 
-def _eigenplane(model: Classifier, split: Split, parameters: str, options: Options | None) -> SpannedPlane:
+def _eigenplane(model: Classifier, split: NamedBatches, parameters: str, options: Options | None) -> SpannedPlane:
     chosen = options or Options()
     spectrum = hessian_spectrum(
         model,

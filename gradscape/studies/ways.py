@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from gradscape.data import Split
+from gradscape.data.named_batches import NamedBatches
 from gradscape.figures.surfaces.barrier_wording import describe_alignment, describe_barriers
 from gradscape.figures.surfaces.curve_wording import describe_curve, describe_highest
 from gradscape.figures.surfaces.line_wording import describe_findings
@@ -36,7 +36,7 @@ class Ways:
 def evaluate_ways(
     line: LinePath,
     curve: CurvePath | None,
-    split: Split,
+    split: NamedBatches,
     folder: Path,
     *,
     plane: int,

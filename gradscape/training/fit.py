@@ -30,7 +30,10 @@ from gradscape.training.validation import hold_out
 
 __all__ = ["TrainingRun", "train_model"]
 
-_KINDS: dict[str, type[SupervisedTraining]] = {"detection": Detection, "pixels": Segmentation}  # by the loss
+_KINDS: dict[str, type[SupervisedTraining]] = {
+    "detection_loss": Detection,
+    "pixel_cross_entropy": Segmentation,
+}  # by the loss
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ __all__ = ["Optimizer", "Recipe", "Schedule", "StoppingMetric", "TrainingLoss", 
 Optimizer = Literal["sgd", "adam"]
 Schedule = Literal["cosine", "steps", "exponential", "constant"]
 StoppingMetric = Literal["test_accuracy", "train_accuracy"]
-TrainingLoss = Literal["cross_entropy", "focal", "ohem", "detection", "pixels"]
+TrainingLoss = Literal["cross_entropy", "focal", "ohem", "detection_loss", "pixel_cross_entropy"]
 Triple = tuple[float, float, float]
 
 _CHOICES = {
@@ -31,7 +31,7 @@ _COUNTS = {
     "early_stopping_patience": 1,
     "seeds": 1,
 }
-_OF_PLACES = ("detection", "pixels")
+_OF_PLACES = ("detection_loss", "pixel_cross_entropy")
 _NOT_OF_PLACES = {"crop_padding": 0, "shift": 0.0, "resized_crop": False, "early_stopping_metric": "test_accuracy"}
 _OPTIONAL = ("learning_rate_batch", "early_stopping_patience")
 _POSITIVE = {"learning_rate": 0.1, "factor": 0.1}
@@ -72,8 +72,8 @@ class Recipe:
         early_stopping_metric: The accuracy: "test_accuracy" (of detectors and segmenters their test score), or
             "train_accuracy" of a classifier's training steps.
         loss: What a step lowers: the mean over its images of their "cross_entropy" or "focal" loss, or "ohem", the mean
-            cross-entropy of the half of them for which it is highest. Of detectors "detection", the sum of their own
-            losses; of segmenters "pixels", the mean cross-entropy of an image's pixels.
+            cross-entropy of the half of them for which it is highest. Of detectors "detection_loss", the sum of their
+            own; of segmenters "pixel_cross_entropy", the mean cross-entropy of an image's pixels.
         seeds: How many runs the paper reports of.
     """
 

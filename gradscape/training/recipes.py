@@ -60,7 +60,7 @@ _SPANET_BOXES = Recipe(
     schedule="steps",
     milestones=(18, 22),
     crop_padding=0,
-    loss="detection",
+    loss="detection_loss",
 )
 _CIFAR10_AS_UPANETS: dict[str, Any] = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.2023, 0.1994, 0.2010)}
 _CIFAR10_PIXELS: dict[str, Any] = {
@@ -130,7 +130,9 @@ RECIPES = {
     # BA2M, appendix G; the batch is MMDetection's.
     "ba2m_boxes": replace(_SPANET_BOXES, milestones=(16, 22)),
     # No paper's here: torchvision's script for it, but for a cosine in the place of its power of 0.9.
-    "deeplabv3": Recipe(epochs=30, batch_size=16, learning_rate=0.01, weight_decay=1e-4, crop_padding=0, loss="pixels"),
+    "deeplabv3": Recipe(
+        epochs=30, batch_size=16, learning_rate=0.01, weight_decay=1e-4, crop_padding=0, loss="pixel_cross_entropy"
+    ),
     # A mirrored digit is none.
     "digits": Recipe(epochs=5, learning_rate=0.05, crop_padding=1, horizontal_flip=False),
 }

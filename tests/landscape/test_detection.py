@@ -53,7 +53,7 @@ def boxer() -> Boxer:
     return Boxer().eval()
 
 
-@pytest.mark.parametrize("name", ["detection", "loss_box_reg"])
+@pytest.mark.parametrize("name", ["detection_loss", "loss_box_reg"])
 def test_the_surface_of_a_detector_is_that_of_a_plain_loop(boxer: Boxer, name: str) -> None:
     directions, alphas, betas = random_directions(boxer, seed=1), np.array([-0.5, 0.0, 1.0]), np.array([0.0, 0.25])
     batches = BoxBatches(scenes())
@@ -67,11 +67,11 @@ def test_the_surface_of_a_detector_is_that_of_a_plain_loop(boxer: Boxer, name: s
             boxer.load_state_dict(moved)
             with torch.no_grad():
                 found = [boxer.losses(images, targets) for images, targets in scenes()]
-            sums = [sum(one.values()) if name == "detection" else one[name] for one in found]
+            sums = [sum(one.values()) if name == "detection_loss" else one[name] for one in found]
             expected = torch.cat([torch.as_tensor(one) for one in sums]).double().mean()
             assert surface.loss[row, column] == pytest.approx(float(expected), rel=1e-5)
     assert np.isnan(surface.error).all()
-    assert surface.meta["loss"] == ("detection_loss" if name == "detection" else name)
+    assert surface.meta["loss"] == name
 
 
 def test_a_loss_that_the_detector_lacks_is_refused_by_name(boxer: Boxer) -> None:
@@ -137,8 +137,8 @@ def test_a_surface_of_pixels_has_loss_and_share_of_wrong_ones() -> None:
         [(images, labels)],
         random_directions(net, seed=0, ignore="none")[0],
         [0.0, 1.0],
-        loss=find_loss("pixels"),
-        metric=find_metric("pixels"),
+        loss=find_loss("pixel_cross_entropy"),
+        metric=find_metric("pixel_accuracy"),
     )
     with torch.no_grad():
         assert line.loss[0] == pytest.approx(float(pixel_cross_entropy(net(images), labels).mean()), rel=1e-5)

@@ -16,7 +16,13 @@ from gradscape.training.augmentation import AugmentedImages
 
 SIDE = 12
 RECIPE = Recipe(
-    epochs=60, batch_size=5, optimizer="adam", learning_rate=0.02, weight_decay=0.0, crop_padding=0, loss="detection"
+    epochs=60,
+    batch_size=5,
+    optimizer="adam",
+    learning_rate=0.02,
+    weight_decay=0.0,
+    crop_padding=0,
+    loss="detection_loss",
 )
 
 

@@ -122,7 +122,11 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"momentum": 1.0}, ValueError, "`momentum` must be at least 0 and below 1, got 1.0"),
     ({"weight_decay": float("inf")}, ValueError, "`weight_decay` must be finite and at least 0, got inf"),
     ({"optimizer": "adamw"}, ValueError, "`optimizer` must be one of sgd, adam, got 'adamw'"),
-    ({"loss": "hinge"}, ValueError, "`loss` must be one of cross_entropy, focal, ohem, detection, pixels, got 'hinge'"),
+    (
+        {"loss": "hinge"},
+        ValueError,
+        "`loss` must be one of cross_entropy, focal, ohem, detection_loss, pixel_cross_entropy, got 'hinge'",
+    ),
     ({"nesterov": 1}, TypeError, "`nesterov` must be True or False, got 1"),
     ({"nesterov": True, "momentum": 0.0}, ValueError, "`nesterov` must be False without sgd and a momentum"),
     ({"nesterov": True, "optimizer": "adam"}, ValueError, "got adam with momentum 0.9"),

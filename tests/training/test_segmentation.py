@@ -13,7 +13,9 @@ from torch.utils.data import Dataset
 from gradscape.training import Recipe, train_model
 from gradscape.training.augmentation import AugmentedImages
 
-RECIPE = Recipe(epochs=12, batch_size=5, learning_rate=1.0, crop_padding=0, loss="pixels", schedule="constant")
+RECIPE = Recipe(
+    epochs=12, batch_size=5, learning_rate=1.0, crop_padding=0, loss="pixel_cross_entropy", schedule="constant"
+)
 
 
 class Halves(Dataset[tuple[Tensor, Tensor]]):
@@ -61,9 +63,15 @@ def test_a_segmenter_learns_and_its_best_epoch_is_that_of_the_highest_overlap(tm
 
 def test_the_losses_of_an_epoch_are_torchs_of_each_image(tmp_path: Path) -> None:
     frozen = Recipe(
-        epochs=1, batch_size=5, learning_rate=1e-12, momentum=0.0, weight_decay=0.0, crop_padding=0, loss="pixels",
+        epochs=1,
+        batch_size=5,
+        learning_rate=1e-12,
+        momentum=0.0,
+        weight_decay=0.0,
+        crop_padding=0,
+        loss="pixel_cross_entropy",
         schedule="constant",
-    )  # fmt: skip
+    )
     run = trained(tmp_path, recipe=frozen)
     torch.manual_seed(0)
     net, test = nn.Conv2d(3, 2, 1), Halves(7)
@@ -97,6 +105,8 @@ def test_pixels_are_mirrored_with_their_image() -> None:
     [("crop_padding", 4), ("shift", 0.1), ("resized_crop", True), ("early_stopping_metric", "train_accuracy")],
 )
 def test_what_displaces_images_is_refused_where_places_count(name: str, value: Any) -> None:
-    options = {"epochs": 1, "crop_padding": 0, "loss": "pixels", name: value}
-    with pytest.raises(ValueError, match=f"`{name}` must be .* for the loss pixels, which needs what lies where"):
+    options = {"epochs": 1, "crop_padding": 0, "loss": "pixel_cross_entropy", name: value}
+    with pytest.raises(
+        ValueError, match=f"`{name}` must be .* for the loss pixel_cross_entropy, which needs what lies where"
+    ):
         Recipe(**options)

@@ -57,6 +57,13 @@ def network_paths(group: Sequence[tuple[ReportedNetwork, Found[object]]]) -> lis
     return list(dict.fromkeys(network_path(network) for network, _ in group))
 
 
+_USUAL_FUNCTIONS = (
+    ("loss", ("cross_entropy", "detection_loss", "pixel_cross_entropy")),
+    ("metric", ("top1", "pixel_accuracy")),
+)
+"""Of classifiers, detectors and segmenters."""
+
+
 def data_options(found: Found[object], *, usual: str = "train") -> list[object]:
     """Spell the images that a result rests on, beside a split that its command takes without the option."""
     meta = found.meta
@@ -87,13 +94,13 @@ def function_options(found: Found[object], *, judged: bool = True) -> list[objec
     """
     functions = found.meta.get("functions", {})
     parts: list[object] = []
-    for role, usual in (("loss", "cross_entropy"), ("metric", "top1"))[: 1 + judged]:
-        name = re.split("[#@]", str(functions.get(role, f"gradscape.{usual}")))[0]  # a digest follows
+    for role, usual in _USUAL_FUNCTIONS[: 1 + judged]:
+        name = re.split("[#@]", str(functions.get(role, f"gradscape.{usual[0]}")))[0]  # a digest follows
         module, _, function = name.rpartition(".")
         # What was made within Python has no name to be imported by; an object goes by that of its class.
         if "(" in name or "<" in name or function[:1].isupper():
             parts += [f"--{role}", "package.module:function"]
-        elif function != usual:
+        elif function not in usual:
             parts += [f"--{role}", f"{module}:{function}" if module not in ("", "gradscape") else function]
     return parts
 
