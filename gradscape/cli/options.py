@@ -80,8 +80,8 @@ OwnMetric = Annotated[
     str | None,
     typer.Option(
         "--metric",
-        help="top1, top5, binary, pixel_accuracy, none, or package.module:function, right or wrong per image; by "
-        "default that of its kind: none of detectors.",
+        help="top1, top5, binary, pixel_accuracy, detection_ap50, none, or package.module:function, right or "
+        "wrong per image; by default that of its kind: none of detectors.",
     ),
 ]
 Precision = Annotated[str, typer.Option(help="fp32 or bf16; auto is fp32, or that of the file or plan followed.")]

@@ -1,5 +1,5 @@
 from .barrier import Barrier
-from .detection import BoxBatches, box_losses, detection_loss
+from .detection import BoxBatches, box_losses, box_losses_and_precision, detection_ap50, detection_loss
 from .difference import Difference
 from .direction_files import load_directions, save_directions
 from .directions import (
@@ -95,7 +95,9 @@ __all__ = [
     "bce_with_logits",
     "binary",
     "box_losses",
+    "box_losses_and_precision",
     "cross_entropy",
+    "detection_ap50",
     "detection_loss",
     "difference_direction",
     "estimate_seconds",

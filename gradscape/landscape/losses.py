@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gradscape._names import is_function_name, load_function, unknown_name
-from gradscape.landscape.detection import DETECTION_LOSSES, detection_loss, named_detection_loss
+from gradscape.landscape.detection import DETECTION_LOSSES, detection_ap50, detection_loss, named_detection_loss
 from gradscape.landscape.engine import LossFunction, MetricFunction
 from gradscape.landscape.engine.logits import (
     bce_with_logits,
@@ -40,6 +40,7 @@ _METRICS: Mapping[str, MetricFunction | None] = {
     "top5": top5,
     "binary": binary,
     "pixel_accuracy": pixel_accuracy,
+    "detection_ap50": detection_ap50,
     "none": None,
 }
 
@@ -72,7 +73,8 @@ def find_metric(name: str) -> MetricFunction | None:
 
     Args:
         name: top1, top5, binary (is every logit above 0 where its label is 1?), pixel_accuracy (the share of right
-            ones), none, or `package.module:function` as for `find_loss`: (output, labels) -> right or wrong per image.
+            ones), detection_ap50 (with `forward=box_losses_and_precision`), none, or `package.module:function` as for
+            `find_loss`: (output, labels) -> right or wrong per image.
 
     Returns:
         None for "none".

@@ -7,7 +7,7 @@ from typing import Literal, final
 
 from gradscape.data import is_annotated, load_annotated, load_split
 from gradscape.data.named_batches import NamedBatches
-from gradscape.landscape import BoxBatches, box_losses, find_loss, find_metric
+from gradscape.landscape import BoxBatches, box_losses, box_losses_and_precision, detection_ap50, find_loss, find_metric
 from gradscape.landscape.engine import ForwardFunction, LossFunction, MetricFunction, call
 from gradscape.models import Classifier
 from gradscape.models.detection import Detector
@@ -85,8 +85,10 @@ def task_of(models: Mapping[str, Classifier], *, loss: str | None = None, metric
         raise ValueError(f"networks that are compared must be of one kind, but {told}: look at them one by one")
     kind = next(iter(kinds.values()))
     name = loss or _LOSSES[kind]
-    forward = box_losses if kind in ("boxes", "masks") else call
-    return NetworkTask(kind, name, find_loss(name), find_metric(metric or _METRICS[kind]), forward)
+    counted, forward = find_metric(metric or _METRICS[kind]), call
+    if kind in ("boxes", "masks"):
+        forward = box_losses_and_precision if counted is detection_ap50 else box_losses
+    return NetworkTask(kind, name, find_loss(name), counted, forward)
 
 
 def answer_kind(model: Classifier) -> AnswerKind:

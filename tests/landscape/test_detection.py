@@ -11,6 +11,9 @@ from torch.nn import functional as F
 from gradscape.landscape import (
     BoxBatches,
     box_losses,
+    box_losses_and_precision,
+    detection_ap50,
+    detection_loss,
     evaluate_line,
     evaluate_surface,
     find_loss,
@@ -143,3 +146,49 @@ def test_a_surface_of_pixels_has_loss_and_share_of_wrong_ones() -> None:
     with torch.no_grad():
         assert line.loss[0] == pytest.approx(float(pixel_cross_entropy(net(images), labels).mean()), rel=1e-5)
         assert line.error[0] == pytest.approx(1 - float(pixel_accuracy(net(images), labels).mean()), rel=1e-5)
+
+
+class Finder(nn.Module):
+    """Finds what its one weight says of each picture: boxes that are kept where a number is above it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.least = nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, images: Tensor) -> list[dict[str, Tensor]]:
+        found = []
+        for image in images:
+            kept = image[0, 0, :3] > self.least
+            boxes = torch.tensor([[1.0, 1, 5, 5], [6, 6, 9, 9], [2, 8, 4, 9]])[kept]
+            found.append({"boxes": boxes, "classes": torch.tensor([0, 1, 1])[kept], "scores": image[0, 0, :3][kept]})
+        return found
+
+    def losses(self, images: Tensor, targets: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {"classification": self.least.expand(len(images))}
+
+
+def test_the_error_of_a_detector_is_what_each_picture_lacks_in_precision() -> None:
+    images = torch.zeros(3, 3, 10, 10)
+    images[0, 0, 0, :3] = torch.tensor([0.9, 0.8, -1.0])  # both boxes, nothing else
+    images[1, 0, 0, :3] = torch.tensor([0.2, -1.0, 0.9])  # one of two, and a wrong one of the other class before it
+    images[2, 0, 0, :3] = torch.tensor([0.5, -1.0, -1.0])  # something where nothing is
+    boxes = torch.tensor([[1.0, 1, 5, 5], [6, 6, 9, 9]]).repeat(3, 1, 1)
+    classes = torch.tensor([[0, 1], [0, 1], [-1, -1]])
+    boxes[2] = 0
+    targets = {"boxes": boxes, "classes": classes, "crowd": torch.zeros(3, 2, dtype=torch.bool)}
+    targets |= {"area": torch.tensor([[16.0, 9], [16, 9], [0, 0]]), "scale": torch.ones(3)}
+    net = Finder().eval()
+    output = box_losses_and_precision(net, (images, targets))
+    # Of the second picture's classes one is found wholly and one not at all.
+    torch.testing.assert_close(detection_ap50(output, targets), torch.tensor([1, 0.5, 1], dtype=torch.float64))
+    torch.testing.assert_close(detection_loss(output, targets), torch.zeros(3))
+    line = evaluate_line(
+        net,
+        BoxBatches([(images, targets)]),
+        {"least": torch.tensor(1.0)},
+        [0.0, 0.3, 0.95],
+        loss=detection_loss,
+        metric=find_metric("detection_ap50"),
+        forward=box_losses_and_precision,
+    )
+    np.testing.assert_allclose(line.error, [1 - 2.5 / 3, 1 - 2 / 3, 1 - 1 / 3], rtol=1e-6)
