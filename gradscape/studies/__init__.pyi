@@ -57,9 +57,12 @@ from .planes import (
     settle_axes,
     span_axes,
 )
+from .recipe_choice import choose_recipe, describe_choice, recipe_for, shared_recipe
 from .stored_scores import store_scores
 from .subjects import draw_subjects
-from .training import describe_runs, recipe_for, shared_recipe, train_alike, train_networks
+from .targets import common_targets
+from .training import describe_runs, train_alike, train_networks
+from .training_data import load_training_data
 from .tsne import ChosenImages, EmbeddedImages, choose_images, draw_embeddings, embed_models, make_thumbnails
 
 __all__ = [
@@ -93,12 +96,15 @@ __all__ = [
     "attend_pictures",
     "calibration_error",
     "choose_images",
+    "choose_recipe",
     "common_image_size",
+    "common_targets",
     "compare_answers",
     "compare_found",
     "compare_surfaces",
     "compare_trainings",
     "count_confusions",
+    "describe_choice",
     "describe_detections",
     "describe_directions",
     "describe_runs",
@@ -123,6 +129,7 @@ __all__ = [
     "load_finite_models",
     "load_models",
     "load_networks",
+    "load_training_data",
     "load_trainings",
     "make_path",
     "make_subjects",
