@@ -58,6 +58,8 @@ from .planes import (
     span_axes,
 )
 from .recipe_choice import choose_recipe, describe_choice, recipe_for, shared_recipe
+from .segmentation_evaluation import PixelCounts, SegmentationEvaluation, evaluate_segmenter, score_pixels
+from .segmentation_files import OVERLAP_HEADINGS, describe_segmentations, save_segmentations, tabulate_overlaps
 from .stored_scores import store_scores
 from .subjects import draw_subjects
 from .targets import common_targets
@@ -72,6 +74,7 @@ __all__ = [
     "HEADINGS",
     "METHOD_HEADINGS",
     "NOISE",
+    "OVERLAP_HEADINGS",
     "PRECISION_HEADINGS",
     "AnswerDifference",
     "AttentionMaps",
@@ -88,8 +91,10 @@ __all__ = [
     "FusedPictures",
     "ImageAnswers",
     "LinePath",
+    "PixelCounts",
     "Searched",
     "SeenAttention",
+    "SegmentationEvaluation",
     "Subject",
     "TrainedRun",
     "answer_images",
@@ -109,6 +114,7 @@ __all__ = [
     "describe_directions",
     "describe_runs",
     "describe_search",
+    "describe_segmentations",
     "draw_attention",
     "draw_difference",
     "draw_embeddings",
@@ -123,6 +129,7 @@ __all__ = [
     "estimate",
     "evaluate_detector",
     "evaluate_networks",
+    "evaluate_segmenter",
     "evaluate_subjects",
     "explain_pictures",
     "fuse_pictures",
@@ -142,7 +149,9 @@ __all__ = [
     "save_comparison",
     "save_detections",
     "save_evaluation",
+    "save_segmentations",
     "score_answers",
+    "score_pixels",
     "search_span",
     "settle_axes",
     "shared_recipe",
@@ -156,6 +165,7 @@ __all__ = [
     "tabulate_means",
     "tabulate_methods",
     "tabulate_models",
+    "tabulate_overlaps",
     "tabulate_precision",
     "tabulate_scores",
     "train_alike",
