@@ -18,7 +18,10 @@ _LOSSES = {
     _CROSS_ENTROPY: "the cross-entropy",
     "focal": "the focal loss",
     "ohem": "the cross-entropy of the hardest half of each batch (OHEM)",
+    "detection": "the sum of a detector's losses",
+    "pixels": "the cross-entropy of pixels",
 }
+_OF_ALL = {_CROSS_ENTROPY, "detection", "pixels"}  # networks of a kind, if nothing else is asked for
 _NOT_OF_A_RUN = {"name", "seeds"}
 
 
@@ -33,7 +36,7 @@ def recorded_recipe(meta: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def describe_trained_loss(meta: Mapping[str, Any], *, drawn: bool = True) -> str:
-    """Say with which loss a network was trained, and which is drawn; "" of the cross-entropy and where it is not known.
+    """Say with which loss a network was trained, and which is drawn; "" of a usual one and where it is not known.
 
     Args:
         meta: Metadata of a result, whose entry `loss` names the loss that was evaluated.
@@ -44,6 +47,8 @@ def describe_trained_loss(meta: Mapping[str, Any], *, drawn: bool = True) -> str
         return ""
     evaluated = one_line(meta.get("loss", _CROSS_ENTROPY))
     shown = f", drawn is {_LOSSES.get(evaluated, evaluated)}" if drawn and evaluated != own else ""
+    if own in _OF_ALL and not shown:
+        return ""
     return f"trained with {_LOSSES.get(own, own)}{shown}"
 
 
