@@ -18,6 +18,8 @@ _LOSSES = {
     _CROSS_ENTROPY: "the cross-entropy",
     "focal": "the focal loss",
     "ohem": "the cross-entropy of the hardest half of each batch (OHEM)",
+    "detection_loss": "the sum of a detector's losses",
+    "pixel_cross_entropy": "the cross-entropy of pixels",
 }
 _USUAL = (_CROSS_ENTROPY, "detection_loss", "pixel_cross_entropy")  # of classifiers, detectors and segmenters
 _NOT_OF_A_RUN = {"name", "seeds"}
@@ -45,6 +47,8 @@ def describe_trained_loss(meta: Mapping[str, Any], *, drawn: bool = True) -> str
         return ""
     evaluated = one_line(meta.get("loss", _CROSS_ENTROPY))
     shown = f", drawn is {_LOSSES.get(evaluated, evaluated)}" if drawn and evaluated != own else ""
+    if own in _USUAL and not shown:
+        return ""
     return f"trained with {_LOSSES.get(own, own)}{shown}"
 
 

@@ -30,7 +30,8 @@ def compare(
             help="May be repeated; of surfaces all if left out: sharpness, basin_width, curvature, anisotropy, "
             "roughness, scaled_roughness, convex_share, error_basin_area; of sharpness its kinds, such as sam; of "
             "trainings test_accuracy, or another: "
-            "best_accuracy, test_loss, train_loss, train_accuracy, validation_loss, validation_accuracy."
+            "best_accuracy, test_loss, train_loss, train_accuracy, validation_loss, validation_accuracy; of detectors "
+            "test_ap50, best_ap50, test_ap; of segmenters test_iou, best_iou."
         ),
     ] = None,
     confidence: Annotated[

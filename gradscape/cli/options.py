@@ -45,7 +45,8 @@ Data = Annotated[
     str,
     typer.Option(
         help="Data set: digits, cifar10, cifar100, cub200, fashion_mnist, food101, imagenet, imagenet32, "
-        "stanford_dogs, tiny_imagenet, folder:PATH, npz:PATH, noise:N or package.module:function."
+        "stanford_dogs, tiny_imagenet, folder:PATH, npz:PATH, noise:N or package.module:function; for detectors and "
+        "segmenters coco:PATH or voc:PATH."
     ),
 ]
 DataRoot = Annotated[Path | None, typer.Option(help="Folder of the data sets; else GRADSCAPE_DATA_ROOT.")]

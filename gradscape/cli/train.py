@@ -1,5 +1,6 @@
 """gradscape train."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -41,6 +42,12 @@ def train(
         str | None,
         typer.Option(help="cross_entropy, focal, or ohem: the hardest half of each step; else the recipe's."),
     ] = None,
+    backbone: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CKPT", help="A trained classifier, whose weights a detector or segmenter on it begins with."
+        ),
+    ] = None,
     seeds: Annotated[
         int | None,
         typer.Option(
@@ -71,29 +78,32 @@ def train(
 ) -> None:
     """Train networks, several by one recipe, that of their paper; a stopped run goes on where it was."""
     tuned_process("cpu")
-    from gradscape.data import load_train_and_test
     from gradscape.studies import training as study
     from gradscape.studies.drawing import draw_trainings
-    from gradscape.training import create_recipe
+    from gradscape.studies.recipe_choice import choose_recipe
+    from gradscape.studies.training_data import load_training_data
 
-    name = recipe or study.shared_recipe(models, data)
-    chosen = create_recipe(
-        name,
+    name, chosen = choose_recipe(
+        models,
+        data,
+        recipe=recipe,
+        test=test,
         epochs=epochs,
         learning_rate=learning_rate,
         batch_size=batch_size,
         loss=loss,
         early_stopping_patience=early_stopping,
     )
-    taught, tested = load_train_and_test(
+    taught, tested = load_training_data(
+        models,
         data,
+        recipe=chosen,
         test=test,
         root=data_root,
         image_size=image_size,
         limit=limit,
         seed=seed,
         download=download,
-        hold=not chosen.resized_crop,
     )
     trained = study.train_alike(
         models,
@@ -102,6 +112,7 @@ def train(
         recipe=chosen,
         recipe_name=name,
         output=output,
+        backbone=backbone,
         seed=seed,
         seeds=seeds,
         precision=precision,

@@ -6,12 +6,12 @@ from torch import Tensor
 
 from gradscape._names import unknown_name
 from gradscape._profile import spent_on
-from gradscape.data.annotated_split import AnnotatedSplit, Kind, is_annotated
+from gradscape.data.annotated_split import AnnotatedSplit, Kind, is_annotated, kinds_of
 from gradscape.data.coco import coco_boxes
 from gradscape.data.load import check_loading
 from gradscape.data.voc import voc_boxes, voc_pixels
 
-__all__ = ["load_annotated"]
+__all__ = ["annotated_size", "annotated_source", "load_annotated"]
 
 _SIZES = {"coco": 640, "voc": 512}  # by which their published pictures are not made smaller
 
@@ -92,23 +92,29 @@ def load_annotated(
     if kind not in get_args(Kind):
         raise unknown_name("kind", kind, get_args(Kind))
     return AnnotatedSplit(
-        _source(name, split, kind),
+        annotated_source(name, split, kind),
         name=name,
         kind=kind,
-        image_size=image_size or _SIZES[name.partition(":")[0]],
+        image_size=image_size or annotated_size(name),
         batch_size=batch_size,
         limit=limit,
         seed=seed,
     )
 
 
-def _source(name: str, split: str, kind: Kind) -> Any:
+def annotated_size(name: str) -> int:
+    """Side of a data set's canvases where nothing else is said, in pixels."""
+    return _SIZES[name.partition(":")[0]]
+
+
+def annotated_source(name: str, split: str, kind: Kind) -> Any:
+    """The pictures of one split before they are chosen and cut into batches; arguments as for `load_annotated`."""
     form, _, path = name.partition(":")
     if not is_annotated(name) or not path:
         raise ValueError(f"`name` must be coco:PATH or voc:PATH for {kind}, but came as {name!r}")
-    if form == "coco" and kind != "pixels":
+    if kind not in kinds_of(name):
+        other = "voc" if kind == "pixels" else "coco"
+        raise ValueError(f"`name` {name!r} has no {kind} that are read here: give {other}:PATH, or another `kind`")
+    if form == "coco":
         return coco_boxes(path, split, masks=kind == "masks")
-    if form == "voc" and kind != "masks":
-        return voc_pixels(path, split) if kind == "pixels" else voc_boxes(path, split)
-    other = "voc" if kind == "pixels" else "coco"
-    raise ValueError(f"`name` {name!r} has no {kind} that are read here: give {other}:PATH, or another `kind`")
+    return voc_pixels(path, split) if kind == "pixels" else voc_boxes(path, split)

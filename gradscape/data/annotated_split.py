@@ -15,12 +15,12 @@ from gradscape.data.canvas import Canvas
 from gradscape.data.held import HeldImages
 from gradscape.data.source import IMAGENET, Triple, are_names
 
-__all__ = ["AnnotatedImages", "AnnotatedSource", "AnnotatedSplit", "Kind", "is_annotated"]
+__all__ = ["AnnotatedImages", "AnnotatedSource", "AnnotatedSplit", "Kind", "is_annotated", "kinds_of"]
 
 Kind = Literal["boxes", "masks", "pixels"]
 """What is annotated: boxes, boxes with the mask of each, or a class for each pixel."""
 
-_FORMS = ("coco", "voc")
+_FORMS: dict[str, tuple[Kind, ...]] = {"coco": ("boxes", "masks"), "voc": ("boxes", "pixels")}
 
 Targets = TypeVar("Targets")
 Targets_co = TypeVar("Targets_co", covariant=True)
@@ -31,11 +31,14 @@ class AnnotatedSource(Protocol[Targets_co]):
     """All pictures of one split and what is annotated in them, in the data set's own order.
 
     Attributes:
+        paths: Image files.
         sizes: int64 (N, 2), (width, height) of each picture in pixels.
         classes: The class names.
         split: What the split is called: see `AnnotatedSplit`.
     """
 
+    @property
+    def paths(self) -> tuple[str, ...]: ...  # noqa: D102
     @property
     def sizes(self) -> np.ndarray: ...  # noqa: D102
     @property
@@ -183,4 +186,17 @@ class AnnotatedImages(Dataset[tuple[Tensor, Targets]], Generic[Targets]):
 
 def is_annotated(name: str) -> bool:
     """Whether a data set's name is of those with boxes, masks or a class for each pixel: `coco:PATH` and `voc:PATH`."""
-    return name.partition(":")[0] in _FORMS
+    return bool(kinds_of(name))
+
+
+def kinds_of(name: str) -> tuple[Kind, ...]:
+    """What is read of a data set with `load_annotated`, by its name; nothing of those with a class for each image.
+
+    Args:
+        name: As `load_annotated` takes it.
+
+    Example:
+        >>> kinds_of("coco:pictures"), kinds_of("digits")
+        (('boxes', 'masks'), ())
+    """
+    return _FORMS.get(name.partition(":")[0], ())

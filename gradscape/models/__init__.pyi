@@ -3,11 +3,13 @@ from .checkpoint import Classifier, import_checkpoint, load_backbone, load_check
 from .counting import count_macs, count_parameters
 from .create import create_model, list_models
 from .printed import PrintedCell
+from .registry import TargetKind, targets_of
 
 __all__ = [
     "Classifier",
     "ModelDescription",
     "PrintedCell",
+    "TargetKind",
     "count_macs",
     "count_parameters",
     "create_model",
@@ -17,4 +19,5 @@ __all__ = [
     "load_backbone",
     "load_checkpoint",
     "save_checkpoint",
+    "targets_of",
 ]

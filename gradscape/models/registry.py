@@ -6,7 +6,7 @@ Whoever adds one writes it in a file of its own and enters it here; everything e
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import final
+from typing import Literal, final
 
 from torch import nn
 
@@ -50,7 +50,10 @@ from gradscape.models.spanet import attach_spatial_pyramid, attach_spatial_pyram
 from gradscape.models.ulsam import attach_ulsam
 from gradscape.models.upanets import UPANet
 
-__all__ = ["ATTENTIONS", "KINDS", "MODELS", "AttentionEntry", "KindEntry", "ModelEntry"]
+__all__ = ["ATTENTIONS", "KINDS", "MODELS", "AttentionEntry", "KindEntry", "ModelEntry", "TargetKind", "targets_of"]
+
+TargetKind = Literal["classes", "boxes", "masks", "pixels"]
+"""What is known of each training image: its class, boxes in it, boxes with the mask of each, or each pixel's class."""
 
 Builder = Callable[..., nn.Module]
 Attach = Callable[..., None]
@@ -101,11 +104,13 @@ class KindEntry:
     Attributes:
         build: Makes it from the backbone, `num_classes` and `image_size`.
         paper: Where it comes from.
+        targets: What it is trained with.
         dilated: Whether a ResNet under it is dilated (see `gradscape.models.backbones.resnets.dilate`).
     """
 
     build: Builder
     paper: str
+    targets: TargetKind = "boxes"
     dilated: bool = False
 
 
@@ -325,9 +330,23 @@ ATTENTIONS: dict[str, AttentionEntry] = {
 }
 
 KINDS: dict[str, KindEntry] = {
-    "deeplabv3": KindEntry(create_deeplabv3, "DeepLabv3, arXiv:1706.05587", dilated=True),
+    "deeplabv3": KindEntry(create_deeplabv3, "DeepLabv3, arXiv:1706.05587", targets="pixels", dilated=True),
     "faster_rcnn": KindEntry(create_faster_rcnn, "Faster R-CNN, arXiv:1506.01497"),
     "fcos": KindEntry(create_fcos, "FCOS, arXiv:1904.01355"),
-    "mask_rcnn": KindEntry(create_mask_rcnn, "Mask R-CNN, arXiv:1703.06870"),
+    "mask_rcnn": KindEntry(create_mask_rcnn, "Mask R-CNN, arXiv:1703.06870", targets="masks"),
     "retinanet": KindEntry(create_retinanet, "RetinaNet, arXiv:1708.02002"),
 }
+
+
+def targets_of(name: str) -> TargetKind:
+    """What a network is trained with, by its name.
+
+    Args:
+        name: The model's name, as `create_model` takes it.
+
+    Example:
+        >>> targets_of("resnet50+spa_a"), targets_of("retinanet:resnet50+spa_a"), targets_of("deeplabv3:resnet50")
+        ('classes', 'boxes', 'pixels')
+    """
+    kind = KINDS.get(name.partition(":")[0])
+    return kind.targets if kind else "classes"

@@ -57,9 +57,14 @@ from .planes import (
     settle_axes,
     span_axes,
 )
+from .recipe_choice import choose_recipe, describe_choice, recipe_for, shared_recipe
+from .segmentation_evaluation import PixelCounts, SegmentationEvaluation, evaluate_segmenter, score_pixels
+from .segmentation_files import OVERLAP_HEADINGS, describe_segmentations, save_segmentations, tabulate_overlaps
 from .stored_scores import store_scores
 from .subjects import draw_subjects
-from .training import describe_runs, recipe_for, shared_recipe, train_alike, train_networks
+from .targets import common_targets
+from .training import describe_runs, train_alike, train_networks
+from .training_data import load_training_data
 from .tsne import ChosenImages, EmbeddedImages, choose_images, draw_embeddings, embed_models, make_thumbnails
 
 __all__ = [
@@ -69,6 +74,7 @@ __all__ = [
     "HEADINGS",
     "METHOD_HEADINGS",
     "NOISE",
+    "OVERLAP_HEADINGS",
     "PRECISION_HEADINGS",
     "AnswerDifference",
     "AttentionMaps",
@@ -85,24 +91,30 @@ __all__ = [
     "FusedPictures",
     "ImageAnswers",
     "LinePath",
+    "PixelCounts",
     "Searched",
     "SeenAttention",
+    "SegmentationEvaluation",
     "Subject",
     "TrainedRun",
     "answer_images",
     "attend_pictures",
     "calibration_error",
     "choose_images",
+    "choose_recipe",
     "common_image_size",
+    "common_targets",
     "compare_answers",
     "compare_found",
     "compare_surfaces",
     "compare_trainings",
     "count_confusions",
+    "describe_choice",
     "describe_detections",
     "describe_directions",
     "describe_runs",
     "describe_search",
+    "describe_segmentations",
     "draw_attention",
     "draw_difference",
     "draw_embeddings",
@@ -117,12 +129,14 @@ __all__ = [
     "estimate",
     "evaluate_detector",
     "evaluate_networks",
+    "evaluate_segmenter",
     "evaluate_subjects",
     "explain_pictures",
     "fuse_pictures",
     "load_finite_models",
     "load_models",
     "load_networks",
+    "load_training_data",
     "load_trainings",
     "make_path",
     "make_subjects",
@@ -135,7 +149,9 @@ __all__ = [
     "save_comparison",
     "save_detections",
     "save_evaluation",
+    "save_segmentations",
     "score_answers",
+    "score_pixels",
     "search_span",
     "settle_axes",
     "shared_recipe",
@@ -149,6 +165,7 @@ __all__ = [
     "tabulate_means",
     "tabulate_methods",
     "tabulate_models",
+    "tabulate_overlaps",
     "tabulate_precision",
     "tabulate_scores",
     "train_alike",

@@ -19,6 +19,7 @@ from gradscape.studies.papers.wording import training_data
 from gradscape.studies.tested_images import as_trained, describe_test
 from gradscape.studies.training_identity import common_name, group_alike, identify_training, warn_of_apart
 from gradscape.training.history import load_metrics
+from gradscape.training.score_columns import SCORES, best_column, score_column
 
 __all__ = [
     "TRAINING_METRICS",
@@ -35,12 +36,18 @@ TRAINING_METRICS = {
     "best_accuracy": "%",
     "train_accuracy": "%",
     "validation_accuracy": "%",
+    "test_ap50": "%",
+    "best_ap50": "%",
+    "test_ap": "%",
+    "test_iou": "%",
+    "best_iou": "%",
     "test_loss": "nats",
     "train_loss": "nats",
     "validation_loss": "nats",
 }
-"""What trainings are compared by -> its unit: the value after the last epoch, or the best test accuracy of any."""
+"""What trainings are compared by -> its unit: the value after the last epoch, or the best test score of any."""
 
+_BEST = {best_column(score): score for score in SCORES}
 _METRICS, _LAST, _CHECKPOINT = "metrics.csv", "model.safetensors", ".safetensors"
 _OF_TEST_IMAGES = ("test_accuracy", "best_accuracy")
 
@@ -76,8 +83,8 @@ class TrainedRun:
 
     def value(self, metric: str) -> float:
         """One of `TRAINING_METRICS` in its unit; NaN where it was not recorded, as the best epoch in a checkpoint."""
-        best = metric == "best_accuracy"
-        column = self.columns.get("test_accuracy" if best else metric)
+        best = metric in _BEST
+        column = self.columns.get(_BEST[metric] if best else metric)
         if column is None or not len(column) or (best and "epoch" not in self.columns):
             return np.nan
         found = float(column.max() if best else column[-1])
@@ -134,7 +141,7 @@ def compare_trainings(
     Args:
         networks: Name -> trainings that differ in nothing but the seed.
         metrics: Some of `TRAINING_METRICS`; by default the test accuracy after the last epoch, which was not chosen by
-            the test images.
+            the test images; of detectors AP50, of segmenters the mean IoU.
         confidence: Coverage of each interval of a mean, and of all those of differences together.
         seed: Of the permutations.
 
@@ -143,12 +150,12 @@ def compare_trainings(
 
     Source: Welch 1947; Wilson 1927; Newcombe 1998; Dunn 1961 (Bonferroni intervals).
     """
-    chosen = list(dict.fromkeys(metrics or ["test_accuracy"]))
+    if not networks or not all(networks.values()):
+        raise ValueError("`networks` must hold at least one network with a training")
+    chosen = list(dict.fromkeys(metrics or [_score_of(networks)]))
     for metric in chosen:
         if metric not in TRAINING_METRICS:
             raise unknown_name("metric", metric, TRAINING_METRICS)
-    if not networks or not all(networks.values()):
-        raise ValueError("`networks` must hold at least one network with a training")
     _check_comparable(networks, chosen)
     pairs = list(combinations(networks, 2))
     level = joint_level(confidence, len(pairs) * len(chosen))
@@ -236,6 +243,12 @@ def _check_comparable(networks: Mapping[str, Sequence[TrainedRun]], metrics: Seq
                 raise ValueError(f"{run.path} has no {metric}, by which {name} is to be compared: choose another")
 
 
+def _score_of(networks: Mapping[str, Sequence[TrainedRun]]) -> str:
+    """The score of the first training."""
+    first = next(iter(networks.values()))[0]
+    return score_column(first.columns) or SCORES[0]
+
+
 def _draws(runs: Sequence[TrainedRun], metric: str, confidence: float) -> Draws:
     """Each training as a draw of its own; only of a lone one the interval over images is needed."""
     bounds = (0.0, 100.0) if TRAINING_METRICS[metric] == "%" else (0.0, np.inf)
@@ -297,7 +310,9 @@ def _remarks(networks: Mapping[str, Sequence[TrainedRun]], metrics: Sequence[str
     """What is counted, and what the intervals do not know."""
     lines = ["trainings: " + ", ".join(f"{name} {len(runs)}" for name, runs in networks.items())]
     single = [name for name, runs in networks.items() if len(runs) == 1]
-    if len(single) == len(networks):
+    if len(single) == len(networks) and set(metrics).isdisjoint(_OF_TEST_IMAGES):
+        lines.append("one training each: what other seeds would give is unknown: gradscape train --seeds 5")
+    elif len(single) == len(networks):
         lines.append(
             "one training each: intervals are over images (Wilson's; of differences Newcombe's, as if each network had "
             "images of its own, which is too wide for the same ones; gradscape evaluate pairs them), and what other "
@@ -307,8 +322,9 @@ def _remarks(networks: Mapping[str, Sequence[TrainedRun]], metrics: Sequence[str
         lines.append(f"one training of {', '.join(single)}: train more by gradscape train --seeds 5")
     if len(single) < len(networks):
         lines.append("intervals over trainings are about these test images")
-    if "best_accuracy" in metrics:
-        lines.append("best_accuracy is that of the best epoch by the test images, and so too high")
+    lines += [
+        f"{best} is that of the best epoch by the test images, and so too high" for best in _BEST if best in metrics
+    ]
     return lines + _training_remarks(networks)
 
 

@@ -1,17 +1,14 @@
 """Evaluations of detectors as tables and files: what is printed, and what lies in a folder afterwards."""
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from gradscape._average_precision import AveragePrecision
-from gradscape._files import replacing_text, save_rows
+from gradscape.studies.annotated_files import describe_intervals, save_annotated
 from gradscape.studies.detection_evaluation import DetectionEvaluation
-from gradscape.studies.evaluation import SEEN, TEST
-from gradscape.studies.evaluation_files import interval_text, score_text, without_nan
-from gradscape.studies.tested_images import describe_test
+from gradscape.studies.evaluation_files import interval_text, score_text
 
 __all__ = ["PRECISION_HEADINGS", "describe_detections", "save_detections", "tabulate_precision"]
 
@@ -50,21 +47,17 @@ def tabulate_precision(evaluations: Mapping[str, DetectionEvaluation]) -> list[t
 
 def describe_detections(evaluations: Mapping[str, DetectionEvaluation]) -> list[str]:
     """Say what must be known to read the numbers, a line each."""
-    first = next(iter(evaluations.values()))
-    measured = first.precision["box"]
-    lines = [
-        describe_test(first.meta[TEST]),
+    measured = next(iter(evaluations.values())).precision["box"]
+    about = (
         "AP is the mean over overlaps (IoU) of .50 to .95 and over the classes annotated, as COCO counts it; small and "
-        "large are below 32² and above 96² pixels of the original pictures",
-        f"{100 * first.confidence:g} % intervals: {measured.intervals['ap'].method}",
-    ]
+        "large are below 32² and above 96² pixels of the original pictures"
+    )
+    lines = describe_intervals(evaluations, measured.intervals["ap"].method, about)
     if measured.crowds:
         lines.append(f"what is found in {measured.crowds:,} regions of many is neither right nor wrong")
     broken = {name: one.precision["box"].not_finite for name, one in evaluations.items()}
     if counts := ", ".join(f"{count:,} by {name}" for name, count in broken.items() if count):
         lines.append(f"detections that are not finite, and count as none: {counts}")
-    if seen := [name for name, one in evaluations.items() if SEEN in one.meta]:
-        lines.append(f"no test of {', '.join(seen)}, trained with these images or some of them")
     return lines
 
 
@@ -85,32 +78,26 @@ def save_detections(evaluations: Mapping[str, DetectionEvaluation], folder: Path
     Raises:
         ValueError: There are none, or they are not on the same images.
     """
-    if len({one.meta.get("image_digest") for one in evaluations.values()}) != 1:
-        raise ValueError(
-            "`evaluations` must be one or more on the same images; evaluate the networks on one `data`, with one "
-            "`limit` and `seed`"
-        )
-    written = []
-    for name, one in evaluations.items():  # first what cannot be made again from the rest
-        place = folder / name if len(evaluations) > 1 else folder
-        rows = _detection_rows(one)
-        written += [_save(place / "detections.csv", ("image", "class", "score", *_CORNERS), rows)]
-        records = [asdict(image) for image in one.images]
-        written += [_save(place / "images.csv", list(records[0]), records)]
-    scores = [
-        row for name, one in evaluations.items() for found in one.precision.values() for row in _rows(name, found)
-    ]
-    classes = [
-        row for name, one in evaluations.items() for found in one.precision.values() for row in _by_class(name, found)
-    ]
-    written += [_save(folder / "evaluation.csv", list(scores[0]), scores)]
-    written += [_save(folder / "evaluation_classes.csv", list(classes[0]), classes)]
-    return [*written, _save_json(folder / "evaluation.json", evaluations)]
+    return save_annotated(
+        evaluations,
+        folder,
+        tables={name: _tables(one) for name, one in evaluations.items()},
+        scores={
+            name: [row for found in one.precision.values() for row in _rows(name, found)]
+            for name, one in evaluations.items()
+        },
+        classes={
+            name: [row for found in one.precision.values() for row in _by_class(name, found)]
+            for name, one in evaluations.items()
+        },
+        remarks=describe_detections,
+    )
 
 
-def _save(path: Path, headings: Any, rows: Any) -> Path:
-    save_rows(path, headings, rows)
-    return path
+def _tables(evaluation: DetectionEvaluation) -> dict[str, Any]:
+    records = [asdict(image) for image in evaluation.images]
+    found = ("image", "class", "score", *_CORNERS), _detection_rows(evaluation)
+    return {"detections.csv": found, "images.csv": (list(records[0]), records)}
 
 
 def _detection_rows(evaluation: DetectionEvaluation) -> Iterator[dict[str, Any]]:
@@ -143,18 +130,3 @@ def _by_class(name: str, found: AveragePrecision) -> list[dict[str, Any]]:
         {**about, "class": called, "ap": ap, "boxes": int(boxes)}
         for called, ap, boxes in zip(found.classes, found.class_ap.tolist(), found.class_boxes, strict=True)
     ]
-
-
-def _save_json(path: Path, evaluations: Mapping[str, DetectionEvaluation]) -> Path:
-    networks = {
-        name: {
-            "scores": [row for found in one.precision.values() for row in _rows(name, found)],
-            "classes": [row for found in one.precision.values() for row in _by_class(name, found)],
-            "provenance": dict(one.meta),
-        }
-        for name, one in evaluations.items()
-    }
-    everything = {"networks": networks, "remarks": describe_detections(evaluations)}
-    with replacing_text(path) as file:
-        file.write(json.dumps(without_nan(everything), indent=1, ensure_ascii=False))
-    return path

@@ -25,6 +25,7 @@ from gradscape.figures.surfaces.curve_wording import curve_name
 from gradscape.figures.surfaces.scales import Scale
 from gradscape.figures.surfaces.wording import result_names
 from gradscape.landscape import Field, Line, Surface, Trajectory, Value, save_csv
+from gradscape.training.score_columns import score_column
 
 __all__ = [
     "Numbered",
@@ -171,7 +172,8 @@ def draw_trainings(
     if len(metrics) > MOST_NETWORKS:
         _log.warning("the curves of %d networks are not drawn together: at most %d are", len(metrics), MOST_NETWORKS)
         return written
-    page = figure_run_curves(metrics, ("train_loss", "test_accuracy"))
+    first = next(iter(metrics.values()))[0]
+    page = figure_run_curves(metrics, ("train_loss", score_column(first) or "test_loss"))
     if about:
         add_remark(page, about)
     return [*written, *save_figure(page, folder / "curves")]

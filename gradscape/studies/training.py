@@ -1,7 +1,7 @@
 """Train networks by name on data by name, all alike: checkpoints, metrics and curves."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -9,45 +9,36 @@ from typing import Any
 import torch
 from torch import nn
 
+from gradscape._digest import digest_tensors
 from gradscape._intervals import accuracy_over_images, mean_of, spread_of
 from gradscape._left_as_before import process_left_as_before
-from gradscape._names import parse_options, tell_apart
+from gradscape._names import tell_apart
 from gradscape._recipe_record import RECIPE, describe_trained_loss
-from gradscape.data import Split
-from gradscape.models import create_model, save_checkpoint
-from gradscape.models.registry import ATTENTIONS, MODELS
+from gradscape.models import create_model, load_backbone, save_checkpoint, targets_of
 from gradscape.studies.image_records import record_test
 from gradscape.studies.networks import file_name
 from gradscape.studies.papers.wording import path_end
+from gradscape.studies.recipe_choice import describe_choice
 from gradscape.studies.tested_images import describe_test
+from gradscape.studies.training_data import TrainingSplit, square_side
+from gradscape.studies.training_identity import BACKBONE
 from gradscape.training import Recipe, TrainingRun, train_model, train_seeds
-from gradscape.training.families import ABLATION, TABLES, Candidate, agree_on_recipe, other_recipes
+from gradscape.training.score_columns import describe_column
 
-__all__ = [
-    "describe_choice",
-    "describe_runs",
-    "describe_training",
-    "recipe_for",
-    "shared_recipe",
-    "square_side",
-    "train_alike",
-    "train_networks",
-]
-
-# What UPANets' tables 2, 3, 7 and 8 vary.
-_ABLATED = {"attention", "groups", "pooling", "shuffle", "width"}
+__all__ = ["describe_runs", "describe_training", "train_alike", "train_networks"]
 
 
 @process_left_as_before
 def train_alike(
     names: Sequence[str],
-    train: Split,
-    test: Split,
+    train: TrainingSplit,
+    test: TrainingSplit,
     *,
     recipe: Recipe,
     recipe_name: str,
     output: str | os.PathLike[str],
     seeds: int | None = None,
+    backbone: str | os.PathLike[str] | None = None,
     report: Callable[[str], object] | None = None,
     **options: Any,
 ) -> dict[str, list[TrainingRun]]:
@@ -61,6 +52,7 @@ def train_alike(
         recipe_name: The recipe's name, for the checkpoints.
         output: Folder to write; of several networks each gets a folder of its name in it.
         seeds: How many runs of each; None: as many as the recipe says.
+        backbone: As for `train_networks`, of all of them.
         report: Called with lines that say how the training is done, and which network's begins.
         **options: Those of `train_networks`.
 
@@ -72,6 +64,7 @@ def train_alike(
         RuntimeError: A loss is no longer finite; what was trained before is kept.
     """
     settings: dict[str, Any] = {"recipe": recipe, "recipe_name": recipe_name, "seeds": seeds, **options}
+    settings["backbone"] = backbone
     if len(names) == 1:
         return {file_name(names[0]): train_networks(names[0], train, test, output=output, report=report, **settings)}
     for name in names:
@@ -79,7 +72,7 @@ def train_alike(
             raise ValueError(
                 f"`models` must be different networks, got {name} twice; `--seeds` trains one several times"
             )
-        _create(name, train, seed=0)
+        _create(name, train, seed=0, backbone=backbone)
     _announce(report, names, train, test, recipe=recipe, recipe_name=recipe_name, seeds=seeds)
     trained = {}
     titles = tell_apart([[file_name(name) for name in names]])
@@ -96,12 +89,13 @@ def train_alike(
 @process_left_as_before
 def train_networks(
     name: str,
-    train: Split,
-    test: Split,
+    train: TrainingSplit,
+    test: TrainingSplit,
     *,
     recipe: Recipe,
     recipe_name: str,
     output: str | os.PathLike[str],
+    backbone: str | os.PathLike[str] | None = None,
     seed: int = 0,
     seeds: int | None = None,
     report: Callable[[str], object] | None = None,
@@ -116,6 +110,7 @@ def train_networks(
         recipe: How to train; normalizes with the training images' own statistics if it has no others.
         recipe_name: The recipe's name, for the checkpoint.
         output: Folder to write; from several seeds, folders `seed0`, `seed1`, … and summary.csv in it.
+        backbone: Checkpoint of a classifier, whose weights a detector or segmenter gets before it is trained.
         seed: Of the weights and of everything random in training; the first where there are several.
         seeds: How many runs; None: as many as the recipe says.
         report: Called before the training with lines that say how it is done, and with which images.
@@ -124,9 +119,11 @@ def train_networks(
     mean, std = (recipe.mean, recipe.std) if recipe.mean and recipe.std else train.channel_statistics()
     seeds = recipe.seeds if seeds is None else seeds
     shape = _shape(train)
+    network = _create(name, train, seed=seed, backbone=backbone).to(memory_format=torch.channels_last)
+    begun = None if backbone is None else _digest_of_backbone(network)
 
     def make() -> nn.Module:
-        return create_model(name, **shape).to(memory_format=torch.channels_last)
+        return _made(name, train, backbone).to(memory_format=torch.channels_last)
 
     def save(path: Path, network: nn.Module, scores: dict[str, Any]) -> None:
         save_checkpoint(
@@ -140,12 +137,12 @@ def train_networks(
             recipe={"name": recipe_name, **asdict(recipe)},
             data={"name": train.name, "images": train.num_images},
             test=record_test(test),
+            **({BACKBONE: {"checkpoint": os.fspath(backbone), "weights": begun}} if backbone is not None else {}),
             # A clock's number would make files differ whose weights are the same.
             scores={column: score for column, score in scores.items() if column != "seconds"},
         )
 
-    settings = {"recipe": recipe, "mean": mean, "std": std, "save": save, **options}
-    network = _create(name, train, seed=seed).to(memory_format=torch.channels_last)
+    settings = {"recipe": recipe, "mean": mean, "std": std, "save": save, "started_from": begun, **options}
     # Not sooner: a name or a size that makes no network is told alone.
     _announce(report, [name], train, test, recipe=recipe, recipe_name=recipe_name, seeds=seeds)
     if seeds != 1:
@@ -153,73 +150,22 @@ def train_networks(
     return [train_model(network, train.dataset, test, seed=seed, output=output, **settings)]
 
 
-def shared_recipe(model_names: Sequence[str], data_name: str) -> str:
-    """Name of the one recipe by which networks are trained to be compared, as a paper trains the rows of a table.
-
-    Digits have a recipe of their own. Otherwise it is that of the paper which the networks have in common: by attention
-    that a paper proposes, then by a network that it proposes. What belongs to no paper is trained as the others are, so
-    that a baseline gets its attention's recipe; by itself it gets that of a table in which it stands without attention.
-    `upanet16` among its variants is trained as they are, for 100 epochs; by itself for 200.
-
-    Args:
-        model_names: As `create_model` takes them; at least one.
-        data_name: As `load_split` takes it.
-
-    Returns:
-        A key of `RECIPES`.
-
-    Raises:
-        ValueError: They are of several papers, or of one that trains them differently.
-    """
-    return agree_on_recipe(_candidates(model_names), data=data_name)
-
-
-def recipe_for(model_name: str, data_name: str) -> str:
-    """Name of the recipe for a network that is trained by itself: see `shared_recipe`.
-
-    Args:
-        model_name: As `create_model` takes it.
-        data_name: As `load_split` takes it.
-
-    Returns:
-        A key of `RECIPES`.
-    """
-    return shared_recipe([model_name], data_name)
-
-
-def describe_choice(recipe_name: str, model_names: Sequence[str], data_name: str) -> str:
-    """Say of which table a recipe is, and which others a paper would have taken; "" for recipes of no table.
-
-    Args:
-        recipe_name: The recipe that is taken.
-        model_names: The networks.
-        data_name: Name of the data set.
-    """
-    if recipe_name not in TABLES:
-        return ""
-    said = f"it is the recipe of {TABLES[recipe_name]}"
-    others = other_recipes(list(_candidates(model_names).values()), data=data_name, besides=recipe_name)
-    if not others:
-        return said
-    *first, last = others
-    listed = f"{', '.join(first)} or {last}" if first else last
-    return f"{said}; as a baseline of another paper: `--recipe` {listed}"
-
-
 def describe_runs(runs: Sequence[TrainingRun], *, images: int | None = None) -> str:
-    """Say the accuracy after the last epoch and the best of any; of several runs mean, median and spread.
+    """Say the score after the last epoch and the best of any; of several runs mean, median and spread.
 
     Args:
         runs: Of one network.
         images: How many images they were tested on; the last accuracy of a single run then has Wilson's interval. The
-            best one has none: it was chosen by these images.
+            best one has none: it was chosen by these images. Other scores have none either: they are no shares of
+            images.
     """
     final, best = ([100 * getattr(run, accuracy) for run in runs] for accuracy in ("final_accuracy", "best_accuracy"))
+    score, called = runs[0].score, describe_column(runs[0].score)
     if len(runs) == 1:
-        interval = _over_images(final[0], images) if images else ""
-        return f"test accuracy {final[0]:.2f} %{interval} after the last epoch, {best[0]:.2f} % after the best"
+        interval = _over_images(final[0], images) if images and score == "test_accuracy" else ""
+        return f"{called} {final[0]:.2f} %{interval} after the last epoch, {best[0]:.2f} % after the best"
     moments = (("after the last epoch", final), ("after the best", best))
-    return f"test accuracy of {len(runs)} runs in percent " + "; ".join(
+    return f"{called} of {len(runs)} runs in percent " + "; ".join(
         f"{moment}: {_over_seeds(values)}" for moment, values in moments
     )
 
@@ -238,8 +184,8 @@ def _over_seeds(percents: Sequence[float]) -> str:
 def _announce(
     report: Callable[[str], object] | None,
     names: Sequence[str],
-    train: Split,
-    test: Split,
+    train: TrainingSplit,
+    test: TrainingSplit,
     *,
     recipe: Recipe,
     recipe_name: str,
@@ -254,7 +200,7 @@ def _announce(
     report(_describe_data(train, test))
 
 
-def describe_training(recipe: Recipe, test: Split) -> str:
+def describe_training(recipe: Recipe, test: TrainingSplit) -> str:
     """Say what curves are of: the images tested on, and the loss where it is not the cross-entropy.
 
     Args:
@@ -266,29 +212,29 @@ def describe_training(recipe: Recipe, test: Split) -> str:
     return f"{trained}; {tested}" if trained else tested
 
 
-def _create(name: str, train: Split, *, seed: int) -> nn.Module:
+def _create(name: str, train: TrainingSplit, *, seed: int, backbone: str | os.PathLike[str] | None = None) -> nn.Module:
     """The network, with the first weights of a seed; the caller's random state does not move."""
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         torch.manual_seed(seed)
-        return create_model(name, **_shape(train))
+        return _made(name, train, backbone)
 
 
-def _shape(train: Split) -> dict[str, int]:
+def _made(name: str, train: TrainingSplit, backbone: str | os.PathLike[str] | None) -> nn.Module:
+    network = create_model(name, **_shape(train))
+    if backbone is not None:
+        if targets_of(name) == "classes":
+            raise ValueError(f"`backbone` must be left out for {name}, which is no detector or segmenter")
+        load_backbone(network, backbone)
+    return network
+
+
+def _digest_of_backbone(network: nn.Module) -> str:
+    backbone: Any = network.backbone
+    return digest_tensors(backbone.state_dict().items())
+
+
+def _shape(train: TrainingSplit) -> dict[str, int]:
     return {"num_classes": len(train.classes), "image_size": square_side(train)}
-
-
-def _candidates(model_names: Sequence[str]) -> Mapping[str, Candidate]:
-    return {name: _candidate(name) for name in model_names}
-
-
-def _candidate(model_name: str) -> Candidate:
-    network, *attentions = model_name.split("+")
-    network, _, options = network.partition("@")
-    entries = [MODELS.get(network), *(ATTENTIONS.get(attention.partition("@")[0]) for attention in attentions)]
-    families = [entry.recipe for entry in entries if entry is not None and entry.recipe is not None]
-    if "upanets" in families and options and not _ABLATED.isdisjoint(parse_options(options)):
-        families.append(ABLATION)
-    return Candidate(network, tuple(families))
 
 
 def _describe_recipe(name: str, recipe: Recipe, seeds: int) -> str:
@@ -302,20 +248,7 @@ def _describe_recipe(name: str, recipe: Recipe, seeds: int) -> str:
     return f"recipe {name}: {epochs}, {steps}{loss}{runs}"
 
 
-def _describe_data(train: Split, test: Split) -> str:
+def _describe_data(train: TrainingSplit, test: TrainingSplit) -> str:
     own = f" ({train.split})" if train.held_out is None else ""
     images = f"{train.num_images:,} images of {path_end(train.name)}{own}"
     return f"trained on {images}, tested on {describe_test(record_test(test))}"
-
-
-def square_side(split: Split) -> int:
-    """Side of the images in pixels.
-
-    Raises:
-        ValueError: The images are not square.
-    """
-    if not isinstance(split.image_size, int):
-        raise ValueError(
-            f"`image_size` must be given, since the images of {split.name} are {split.image_size}, not square"
-        )
-    return split.image_size

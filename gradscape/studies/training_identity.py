@@ -14,6 +14,7 @@ from gradscape._schema import fits
 from gradscape.studies.tested_images import as_trained
 
 __all__ = [
+    "BACKBONE",
     "TRAINING",
     "TrainingIdentity",
     "common_name",
@@ -27,6 +28,9 @@ _log = logging.getLogger(__name__)
 
 TRAINING = "training"
 """Entry of a surface: of which training its network is, as `TrainingIdentity` as a mapping."""
+
+BACKBONE = "backbone"
+"""Entry of a checkpoint: `checkpoint` and `weights`, the digest, of the backbone that its training began with."""
 
 _NETWORK = ("name", "num_classes", "image_size", "mean", "std", "labels")
 _SEED = re.compile(r"[-_/ ]*(seed\d*)?[-_/ ]*$")
@@ -67,6 +71,8 @@ def identify_training(meta: Mapping[str, Any]) -> TrainingIdentity | None:
     defining = {name: meta.get(name) for name in _NETWORK}
     defining |= {"data": dict(data), "test": as_trained(meta).get("test")}
     defining["recipe"] = {name: value for name, value in recipe.items() if name != "seeds"}
+    if isinstance(backbone := meta.get(BACKBONE), Mapping):
+        defining[BACKBONE] = backbone.get("weights")
     text = json.dumps(defining, sort_keys=True)
     return TrainingIdentity(hashlib.sha256(text.encode()).hexdigest()[:16], scores["seed"], scores["epoch"])
 

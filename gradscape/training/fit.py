@@ -85,20 +85,24 @@ def train_model(
     precision: str = "32-true",
     workers: int = 0,
     keep_every: str | None = None,
+    started_from: str | None = None,
     progress: bool = True,
     resume: bool = True,
 ) -> TrainingRun:
-    """Train a classifier, in place; write its files after every epoch; go on where a stopped run stopped.
+    """Train a network, in place; write its files after every epoch; go on where a stopped run stopped.
 
     The order of the images, their augmentation and the network's own randomness (dropout) in an epoch follow from
     `seed` and the epoch's number alone: on one machine a run that was killed and started again ends in bitwise the
     same weights. The network's first weights are the caller's: seed them.
 
     Args:
-        network: Takes normalized images (N, 3, H, W), gives logits (N, classes).
-        train: Map-style data set of (image float32 (3, H, W) in [0, 1], label). An epoch whose last batch would be
-            a single image leaves it out, another one each time. Resized crops are parts of the images of its `whole`,
-            if it has one: the same in the same order, uint8 (3, H, W), each of a size of its own.
+        network: Takes normalized images (N, 3, H, W), gives logits (N, classes); for the loss "detection_loss" a
+            detector,
+            with its `losses`, for "pixel_cross_entropy" logits (N, classes, H, W).
+        train: Map-style data set of (image float32 (3, H, W) in [0, 1], label); the label is a class, a dict of boxes
+            or the classes of all pixels, as `load_annotated` gives them. An epoch whose last batch would be a single
+            image leaves it out, another one each time. Resized crops are parts of the images of its `whole`, if it has
+            one: the same in the same order, uint8 (3, H, W), each of a size of its own.
         test: Batches of (images, labels), iterated once an epoch.
         recipe: Loss, optimizer, schedule, augmentation, held-out images and early stopping. Its `mean`, `std` and
             `seeds` are for the caller: what counts here are the next two, and `seed`.
@@ -114,6 +118,8 @@ def train_model(
         workers: Processes that augment images; the images are the same with any number.
         keep_every: Keeps the weights after every so many epochs ("5", "5epochs") or steps ("50steps") as files of
             `save`, in a folder `kept` in `output`: the first, the last, and those between.
+        started_from: A digest of trained weights that the network has already; a run that began with others, or with
+            none, is not gone on with.
         progress: Whether to draw a progress bar.
         resume: Go on with the run in `output`, if there is one; False starts anew.
 
@@ -151,6 +157,7 @@ def train_model(
         "std": [float(value) for value in std],
         "precision": precision,
         "keep_every": None if keep is None else str(keep),
+        "started_from": started_from,
         **describe_training(network, train),
     }
     taught, held_out = hold_out(train, recipe.validation_share, seed=seed)

@@ -15,6 +15,7 @@ from gradscape._left_as_before import process_left_as_before
 from gradscape.training.augmentation import Item
 from gradscape.training.fit import TrainingRun, train_model
 from gradscape.training.history import save_metrics
+from gradscape.training.score_columns import best_column
 from gradscape.training.supervised import TrainingBatch
 
 __all__ = ["SeedRuns", "summarize_runs", "train_seeds"]
@@ -22,13 +23,11 @@ __all__ = ["SeedRuns", "summarize_runs", "train_seeds"]
 _SUMMARIZED = (
     "train_loss",
     "train_accuracy",
-    "test_loss",
-    "test_accuracy",
-    "test_top5_accuracy",
-    "validation_loss",
-    "validation_accuracy",
-    "validation_top5_accuracy",
-    "best_accuracy",
+    *(
+        f"{split}_{quantity}"
+        for split in ("test", "validation")
+        for quantity in ("loss", "accuracy", "top5_accuracy", "ap", "ap50", "iou")
+    ),
 )
 
 
@@ -40,9 +39,9 @@ class SeedRuns:
         runs: One a seed.
         summary: Column of summary.csv -> array, one number an epoch: `epoch`, and `NAME_mean`, `NAME_std`
             (of a sample; NaN of one run), `NAME_median`, `NAME_min`, `NAME_max` over the seeds for the losses and
-            accuracies of metrics.csv and for `best_accuracy`, the highest test accuracy up to that epoch. A run that
-            stopped early counts with its last values. So the last entries are those of the final and of the best
-            accuracy.
+            scores of metrics.csv and for `best_accuracy`, the highest test accuracy up to that epoch; of detectors that
+            is `best_ap50`, of segmenters `best_iou`. A run that stopped early counts with its last values. So the last
+            entries are those of the final and of the best score.
     """
 
     runs: tuple[TrainingRun, ...]
@@ -97,16 +96,13 @@ def summarize_runs(runs: list[TrainingRun]) -> dict[str, np.ndarray]:
     """Mean, standard deviation, median and range over runs, epoch by epoch: see `SeedRuns.summary`."""
     epochs = max(len(run.metrics["epoch"]) for run in runs)
     summary: dict[str, np.ndarray] = {"epoch": np.arange(1, epochs + 1)}
+    score = runs[0].score
     # An older version's runs lack some columns.
-    recorded = {*set.intersection(*(set(run.metrics) for run in runs)), "best_accuracy"}
-    for name in _SUMMARIZED:
-        if name not in recorded:
-            continue
-        columns = [
-            np.maximum.accumulate(run.metrics["test_accuracy"]) if name == "best_accuracy" else run.metrics[name]
-            for run in runs
-        ]
-        values = np.stack([np.pad(column, (0, epochs - len(column)), mode="edge") for column in columns])
+    recorded = set.intersection(*(set(run.metrics) for run in runs))
+    columns = {name: [run.metrics[name] for run in runs] for name in _SUMMARIZED if name in recorded}
+    columns[best_column(score)] = [np.maximum.accumulate(run.metrics[score]) for run in runs]
+    for name, of_runs in columns.items():
+        values = np.stack([np.pad(column, (0, epochs - len(column)), mode="edge") for column in of_runs])
         summary[f"{name}_mean"] = values.mean(axis=0)
         summary[f"{name}_std"] = values.std(axis=0, ddof=1) if len(runs) > 1 else np.full(epochs, np.nan)
         summary[f"{name}_median"] = np.median(values, axis=0)

@@ -150,9 +150,9 @@ def test_what_is_no_detector_or_of_other_classes_is_refused(model: Knowing, spli
         evaluate_detector(nn.AdaptiveAvgPool2d(1), split)
     with pytest.raises(ValueError, match="`split` must hold at least one image, got none in made_up"):
         evaluate_detector(model, MadeUp([]))
-    with pytest.raises(ValueError, match="of the 3 classes that the detector tells apart, but made_up has 4"):
+    with pytest.raises(ValueError, match="of the 3 classes that the network tells apart, but made_up has 4"):
         evaluate_detector(_known(model, CLASSES[:3]), split)
-    with pytest.raises(ValueError, match="`split` must count its classes as the detector does"):
+    with pytest.raises(ValueError, match="`split` must count its classes as the network does"):
         evaluate_detector(_known(model, CLASSES[::-1]), split)
 
 

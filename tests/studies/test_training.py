@@ -9,7 +9,8 @@ from gradscape.data import Split, load_split, load_train_and_test
 from gradscape.models import load_checkpoint
 from gradscape.models.registry import ATTENTIONS, MODELS
 from gradscape.studies.papers.published import PUBLISHED, PublishedRow
-from gradscape.studies.training import describe_choice, recipe_for, shared_recipe, train_alike, train_networks
+from gradscape.studies.recipe_choice import describe_choice, recipe_for, shared_recipe
+from gradscape.studies.training import train_alike, train_networks
 from gradscape.training import RECIPES, Recipe
 from gradscape.training.families import BACKBONE, FAMILIES
 

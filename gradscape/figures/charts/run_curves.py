@@ -20,6 +20,7 @@ from gradscape.figures.style import (
     page_width,
     styled,
 )
+from gradscape.training.score_columns import describe_column, is_share
 
 __all__ = ["MOST_NETWORKS", "Runs", "figure_run_curves", "plot_run_curves"]
 
@@ -42,7 +43,7 @@ def plot_run_curves(
         runs: Per network, by its title, what `plot_training` takes: a run's columns, or those of several seeds,
             drawn as their median in a band from the lowest to the highest.
         ax: Axes to draw into; by default on a page of their own.
-        column: The column; accuracies in [0, 1] are drawn in percent.
+        column: The column; scores in [0, 1] are drawn in percent.
         first_epoch: Earlier epochs, counted from 1, are left out.
         explained: Whether a legend names the networks.
 
@@ -58,7 +59,7 @@ def plot_run_curves(
     handles: list[Artist] = []
     for number, (title, several) in enumerate(aligned.items()):
         drawn = several[0]["epoch"] >= first_epoch
-        values = np.stack([run[column][drawn] for run in several]) * (100 if column.endswith("accuracy") else 1)
+        values = np.stack([run[column][drawn] for run in several]) * (100 if is_share(column) else 1)
         handles += draw_median(
             ax,
             several[0]["epoch"][drawn],
@@ -128,8 +129,8 @@ def _check_runs(runs: Runs, column: str, first_epoch: int) -> dict[str, list[Met
 
 
 def _axis_label(column: str) -> str:
-    words = column.replace("_", " ")
-    return f"{words} (%)" if column.endswith("accuracy") else words
+    words = describe_column(column)
+    return f"{words} (%)" if is_share(column) else words
 
 
 def _legend_columns(titles: Sequence[str], width: float) -> int:
@@ -158,7 +159,7 @@ def _by_title(numbers: Mapping[str, int], what: str) -> str:
 
 def _last_values(aligned: Mapping[str, Sequence[Metrics]], column: str) -> str:
     """What each network's curve ends at."""
-    percent = column.endswith("accuracy")
+    percent = is_share(column)
     factor = 100 if percent else 1
     last = {
         one_line(title): factor * np.array([run[column][np.isfinite(run[column])][-1] for run in several])
@@ -166,7 +167,7 @@ def _last_values(aligned: Mapping[str, Sequence[Metrics]], column: str) -> str:
     }
     ends = ", ".join(f"{title} {_end(values, percent=percent)}" for title, values in last.items())
     told = " (mean ± std, median)" if any(len(values) > 1 for values in last.values()) else ""
-    return f"{column.replace('_', ' ')} after the last{told}: {ends}"
+    return f"{describe_column(column)} after the last{told}: {ends}"
 
 
 def _end(values: np.ndarray, *, percent: bool) -> str:

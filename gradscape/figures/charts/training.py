@@ -1,4 +1,4 @@
-"""Training curves: loss, accuracy and learning rate against epochs, one run or several seeds."""
+"""Training curves: loss, score and learning rate against epochs, one run or several seeds."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
@@ -24,6 +24,7 @@ from gradscape.figures.style import (
     page_width,
     styled,
 )
+from gradscape.training.score_columns import SCORES, describe_column, is_share
 
 __all__ = [
     "Metrics",
@@ -37,19 +38,33 @@ __all__ = [
 ]
 
 Metrics = Mapping[str, np.ndarray]
-TrainingQuantity = Literal["loss", "accuracy", "learning_rate"]
+TrainingQuantity = Literal["loss", "accuracy", "precision", "overlap", "learning_rate"]
 
 _SPLITS: dict[str, tuple[str, Any]] = {
     "train": (CYCLE[0], LINE_STYLES[0]),
     "validation": (CYCLE[4], LINE_STYLES[2]),
     "test": (CYCLE[1], LINE_STYLES[1]),
 }
+# Beside that of its split in the same panel.
+_SECOND: dict[str, tuple[str, Any]] = {
+    "validation_ap": (CYCLE[3], LINE_STYLES[4]),
+    "test_ap": (CYCLE[2], LINE_STYLES[3]),
+}
 _COLUMNS: dict[TrainingQuantity, tuple[str, ...]] = {
     "loss": tuple(f"{split}_loss" for split in _SPLITS),
     "accuracy": tuple(f"{split}_accuracy" for split in _SPLITS),
+    "precision": ("validation_ap50", "validation_ap", "test_ap50", "test_ap"),
+    "overlap": ("validation_iou", "test_iou"),
     "learning_rate": ("learning_rate",),
 }
-_LABELS: dict[TrainingQuantity, str] = {"loss": "loss", "accuracy": "accuracy (%)", "learning_rate": "learning rate"}
+_LABELS: dict[TrainingQuantity, str] = {
+    "loss": "loss",
+    "accuracy": "accuracy (%)",
+    "precision": "average precision (%)",
+    "overlap": "mean IoU (%)",
+    "learning_rate": "learning rate",
+}
+_MOST_PANELS = 3
 
 
 @styled()
@@ -59,11 +74,11 @@ def plot_training(
     """Draw one kind of training curve, that of every split together; epochs without a number are passed over.
 
     Args:
-        metrics: Column name -> (epochs,) array, as in metrics.csv; accuracies in [0, 1], drawn in percent. What the
+        metrics: Column name -> (epochs,) array, as in metrics.csv; scores in [0, 1], drawn in percent. What the
             columns of train, validation and test lack is left out. A list of them, one a seed, is drawn as its
             median in a band from the lowest to the highest; a run that stopped early counts with its last values.
         ax: Axes to draw into; by default on a page of their own.
-        value: "loss", "accuracy" or "learning_rate".
+        value: "loss", "accuracy", of detectors "precision", of segmenters "overlap", or "learning_rate".
 
     Returns:
         The axes.
@@ -80,9 +95,10 @@ def plot_training(
     handles: list[Artist] = []
     for column in present:
         split = column.partition("_")[0]
-        color, dashes = _SPLITS.get(split, _SPLITS["train"])
-        values = np.stack([run[column] for run in runs]) * (100 if value == "accuracy" else 1)
-        handles += draw_median(ax, runs[0]["epoch"], values, color=color, linestyle=dashes, label=split)
+        color, dashes = _SECOND.get(column) or _SPLITS.get(split, _SPLITS["train"])
+        values = np.stack([run[column] for run in runs]) * (100 if is_share(column) else 1)
+        label = describe_column(column) if value == "precision" else split
+        handles += draw_median(ax, runs[0]["epoch"], values, color=color, linestyle=dashes, label=label)
     if value == "learning_rate":
         _scale_rate(ax, np.stack([run["learning_rate"] for run in runs]))
     ax.set(xlabel="epoch", ylabel=_LABELS[value])
@@ -93,7 +109,7 @@ def plot_training(
 
 @styled()
 def figure_training(metrics: Metrics | Sequence[Metrics], *, about: str = "") -> Figure:
-    """A double-column page: loss, accuracy and learning rate, as far as they were recorded, and a caption.
+    """A double-column page: loss, score and learning rate, as far as they were recorded, and a caption.
 
     Args:
         metrics: As for `plot_training`; nothing that a clock measured is shown.
@@ -111,7 +127,7 @@ def figure_training(metrics: Metrics | Sequence[Metrics], *, about: str = "") ->
     ]
     if not shown:
         raise ValueError(f"`metrics` must have a column such as train_loss or test_accuracy, got {', '.join(runs[0])}")
-    figure = new_figure(current_look().page_width or DOUBLE_COLUMN * len(shown) / len(_COLUMNS), 2.3)
+    figure = new_figure(current_look().page_width or DOUBLE_COLUMN * min(1, len(shown) / _MOST_PANELS), 2.3)
     for ax, value in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         plot_training(runs, ax=ax, value=value)
     add_caption(figure, " · ".join(part for part in (_describe(runs), about) if part))
@@ -124,7 +140,7 @@ def figure_curve(metrics: Metrics | Sequence[Metrics], *, value: TrainingQuantit
 
     Args:
         metrics: As for `plot_training`.
-        value: "loss", "accuracy" or "learning_rate".
+        value: As for `plot_training`.
         title: What stands above.
 
     Returns:
@@ -198,11 +214,11 @@ def _scale_rate(ax: Axes, rates: Float[np.ndarray, "runs epochs"]) -> None:
 def _describe(runs: Sequence[Metrics]) -> str:
     epochs = len(runs[0]["epoch"])
     parts = [f"{epochs} epoch{'s' if epochs > 1 else ''}"]
-    for split in ("test", "validation", "train"):
-        if all(f"{split}_accuracy" in run for run in runs):
-            last = 100 * np.stack([run[f"{split}_accuracy"] for run in runs])[:, -1]
+    for column in (*SCORES, "validation_accuracy", "train_accuracy"):
+        if all(column in run for run in runs):
+            last = 100 * np.stack([run[column] for run in runs])[:, -1]
             spread = f" {spread_of(last)}" if len(runs) > 1 else ""
-            parts.append(f"{split} accuracy after the last {last.mean():.2f}{spread} %")
+            parts.append(f"{describe_column(column)} after the last {last.mean():.2f}{spread} %")
             break
     if len(runs) > 1:
         parts.append(f"median of {len(runs)} runs, band from lowest to highest")

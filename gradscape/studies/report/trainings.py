@@ -1,4 +1,4 @@
-"""Trainings: accuracy and loss by epoch, and the commands that trained or imported the networks."""
+"""Trainings: score and loss by epoch, and the commands that trained or imported the networks."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,21 @@ from gradscape.studies.report.facts import Fact, state
 from gradscape.studies.report.found import Found, ReportedNetwork, ReportedNetworks
 from gradscape.studies.report.tables import NONE, Cell, Row, Table
 from gradscape.studies.tested_images import TRAINING_IMAGES, as_trained, scored_elsewhere
+from gradscape.studies.training_identity import BACKBONE
 from gradscape.training import RECIPES
 from gradscape.training.history import load_metrics
+from gradscape.training.score_columns import SCORES, describe_column
 
 __all__ = ["TRAININGS", "Training", "seed_tables"]
+
+_SEVERAL = {"test_accuracy": "test accuracies"}
+_CHARTS = {
+    "accuracy": "accuracy (%)",
+    "ap50": "AP50 (%)",
+    "ap": "AP (%)",
+    "iou": "mean IoU (%)",
+    "loss": "loss",
+}
 
 
 @final
@@ -59,9 +70,15 @@ def _owners(networks: ReportedNetworks, found: Found[object]) -> list[ReportedNe
 
 def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]) -> Shown | None:
     charts: list[Chart] = []
-    for quantity, label, factor in (("accuracy", "accuracy (%)", 100), ("loss", "loss", 1)):
+    for quantity, label in _CHARTS.items():
         curves = [
-            ChartCurve(_curve(network, part), run["epoch"], run[column] * factor, number, dashed=part == "train")
+            ChartCurve(
+                _curve(network, part),
+                run["epoch"],
+                run[column] * (100 if "%" in label else 1),
+                number,
+                dashed=part == "train",
+            )
             for number, network in enumerate(networks)
             for run in (found.result.columns for found in network.of(Training))
             for part in ("test", "train")
@@ -73,33 +90,40 @@ def _show(networks: Sequence[ReportedNetwork], _: Sequence[Found[ShownPictures]]
 
 
 def seed_tables(networks: Sequence[ReportedNetwork]) -> list[Table]:
-    """Tabulate accuracies over trainings that differ in nothing but the seed, and how networks differ; none of none."""
+    """Tabulate scores over trainings that differ in nothing but the seed, and how networks differ; none of none."""
     runs = [
         TrainedRun(network.checkpoint.path.parent, found.result.columns, as_trained(network.checkpoint.meta))
         for network in networks
         if network.checkpoint
         for found in network.of(Training)
     ]
-    groups = group_runs(run for run in runs if np.isfinite(run.value("test_accuracy")))
+    return [table for score in SCORES for table in _score_tables(runs, score)]
+
+
+def _score_tables(runs: Sequence[TrainedRun], score: str) -> list[Table]:
+    groups = group_runs(run for run in runs if np.isfinite(run.value(score)))
     if all(len(own) == 1 for own in groups.values()):
         return []
     try:
-        comparison = compare_trainings(groups)
+        comparison = compare_trainings(groups, metrics=[score])
     except ValueError as problem:
-        alone = {name: compare_trainings({name: own}) for name, own in groups.items() if len(own) > 1}
-        return [_mean_table(one, [*one.remarks, f"not to be compared: {problem}"]) for one in alone.values()]
-    means = _mean_table(comparison, comparison.about)
+        alone = {name: compare_trainings({name: own}, metrics=[score]) for name, own in groups.items() if len(own) > 1}
+        return [_mean_table(score, one, [*one.remarks, f"not to be compared: {problem}"]) for one in alone.values()]
+    means = _mean_table(score, comparison, comparison.about)
     if not comparison.differences:
         return [means]
     return [
         means,
         differences_table(
-            comparison.differences, of="mean test accuracies in percent", confidence=comparison.confidence
+            comparison.differences,
+            of=f"mean {_SEVERAL.get(score, describe_column(score))} in percent",
+            confidence=comparison.confidence,
         ),
     ]
 
 
-def _mean_table(comparison: Comparison, remarks: Sequence[str]) -> Table:
+def _mean_table(score: str, comparison: Comparison, remarks: Sequence[str]) -> Table:
+    called = describe_column(score).removeprefix("test ")
     rows = []
     for name, found in comparison.means.items():
         (measure,) = found.values()
@@ -109,7 +133,7 @@ def _mean_table(comparison: Comparison, remarks: Sequence[str]) -> Table:
         cell = Cell(f"{measure.value:.2f} %", ends)
         rows.append(Row(name, "", (Cell(str(len(values))), cell, Cell(spread))))
     return Table(
-        caption="Test accuracy over trainings, after the last epoch, with 95 % intervals.",
+        caption=f"Test {called} over trainings, after the last epoch, with 95 % intervals.",
         corner="network",
         columns=("trainings", "mean", "spread in %"),
         rows=tuple(rows),
@@ -140,6 +164,8 @@ def _command(path: Path, meta: Mapping[str, Any]) -> str:
         parts = ("--recipe", recipe["name"], "--epochs", recipe.get("epochs", 1), *_changes(recipe), "--seed", seed)
         test = (as_trained(meta).get("test") or {}).get("name", data["name"])
         data_parts = ("--data", data["name"], *(("--test", test) if test != data["name"] else ()))
+        begun = fitting(meta, BACKBONE, dict) or {}
+        parts = (*parts, *(("--backbone", begun["checkpoint"]) if "checkpoint" in begun else ()))
         return command("train", meta["name"], *data_parts, *parts, "-o", folder)
     return _import(path, meta)
 

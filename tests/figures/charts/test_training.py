@@ -3,6 +3,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 
+from gradscape.figures.caption import caption_of
 from gradscape.figures.charts.training import TrainingQuantity, figure_curve, figure_training, plot_training
 
 EPOCHS = np.arange(5.0)
@@ -131,3 +132,27 @@ def test_a_single_curve_has_its_title_and_says_how_it_ended_without_test_images(
     assert "validation accuracy after the last 58.00 %" in figure.get_supxlabel()
     width, height = ax.get_window_extent().size
     assert 1.3 < width / height < 2
+
+
+def detector_run(**others: np.ndarray) -> dict[str, np.ndarray]:
+    learned = {"test_ap": 0.05 * EPOCHS, "test_ap50": 0.1 * EPOCHS}
+    return {"epoch": EPOCHS, "train_loss": 2 / EPOCHS, "test_loss": 3 / EPOCHS, **learned, **others}
+
+
+def test_average_precision_is_drawn_in_percent_each_by_its_name() -> None:
+    ax = plot_training(detector_run(), value="precision")
+    drawn = {str(line.get_label()): np.asarray(line.get_ydata()) for line in ax.lines}
+    assert list(drawn) == ["test AP50", "test AP"]
+    np.testing.assert_allclose(drawn["test AP"], 5 * EPOCHS)
+    assert ax.get_ylabel() == "average precision (%)"
+    both = plot_training(detector_run(validation_ap=EPOCHS, validation_ap50=EPOCHS), value="precision")
+    assert len({line.get_color() for line in both.lines}) == len({str(line._dash_pattern) for line in both.lines}) == 4  # type: ignore[attr-defined]
+
+
+def test_a_page_of_a_detectors_training_tells_its_ap50_and_of_a_segmenters_its_overlap() -> None:
+    page = figure_training(detector_run(learning_rate=0.1 / EPOCHS))
+    assert [ax.get_ylabel() for ax in page.axes] == ["loss", "average precision (%)", "learning rate"]
+    assert f"test AP50 after the last {10 * EPOCHS[-1]:.2f} %" in caption_of(page)
+    overlap = figure_training({"epoch": EPOCHS, "test_iou": 0.1 * EPOCHS, "train_loss": 1 / EPOCHS})
+    assert [ax.get_ylabel() for ax in overlap.axes] == ["loss", "mean IoU (%)"]
+    assert f"test mean IoU after the last {10 * EPOCHS[-1]:.2f} %" in caption_of(overlap)

@@ -8,7 +8,7 @@ from gradscape.models import create_model
 from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.published import published_table
 from gradscape.studies.papers.residual_attention import ACCURACIES, FIGURES, TIMES, Configuration
-from gradscape.studies.training import recipe_for
+from gradscape.studies.recipe_choice import recipe_for
 from gradscape.training import create_recipe
 from tests.studies.training_folders import caption_of, draw, metrics_of, save_training
 

@@ -13,7 +13,7 @@ from gradscape.studies.papers.from_trainings import TrainingFigure
 from gradscape.studies.papers.published import published_table
 from gradscape.studies.papers.spanet import LATE_LOSSES, LOSSES
 from gradscape.studies.papers.training_log import describe_epochs, describe_logs, load_logs
-from gradscape.studies.training import recipe_for
+from gradscape.studies.recipe_choice import recipe_for
 from gradscape.training import RECIPES, create_recipe
 from tests.studies.training_folders import caption_of, draw, metrics_of, save_training
 
