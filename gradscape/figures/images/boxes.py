@@ -18,7 +18,7 @@ from gradscape.figures.images.grid import bare, lay_out_grid, picture, show_pict
 from gradscape.figures.letters import text_size
 from gradscape.figures.style import SMALL, styled
 
-__all__ = ["figure_boxes", "plot_boxes"]
+__all__ = ["Detected", "box_colors", "figure_boxes", "mark_boxes", "plot_boxes"]
 
 _FEW_NETWORKS = 2  # on a page of a single column
 _STROKE, _HALO = 1.1, 2.3  # points; the white line below parts a box from light and dark pixels alike
@@ -90,24 +90,12 @@ def plot_boxes(
         ax = lay_out_grid(1, 1, "", proportion=height / width, lines_above=0).panels[0, 0]
     kept = _kept({"boxes": boxes, "classes": classes, "scores": scores}, least_score)
     _check_named(kept["classes"], names)
-    colors = _colors([kept]) if colors is None else colors
+    colors = box_colors([kept]) if colors is None else colors
     if missing := sorted(set(kept["classes"].tolist()) - set(colors)):
         raise ValueError(f"`colors` must have one for each class, but lacks {', '.join(map(str, missing))}")
     show_picture(bare(ax), pixels)
     ax.set_aspect("equal")
-    scale = _points_per_pixel(ax, height, width)
-    room, taken = _Area(0, 0, width * scale, height * scale), list[_Area]()
-    limits = torch.tensor([width, height, width, height])
-    rows = zip(
-        kept["boxes"].clamp(min=0).minimum(limits), kept["classes"].tolist(), kept["scores"].tolist(), strict=True
-    )
-    for rank, (box, number, score) in enumerate(rows):
-        corners = box.tolist()
-        _draw_box(ax, corners, colors[number], rank)
-        text = _fitted(one_line(names[number]), score, room.right)
-        place = _place(text, _Area(*(scale * one for one in corners)), room, taken)
-        taken.append(place)
-        _draw_label(ax, text, (place.left / scale, place.top / scale), colors[number])
+    mark_boxes(ax, (height, width), kept, names=names, colors=colors)
     return ax
 
 
@@ -154,7 +142,7 @@ def figure_boxes(
     every = [one for outputs in kept.values() for one in outputs]
     for one in every:
         _check_named(one["classes"], names)
-    colors = _colors(every)
+    colors = box_colors(every)
     caption = f"boxes with class and score, of scores from {least_score:.2f} · colored by class"
     highest = max(image.shape[1] / image.shape[2] for image in images)
     grid = lay_out_grid(len(images), len(found), caption, proportion=highest, wide=len(found) > _FEW_NETWORKS)
@@ -164,6 +152,45 @@ def figure_boxes(
             told = one["boxes"], one["classes"], one["scores"]
             plot_boxes(image, *told, names=names, ax=grid.panels[row, column], least_score=least_score, colors=colors)
     return grid.figure
+
+
+def mark_boxes(
+    ax: Axes,
+    size: tuple[int, int],
+    found: Detected,
+    *,
+    names: Sequence[str] | Mapping[int, str],
+    colors: Mapping[int, str],
+) -> None:
+    """Draw boxes with their labels over a picture that lies in axes of equal aspect.
+
+    Args:
+        ax: The axes.
+        size: (height, width) of the picture in pixels.
+        found: "boxes" (K, 4), finite, "classes" and "scores", the surest first.
+        names: Of the classes.
+        colors: Class -> color.
+    """
+    height, width = size
+    scale = _points_per_pixel(ax, height, width)
+    room, taken = _Area(0, 0, width * scale, height * scale), list[_Area]()
+    limits = torch.tensor([width, height, width, height])
+    rows = zip(
+        found["boxes"].clamp(min=0).minimum(limits), found["classes"].tolist(), found["scores"].tolist(), strict=True
+    )
+    for rank, (box, number, score) in enumerate(rows):
+        corners = box.tolist()
+        _draw_box(ax, corners, colors[number], rank)
+        text = _fitted(one_line(names[number]), score, room.right)
+        place = _place(text, _Area(*(scale * one for one in corners)), room, taken)
+        taken.append(place)
+        _draw_label(ax, text, (place.left / scale, place.top / scale), colors[number])
+
+
+def box_colors(drawn: Sequence[Detected]) -> dict[int, str]:
+    """A color for each class of what is drawn."""
+    occurring = sorted({number for one in drawn for number in one["classes"].tolist()})
+    return {number: mark.color for number, mark in class_marks(occurring).items()}
 
 
 def _kept(output: Detected, least_score: float) -> dict[str, Tensor]:
@@ -180,11 +207,6 @@ def _check_named(classes: Tensor, names: Sequence[str]) -> None:
             f"`names` must hold one for each class, got {len(names)} for classes {int(classes.min())} to "
             f"{int(classes.max())}; give those of the data that the detector was trained with"
         )
-
-
-def _colors(drawn: Sequence[Detected]) -> dict[int, str]:
-    occurring = sorted({number for one in drawn for number in one["classes"].tolist()})
-    return {number: mark.color for number, mark in class_marks(occurring).items()}
 
 
 def _points_per_pixel(ax: Axes, height: int, width: int) -> float:
