@@ -82,7 +82,7 @@ def cam(
 
     from gradscape.figures.images.heatmap_panel import known_background
     from gradscape.studies import located
-    from gradscape.studies.networks import load_finite_models
+    from gradscape.studies.networks import load_finite_models, network_kind
 
     known_background(background, [style])
     torch.manual_seed(seed)
@@ -93,7 +93,7 @@ def cam(
         "scale": scale if scale != "image" else None,
     }  # fmt: skip
     given = {name: one for name, one in asked.items() if one is not None}
-    kind = located.network_kind(models)
+    kind = network_kind(models)
     located.check_options(kind, given)
     looks: dict[str, Any] = {"style": style, "background": background}
     explain = _explain_classes if kind == "classifier" else _explain_parts

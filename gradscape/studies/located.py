@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, final
+from typing import Any, final
 
 from gradscape._files import save_rows
 from gradscape._names import class_label
@@ -21,30 +21,23 @@ from gradscape.figures.images.located_heatmaps import LocatedHeatmap, figure_loc
 from gradscape.figures.images.method_titles import method_title
 from gradscape.figures.images.overlay import Background
 from gradscape.models import Classifier
-from gradscape.models.detection import Detector
-from gradscape.models.segmentation import Segmenter
 from gradscape.studies.drawing import save_pages
-from gradscape.studies.networks import class_name, class_number, file_name, provenance
+from gradscape.studies.networks import NetworkKind, class_name, class_number, file_name, network_kind, provenance
 from gradscape.studies.picture_names import picture_stems, titles
 
 __all__ = [
     "LOCATED_HEADINGS",
     "LocatedExplanations",
-    "NetworkKind",
     "check_options",
     "draw_located",
     "explain_boxes",
     "explain_located",
     "explain_segments",
-    "network_kind",
     "tabulate_located",
 ]
 
-NetworkKind = Literal["classifier", "detector", "segmenter"]
-
 LOCATED_HEADINGS = ("image", "model", "class", "score ", "box (pixels)", "target layer")
 
-_KINDS: dict[NetworkKind, type] = {"detector": Detector, "segmenter": Segmenter}
 _PERTURBED = "measures of faithfulness count classes of whole pictures"
 _OUTPUTS = "what its numbers are is known"
 _SCALED = "maps of other pictures explain other things, and each has its own scale"
@@ -93,22 +86,6 @@ class LocatedExplanations:
         rows = list(_rows(self))
         save_rows(folder / "cam.csv", list(rows[0]), rows)
         return [*written, folder / "cam.csv"]
-
-
-def network_kind(models: Mapping[str, Classifier]) -> NetworkKind:
-    """Return what the models find in pictures.
-
-    Args:
-        models: By name.
-
-    Raises:
-        ValueError: They are of several kinds.
-    """
-    kinds = {name: _kind(model) for name, model in models.items()}
-    if len(set(kinds.values())) > 1:
-        told = ", ".join(f"{name} is a {kind}" for name, kind in kinds.items())
-        raise ValueError(f"`CKPT` must be networks of one kind, but {told}: explain each kind by itself")
-    return next(iter(kinds.values()))
 
 
 def check_options(kind: NetworkKind, given: Collection[str]) -> None:
@@ -244,10 +221,6 @@ def tabulate_located(explained: LocatedExplanations) -> list[tuple[str, ...]]:
             label = class_name(explained.labels, name, int(maps.class_index[0]))
             rows.append((picture, name, label, f"{100 * maps.probability[0]:.1f} %", box, maps.target_layer))
     return rows
-
-
-def _kind(model: Classifier) -> NetworkKind:
-    return next((kind for kind, known in _KINDS.items() if isinstance(model.network, known)), "classifier")
 
 
 def _explained(
