@@ -303,7 +303,6 @@ def _located(explained: LocatedExplanations, name: str, number: int, maps: Heatm
     index = int(maps.class_index[0])
     return LocatedHeatmap(
         maps.display[0, :height, :width],
-        class_index=index,
         called=class_name(explained.labels, name, index),
         score=float(maps.probability[0]),
         box=maps.meta.get("box"),

@@ -18,7 +18,7 @@ from gradscape.figures.images.grid import bare, lay_out_grid, picture, show_pict
 from gradscape.figures.letters import text_size
 from gradscape.figures.style import SMALL, styled
 
-__all__ = ["Detected", "box_colors", "figure_boxes", "mark_boxes", "plot_boxes"]
+__all__ = ["draw_box", "figure_boxes", "plot_boxes"]
 
 _FEW_NETWORKS = 2  # on a page of a single column
 _STROKE, _HALO = 1.1, 2.3  # points; the white line below parts a box from light and dark pixels alike
@@ -90,12 +90,24 @@ def plot_boxes(
         ax = lay_out_grid(1, 1, "", proportion=height / width, lines_above=0).panels[0, 0]
     kept = _kept({"boxes": boxes, "classes": classes, "scores": scores}, least_score)
     _check_named(kept["classes"], names)
-    colors = box_colors([kept]) if colors is None else colors
+    colors = _colors([kept]) if colors is None else colors
     if missing := sorted(set(kept["classes"].tolist()) - set(colors)):
         raise ValueError(f"`colors` must have one for each class, but lacks {', '.join(map(str, missing))}")
     show_picture(bare(ax), pixels)
     ax.set_aspect("equal")
-    mark_boxes(ax, (height, width), kept, names=names, colors=colors)
+    scale = _points_per_pixel(ax, height, width)
+    room, taken = _Area(0, 0, width * scale, height * scale), list[_Area]()
+    limits = torch.tensor([width, height, width, height])
+    rows = zip(
+        kept["boxes"].clamp(min=0).minimum(limits), kept["classes"].tolist(), kept["scores"].tolist(), strict=True
+    )
+    for rank, (box, number, score) in enumerate(rows):
+        corners = box.tolist()
+        draw_box(ax, corners, colors[number], rank)
+        text = _fitted(one_line(names[number]), score, room.right)
+        place = _place(text, _Area(*(scale * one for one in corners)), room, taken)
+        taken.append(place)
+        _draw_label(ax, text, (place.left / scale, place.top / scale), colors[number])
     return ax
 
 
@@ -142,7 +154,7 @@ def figure_boxes(
     every = [one for outputs in kept.values() for one in outputs]
     for one in every:
         _check_named(one["classes"], names)
-    colors = box_colors(every)
+    colors = _colors(every)
     caption = f"boxes with class and score, of scores from {least_score:.2f} · colored by class"
     highest = max(image.shape[1] / image.shape[2] for image in images)
     grid = lay_out_grid(len(images), len(found), caption, proportion=highest, wide=len(found) > _FEW_NETWORKS)
@@ -154,43 +166,23 @@ def figure_boxes(
     return grid.figure
 
 
-def mark_boxes(
-    ax: Axes,
-    size: tuple[int, int],
-    found: Detected,
-    *,
-    names: Sequence[str] | Mapping[int, str],
-    colors: Mapping[int, str],
-) -> None:
-    """Draw boxes with their labels over a picture that lies in axes of equal aspect.
+def draw_box(ax: Axes, corners: Sequence[float], color: str, rank: int = 0) -> None:
+    """Draw a box over a picture, with a white line below its own.
 
     Args:
-        ax: The axes.
-        size: (height, width) of the picture in pixels.
-        found: "boxes" (K, 4), finite, "classes" and "scores", the surest first.
-        names: Of the classes.
-        colors: Class -> color.
+        ax: The picture's axes.
+        corners: x1, y1, x2, y2 in its pixels.
+        color: Of the box.
+        rank: Boxes of lower rank lie above others.
     """
-    height, width = size
-    scale = _points_per_pixel(ax, height, width)
-    room, taken = _Area(0, 0, width * scale, height * scale), list[_Area]()
-    limits = torch.tensor([width, height, width, height])
-    rows = zip(
-        found["boxes"].clamp(min=0).minimum(limits), found["classes"].tolist(), found["scores"].tolist(), strict=True
-    )
-    for rank, (box, number, score) in enumerate(rows):
-        corners = box.tolist()
-        _draw_box(ax, corners, colors[number], rank)
-        text = _fitted(one_line(names[number]), score, room.right)
-        place = _place(text, _Area(*(scale * one for one in corners)), room, taken)
-        taken.append(place)
-        _draw_label(ax, text, (place.left / scale, place.top / scale), colors[number])
-
-
-def box_colors(drawn: Sequence[Detected]) -> dict[int, str]:
-    """A color for each class of what is drawn."""
-    occurring = sorted({number for one in drawn for number in one["classes"].tolist()})
-    return {number: mark.color for number, mark in class_marks(occurring).items()}
+    left, top, right, bottom = (one - 0.5 for one in corners)  # a pixel's middle is a whole number in Matplotlib
+    for line, shade in ((_HALO, "white"), (_STROKE, color)):
+        ax.add_patch(
+            Rectangle(
+                (left, top), right - left, bottom - top,
+                fill=False, edgecolor=shade, linewidth=line, joinstyle="miter", zorder=3 - rank / 1e4,
+            )
+        )  # fmt: skip
 
 
 def _kept(output: Detected, least_score: float) -> dict[str, Tensor]:
@@ -209,22 +201,16 @@ def _check_named(classes: Tensor, names: Sequence[str]) -> None:
         )
 
 
+def _colors(drawn: Sequence[Detected]) -> dict[int, str]:
+    occurring = sorted({number for one in drawn for number in one["classes"].tolist()})
+    return {number: mark.color for number, mark in class_marks(occurring).items()}
+
+
 def _points_per_pixel(ax: Axes, height: int, width: int) -> float:
     """How large a pixel is drawn in these axes, with nothing laid out yet."""
     page = ax.get_figure(root=True)
     assert page is not None
     return 72 / page.dpi * min(float(ax.bbox.width) / width, float(ax.bbox.height) / height)
-
-
-def _draw_box(ax: Axes, corners: Sequence[float], color: str, rank: int) -> None:
-    left, top, right, bottom = (one - 0.5 for one in corners)  # a pixel's middle is a whole number in Matplotlib
-    for line, shade in ((_HALO, "white"), (_STROKE, color)):
-        ax.add_patch(
-            Rectangle(
-                (left, top), right - left, bottom - top,
-                fill=False, edgecolor=shade, linewidth=line, joinstyle="miter", zorder=3 - rank / 1e4,
-            )
-        )  # fmt: skip
 
 
 def _draw_label(ax: Axes, text: str, corner: tuple[float, float], color: str) -> None:

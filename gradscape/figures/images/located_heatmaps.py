@@ -5,17 +5,16 @@ from dataclasses import dataclass
 from typing import get_args
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gradscape.figures.images.boxes import Detected, box_colors, mark_boxes
+from gradscape.figures.images.boxes import draw_box
 from gradscape.figures.images.grid import FEW_COLUMNS, LINE, fitted, lay_out_grid, picture, show_picture
 from gradscape.figures.images.heatmap_panel import Style, describe_styles, draw_panel, known_background
 from gradscape.figures.images.overlay import Background, add_heat_bar
-from gradscape.figures.style import check_choice, page_width, styled
+from gradscape.figures.style import CYCLE, check_choice, page_width, styled
 
 __all__ = ["LocatedHeatmap", "figure_located_heatmaps", "located_per_page"]
 
@@ -32,15 +31,13 @@ class LocatedHeatmap:
 
     Attributes:
         heat: (height, width) from 0 to 1, as large as the picture.
-        class_index: What is explained.
-        called: The class's name.
+        called: Name of the class that is explained.
         score: How sure the network is of it, in [0, 1].
         box: x1, y1, x2, y2 in pixels of what is explained; None where it is no box.
         fault: Why the map must not be drawn.
     """
 
     heat: Float[np.ndarray, "height width"]
-    class_index: int
     called: str
     score: float
     box: Sequence[float] | None = None
@@ -74,7 +71,7 @@ def figure_located_heatmaps(
     Example:
         >>> import numpy as np
         >>> import torch
-        >>> one = LocatedHeatmap(np.random.rand(24, 36), class_index=0, called="cat", score=0.9, box=(1, 2, 30, 20))
+        >>> one = LocatedHeatmap(np.random.rand(24, 36), called="cat", score=0.9, box=(1, 2, 30, 20))
         >>> figure = figure_located_heatmaps([torch.rand(3, 24, 36)], {"HiResCAM": [one]}, names=["a"])
         >>> [ax.get_title() for ax in figure.axes[:2]]
         ['', 'HiResCAM']
@@ -88,7 +85,6 @@ def figure_located_heatmaps(
             f"and {', '.join(str(len(several)) for several in found.values()) or 'none'}"
         )
     every = [one for several in found.values() for one in several if one is not None]
-    colors = box_colors([_as_detected(one) for one in every])
     caption = _caption(style, background, boxed=any(one.box is not None for one in every))
     right = _BAR_WIDTH if style != "masked" else 0.0
     grid = lay_out_grid(
@@ -102,8 +98,8 @@ def figure_located_heatmaps(
         grid.describe(first, name, lines=_NAME_LINES)
         for ax, several in zip(grid.panels[row, 1:], found.values(), strict=True):
             one = several[row]
-            _draw(ax, image, one, colors, style=style, background=background, width=grid.panel_width)
-            if one is not None and one.box is None:
+            _draw(ax, image, one, style=style, background=background, width=grid.panel_width)
+            if one is not None:
                 said = f"{fitted(one.called, grid.panel_width)}\n{100 * one.score:.1f} %"
                 grid.describe_together([ax], said)
     if right:
@@ -126,30 +122,22 @@ def _draw(
     ax: Axes,
     image: Tensor,
     one: LocatedHeatmap | None,
-    colors: Mapping[int, str],
     *,
     style: Style,
     background: Background | None,
     width: float,
 ) -> None:
-    size = tuple(image.shape[1:])
+    size = image.shape[1:]
     heat = np.zeros(size, np.float32) if one is None else one.heat
     fault = "nothing found" if one is None else one.fault
     draw_panel(ax, image, heat, style=style, background=background, fault=fault, width=width)
     ax.set_aspect("equal")
     if one is not None and one.box is not None:
-        mark_boxes(ax, (size[0], size[1]), _as_detected(one), names={one.class_index: one.called}, colors=colors)
-
-
-def _as_detected(one: LocatedHeatmap) -> Detected:
-    return {
-        "boxes": torch.tensor([one.box or (0.0,) * 4]),
-        "classes": torch.tensor([one.class_index]),
-        "scores": torch.tensor([one.score]),
-    }
+        draw_box(ax, np.clip(one.box, 0, [*size[::-1]] * 2).tolist(), CYCLE[0])
 
 
 def _caption(style: Style, background: Background | None, *, boxed: bool) -> str:
-    explained = "explained is the box, with its class and score" if boxed else "below the maps the class explained"
+    what = "of the box, which is explained," if boxed else "explained"
+    explained = f"below each map the class {what} and its score"
     said = [*describe_styles([style], background, signals=False), "each map on its own scale", explained]
     return " · ".join(said)
