@@ -118,8 +118,8 @@ def landscape(
         "seed": seed,
         "download": download,
     }
-    task = task_of(models, loss=loss, metric=metric)
-    load = functools.partial(task.loader(data), data, split, **shown)
+    task = task_of(models, data, loss=loss, metric=metric)
+    load = functools.partial(task.load, split, **shown)
     # Without a limit all images, but in balanced order: folders come class by class.
     images = load(limit=sys.maxsize if limit is None else limit)
     advice = study.advice_before(

@@ -104,11 +104,10 @@ def line(
         "seed": seed,
         "download": download,
     }
-    task = task_of(models, loss=loss, metric=metric)
-    load = task.loader(data)
+    task = task_of(models, data, loss=loss, metric=metric)
     if curve and task.kind != "classes":
         raise ValueError("`--curve` is fitted between classifiers: leave it out, or fit_curve takes any batches")
-    images = load(data, split, limit=sys.maxsize if limit is None else limit, **shown)
+    images = task.load(split, limit=sys.maxsize if limit is None else limit, **shown)
     models = align_second(models, images, output, restarts=restarts, seed=seed) if align else models
     path = make_path(
         models,

@@ -16,6 +16,7 @@ __all__ = ["Command", "name_options"]
 _OTHER_WORDS = {
     "batches": ("data",),
     "early_stopping_patience": ("early_stopping",),
+    "measured": ("faithfulness",),
     "methods": ("method",),
     "metrics": ("metric",),
     "model": ("checkpoint", "checkpoints", "models", "paths"),

@@ -18,6 +18,7 @@ __all__ = [
     "MOST_STEPS",
     "MOST_WORKERS",
     "at_least_one",
+    "corners",
     "finite",
     "positive",
     "share",
@@ -62,6 +63,21 @@ def at_least_one(option: str) -> _Check:
 def share(option: str) -> _Check:
     """Refuse what is not between 0 and 1."""
     return _check(option, "between 0 and 1", lambda value: 0 < value < 1)
+
+
+def corners(option: str) -> Callable[[str | None], tuple[int, int, int, int] | None]:
+    """Read x1,y1,x2,y2, and refuse other numbers."""
+
+    def read(text: str | None) -> tuple[int, int, int, int] | None:
+        if text is None:
+            return None
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) != 4 or not all(part.isdecimal() for part in parts):
+            raise typer.TyperException(f"`{option}` must be x1,y1,x2,y2 in whole pixels, got {text}")
+        left, top, right, bottom = map(int, parts)
+        return left, top, right, bottom
+
+    return read
 
 
 def _check(option: str, required: str, fits: Callable[[float], bool]) -> _Check:

@@ -1,14 +1,14 @@
 """Single pictures: image files and folders of them, given by path."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from gradscape._arrays import load_result, save_arrays
@@ -16,9 +16,18 @@ from gradscape._digest import digest_tensors
 from gradscape._names import path_tails, tell_apart
 from gradscape._profile import spent_on
 from gradscape._provenance import Provenance, current_versions
+from gradscape.data.canvas import Canvas
 from gradscape.data.pixels import IMAGE_SUFFIXES, decode_file, resize_image, to_unit_range
 
-__all__ = ["PICTURES", "Pictures", "ShownPictures", "load_pictures", "load_shown_pictures", "save_shown_pictures"]
+__all__ = [
+    "PICTURES",
+    "Pictures",
+    "ShownPictures",
+    "load_canvases",
+    "load_pictures",
+    "load_shown_pictures",
+    "save_shown_pictures",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,11 +38,23 @@ class Pictures:
         images: float32 (N, 3, S, S) in [0, 1].
         names: Name of each file, with its folder, or as many as it takes, where two files are called the same.
         files: Their paths as they were given; none of pictures that lie in no file.
+        covered: (columns, rows) of each canvas that show the picture; none where pictures fill their squares.
     """
 
     images: Tensor
     names: tuple[str, ...]
     files: tuple[str, ...] = ()
+    covered: tuple[tuple[int, int], ...] = ()
+
+    def cropped(self, number: int) -> Float[Tensor, "3 height width"]:
+        """A picture without what its canvas is filled with."""
+        columns, rows = self.covered[number] if self.covered else self.images.shape[:1:-1]
+        return self.images[number, :, :rows, :columns]
+
+    def only(self, number: int) -> "Pictures":
+        """One of them by itself."""
+        one = slice(number, number + 1)
+        return Pictures(self.images[one], self.names[one], self.files[one], self.covered[one])
 
 
 @spent_on("data")
@@ -51,13 +72,40 @@ def load_pictures(paths: Iterable[str | os.PathLike[str]], image_size: int) -> P
         FileNotFoundError: There is no such file or folder.
         ValueError: No path came, a folder holds no image, or a file is no image or only one pixel wide or high.
     """
+    files = _every_file(paths)
+    images = torch.stack([to_unit_range(resize_image(_decode(file), image_size)) for file in files])
+    return Pictures(images, *_named(files))
+
+
+@spent_on("data")
+def load_canvases(paths: Iterable[str | os.PathLike[str]], image_size: int) -> Pictures:
+    """Decode whole pictures as detectors and segmenters are shown them, see `load_annotated`.
+
+    Args:
+        paths: As `load_pictures` takes them.
+        image_size: Side of the canvases in pixels; the longer side of each picture is scaled to it.
+
+    Raises:
+        FileNotFoundError: As `load_pictures`.
+        ValueError: As `load_pictures`.
+    """
+    files = _every_file(paths)
+    decoded = [_decode(file) for file in files]
+    canvases = [Canvas(one.shape[2], one.shape[1], image_size) for one in decoded]
+    images = torch.stack([canvas.show(canvas.draw(one)) for canvas, one in zip(canvases, decoded, strict=True)])
+    return Pictures(images, *_named(files), tuple(canvas.covered for canvas in canvases))
+
+
+def _every_file(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     files = list(dict.fromkeys(file for path in paths for file in _files(Path(path).expanduser())))
     if not files:
         raise ValueError("`paths` must name at least one image file or folder of images, got none")
-    decoded = [_decode(file) for file in files]
-    images = torch.stack([to_unit_range(resize_image(image, image_size)) for image in decoded])
-    names = tell_apart([[file.name for file in files], path_tails(files)])
-    return Pictures(images, tuple(names), tuple(map(str, files)))
+    return files
+
+
+def _named(files: Sequence[Path]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What the pictures are called, and their paths."""
+    return tuple(tell_apart([[file.name for file in files], path_tails(files)])), tuple(map(str, files))
 
 
 def _files(path: Path) -> list[Path]:

@@ -7,6 +7,7 @@ from .detections import ExplainedDetection, explain_detection
 from .embedding import Embedding, embed
 from .embedding_features import Features, extract_features
 from .embedding_quality import EmbeddingQuality
+from .explained import NothingFoundError
 from .factorization import FeatureFactors, factorize_features
 from .faithfulness import MEASURES, Faithfulness, Mean, measure_faithfulness
 from .features import feature_maps
@@ -15,6 +16,7 @@ from .fusion_map import FusionMaps
 from .guided import guided_backprop, guided_gradcam
 from .heatmap import Heatmaps
 from .layout import Layout
+from .pixels import explain_pixels
 from .procrustes import align_embeddings
 from .randomization import Randomization, randomize_parameters
 from .rollout import attention_rollout
@@ -34,6 +36,7 @@ __all__ = [
     "Heatmaps",
     "Layout",
     "Mean",
+    "NothingFoundError",
     "Randomization",
     "align_embeddings",
     "attention_maps",
@@ -41,6 +44,7 @@ __all__ = [
     "decision_map",
     "embed",
     "explain_detection",
+    "explain_pixels",
     "extract_features",
     "factorize_features",
     "feature_maps",

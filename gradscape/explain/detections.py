@@ -14,8 +14,10 @@ from torchvision.ops import FeaturePyramidNetwork
 from gradscape._left_as_before import left_as_before
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.explainable import call_model, explainable, images_for
+from gradscape.explain.explained import NothingFoundError, own_class
 from gradscape.explain.heatmap import Heatmaps
 from gradscape.explain.target_layer import layer_names
+from gradscape.explain.weightings import check_weighting
 
 __all__ = ["ExplainedDetection", "explain_detection"]
 
@@ -48,7 +50,7 @@ def explain_detection(
     *,
     method: Sequence[str] = ("hirescam",),
     detection: int = 0,
-    class_index: int | None = None,
+    class_index: int | str | None = None,
 ) -> ExplainedDetection:
     """Explain one of the boxes that a detector finds in a picture, by the logit of its score.
 
@@ -62,10 +64,11 @@ def explain_detection(
         image: One picture, as the model takes it.
         method: Names of methods that come from one shared pass, see `list_methods`.
         detection: Which box, from 0, the surest.
-        class_index: Only boxes of this class are counted.
+        class_index: Only boxes of this class are counted; a name too, where the model is a loaded checkpoint.
 
     Raises:
-        ValueError: There is no feature pyramid, so many boxes are not found, or no level leads to the score.
+        NothingFoundError: So many boxes, a kind of `ValueError`.
+        ValueError: A method or class is unknown, there is no feature pyramid, or no level leads to the score.
 
     Source: Draelos and Carin, 2020 (arXiv 2011.08891), for HiResCAM; Lin et al., 2017 (arXiv 1612.03144), for levels.
 
@@ -77,7 +80,11 @@ def explain_detection(
         >>> explained.box.shape, "fpn.layer_blocks" in explained.heatmaps["hirescam"].target_layer
         ((4,), True)
     """
-    pick = _Pick(detection, class_index)
+    for name in method:
+        check_weighting(name)
+    if detection < 0:
+        raise ValueError(f"`detection` must be a number from 0, the surest, got {detection}")
+    pick = _Pick(detection, own_class(model, class_index))
     level, found = _level_of(model, image, pick)
     maps = heatmaps(model, image, method=list(method), target_layer=level, score=pick)
     number, score = np.array([found.class_index]), np.array([found.score], np.float32)
@@ -106,14 +113,14 @@ class _Pick:
         """Which of the boxes it is.
 
         Raises:
-            ValueError: There are not so many.
+            NothingFoundError: There are not so many.
         """
         classes = found["classes"] if "classes" in found else found["labels"]
         order = found["scores"].argsort(descending=True, stable=True).tolist()
         counted = [one for one in order if self._class_index is None or int(classes[one]) == self._class_index]
         if self._detection >= len(counted):
             kind = "" if self._class_index is None else f" of class {self._class_index}"
-            raise ValueError(
+            raise NothingFoundError(
                 f"`detection` must be one of the boxes{kind} that are found in the picture, from 0, but these are "
                 f"{len(counted)}, got {self._detection}"
             )

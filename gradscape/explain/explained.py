@@ -1,25 +1,32 @@
 """What is explained: one number for each image."""
 
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from gradscape._checkpoint import Classifier
 from gradscape._names import class_label, unknown_name
 from gradscape.explain.logits import logits_in
 from gradscape.explain.output_kind import OutputKind, class_probabilities, find_output_kind
 
-__all__ = ["ClassIndex", "Explained", "Score", "pick_scores"]
+__all__ = ["ClassIndex", "Explained", "NothingFoundError", "Score", "class_number", "own_class", "pick_scores"]
 
 ClassIndex = int | np.integer | str | Sequence[int | np.integer | str] | np.ndarray | Tensor
 """A class by number or name, for all images or for each one."""
 
 Score = Callable[[Any], Tensor]
 """From a model's output to one number for each image, (N,)."""
+
+
+@final
+class NothingFoundError(ValueError):
+    """There is nothing in a picture of what shall be explained."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,10 +132,16 @@ def _classes(class_index: ClassIndex | None, logits: Tensor, labels: Sequence[st
         each = list(asked)
     else:
         each = [asked] * count
-    return np.array([_class_number(one, num_classes, labels) for one in each], np.int64)
+    return np.array([class_number(one, num_classes, labels) for one in each], np.int64)
 
 
-def _class_number(asked: Any, num_classes: int, labels: Sequence[str] | None) -> int:
+def class_number(asked: Any, num_classes: int, labels: Sequence[str] | None) -> int:
+    """Return the number of a class that is asked for by number or name, as `pick_scores` takes one.
+
+    Raises:
+        TypeError: It is neither.
+        ValueError: It is unknown, out of range or ambiguous.
+    """
     if isinstance(asked, str):
         asked = _named_class(asked, labels)
     if isinstance(asked, bool) or not isinstance(asked, int | np.integer):
@@ -136,6 +149,23 @@ def _class_number(asked: Any, num_classes: int, labels: Sequence[str] | None) ->
     if not 0 <= asked < num_classes:
         raise ValueError(f"`class_index` must be in 0 … {num_classes - 1}, as the model has it, got {asked}")
     return int(asked)
+
+
+def own_class(model: nn.Module, asked: int | str | None) -> int | None:
+    """Return the number of a class of a loaded checkpoint; of another model what was asked for must be one.
+
+    Args:
+        model: Any model.
+        asked: The class by number, or by name where the model has labels; None for none.
+
+    Raises:
+        TypeError: As `class_number`.
+        ValueError: As `class_number`.
+    """
+    if asked is None:
+        return None
+    known = isinstance(model, Classifier)
+    return class_number(asked, model.meta["num_classes"] if known else sys.maxsize, model.labels if known else None)
 
 
 def _named_class(name: str, labels: Sequence[str] | None) -> int:

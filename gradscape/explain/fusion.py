@@ -1,6 +1,7 @@
 """Feature fusion of any attention block: the features before, the attention's part, and both together."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 
 import torch
 from torch import Tensor, nn
@@ -122,10 +123,7 @@ def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Input
             "none; gradscape models lists networks that have"
         )
     if asked is None:
-        try:
-            second = set(named_layer(model, "stages.1")[1].modules())
-        except ValueError:  # a network without stages
-            second = set()
+        second = set(_second_stage(model))
         return next((name for name in blocks if layers[name] in second), blocks[0])
     name = asked if asked in layers else asked.removeprefix("network.")
     inside = [block for block in blocks if block == name or block.startswith(f"{name}.")]
@@ -134,6 +132,13 @@ def _find_block(model: nn.Module, layers: Mapping[str, nn.Module], images: Input
     if not inside:
         raise unknown_name("block", asked, blocks)
     return inside[0]
+
+
+def _second_stage(model: nn.Module) -> Iterator[nn.Module]:
+    """Its modules, also of the backbone of a detector or segmenter; none of a network without stages."""
+    for name in ("stages.1", "backbone.stages.1"):
+        with suppress(ValueError):
+            yield from named_layer(model, name)[1].modules()
 
 
 def _fuse(name: str, shown: Tapped) -> tuple[Tensor, Tensor, Tensor, str]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-__all__ = ["METHODS", "UNGRADED"]
+__all__ = ["METHODS", "UNGRADED", "check_weighting"]
 
 FeatureMaps = Float[Tensor, "batch channels height width"]
 CamMaps = Float[Tensor, "batch height width"]
@@ -147,3 +147,13 @@ def _is_upside_down(projection: Tensor, points: Tensor) -> Tensor:
     uncertain = _ROUNDING * projection.norm(dim=1, keepdim=True) * points.abs().sum(2).norm(dim=1, keepdim=True)
     deviation = projection.amax(1, keepdim=True) + projection.amin(1, keepdim=True)
     return torch.where(agreement.abs() > uncertain, agreement, deviation) < 0
+
+
+def check_weighting(method: str) -> None:
+    """Refuse a method that does not come from one shared pass: others run the model on pictures that they change.
+
+    Raises:
+        ValueError: It is none of these.
+    """
+    if method not in METHODS:
+        raise ValueError(f"`method` must be one of {', '.join(METHODS)} for parts of pictures, got {method}")

@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -16,8 +16,11 @@ from gradscape.data.named_batches import NamedBatches
 from gradscape.data.pictures import Pictures
 from gradscape.data.source import are_names
 from gradscape.models import Classifier, load_checkpoint
+from gradscape.models.detection import Detector
+from gradscape.models.segmentation import Segmenter
 
 __all__ = [
+    "NetworkKind",
     "check_classes",
     "check_same_classes",
     "class_name",
@@ -27,9 +30,15 @@ __all__ = [
     "load_finite_models",
     "load_models",
     "measured_entries",
+    "network_kind",
     "other_classes",
     "provenance",
 ]
+
+NetworkKind = Literal["classifier", "detector", "segmenter"]
+"""What a network gives for a picture: scores of classes, boxes, or a class for each pixel."""
+
+_KINDS: dict[NetworkKind, type] = {"detector": Detector, "segmenter": Segmenter}
 
 _log = logging.getLogger(__name__)
 
@@ -167,6 +176,22 @@ def common_image_size(models: Mapping[str, Classifier]) -> int:
     return next(iter(sizes.values()))
 
 
+def network_kind(models: Mapping[str, Classifier]) -> NetworkKind:
+    """Return what the models find in pictures.
+
+    Args:
+        models: By name.
+
+    Raises:
+        ValueError: They are of several kinds.
+    """
+    kinds = {name: _kind(model) for name, model in models.items()}
+    if len(set(kinds.values())) > 1:
+        told = ", ".join(f"{name} is a {kind}" for name, kind in kinds.items())
+        raise ValueError(f"`CKPT` must be networks of one kind, but {told}: explain each kind by itself")
+    return next(iter(kinds.values()))
+
+
 def file_name(name: str) -> str:
     """A model's or a picture's name as that of a file or a folder: nothing in it leads elsewhere."""
     kept = "".join(letter if letter.isalnum() or letter in "._-+=@," else "-" for letter in name)
@@ -224,3 +249,7 @@ def class_number(asked: str | None, models: Mapping[str, Classifier]) -> int | s
 def class_name(labels: Mapping[str, Sequence[str] | None], model: str, index: int) -> str:
     """What a model calls a class: its label, or its number."""
     return class_label(labels.get(model), index) or str(index)
+
+
+def _kind(model: Classifier) -> NetworkKind:
+    return next((kind for kind, known in _KINDS.items() if isinstance(model.network, known)), "classifier")

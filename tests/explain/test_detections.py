@@ -83,6 +83,17 @@ def test_a_detector_without_a_pyramid_and_a_classifier_are_refused() -> None:
         explain_detection(create_model("resnet20"), torch.rand(1, 3, 32, 32))
 
 
+def test_a_negative_place_a_name_without_labels_and_methods_that_change_pictures_are_refused(
+    detector: nn.Module,
+) -> None:
+    with pytest.raises(ValueError, match=r"`detection` must be a number from 0, the surest, got -1"):
+        explain_detection(detector, picture(), detection=-1)
+    with pytest.raises(ValueError, match=r"`class_index` 'cat' is a name, but the model has no labels"):
+        explain_detection(detector, picture(), class_index="cat")
+    with pytest.raises(ValueError, match=r"`method` must be one of gradcam, .* for parts of pictures, got scorecam"):
+        explain_detection(detector, picture(), method=["scorecam"])
+
+
 def test_explaining_leaves_the_detector_as_it_was(detector: nn.Module) -> None:
     before = {name: one.clone() for name, one in detector.state_dict().items()}
     explain_detection(detector, picture())

@@ -24,7 +24,7 @@ from tests.shapes import CLASSES, draw_pictures, write_coco
 from tests.studies.report.test_report import networks_in
 
 SIDE, NAME = 64, "retinanet:resnet18+spa_a@scales=2:1"
-RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=1e-3, crop_padding=0, loss="detection")
+RECIPE = Recipe(epochs=1, batch_size=2, learning_rate=1e-3, crop_padding=0, loss="detection_loss")
 
 Splits = tuple[AnnotatedSplit[Any], AnnotatedSplit[Any]]
 

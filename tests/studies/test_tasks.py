@@ -10,8 +10,8 @@ import torch
 from gradscape.data import load_annotated
 from gradscape.landscape import BoxBatches, evaluate_surface, random_directions
 from gradscape.landscape.engine.logits import pixel_accuracy, top1
-from gradscape.models import Classifier, create_model
-from gradscape.studies.tasks import answer_kind, task_of
+from gradscape.models import Classifier, create_model, targets_of
+from gradscape.studies.tasks import task_of
 from tests.shapes import CLASSES, draw_pictures, write_coco, write_voc
 
 SIDE = 64
@@ -33,27 +33,26 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "loss", "metric"),
+    ("name", "data", "loss", "metric"),
     [
-        ("resnet20", "classes", "cross_entropy", top1),
-        ("fcos:resnet18", "boxes", "detection_loss", None),
-        ("mask_rcnn:resnet18", "masks", "detection_loss", None),
-        ("deeplabv3:resnet18", "pixels", "pixel_cross_entropy", pixel_accuracy),
+        ("resnet20", "digits", "cross_entropy", top1),
+        ("fcos:resnet18", "voc:x", "detection_loss", None),
+        ("mask_rcnn:resnet18", "coco:x", "detection_loss", None),
+        ("deeplabv3:resnet18", "voc:x", "pixel_cross_entropy", pixel_accuracy),
     ],
 )
-def test_a_network_is_measured_by_what_it_answers_with(name: str, kind: str, loss: str, metric: Any) -> None:
-    model = network(name)
-    task = task_of({name: model})
-    assert (answer_kind(model), task.kind, task.loss_name, task.metric) == (kind, kind, loss, metric)
+def test_a_network_is_measured_by_what_it_answers_with(name: str, data: str, loss: str, metric: Any) -> None:
+    task = task_of({name: network(name)}, data)
+    assert (task.kind, task.loss_name, task.metric) == (targets_of(name), loss, metric)
 
 
 @pytest.mark.parametrize("name", ["fcos:resnet18", pytest.param("mask_rcnn:resnet18", marks=pytest.mark.slow)])
 def test_the_landscape_of_a_detector_is_that_of_a_plain_loop_in_any_order(name: str, scenes: str) -> None:
     model = network(name)
-    kind = answer_kind(model)
+    kind = targets_of(name)
     assert kind in ("boxes", "masks")
     split = load_annotated(scenes, "train", kind=kind, image_size=SIDE, batch_size=3)
-    task, directions = task_of({name: model}), random_directions(model, seed=1)
+    task, directions = task_of({name: model}, scenes), random_directions(model, seed=1)
     alphas, betas = np.array([0.3]), np.array([-0.2])
     options: dict[str, Any] = {"loss": task.loss, "metric": None, "forward": task.forward, "batch_size": 2}
     surface = evaluate_surface(model, BoxBatches(split), directions, alphas, betas, **options)
@@ -74,22 +73,17 @@ def test_the_landscape_of_a_detector_is_that_of_a_plain_loop_in_any_order(name: 
     np.testing.assert_allclose(again.loss, surface.loss, rtol=1e-6)
 
 
-def test_networks_of_two_kinds_are_not_measured_together() -> None:
+def test_networks_of_two_kinds_and_data_of_another_kind_are_refused(scenes: str) -> None:
     models = {"one": network("resnet20"), "two": network("fcos:resnet18")}
-    with pytest.raises(ValueError, match="must be of one kind, but one is a classifier, two is a detector: look at"):
-        task_of(models)
-
-
-def test_data_of_another_kind_are_refused_by_name(scenes: str) -> None:
-    with pytest.raises(ValueError, match="a detector needs coco:PATH or voc:PATH as data, got digits"):
-        task_of({"net": network("fcos:resnet18")}).loader("digits")
-    with pytest.raises(ValueError, match="a classifier needs images with a class each as data, got coco:"):
-        task_of({"net": network("resnet20")}).loader(scenes)
+    with pytest.raises(ValueError, match="`models` must be of one kind, since they share their data"):
+        task_of(models, scenes)
+    with pytest.raises(ValueError, match="`data` digits has a class for each image, but fcos:resnet18 takes boxes"):
+        task_of({"net": network("fcos:resnet18")}, "digits")
 
 
 def test_a_segmenter_gets_pixels(tmp_path: Path) -> None:
     write_voc(tmp_path, train=draw_pictures(3, seed=0), val=draw_pictures(2, seed=1))
-    load = task_of({"net": network("deeplabv3:resnet18")}).loader(f"voc:{tmp_path}")
-    images, labels = next(iter(load(f"voc:{tmp_path}", "train", image_size=SIDE, root=None, download=False)))
+    task = task_of({"net": network("deeplabv3:resnet18")}, f"voc:{tmp_path}")
+    images, labels = next(iter(task.load("train", image_size=SIDE)))
     assert images.shape == (3, 3, SIDE, SIDE)
     assert labels.shape == (3, SIDE, SIDE)

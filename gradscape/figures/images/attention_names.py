@@ -33,6 +33,7 @@ def place_name(module: str) -> tuple[str, str]:
         ("stage 2 · block 1", "att"), ("block 4", "self_attention"); of a name that tells neither the name and "".
     """
     name = one_line(module).removeprefix("network.")
+    name = name.removeprefix("detector.").removeprefix("backbone.").removeprefix("body.")  # of detectors and segmenters
     for pattern, numbers in _PLACES:
         if found := pattern.match(name):
             stage, block = numbers(*found.groups())

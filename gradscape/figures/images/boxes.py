@@ -18,7 +18,7 @@ from gradscape.figures.images.grid import bare, lay_out_grid, picture, show_pict
 from gradscape.figures.letters import text_size
 from gradscape.figures.style import SMALL, styled
 
-__all__ = ["figure_boxes", "plot_boxes"]
+__all__ = ["draw_box", "figure_boxes", "plot_boxes"]
 
 _FEW_NETWORKS = 2  # on a page of a single column
 _STROKE, _HALO = 1.1, 2.3  # points; the white line below parts a box from light and dark pixels alike
@@ -103,7 +103,7 @@ def plot_boxes(
     )
     for rank, (box, number, score) in enumerate(rows):
         corners = box.tolist()
-        _draw_box(ax, corners, colors[number], rank)
+        draw_box(ax, corners, colors[number], rank)
         text = _fitted(one_line(names[number]), score, room.right)
         place = _place(text, _Area(*(scale * one for one in corners)), room, taken)
         taken.append(place)
@@ -166,6 +166,25 @@ def figure_boxes(
     return grid.figure
 
 
+def draw_box(ax: Axes, corners: Sequence[float], color: str, rank: int = 0) -> None:
+    """Draw a box over a picture, with a white line below its own.
+
+    Args:
+        ax: The picture's axes.
+        corners: x1, y1, x2, y2 in its pixels.
+        color: Of the box.
+        rank: Boxes of lower rank lie above others.
+    """
+    left, top, right, bottom = (one - 0.5 for one in corners)  # a pixel's middle is a whole number in Matplotlib
+    for line, shade in ((_HALO, "white"), (_STROKE, color)):
+        ax.add_patch(
+            Rectangle(
+                (left, top), right - left, bottom - top,
+                fill=False, edgecolor=shade, linewidth=line, joinstyle="miter", zorder=3 - rank / 1e4,
+            )
+        )  # fmt: skip
+
+
 def _kept(output: Detected, least_score: float) -> dict[str, Tensor]:
     """What is drawn, the surest first."""
     told = {name: output[name].detach().cpu() for name in ("boxes", "classes", "scores")}
@@ -192,17 +211,6 @@ def _points_per_pixel(ax: Axes, height: int, width: int) -> float:
     page = ax.get_figure(root=True)
     assert page is not None
     return 72 / page.dpi * min(float(ax.bbox.width) / width, float(ax.bbox.height) / height)
-
-
-def _draw_box(ax: Axes, corners: Sequence[float], color: str, rank: int) -> None:
-    left, top, right, bottom = (one - 0.5 for one in corners)  # a pixel's middle is a whole number in Matplotlib
-    for line, shade in ((_HALO, "white"), (_STROKE, color)):
-        ax.add_patch(
-            Rectangle(
-                (left, top), right - left, bottom - top,
-                fill=False, edgecolor=shade, linewidth=line, joinstyle="miter", zorder=3 - rank / 1e4,
-            )
-        )  # fmt: skip
 
 
 def _draw_label(ax: Axes, text: str, corner: tuple[float, float], color: str) -> None:

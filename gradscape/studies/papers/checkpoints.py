@@ -8,13 +8,19 @@ from typing import Any, final
 from gradscape._digest import digest_model
 from gradscape._names import tell_apart
 from gradscape.models import Classifier
-from gradscape.studies.networks import load_finite_models
+from gradscape.studies.networks import NetworkKind, load_finite_models, network_kind
 from gradscape.studies.papers.wording import short_name, training_command, training_data
 from gradscape.studies.tested_images import TRAINING_IMAGES, accuracy_interval, scored_elsewhere
 
 __all__ = ["Models", "WantedNetworks", "describe_networks", "load_titled", "provenance_of"]
 
 Models = Mapping[str, Classifier]
+
+_SCORES: dict[NetworkKind, tuple[str, str]] = {
+    "classifier": ("test_accuracy", "accuracy"),
+    "detector": ("test_ap", "AP"),
+    "segmenter": ("test_iou", "mean IoU"),
+}
 
 
 @final
@@ -80,11 +86,12 @@ def load_titled(paths: Sequence[Path], device: str) -> dict[str, Classifier]:
 def describe_networks(models: Models) -> str:
     """How well each network does on its test images, and what it was trained on, as far as checkpoints tell."""
     untested = any(scored_elsewhere(model.meta) == TRAINING_IMAGES for model in models.values())
-    score = "accuracy" if untested else "test accuracy"
-    if any(model.meta.get("test") for model in models.values()):
+    kind = network_kind(models)
+    score = _SCORES[kind][1] if untested else f"test {_SCORES[kind][1]}"
+    if kind == "classifier" and any(model.meta.get("test") for model in models.values()):
         score += " with its 95 % interval over images"
     data = {title: training_data(model.meta) for title, model in models.items()}
-    said = {title: f"{_full_name(title, model)} {_accuracy(model)}" for title, model in models.items()}
+    said = {title: f"{_full_name(title, model)} {_score(model, kind)}" for title, model in models.items()}
     if len(set(data.values())) > 1:
         listed = (f"{said[title]} (trained on {data[title] or 'unknown data'})" for title in models)
         return f"{score}: {', '.join(listed)}"
@@ -109,13 +116,11 @@ def _full_name(title: str, model: Classifier) -> str:
     return name if short_name(name) == title else f"{title} ({name})"
 
 
-def _accuracy(model: Classifier) -> str:
+def _score(model: Classifier, kind: NetworkKind) -> str:
     scores = model.meta.get("scores")
-    accuracy = scores.get("test_accuracy") if isinstance(scores, dict) else None
-    if not isinstance(accuracy, float):
+    score = scores.get(_SCORES[kind][0]) if isinstance(scores, dict) else None
+    if not isinstance(score, float):
         return "not recorded"
     elsewhere = scored_elsewhere(model.meta)
-    interval = accuracy_interval(model.meta, accuracy)
-    return (
-        f"{100 * accuracy:.1f} %" + (f" ({interval})" if interval else "") + (f" of {elsewhere}" if elsewhere else "")
-    )
+    interval = accuracy_interval(model.meta, score) if kind == "classifier" else ""
+    return f"{100 * score:.1f} %" + (f" ({interval})" if interval else "") + (f" of {elsewhere}" if elsewhere else "")

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar, final
 import numpy as np
 import torch
 
-from gradscape.data.pictures import Pictures, load_pictures
+from gradscape.data.pictures import Pictures, load_canvases, load_pictures
 from gradscape.studies.fusion import noise_pictures
 from gradscape.studies.papers.data_source import DataSource
 from gradscape.studies.papers.wording import path_end
@@ -75,10 +75,12 @@ class PictureExhibit(Exhibit[Pictures]):
     Attributes:
         usual: How many the paper shows, and are taken from a data set.
         most: How many there is room for.
+        whole: Whether pictures are shown whole, as canvases, and not their center squares; then they are files.
     """
 
     usual: int = 1
     most: int = 1
+    whole: bool = False
 
     @property
     def needs(self) -> str:
@@ -92,8 +94,12 @@ class PictureExhibit(Exhibit[Pictures]):
 
     def gather(self, images: ImageInputs, size: int, *, figure: str, seed: int) -> tuple[Pictures, str]:
         """Decode the files, or choose images of the data set, which are named by their classes."""
+        if self.whole and images.data is not None:
+            raise ValueError(
+                f"{figure} shows whole pictures: name their files with `--images PATH...`, and no `--data`"
+            )
         if images.data is None:
-            pictures = load_pictures(images.files, size)
+            pictures = (load_canvases if self.whole else load_pictures)(images.files, size)
             self._check_room(figure, len(pictures.names))
             return pictures, f"pictures at {size} pixels"
         chosen = _choose(images.data, images.classes, size, seed)

@@ -1,9 +1,10 @@
-"""Figures of SPANet, IEEE TMM 2021: losses in training, where networks look, how much each scale counts."""
+"""Figures of SPANet, IEEE TMM 2021: losses in training, where networks look, each scale's weight, boxes found."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from gradscape.data.pictures import Pictures
 from gradscape.explain.attention import attention_maps
@@ -11,9 +12,12 @@ from gradscape.explain.attention_map import AttentionMap
 from gradscape.explain.cam import heatmaps
 from gradscape.figures.charts.run_curves import figure_run_curves
 from gradscape.figures.images.attention import figure_scale_weights
+from gradscape.figures.images.boxes import figure_boxes
 from gradscape.figures.images.heatmaps import figure_heatmaps
 from gradscape.models import Classifier
+from gradscape.models.detection import Detector
 from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
+from gradscape.studies.networks import network_kind
 from gradscape.studies.papers.checkpoints import Models
 from gradscape.studies.papers.exhibits import PictureExhibit, WeightExhibit
 from gradscape.studies.papers.figure import Drawing, PaperFigure
@@ -23,7 +27,7 @@ from gradscape.studies.papers.training_log import TrainingLog, describe_logs
 from gradscape.studies.papers.wording import as_in_the_paper, readable, short_name
 from gradscape.studies.training_identity import group_alike, identify_training
 
-__all__ = ["FIGURES", "HEATMAPS", "LATE_LOSSES", "LOSSES", "SCALE_WEIGHTS"]
+__all__ = ["BOXES", "FIGURES", "HEATMAPS", "LATE_LOSSES", "LOSSES", "SCALE_WEIGHTS"]
 
 _PYRAMIDS = (SpatialPyramidAttention, SpatialPyramidGate)
 _PART_LEFT_OUT = 100 / 300
@@ -36,6 +40,8 @@ _CALLED = {
     "se_c": "SE++",
 }
 """What the paper calls networks and attentions."""
+
+_DETECTORS = {"retinanet": "RetinaNet", "faster_rcnn": "Faster R-CNN", "mask_rcnn": "Mask R-CNN", "fcos": "FCOS"}
 
 
 def _draw_losses(logs: Sequence[TrainingLog]) -> Drawing:
@@ -87,6 +93,43 @@ def _draw_scale_weights(models: Models, _nothing: None, _seed: int) -> Drawing:
         for one in maps.values()
     }
     return Drawing(page, arrays, "the weights begin at 1")
+
+
+def _draw_boxes(models: Models, pictures: Pictures, _seed: int) -> Drawing:
+    names = _common_classes(models)
+    outputs = {title: _detected(model, pictures.images) for title, model in models.items()}
+    called = as_in_the_paper(models, {**_CALLED, **_detectors_called(models)})
+    shown = [pictures.cropped(number) for number in range(len(pictures.names))]
+    page = figure_boxes(shown, {called[title]: found for title, found in outputs.items()}, names=names)
+    arrays = {
+        f"{title}.{number}.{name}": one[name].cpu().numpy()
+        for title, found in outputs.items()
+        for number, one in enumerate(found)
+        for name in ("boxes", "classes", "scores")
+    }
+    return Drawing(page, arrays, f"from above: {', '.join(readable(name) for name in pictures.names)}")
+
+
+def _detected(model: Classifier, images: Tensor) -> list[Mapping[str, Tensor]]:
+    with torch.inference_mode():
+        return [found for image in images.to(model.mean.device).split(1) for found in model(image)]
+
+
+def _common_classes(models: Models) -> list[str]:
+    """What the classes of all detectors are called."""
+    if network_kind(models) != "detector":
+        raise ValueError(f"`CKPT` must be detectors, whose boxes are drawn, got {', '.join(models)}")
+    names = {tuple(model.labels or map(str, range(model.meta["num_classes"]))) for model in models.values()}
+    if len(names) > 1:
+        raise ValueError(f"`CKPT` must be detectors of the same classes, but those of {', '.join(models)} differ")
+    return list(names.pop())
+
+
+def _detectors_called(models: Models) -> dict[str, str]:
+    """What the paper calls each detector with its backbone."""
+    parts = {part for title in models for part in title.split("+") if ":" in part}
+    split = [(part, *part.split(":", 1)) for part in parts]
+    return {part: f"{_DETECTORS.get(kind, kind)} {_CALLED.get(body, body)}" for part, kind, body in split}
 
 
 def _read_scale_weights(model: Classifier) -> Mapping[str, AttentionMap]:
@@ -154,9 +197,22 @@ SCALE_WEIGHTS = NetworkFigure(
     attention=_PYRAMIDS,
 )
 
+BOXES = NetworkFigure(
+    title="boxes that a detector finds on a backbone without attention, with SE, with SPA",
+    original="RetinaNet (and Cascade R-CNN) on ResNet-50, SE- (GC-)ResNet-50 and SPA-ResNet-50, four pictures of COCO",
+    networks=("retinanet:resnet50", "retinanet:resnet50+se", "retinanet:resnet50+spa_a"),
+    exhibit=PictureExhibit(usual=4, most=8, whole=True),
+    draw=_draw_boxes,
+    attention=(*_PYRAMIDS, Detector),
+    fewest=1,
+    training="--data coco:PATH --recipe spanet_retinanet",
+    colored=False,
+)
+
 FIGURES: dict[str, PaperFigure] = {
     "spanet:3": LOSSES,
     "spanet:4": LATE_LOSSES,
     "spanet:5": HEATMAPS,
     "spanet:6": SCALE_WEIGHTS,
+    "spanet:7": BOXES,
 }

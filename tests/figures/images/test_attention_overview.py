@@ -28,6 +28,8 @@ def maps(figure: Figure) -> list[Axes]:
     [
         ("layer2.0.att", ("stage 2 · block 1", "att")),
         ("network.stages.1.3.attention", ("stage 2 · block 4", "attention")),
+        ("detector.backbone.body.layer1.1.spa", ("stage 1 · block 2", "spa")),
+        ("backbone.layer4.0.cbam.spatial", ("stage 4 · block 1", "cbam.spatial")),
         ("stages.2.blocks.0.attn", ("stage 3 · block 1", "attn")),
         ("layers.1.blocks.4.attn", ("stage 2 · block 5", "attn")),
         ("blocks.11.attn", ("block 12", "attn")),
