@@ -47,8 +47,6 @@ def describe_trained_loss(meta: Mapping[str, Any], *, drawn: bool = True) -> str
         return ""
     evaluated = one_line(meta.get("loss", _CROSS_ENTROPY))
     shown = f", drawn is {_LOSSES.get(evaluated, evaluated)}" if drawn and evaluated != own else ""
-    if own in _USUAL and not shown:
-        return ""
     return f"trained with {_LOSSES.get(own, own)}{shown}"
 
 

@@ -76,7 +76,12 @@ def test_detectors_and_segmenters_have_recipes_of_their_own() -> None:
         ),
         ("fcos:resnet18", "coco:a", {"loss": "focal"}, "has the loss focal, .*: take no other `loss`"),
         ("resnet20", "digits", {"recipe": "ba2m_boxes"}, "ba2m_boxes has the loss detection_loss, .* such as upanets"),
-        ("resnet20", "digits", {"loss": "pixel_cross_entropy"}, "`recipe` digits has the loss pixel_cross_entropy, .*: take no other `loss`"),
+        (
+            "resnet20",
+            "digits",
+            {"loss": "pixel_cross_entropy"},
+            "`recipe` digits has the loss pixel_cross_entropy, .*: take no other `loss`",
+        ),
         ("resnet20", "digits", {"loss": "hinge"}, "`loss` must be one of cross_entropy"),
         ("resnet20", "digits", {"recipe": "soup"}, "unknown `recipe` 'soup'"),
         ("resnet20", "digits", {"test": "coco:a"}, "`data` coco:a has boxes"),
