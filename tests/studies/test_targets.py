@@ -55,7 +55,7 @@ def test_detectors_and_segmenters_have_recipes_of_their_own() -> None:
         ("deeplabv3:resnet18", "voc:a"),
     )]  # fmt: skip
     assert [name for name, _ in chosen] == ["spanet_retinanet", "spanet_rcnn", "ba2m_boxes", "deeplabv3"]
-    assert [recipe.loss for _, recipe in chosen] == ["detection", "detection", "detection", "pixels"]
+    assert [recipe.loss for _, recipe in chosen] == ["detection_loss"] * 3 + ["pixel_cross_entropy"]
     assert {recipe.epochs for _, recipe in chosen} == {3}
 
 
@@ -72,7 +72,7 @@ def test_detectors_and_segmenters_have_recipes_of_their_own() -> None:
             "fcos:resnet18",
             "coco:a",
             {"recipe": "deeplabv3"},
-            "trained with detection: take another, such as spanet_retina",
+            "trained with detection_loss: take another, such as spanet_retina",
         ),
         ("fcos:resnet18", "coco:a", {"loss": "focal"}, "has the loss focal, .*: take no other `loss`"),
         ("resnet20", "digits", {"recipe": "ba2m_boxes"}, "ba2m_boxes has the loss detection_loss, .* such as upanets"),
