@@ -200,8 +200,12 @@ def _count(logits: object, labels: Tensor, classes: int) -> PixelCounts:
     annotated = torch.where(counts, labels, classes)
     found = torch.where(counts & finite, logits.argmax(1), classes)
     right = torch.where(annotated == found, annotated, classes)
-    by_class = [_by_image(one, classes) for one in (annotated, found, right)]
-    return PixelCounts(*by_class, (counts & ~finite).flatten(1).sum(1).cpu().numpy())
+    return PixelCounts(
+        annotated=_by_image(annotated, classes),
+        found=_by_image(found, classes),
+        right=_by_image(right, classes),
+        not_finite=(counts & ~finite).flatten(1).sum(1).cpu().numpy(),
+    )
 
 
 def _by_image(numbers: Tensor, classes: int) -> Int64[np.ndarray, "batch classes"]:
