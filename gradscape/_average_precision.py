@@ -3,20 +3,19 @@
 import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, final, get_args
+from typing import final, get_args
 
 import numpy as np
 from jaxtyping import Float64, Int64
 
 from gradscape._detections import Detections, Iou, Outputs, Targets
-from gradscape._intervals import ConfidenceInterval
+from gradscape._intervals import ConfidenceInterval, resampled_share
 
 __all__ = ["AveragePrecision", "average_precision", "measure_average_precision", "precision_by_image"]
 
 _MOST = 100  # detections of a class in an image
 _AREAS = ("all", "small", "medium", "large")
 _HALF, _THREE_QUARTERS = 0, 5  # of the thresholds .50, .55 … .95
-_METHOD = "bias-corrected normal over images, with the bootstrap's standard error"
 
 
 @final
@@ -201,24 +200,16 @@ def _headlines(precision: np.ndarray) -> dict[str, float]:
 def _intervals(
     matches: _Matches, precision: np.ndarray, *, resamples: int, confidence: float, seed: int
 ) -> dict[str, ConfidenceInterval]:
-    from scipy import stats
-
     if not resamples:
         return {}
     draws, count = np.random.default_rng(seed), matches._images
-    drawn: list[dict[str, Any]] = [
+    drawn = [
         _headlines(matches.precisions(draws.integers(count, size=count).tolist(), areas=1)[..., 0])
         for _ in range(resamples)
     ]
-    found = {}
-    for name, value in _headlines(precision).items():
-        # Average precision is higher of fewer images and of repeated ones. Of 40 to 800 images drawn from 3000 made-up
-        # ones, 95 % intervals of quantiles held the truth in 45 to 63 %, normal ones in 77 to 85 %, these in 91 to 98.
-        spread = np.array([one[name] for one in drawn])
-        known = spread[np.isfinite(spread)]
-        told = count > 1 and len(known) > 1
-        half = float(stats.norm.ppf((1 + confidence) / 2) * known.std(ddof=1)) if told else np.nan
-        middle = 2 * value - float(known.mean()) if told else np.nan
-        low, high = np.clip([middle - half, middle + half], 0, 1).tolist()
-        found[name] = ConfidenceInterval(value, low, high, confidence, _METHOD)
-    return found
+    # Average precision is higher of fewer images and of repeated ones. Of 40 to 800 images drawn from 3000 made-up
+    # ones, 95 % intervals of quantiles held the truth in 45 to 63 %, normal ones in 77 to 85 %, these in 91 to 98.
+    return {
+        name: resampled_share(value, [one[name] for one in drawn] if count > 1 else [], confidence=confidence)
+        for name, value in _headlines(precision).items()
+    }

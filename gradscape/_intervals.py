@@ -18,6 +18,7 @@ __all__ = [
     "paired_shares",
     "proportion",
     "proportion_difference",
+    "resampled_share",
     "spread_of",
     "welch_difference",
 ]
@@ -218,6 +219,30 @@ def paired_shares(
     half = float(stats.norm.ppf((1 + confidence) / 2)) * error
     low, high = max(-1.0, middle - half), min(1.0, middle + half)
     return ConfidenceInterval((alone - other_alone) / count, low, high, confidence, "Bonett and Price's over pairs")
+
+
+def resampled_share(value: float, drawn: Values, *, confidence: float = 0.95) -> ConfidenceInterval:
+    """A score in [0, 1] that resampling moves, such as an average precision, with an interval over images.
+
+    Scores of resamples lie higher or lower than those of as many new images: some images are there twice, others not
+    at all. The interval is normal, as wide as the resamples say, around the value that is freed from that bias.
+
+    Args:
+        value: Of all images, each once.
+        drawn: Of images drawn anew from them; what is not finite is left out.
+        confidence: Its coverage.
+
+    Source: Efron and Tibshirani 1993, sections 6.4 and 10.2 (standard error and bias by the bootstrap).
+    """
+    from scipy import stats
+
+    known = np.asarray(drawn)[np.isfinite(drawn)]
+    told = len(known) > 1
+    half = float(stats.norm.ppf((1 + confidence) / 2) * known.std(ddof=1)) if told else np.nan
+    middle = 2 * value - float(known.mean()) if told else np.nan
+    low, high = np.clip([middle - half, middle + half], 0, 1).tolist()
+    method = "bias-corrected normal over images, with the bootstrap's standard error"
+    return ConfidenceInterval(value, low, high, confidence, method)
 
 
 def spread_of(values: Values, *, digits: int = 2) -> str:

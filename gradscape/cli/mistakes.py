@@ -20,7 +20,9 @@ _OTHER_WORDS = {
     "methods": ("method",),
     "metrics": ("metric",),
     "model": ("checkpoint", "checkpoints", "models", "paths"),
+    "models": ("checkpoints",),
     "name": ("data",),
+    "started_from": ("backbone",),
     "target_layer": ("layer",),
 }
 _NAMED = re.compile(r"`(\w+)(?:=['\"]?([^`'\"]*)['\"]?)?`")

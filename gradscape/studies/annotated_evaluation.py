@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any, TypeVar, final
 
 from gradscape.data import load_annotated
-from gradscape.models import Classifier, TargetKind
+from gradscape.data.annotated_split import Kind
+from gradscape.models import Classifier
 from gradscape.studies.detection_evaluation import DetectionEvaluation, evaluate_detector
 from gradscape.studies.detection_files import (
     PRECISION_HEADINGS,
@@ -54,7 +55,7 @@ def evaluate_annotated(
     data: str,
     split: str,
     *,
-    kind: TargetKind,
+    kind: Kind,
     report: Report | None = None,
     seed: int = 0,
     **options: Any,

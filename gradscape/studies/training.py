@@ -121,6 +121,7 @@ def train_networks(
     shape = _shape(train)
     network = _create(name, train, seed=seed, backbone=backbone).to(memory_format=torch.channels_last)
     begun = None if backbone is None else _digest_of_backbone(network)
+    begun_with: dict[str, Any] = {BACKBONE: {"checkpoint": os.fspath(backbone), "weights": begun}} if backbone else {}
 
     def make() -> nn.Module:
         return _made(name, train, backbone).to(memory_format=torch.channels_last)
@@ -137,7 +138,7 @@ def train_networks(
             recipe={"name": recipe_name, **asdict(recipe)},
             data={"name": train.name, "images": train.num_images},
             test=record_test(test),
-            **({BACKBONE: {"checkpoint": os.fspath(backbone), "weights": begun}} if backbone is not None else {}),
+            **begun_with,
             # A clock's number would make files differ whose weights are the same.
             scores={column: score for column, score in scores.items() if column != "seconds"},
         )

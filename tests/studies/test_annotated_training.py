@@ -111,6 +111,7 @@ def test_a_summary_of_seeds_has_their_average_precision(runs: Path) -> None:
     assert float(row["test_ap50_mean"]) == pytest.approx(np.mean([table["test_ap50"] for table in tables]))
 
 
+@pytest.mark.slow
 def test_what_a_training_reached_is_told_by_its_own_score(splits: Splits, tmp_path: Path) -> None:
     names = [NAME, "retinanet:resnet18"]
     settings: dict[str, Any] = {"recipe": RECIPE, "recipe_name": "own", "device": "cpu", "progress": False}
@@ -123,11 +124,15 @@ def test_what_a_training_reached_is_told_by_its_own_score(splits: Splits, tmp_pa
     assert "test AP50 after the last: " in " ".join((tmp_path / "curves.txt").read_text(encoding="utf-8").split())
 
 
-def test_trainings_are_compared_and_reported_by_average_precision(runs: Path, tmp_path: Path) -> None:
+def test_trainings_are_compared_by_average_precision(runs: Path) -> None:
     comparison = compare_found([runs])
     assert tabulate_means(comparison)[0][:2] == ("test_ap50 (%)", NAME)
     (lone,) = compare_found([runs / "seed0"], metrics=["best_ap50"]).means.values()
     assert np.isnan(lone["best_ap50"].low)
+
+
+@pytest.mark.slow
+def test_trainings_are_reported_by_average_precision(runs: Path, tmp_path: Path) -> None:
     page = write_report([runs], tmp_path / "report.html").read_text(encoding="utf-8")
     assert "Test AP50 over trainings" in page
     networks = networks_in(runs)

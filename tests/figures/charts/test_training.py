@@ -136,7 +136,7 @@ def test_a_single_curve_has_its_title_and_says_how_it_ended_without_test_images(
 
 def detector_run(**others: np.ndarray) -> dict[str, np.ndarray]:
     learned = {"test_ap": 0.05 * EPOCHS, "test_ap50": 0.1 * EPOCHS}
-    return {"epoch": EPOCHS, "train_loss": 2 / EPOCHS, "test_loss": 3 / EPOCHS, **learned, **others}
+    return {"epoch": EPOCHS, "train_loss": 9 - EPOCHS, "test_loss": 9.5 - EPOCHS, **learned, **others}
 
 
 def test_average_precision_is_drawn_in_percent_each_by_its_name() -> None:
@@ -150,9 +150,9 @@ def test_average_precision_is_drawn_in_percent_each_by_its_name() -> None:
 
 
 def test_a_page_of_a_detectors_training_tells_its_ap50_and_of_a_segmenters_its_overlap() -> None:
-    page = figure_training(detector_run(learning_rate=0.1 / EPOCHS))
+    page = figure_training(detector_run(learning_rate=0.1 + EPOCHS))
     assert [ax.get_ylabel() for ax in page.axes] == ["loss", "average precision (%)", "learning rate"]
     assert f"test AP50 after the last {10 * EPOCHS[-1]:.2f} %" in caption_of(page)
-    overlap = figure_training({"epoch": EPOCHS, "test_iou": 0.1 * EPOCHS, "train_loss": 1 / EPOCHS})
+    overlap = figure_training({"epoch": EPOCHS, "test_iou": 0.1 * EPOCHS, "train_loss": 9 - EPOCHS})
     assert [ax.get_ylabel() for ax in overlap.axes] == ["loss", "mean IoU (%)"]
     assert f"test mean IoU after the last {10 * EPOCHS[-1]:.2f} %" in caption_of(overlap)
