@@ -164,8 +164,9 @@ def own_class(model: nn.Module, asked: int | str | None) -> int | None:
     """
     if asked is None:
         return None
-    known = isinstance(model, Classifier)
-    return class_number(asked, model.meta["num_classes"] if known else sys.maxsize, model.labels if known else None)
+    if isinstance(model, Classifier):
+        return class_number(asked, model.meta["num_classes"], model.labels)
+    return class_number(asked, sys.maxsize, None)
 
 
 def _named_class(name: str, labels: Sequence[str] | None) -> int:

@@ -18,6 +18,7 @@ from .images.boxes import figure_boxes, plot_boxes
 from .images.decision import figure_decisions, plot_decisions
 from .images.fusion import figure_features, figure_fusion, plot_features
 from .images.heatmaps import figure_heatmaps, plot_heatmap
+from .images.located_heatmaps import LocatedHeatmap, figure_located_heatmaps
 from .look import Look, drawn_as
 from .style import Figure, save_figure
 from .surfaces.lines import figure_line, plot_line
@@ -36,6 +37,7 @@ from .web.surfaces import interactive_surface
 __all__ = [
     "Bubble",
     "Figure",
+    "LocatedHeatmap",
     "Look",
     "WebPage",
     "drawn_as",
@@ -55,6 +57,7 @@ __all__ = [
     "figure_heatmaps",
     "figure_landscape",
     "figure_line",
+    "figure_located_heatmaps",
     "figure_measures",
     "figure_preview",
     "figure_run_curves",

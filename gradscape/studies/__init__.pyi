@@ -44,6 +44,14 @@ from .evaluation_files import save_evaluation, tabulate_answer_differences, tabu
 from .fusion import NOISE, FusedPictures, draw_fusion, fuse_pictures, noise_pictures
 from .image_answers import ImageAnswers, answer_images, count_confusions
 from .line import LinePath, make_path
+from .located import (
+    LOCATED_HEADINGS,
+    LocatedExplanations,
+    draw_located,
+    explain_boxes,
+    explain_segments,
+    tabulate_located,
+)
 from .model_table import HEADINGS, tabulate_models, write_model_table
 from .networks import common_image_size, load_finite_models, load_models
 from .planes import (
@@ -72,6 +80,7 @@ __all__ = [
     "DIFFERENCE_HEADINGS",
     "FAITHFULNESS_HEADINGS",
     "HEADINGS",
+    "LOCATED_HEADINGS",
     "METHOD_HEADINGS",
     "NOISE",
     "OVERLAP_HEADINGS",
@@ -91,6 +100,7 @@ __all__ = [
     "FusedPictures",
     "ImageAnswers",
     "LinePath",
+    "LocatedExplanations",
     "PixelCounts",
     "Searched",
     "SeenAttention",
@@ -121,6 +131,7 @@ __all__ = [
     "draw_explanations",
     "draw_fusion",
     "draw_line",
+    "draw_located",
     "draw_one",
     "draw_subjects",
     "draw_training",
@@ -131,7 +142,9 @@ __all__ = [
     "evaluate_networks",
     "evaluate_segmenter",
     "evaluate_subjects",
+    "explain_boxes",
     "explain_pictures",
+    "explain_segments",
     "fuse_pictures",
     "load_finite_models",
     "load_models",
@@ -162,6 +175,7 @@ __all__ = [
     "tabulate_classes",
     "tabulate_differences",
     "tabulate_faithfulness",
+    "tabulate_located",
     "tabulate_means",
     "tabulate_methods",
     "tabulate_models",

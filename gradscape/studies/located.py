@@ -21,6 +21,7 @@ from gradscape.figures.images.located_heatmaps import LocatedHeatmap, figure_loc
 from gradscape.figures.images.method_titles import method_title
 from gradscape.figures.images.overlay import Background
 from gradscape.models import Classifier
+from gradscape.models.segmentation import Segmenter
 from gradscape.studies.drawing import save_pages
 from gradscape.studies.networks import NetworkKind, class_name, class_number, file_name, network_kind, provenance
 from gradscape.studies.picture_names import picture_stems, titles
@@ -181,6 +182,7 @@ def explain_segments(
         raise ValueError("`class_index` must say which class of a segmenter to explain: give its number or name")
 
     def explained(model: Classifier, number: int) -> Mapping[str, Heatmaps]:
+        assert isinstance(model.network, Segmenter)
         layer = target_layer or f"backbone.stages.{len(model.network.backbone.stages) - 1}"
         image = pictures.images[number : number + 1].to(model.mean.device)
         shown = pictures.covered[number] if pictures.covered else None
@@ -210,7 +212,7 @@ def draw_located(
 
 def tabulate_located(explained: LocatedExplanations) -> list[tuple[str, ...]]:
     """Return what is explained in each picture for each model, under `LOCATED_HEADINGS`."""
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for number, picture in enumerate(explained.pictures.names):
         for name, numbers in explained.heatmaps.items():
             if number not in numbers:

@@ -22,7 +22,7 @@ def test_a_detector_finds_all_that_it_was_trained_with(tmp_path: Path) -> None:
     detector = create_model("fcos:resnet18", num_classes=len(split.classes), image_size=SIDE)
     recipe = Recipe(
         epochs=EPOCHS, batch_size=8, optimizer="adam", learning_rate=1e-3, weight_decay=0.0, crop_padding=0,
-        horizontal_flip=False, loss="detection",
+        horizontal_flip=False, loss="detection_loss",
     )  # fmt: skip
     mean, std = split.channel_statistics()
     run = train_model(

@@ -17,12 +17,14 @@ from .explained_images import figure_explained_images
 from .fusion import figure_features, figure_fusion, plot_features
 from .heatmap_panel import Style, known_background
 from .heatmaps import Arrangement, figure_heatmaps, images_per_page, plot_heatmap
+from .located_heatmaps import LocatedHeatmap, figure_located_heatmaps
 from .overlay import Background, HeatmapScale
 
 __all__ = [
     "Arrangement",
     "Background",
     "HeatmapScale",
+    "LocatedHeatmap",
     "Style",
     "draws_map",
     "figure_attention",
@@ -37,6 +39,7 @@ __all__ = [
     "figure_features",
     "figure_fusion",
     "figure_heatmaps",
+    "figure_located_heatmaps",
     "figure_scale_weights",
     "images_per_page",
     "known_background",

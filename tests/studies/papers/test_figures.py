@@ -11,7 +11,7 @@ from PIL import Image
 
 from gradscape._arrays import load_arrays
 from gradscape.data import load_split
-from gradscape.data.pictures import load_pictures
+from gradscape.data.pictures import load_canvases, load_pictures
 from gradscape.explain.cam import heatmaps
 from gradscape.explain.features import feature_maps
 from gradscape.explain.fusion import fusion_maps
@@ -76,7 +76,7 @@ def test_the_registry_holds_every_figure_that_the_papers_files_export() -> None:
 def test_every_data_figure_of_the_five_papers_is_there_in_order() -> None:
     numbers = {
         "upanets": (1, *range(7, 21)),
-        "spanet": range(3, 7),
+        "spanet": range(3, 8),
         "ulsam": (3,),
         "residual_attention": (8, 9, 12, 13, 16, 17, 20, 21, 24, 25, 28, 29, 30, 31),
         "ba2m": (1, 3, 5),
@@ -192,6 +192,32 @@ def test_scale_weights_are_those_of_the_state_dict_from_fine_to_global(tmp_path:
     for number, one in enumerate(arrays.values()):
         np.testing.assert_array_equal(one.ravel(), np.array([1, -2, 3]) + number)
     assert "resnet20+spa_a not recorded" in caption(tmp_path, "spanet:6")
+
+
+@pytest.mark.slow
+def test_boxes_of_two_detectors_are_those_that_they_find_on_whole_pictures(
+    photographs: list[Path], tmp_path: Path
+) -> None:
+    names, score = ("fcos:resnet18", "fcos:resnet18+spa_a"), {"test_ap": 0.125}
+    paths = [save_network(tmp_path, name, image_size=64, scores=score) for name in names]
+    make_figure("spanet:7", paths, tmp_path, images=photographs)
+    arrays, images = arrays_of(tmp_path, "spanet:7"), load_canvases(photographs, 64).images
+    np.testing.assert_array_equal(arrays["images"], images.numpy())
+    for name, path in zip(names, paths, strict=True):
+        with torch.no_grad():
+            found = load_checkpoint(path)(images[1:])[0]
+        np.testing.assert_allclose(arrays[f"{name}.1.boxes"], found["boxes"], rtol=1e-3, atol=1e-2)
+        np.testing.assert_array_equal(arrays[f"{name}.1.classes"], found["classes"])
+    assert "test AP: fcos:resnet18 12.5 %, fcos:resnet18+spa_a 12.5 %" in caption(tmp_path, "spanet:7")
+    make_figure("spanet:6", paths[1:], tmp_path)
+    assert next(iter(arrays_of(tmp_path, "spanet:6"))) == "detector.backbone.body.layer1.0.spa"
+
+
+def test_boxes_of_what_is_no_detector_are_refused(saved: Saved, photographs: list[Path], tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="`CKPT` must be detectors, whose boxes are drawn, got resnet20"):
+        make_figure("spanet:7", [saved("resnet20+spa_a")], tmp_path, images=photographs)
+    with pytest.raises(ValueError, match="spanet:7 shows whole pictures: name their files with `--images"):
+        make_figure("spanet:7", [saved("resnet20+spa_a")], tmp_path, data="digits")
 
 
 @pytest.mark.slow
