@@ -16,8 +16,6 @@ from gradscape.data.named_batches import NamedBatches
 from gradscape.data.pictures import Pictures
 from gradscape.data.source import are_names
 from gradscape.models import Classifier, load_checkpoint
-from gradscape.models.detection import Detector
-from gradscape.models.segmentation import Segmenter
 
 __all__ = [
     "NetworkKind",
@@ -37,8 +35,6 @@ __all__ = [
 
 NetworkKind = Literal["classifier", "detector", "segmenter"]
 """What a network gives for a picture: scores of classes, boxes, or a class for each pixel."""
-
-_KINDS: dict[NetworkKind, type] = {"detector": Detector, "segmenter": Segmenter}
 
 _log = logging.getLogger(__name__)
 
@@ -252,4 +248,10 @@ def class_name(labels: Mapping[str, Sequence[str] | None], model: str, index: in
 
 
 def _kind(model: Classifier) -> NetworkKind:
-    return next((kind for kind, known in _KINDS.items() if isinstance(model.network, known)), "classifier")
+    # Both take torchvision along, which who only reads results shall not pay.
+    from gradscape.models.detection import Detector
+    from gradscape.models.segmentation import Segmenter
+
+    if isinstance(model.network, Detector):
+        return "detector"
+    return "segmenter" if isinstance(model.network, Segmenter) else "classifier"

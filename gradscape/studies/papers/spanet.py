@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradscape.data.pictures import Pictures
 from gradscape.explain.attention import attention_maps
@@ -15,7 +15,6 @@ from gradscape.figures.images.attention import figure_scale_weights
 from gradscape.figures.images.boxes import figure_boxes
 from gradscape.figures.images.heatmaps import figure_heatmaps
 from gradscape.models import Classifier
-from gradscape.models.detection import Detector
 from gradscape.models.spanet import SpatialPyramidAttention, SpatialPyramidGate
 from gradscape.studies.networks import network_kind
 from gradscape.studies.papers.checkpoints import Models
@@ -203,7 +202,7 @@ BOXES = NetworkFigure(
     networks=("retinanet:resnet50", "retinanet:resnet50+se", "retinanet:resnet50+spa_a"),
     exhibit=PictureExhibit(usual=4, most=8, whole=True),
     draw=_draw_boxes,
-    attention=(*_PYRAMIDS, Detector),
+    attention=(nn.Module,),  # any detector
     fewest=1,
     training="--data coco:PATH --recipe spanet_retinanet",
     colored=False,
