@@ -16,6 +16,7 @@ from torch.nn import functional as F
 import gradscape
 from gradscape import explain, landscape, models, training
 from tests.aborts.networks import CLASSES, IMAGE
+from tests.aborts.place_calls import PLACES
 from tests.aborts.study_calls import STUDIES
 from tests.aborts.trip import Trip
 from tests.landscape.forms import force, put_back
@@ -29,12 +30,16 @@ _CALLBACKS = ("forward", "save", "loss", "metric", "score")
 _ROOT = Path(gradscape.__file__).parent
 
 READERS = {
+    "landscape.box_losses": "a forward function: modes are its caller's",
+    "landscape.box_losses_and_precision": "the same",
     "landscape.summarize_direction": "reads tensors",
+    "models.load_backbone": "takes weights from a file, as it was asked to",
     "models.count_parameters": "reads sizes",
     "studies.common_image_size": "reads a number",
     "studies.describe_directions": "reads names",
     "studies.describe_search": "reads names",
     "studies.draw_subjects": "reads titles",
+    "studies.explain_segments": "is explain_pixels, picture by picture",
     "studies.store_scores": "writes into files of checkpoints",
 }
 
@@ -472,7 +477,7 @@ CALLS: dict[str, Call] = {
     "randomization": Call("explain.randomize_parameters", _randomization, share=2),
     "macs": Call("models.count_macs", _macs),
     "checkpoint": Call("models.save_checkpoint", _checkpoint, share=0.5),
-    **{name: Call(function, run, share=share) for name, (function, run, share) in STUDIES.items()},
+    **{name: Call(function, run, share=share) for name, (function, run, share) in {**STUDIES, **PLACES}.items()},
     "trainings of seeds": Call("training.train_seeds", _train_seeds, trains=True, share=0.1),
     "training": Call("training.train_model", _train, trains=True, share=0.2),
 }
