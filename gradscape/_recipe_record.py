@@ -5,7 +5,14 @@ from typing import Any
 
 from gradscape._names import one_line
 
-__all__ = ["OTHER_RECIPE", "RECIPE", "describe_recipe_differences", "describe_trained_loss", "recorded_recipe"]
+__all__ = [
+    "OTHER_RECIPE",
+    "RECIPE",
+    "USUAL_LOSSES",
+    "describe_recipe_differences",
+    "describe_trained_loss",
+    "recorded_recipe",
+]
 
 RECIPE = "recipe"
 """Entry of checkpoints and results: `name`, and the fields of a `gradscape.training.Recipe`."""
@@ -21,7 +28,8 @@ _LOSSES = {
     "detection_loss": "the sum of a detector's losses",
     "pixel_cross_entropy": "the cross-entropy of pixels",
 }
-_USUAL = (_CROSS_ENTROPY, "detection_loss", "pixel_cross_entropy")  # of classifiers, detectors and segmenters
+USUAL_LOSSES = (_CROSS_ENTROPY, "detection_loss", "pixel_cross_entropy")
+"""Of classifiers, detectors and segmenters: they go without saying."""
 _NOT_OF_A_RUN = {"name", "seeds"}
 
 
@@ -43,7 +51,7 @@ def describe_trained_loss(meta: Mapping[str, Any], *, drawn: bool = True) -> str
         drawn: Whether it is the loss that is shown.
     """
     own = one_line(recorded_recipe(meta).get("loss", _CROSS_ENTROPY))
-    if own in _USUAL:
+    if own in USUAL_LOSSES:
         return ""
     evaluated = one_line(meta.get("loss", _CROSS_ENTROPY))
     shown = f", drawn is {_LOSSES.get(evaluated, evaluated)}" if drawn and evaluated != own else ""

@@ -13,7 +13,7 @@ from gradscape._digest import digest_tensors
 from gradscape._intervals import accuracy_over_images, mean_of, spread_of
 from gradscape._left_as_before import process_left_as_before
 from gradscape._names import tell_apart
-from gradscape._recipe_record import RECIPE, describe_trained_loss
+from gradscape._recipe_record import RECIPE, USUAL_LOSSES, describe_trained_loss
 from gradscape.models import create_model, load_backbone, save_checkpoint, targets_of
 from gradscape.studies.image_records import record_test
 from gradscape.studies.networks import file_name
@@ -242,7 +242,7 @@ def _describe_recipe(name: str, recipe: Recipe, seeds: int) -> str:
     epochs = f"{recipe.epochs} epoch{'s' if recipe.epochs > 1 else ''}"
     rate = recipe.learning_rate_at(recipe.warmup_epochs)
     runs = f", {seeds} runs" if seeds > 1 else ""
-    loss = f", {recipe.loss} loss" if recipe.loss != "cross_entropy" else ""
+    loss = f", {recipe.loss} loss" if recipe.loss not in USUAL_LOSSES else ""
     late = bool(recipe.milestones) and recipe.milestones[0] >= recipe.epochs
     schedule = recipe.schedule + (" that all come after the last epoch" if late else "")
     steps = f"{recipe.batch_size} images a step, {recipe.optimizer}, learning rate {rate:g}, {schedule}"

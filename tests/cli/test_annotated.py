@@ -50,7 +50,7 @@ def test_a_detector_is_trained_and_evaluated(gradscape: Command, here: Path) -> 
 def test_a_segmenter_is_trained_and_evaluated(gradscape: Command, here: Path) -> None:
     done = gradscape("train", "deeplabv3:resnet18", "--data", "voc:pixels", *TINY, "-o", "run")
     assert done.code == 0, done.err
-    assert done.out.startswith("recipe deeplabv3: 1 epoch, 16 images a step, sgd, learning rate 0.01, cosine, pixels")
+    assert done.out.startswith("recipe deeplabv3: 1 epoch, 16 images a step, sgd, learning rate 0.01, cosine\n")
     assert "\ntest mean IoU " in done.out
     scores = load_checkpoint(here / "run" / "model.safetensors").meta["scores"]
     found = gradscape("evaluate", "run/model.safetensors", "--data", "voc:pixels", "--device", "cpu", "-o", "scores")
