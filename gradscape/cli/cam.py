@@ -9,7 +9,7 @@ import typer
 from gradscape._refuge import save_or_keep
 from gradscape.cli import image_paths, look_options, options
 from gradscape.cli.console import say, say_table, say_written, tuned_process, waiting
-from gradscape.cli.numbers import corners
+from gradscape.cli.numbers import MOST_DETECTIONS, corners
 
 if TYPE_CHECKING:
     from gradscape.models import Classifier
@@ -40,7 +40,10 @@ def cam(
         str | None, typer.Option("--class", help="Number or name of the class; by default the predicted one.")
     ] = None,
     detection: Annotated[
-        int | None, typer.Option(min=0, help="Of a detector: which box of a picture, from 0, the surest of the class.")
+        int | None,
+        typer.Option(
+            min=0, max=MOST_DETECTIONS, help="Of a detector: which box of a picture, from 0, the surest of the class."
+        ),
     ] = None,
     region: Annotated[
         str | None,

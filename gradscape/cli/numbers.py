@@ -8,6 +8,7 @@ import typer
 __all__ = [
     "MOST_BATCH",
     "MOST_CLASSES",
+    "MOST_DETECTIONS",
     "MOST_EPOCHS",
     "MOST_IMAGES",
     "MOST_POINTS",
@@ -27,6 +28,7 @@ __all__ = [
 
 MOST_BATCH = 1_000_000  # images
 MOST_CLASSES = 1_000_000
+MOST_DETECTIONS = 1_000_000  # in a picture
 MOST_EPOCHS = 1_000_000
 MOST_IMAGES = 1_000_000_000
 MOST_POINTS = 100_000  # of a line

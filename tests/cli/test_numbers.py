@@ -18,6 +18,7 @@ _NONE_WILL_DO = {
     "workers",
     "learning_rate",
     "bottom",
+    "detection",
     "margin",
     "plane",
     *_ANY_SIGN,
