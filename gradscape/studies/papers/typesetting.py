@@ -20,7 +20,7 @@ __all__ = ["FORMATS", "set_csv", "set_latex", "set_markdown", "set_table", "set_
 
 _SHORTEST_NAME = 14
 _WIDTH = 80
-_GAP = "  "
+_GAPS = (2, 1)  # between columns, the second where the first leaves no room for names
 _INDENT = "\N{EN SPACE}"  # which is no white space to wrap at
 _LATEX = str.maketrans(
     {
@@ -149,13 +149,17 @@ def set_text(table: PaperTable, lines: Sequence[TableLine]) -> str:
     above = [row for row in (labels, units, ("",) * words + tuple(parts)) if any(row)]
     headings = [*above[:-1], (*page.names, *above[-1][words:])]
     rows = _without_repeats(page.rows)
-    widths = [max(len(row[place]) for row in (headings[-1], *rows)) for place in range(words + len(parts))]
-    _widen(widths, page)
-    widths[0] = min(widths[0], max(_SHORTEST_NAME, _WIDTH - sum(widths[1:]) - len(_GAP) * (len(widths) - 1)))
-    body = [_aligned(row, widths, words) for row in headings]
+    for gap in _GAPS:
+        widths = [max(len(row[place]) for row in (headings[-1], *rows)) for place in range(words + len(parts))]
+        _widen(widths, page, gap)
+        room = _WIDTH - sum(widths[1:]) - gap * (len(widths) - 1)
+        if room >= min(widths[0], _SHORTEST_NAME):
+            break
+    widths[0] = min(widths[0], max(_SHORTEST_NAME, room))
+    body = [_aligned(row, widths, words, gap) for row in headings]
     for row in rows:
         first, *rest = textwrap.wrap(row[0], widths[0], subsequent_indent="  ") or [""]
-        body += [_aligned((first, *row[1:]), widths, words), *rest]
+        body += [_aligned((first, *row[1:]), widths, words, gap), *rest]
     notes = [line for note in page.notes for line in textwrap.wrap(note, _WIDTH, subsequent_indent="  ")]
     heading = textwrap.wrap(page.heading, _WIDTH)
     return "\n".join([*heading, "", *body, *([""] if notes else []), *notes])
@@ -169,13 +173,13 @@ def _spread(page: TablePage, titles: Sequence[str]) -> tuple[str, ...]:
     return tuple(cells)
 
 
-def _widen(widths: list[int], page: TablePage) -> None:
+def _widen(widths: list[int], page: TablePage, gap: int) -> None:
     """Give the last column under a title as much room as the title needs beside it."""
     place = len(page.names)
     for column in page.columns:
         place += len(column.parts)
         needed = max(len(column.label), len(column.unit) + 2)
-        free = widths[place - 2] + len(_GAP) if len(column.parts) > 1 else 0
+        free = widths[place - 2] + gap if len(column.parts) > 1 else 0
         widths[place - 1] = max(widths[place - 1], needed - free if free else needed)
 
 
@@ -193,12 +197,12 @@ def _without_repeats(rows: Sequence[tuple[str, ...]]) -> list[tuple[str, ...]]:
     return shortened
 
 
-def _aligned(row: Sequence[str], widths: Sequence[int], words: int) -> str:
+def _aligned(row: Sequence[str], widths: Sequence[int], words: int, gap: int) -> str:
     """Words to the left, numbers to the right."""
-    line = _GAP.join(f"{text:<{width}}" for text, width in zip(row[:words], widths[:words], strict=True))
+    line = (gap * " ").join(f"{text:<{width}}" for text, width in zip(row[:words], widths[:words], strict=True))
     end = len(line)
     for text, width in zip(row[words:], widths[words:], strict=True):
-        end += len(_GAP) + width
+        end += gap + width
         line = f"{line.rstrip() if text else line:<{end - len(text)}}{text}"
     return line.rstrip()
 
