@@ -20,7 +20,8 @@ def contact_sheet() -> ModuleType:
 
 
 def test_the_sheet_has_every_figure_in_order(contact_sheet: ModuleType) -> None:
-    assert list(contact_sheet.FIGURES) == list(FIGURES)
+    of_boxes = {"spanet:7"}  # which digits have none of
+    assert list(contact_sheet.FIGURES) == [name for name in FIGURES if name not in of_boxes]
 
 
 def test_every_network_on_the_sheet_has_a_training_and_none_is_trained_in_vain(contact_sheet: ModuleType) -> None:

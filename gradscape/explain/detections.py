@@ -75,7 +75,8 @@ def explain_detection(
     Example:
         >>> import torch
         >>> from gradscape.models import create_model
-        >>> net = create_model("faster_rcnn:resnet18", num_classes=3, image_size=64).eval()
+        >>> net = create_model("fcos:resnet18", num_classes=3, image_size=64).eval()
+        >>> net.detector.score_thresh = 0.0  # before training it is sure of nothing
         >>> explained = explain_detection(net, torch.rand(1, 3, 64, 64))
         >>> explained.box.shape, "fpn.layer_blocks" in explained.heatmaps["hirescam"].target_layer
         ((4,), True)

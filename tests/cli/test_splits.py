@@ -113,6 +113,6 @@ def test_photographs_are_decoded_ahead_only_where_training_takes_them_cut(
         asked.update(options)
         raise ValueError(f"`name` {name}: enough seen")
 
-    monkeypatch.setattr("gradscape.data.load_train_and_test", noted)
+    monkeypatch.setattr("gradscape.studies.training_data.load_train_and_test", noted)
     assert "enough seen" in gradscape(*TRAIN, "--recipe", recipe, "-o", "run").err
     assert asked["hold"] is hold

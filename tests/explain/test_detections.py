@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from gradscape.explain import explain_detection
 from gradscape.models import create_model
 
-SIDE = 128
+SIDE = 96
 LEAST_LEVEL, MOST_LEVEL = 2, 5  # of the maps that regions are cut out of
 
 
@@ -55,6 +55,7 @@ def test_a_box_of_a_class_is_the_surest_of_these(detector: nn.Module) -> None:
         explain_detection(detector, picture(), class_index=number, detection=len(places))
 
 
+@pytest.mark.slow
 def test_the_level_is_that_which_a_region_is_cut_out_of() -> None:
     torch.manual_seed(1)
     net = create_model("faster_rcnn:resnet18", num_classes=3, image_size=SIDE).eval()

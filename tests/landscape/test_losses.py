@@ -40,7 +40,7 @@ def test_unknown_names_are_told_with_those_that_are_known() -> None:
         ValueError, match=r"`?loss`? .*cross_entropi.*; known: cross_entropy, .*package\.module:function"
     ):
         find_loss("cross_entropi")
-    with pytest.raises(ValueError, match="known: top1, top5, binary, none"):
+    with pytest.raises(ValueError, match="known: top1, top5, binary, pixel_accuracy, detection_ap50, none"):
         find_metric("accuracy")
 
 

@@ -68,7 +68,7 @@ def test_a_checkpoint_tells_what_it_was_trained_with_and_reached(runs: Path, spl
     assert model.labels == list(CLASSES)
     assert (meta["name"], meta["num_classes"], meta["image_size"]) == (NAME, 3, SIDE)
     assert (meta["mean"], meta["std"]) == (pytest.approx(mean), pytest.approx(std))
-    assert meta["recipe"]["loss"] == "detection"
+    assert meta["recipe"]["loss"] == "detection_loss"
     assert meta["data"] == {"name": splits[0].name, "images": 2}
     assert meta["test"] == {"name": splits[1].name, "split": "val", "images": 2}
     assert {"test_ap", "test_ap50", "test_loss", "train_loss"} <= meta["scores"].keys()

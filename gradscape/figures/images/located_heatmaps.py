@@ -71,7 +71,7 @@ def figure_located_heatmaps(
     Example:
         >>> import numpy as np
         >>> import torch
-        >>> one = LocatedHeatmap(np.random.rand(24, 36), called="cat", score=0.9, box=(1, 2, 30, 20))
+        >>> one = LocatedHeatmap(np.random.rand(24, 36), called="cat", score=0.9, box=(1.0, 2.0, 30.0, 20.0))
         >>> figure = figure_located_heatmaps([torch.rand(3, 24, 36)], {"HiResCAM": [one]}, names=["a"])
         >>> [ax.get_title() for ax in figure.axes[:2]]
         ['', 'HiResCAM']
