@@ -16,7 +16,15 @@ NON_FINITE = "non-finite"
 UNRELIABLE = "with an unreliable standard error"
 
 _USUAL = {"loss": ("loss", "cross_entropy"), "error": ("metric", "top1")}
-_LABELS = {"cross_entropy": "cross-entropy loss", "focal": "focal loss", "top1": "top-1 error"}
+_LABELS = {
+    "cross_entropy": "cross-entropy loss",
+    "focal": "focal loss",
+    "detection_loss": "loss of detection",
+    "pixel_cross_entropy": "cross-entropy loss of pixels",
+    "top1": "top-1 error",
+    "detection_ap50": "1 − AP50 of each picture",
+    "pixel_accuracy": "share of wrong pixels",
+}
 
 
 @final

@@ -75,6 +75,8 @@ def test_the_surface_of_a_detector_is_that_of_a_plain_loop(boxer: Boxer, name: s
             assert surface.loss[row, column] == pytest.approx(float(expected), rel=1e-5)
     assert np.isnan(surface.error).all()
     assert surface.meta["loss"] == name
+    called = {"detection_loss": "loss of detection", "loss_box_reg": "loss (loss_box_reg)"}
+    assert surface.field("loss").label == called[name]
 
 
 def test_a_loss_that_the_detector_lacks_is_refused_by_name(boxer: Boxer) -> None:
