@@ -1,7 +1,7 @@
 """Training images in a random order, each randomly changed: the same for the same seed and epoch."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -92,9 +92,9 @@ class AugmentedImages(Dataset[Item]):
         if self.recipe.shift:
             for dim, part in zip((1, 2), (self.recipe.shift * (2 * torch.rand(2) - 1)).tolist(), strict=True):
                 image = shift_image(image, part * image.shape[dim], dim=dim)
-        if not isinstance(label, Mapping | Tensor) or (isinstance(label, Tensor) and not label.dim()):
-            return self.flip(image) if self.recipe.horizontal_flip else image, int(label)
-        return self._mirrored(image, label) if self.recipe.horizontal_flip else (image, label)
+        if self.recipe.of_places:
+            return self._mirrored(image, label) if self.recipe.horizontal_flip else (image, label)
+        return self.flip(image) if self.recipe.horizontal_flip else image, int(label)
 
     def _mirrored(self, image: Float[Tensor, "3 _ _"], target: Any) -> Item:
         """Every second image, with the places of what is in it."""

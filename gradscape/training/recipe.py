@@ -31,7 +31,6 @@ _COUNTS = {
     "early_stopping_patience": 1,
     "seeds": 1,
 }
-_OF_PLACES = ("detection_loss", "pixel_cross_entropy")
 _NOT_OF_PLACES = {"crop_padding": 0, "shift": 0.0, "resized_crop": False, "early_stopping_metric": "test_accuracy"}
 _OPTIONAL = ("learning_rate_batch", "early_stopping_patience")
 _POSITIVE = {"learning_rate": 0.1, "factor": 0.1}
@@ -184,8 +183,13 @@ class Recipe:
                 f"{self.schedule}; change the recipe"
             )
 
+    @property
+    def of_places(self) -> bool:
+        """Whether labels say what lies where in an image, boxes or a class for each pixel, and move along with it."""
+        return self.loss in ("detection_loss", "pixel_cross_entropy")
+
     def _check_kind(self) -> None:
-        if self.loss not in _OF_PLACES:
+        if not self.of_places:
             return
         for name, off in _NOT_OF_PLACES.items():
             if getattr(self, name) != off:

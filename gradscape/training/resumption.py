@@ -43,7 +43,7 @@ def _bytes_of(label: Any) -> bytes:
     """What tells one label from another: a class, tensors by name, or a tensor."""
     if isinstance(label, Mapping):
         return b"".join(name.encode() + _bytes_of(label[name]) for name in sorted(label))
-    if isinstance(label, Tensor) and label.dim():
+    if isinstance(label, Tensor) and label.numel() > 1:
         return label.numpy().tobytes()
     return str(int(label)).encode()
 

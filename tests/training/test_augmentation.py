@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import torch
 from hypothesis import given
@@ -154,3 +156,13 @@ def test_a_data_set_that_is_random_itself_gives_the_same_image_for_the_same_seed
 
     images = AugmentedImages(Noisy(5, seed=0), toy_recipe())
     assert torch.equal(images[2, 13][0], images.__getitems__([(0, 11), (2, 13)])[1][0])
+
+
+def test_a_class_in_an_array_of_its_own_stays_a_class() -> None:
+    class InArrays(ToyImages):
+        def __getitem__(self, index: int) -> tuple[Tensor, Any]:
+            image, label = super().__getitem__(index)
+            return image, torch.tensor([label])
+
+    taken = AugmentedImages(InArrays(6, seed=0), toy_recipe(horizontal_flip=True))
+    assert [taken[index, 0][1] for index in range(6)] == ToyImages(6, seed=0).labels.tolist()
