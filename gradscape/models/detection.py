@@ -245,6 +245,11 @@ def _pyramid(backbone: StagedNetwork, image_size: int, strides: Sequence[int], c
     return FeaturePyramid(backbone, levels, extra)
 
 
+def _two_stage(kind: type[FasterRCNN], backbone: StagedNetwork, num_classes: int, image_size: int) -> Detector:
+    pyramid = _pyramid(backbone, image_size, (4, 8, 16, 32), "pooled")
+    return Detector(kind(pyramid, num_classes + 1, rpn_anchor_generator=_anchors(image_size, steps=1)))
+
+
 def create_faster_rcnn(backbone: StagedNetwork, *, num_classes: int, image_size: int) -> Detector:
     """Build Faster R-CNN on the maps at 1/4, 1/8, 1/16 and 1/32 of the image and a pooled one at 1/64.
 
@@ -256,9 +261,7 @@ def create_faster_rcnn(backbone: StagedNetwork, *, num_classes: int, image_size:
     Raises:
         ValueError: If the backbone lacks such maps.
     """
-    pyramid = _pyramid(backbone, image_size, (4, 8, 16, 32), "pooled")
-    anchors = _anchors(image_size, steps=1)
-    return Detector(FasterRCNN(pyramid, num_classes + 1, rpn_anchor_generator=anchors))
+    return _two_stage(FasterRCNN, backbone, num_classes, image_size)
 
 
 def create_mask_rcnn(backbone: StagedNetwork, *, num_classes: int, image_size: int) -> Detector:
@@ -272,9 +275,7 @@ def create_mask_rcnn(backbone: StagedNetwork, *, num_classes: int, image_size: i
     Raises:
         ValueError: If the backbone lacks such maps.
     """
-    pyramid = _pyramid(backbone, image_size, (4, 8, 16, 32), "pooled")
-    anchors = _anchors(image_size, steps=1)
-    return Detector(MaskRCNN(pyramid, num_classes + 1, rpn_anchor_generator=anchors))
+    return _two_stage(MaskRCNN, backbone, num_classes, image_size)
 
 
 def create_retinanet(backbone: StagedNetwork, *, num_classes: int, image_size: int) -> Detector:
