@@ -6,7 +6,7 @@ from gradscape.data import kinds_of
 from gradscape.models import TargetKind, targets_of
 from gradscape.training import RECIPES
 
-__all__ = ["check_loss", "common_targets"]
+__all__ = ["LOSSES", "check_loss", "common_targets"]
 
 _CALLED: dict[TargetKind, str] = {
     "classes": "a class for each image",
@@ -20,12 +20,13 @@ _WITH: dict[TargetKind, str] = {
     "masks": "coco:PATH",
     "pixels": "voc:PATH",
 }
-_LOSSES: dict[TargetKind, tuple[str, ...]] = {
+LOSSES: dict[TargetKind, tuple[str, ...]] = {
     "classes": ("cross_entropy", "focal", "ohem"),
     "boxes": ("detection_loss",),
     "masks": ("detection_loss",),
     "pixels": ("pixel_cross_entropy",),
 }
+"""What networks are trained with, by what they need to know of each image; the usual loss first."""
 
 
 def common_targets(names: Sequence[str], *, data: Sequence[str]) -> TargetKind:
@@ -63,7 +64,7 @@ def check_loss(loss: str, kind: TargetKind, *, network: str, recipe: str) -> Non
     Raises:
         ValueError: The loss is of other networks.
     """
-    fitting = _LOSSES[kind]
+    fitting = LOSSES[kind]
     if loss in fitting:
         return
     recipes = [name for name, one in RECIPES.items() if one.loss in fitting]

@@ -16,16 +16,10 @@ from gradscape.landscape import (
 )
 from gradscape.landscape.engine import ForwardFunction, LossFunction, MetricFunction, call
 from gradscape.models import Classifier, TargetKind
-from gradscape.studies.targets import common_targets
+from gradscape.studies.targets import LOSSES, common_targets
 
 __all__ = ["NetworkTask", "task_of"]
 
-_LOSSES: Mapping[TargetKind, str] = {
-    "classes": "cross_entropy",
-    "boxes": "detection_loss",
-    "masks": "detection_loss",
-    "pixels": "pixel_cross_entropy",
-}
 _METRICS: Mapping[TargetKind, str] = {"classes": "top1", "boxes": "none", "masks": "none", "pixels": "pixel_accuracy"}
 
 
@@ -81,7 +75,7 @@ def task_of(
         ValueError: They are of several kinds, the data are of another, or loss or metric is unknown.
     """
     kind = common_targets([model.meta["name"] for model in models.values()], data=[data])
-    name = loss or _LOSSES[kind]
+    name = loss or LOSSES[kind][0]
     counted, forward = find_metric(metric or _METRICS[kind]), call
     if kind in ("boxes", "masks"):
         forward = box_losses_and_precision if counted is detection_ap50 else box_losses

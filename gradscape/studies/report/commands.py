@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from gradscape._recipe_record import USUAL_LOSSES
 from gradscape._schema import fitting
 from gradscape.landscape.image_counts import asked_images
 from gradscape.studies.report.found import Found, ReportedNetwork
@@ -58,7 +59,7 @@ def network_paths(group: Sequence[tuple[ReportedNetwork, Found[object]]]) -> lis
 
 
 _USUAL_FUNCTIONS = (
-    ("loss", ("cross_entropy", "detection_loss", "pixel_cross_entropy")),
+    ("loss", USUAL_LOSSES),
     ("metric", ("top1", "pixel_accuracy")),
 )
 """Of classifiers, detectors and segmenters."""
