@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from gradscape._digest import TensorDigest, digest_model
 from gradscape._provenance import Provenance, current_versions
+from gradscape.data.named_batches import KnownImages
 from gradscape.models import Classifier
 from gradscape.studies.evaluation import SEEN, TEST
-from gradscape.studies.image_records import KnownImages, record_test, was_trained_with
+from gradscape.studies.image_records import record_test, was_trained_with
 
 __all__ = ["AnnotatedImageBatches", "annotated_provenance", "begun_digest", "check_annotated_classes"]
 

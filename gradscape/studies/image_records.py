@@ -1,27 +1,11 @@
 """What a checkpoint keeps of the images that its network was tested on, and whether it was trained with others."""
 
 from collections.abc import Mapping
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
-from gradscape.data.split import HeldOut
+from gradscape.data.named_batches import KnownImages
 
-__all__ = ["KnownImages", "record_test", "was_trained_with"]
-
-
-@runtime_checkable
-class KnownImages(Protocol):
-    """What is known of the images of a split, whatever is annotated in them; attributes as those of `Split`."""
-
-    @property
-    def name(self) -> str: ...  # noqa: D102
-    @property
-    def split(self) -> str: ...  # noqa: D102
-    @property
-    def num_images(self) -> int: ...  # noqa: D102
-    @property
-    def population(self) -> int: ...  # noqa: D102
-    @property
-    def held_out(self) -> HeldOut | None: ...  # noqa: D102
+__all__ = ["record_test", "was_trained_with"]
 
 
 def record_test(test: KnownImages) -> dict[str, Any]:
